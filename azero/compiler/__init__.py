@@ -1,0 +1,1 @@
+"""Static analysis of programs, in NumPy over whole batches."""

@@ -1,0 +1,303 @@
+"""The op table: every basic operation a program may use, one row each.
+
+Source: AutoML-Zero (Real et al., 2020), table S1; its rows are in `table_s1.py` and have
+the ids 0 to 64. One row holds all that is known of an op: operand types, constants, JAX
+rule, cost and spelling. The interpreter, mutation, liveness analysis, printer, parser and
+tests read this table and nothing else, so that an op is added by adding a row with
+`register_op`.
+"""
+
+from collections.abc import Callable, Sequence
+import dataclasses
+import enum
+import functools
+import re
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from azero.language import table_s1
+
+
+class Kind(enum.IntEnum):
+  """Type of an operand; the value is the rank of its array."""
+
+  SCALAR = 0  # []
+  VECTOR = 1  # [F]
+  MATRIX = 2  # [F, F]
+
+  @property
+  def letter(self) -> str:
+    """The letter that starts an address of this kind: s0, v0, m0."""
+    return "svm"[self]
+
+  def shape(self, num_features: int) -> tuple[int, ...]:
+    """Shape of one value of this kind for `num_features` = F."""
+    return (num_features,) * int(self)
+
+
+class Constant(enum.Enum):
+  """Meaning of one constant of an op; it decides how search draws and alters it."""
+
+  VALUE = "value"  # drawn from U(-1, 1)
+  INDEX = "index"  # a fraction in [0, 1): position int(fraction * F)
+  BOUND = "bound"  # a bound of a uniform distribution, drawn from U(-1, 1)
+  MEAN = "mean"  # drawn from U(-1, 1)
+  STD = "std"  # drawn from U(0, 1); its absolute value is used
+
+
+class Noise(enum.Enum):
+  """Random numbers that an op consumes, of the shape of its output."""
+
+  UNIFORM = "uniform"  # U(0, 1), never exactly 0 or 1
+  NORMAL = "normal"  # N(0, 1)
+
+
+NO_OP = 0
+MAX_CONSTANTS = 3
+MAX_INPUTS = 2
+
+Rule = Callable[..., jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Op:
+  """One row of the op table.
+
+  The arguments of `rule` are, in this order: the old value of the destination (only if
+  `updates_output`), the inputs, the constants (an INDEX as an int32 position, the others
+  in the type of the memory), the noise (only if `noise`). It returns a value that
+  broadcasts to the shape of the output.
+
+  Attributes:
+    id: position in the table; ids 0-64 are those of table S1.
+    name: unique, a Python identifier.
+    inputs: kinds of the input addresses, at most two.
+    output: kind of the output address; None only for no_op.
+    rule: the computation on JAX arrays; None only for no_op.
+    text: how the op prints, e.g. "{out} = {a} + {b}" with c0, c1, c2 for constants.
+    aliases: further spellings that the parser accepts. One that leaves out {a} or {b}
+      stands for an address of that kind which nothing writes (a zero).
+    constants: meaning of each constant, at most three.
+    noise: which random numbers the rule consumes.
+    commutative: swapping the two inputs changes nothing, in any bit.
+    updates_output: the rule reads the destination (it sets only a part of it).
+    work: floating-point operations as (factor, power): factor * F ** power.
+  """
+
+  id: int
+  name: str
+  inputs: tuple[Kind, ...]
+  output: Kind | None
+  rule: Rule | None
+  text: str
+  aliases: tuple[str, ...] = ()
+  constants: tuple[Constant, ...] = ()
+  noise: Noise | None = None
+  commutative: bool = False
+  updates_output: bool = False
+  work: tuple[float, int] = (1.0, 0)
+
+  def cost(self, num_features: int) -> float:
+    """Cost of one execution, in scalar additions, at F = `num_features`."""
+    factor, power = self.work
+    return factor * float(num_features) ** power
+
+
+_TABLE: list[Op] = []
+_BY_NAME: dict[str, Op] = {}
+_KINDS = {kind.letter: kind for kind in Kind}
+
+
+def all_ops() -> tuple[Op, ...]:
+  """Every op of the table, in the order of their ids."""
+  return tuple(_TABLE)
+
+
+def op_by_id(op_id: int) -> Op:
+  """The row with this id.
+
+  Raises:
+    ValueError: there is no such op.
+  """
+  if not 0 <= op_id < len(_TABLE):
+    raise ValueError(
+        f"Unknown op id {op_id}: the table has ids 0 to {len(_TABLE) - 1}. "
+        "An op of your own must be added with register_op before it is used."
+    )
+  return _TABLE[op_id]
+
+
+def op_by_name(name: str) -> Op:
+  """The row with this name.
+
+  Raises:
+    ValueError: there is no such op.
+  """
+  if name not in _BY_NAME:
+    raise ValueError(f"Unknown op '{name}'. Known: {', '.join(sorted(_BY_NAME))}.")
+  return _BY_NAME[name]
+
+
+class Columns(NamedTuple):
+  """The op table as arrays over the op id, for NumPy code over whole batches.
+
+  Attributes:
+    input_kind: [ops, 2] int, kinds of the inputs; -1 where there is none.
+    output_kind: [ops] int, kind of the output; -1 for none.
+    num_inputs: [ops] int.
+    num_constants: [ops] int.
+    is_index: [ops, 3] bool, whether a constant is an index.
+    is_std: [ops, 3] bool, whether a constant is a standard deviation.
+    is_signed: [ops, 3] bool, whether a constant is any other number.
+    commutative: [ops] bool.
+    updates_output: [ops] bool.
+  """
+
+  input_kind: np.ndarray
+  output_kind: np.ndarray
+  num_inputs: np.ndarray
+  num_constants: np.ndarray
+  is_index: np.ndarray
+  is_std: np.ndarray
+  is_signed: np.ndarray
+  commutative: np.ndarray
+  updates_output: np.ndarray
+
+
+@functools.cache
+def columns() -> Columns:
+  """The op table as arrays."""
+  kinds = [list(op.inputs) + [-1] * (MAX_INPUTS - len(op.inputs)) for op in _TABLE]
+  meanings = [
+      [*op.constants] + [None] * (MAX_CONSTANTS - len(op.constants)) for op in _TABLE]
+  is_index = np.array([[m is Constant.INDEX for m in row] for row in meanings])
+  is_std = np.array([[m is Constant.STD for m in row] for row in meanings])
+  present = np.array([[m is not None for m in row] for row in meanings])
+  return Columns(
+      input_kind=np.array(kinds),
+      output_kind=np.array([-1 if op.output is None else op.output for op in _TABLE]),
+      num_inputs=np.array([len(op.inputs) for op in _TABLE]),
+      num_constants=np.array([len(op.constants) for op in _TABLE]),
+      is_index=is_index,
+      is_std=is_std,
+      is_signed=present & ~is_index & ~is_std,
+      commutative=np.array([op.commutative for op in _TABLE]),
+      updates_output=np.array([op.updates_output for op in _TABLE]),
+  )
+
+
+def register_op(
+    name: str,
+    inputs: str,
+    output: str,
+    rule: Rule,
+    *,
+    text: str | None = None,
+    aliases: Sequence[str] = (),
+    constants: Sequence[Constant | str] = (),
+    noise: Noise | str | None = None,
+    commutative: bool = False,
+    updates_output: bool = False,
+    work: tuple[float, int] | None = None,
+) -> Op:
+  """Adds an op of your own to the table; it can then be searched, parsed and printed.
+
+  Registering a name of your own again replaces the row and keeps its id, so that a
+  notebook cell can be run twice.
+
+  Args:
+    name: unique, a Python identifier, e.g. "vector_relu".
+    inputs: kinds of the inputs as letters, e.g. "sv" for a scalar and a vector.
+    output: kind of the output, one letter of "svm".
+    rule: the computation, see `Op`.
+    text: spelling; default "{out} = name({a}, {b}, {c0}, ...)".
+    aliases: see `Op`.
+    constants: meaning of each constant, a `Constant` or its value ("value", "index",
+      "bound", "mean", "std").
+    noise: None, "uniform" or "normal", see `Noise`.
+    commutative: see `Op`.
+    updates_output: see `Op`.
+    work: see `Op`; default one operation per element of the largest operand.
+
+  Returns:
+    The new row; its `id` goes into the allowed ops of a SearchSpace.
+
+  Raises:
+    ValueError: a malformed argument, or a name of table S1.
+  """
+  if not name.isidentifier():
+    raise ValueError(f"Op name {name!r} must be a Python identifier.")
+  if name in _BY_NAME and _BY_NAME[name].id < NUM_PAPER_OPS:
+    raise ValueError(f"Op '{name}' belongs to table S1 of the paper; choose another name.")
+  op_id = _BY_NAME[name].id if name in _BY_NAME else len(_TABLE)
+  return _add(
+      op_id, name, inputs, output, rule, text,
+      aliases=tuple(aliases),
+      constants=tuple(Constant(c) for c in constants),
+      noise=None if noise is None else Noise(noise),
+      commutative=commutative, updates_output=updates_output, work=work,
+  )
+
+
+def _parse_kinds(name: str, letters: str) -> tuple[Kind, ...]:
+  if any(letter not in _KINDS for letter in letters):
+    raise ValueError(f"Op '{name}': kinds {letters!r} must be letters of 'svm'.")
+  return tuple(_KINDS[letter] for letter in letters)
+
+
+def _add(
+    op_id: int, name: str, inputs: str, output: str, rule: Rule | None,
+    text: str | None = None, *, aliases: tuple[str, ...] = (),
+    constants: tuple[Constant, ...] = (), noise: Noise | None = None,
+    commutative: bool = False, updates_output: bool = False,
+    work: tuple[float, int] | None = None,
+) -> Op:
+  """Checks a row and puts it at position `op_id`."""
+  in_kinds, out_kinds = _parse_kinds(name, inputs), _parse_kinds(name, output)
+  if len(in_kinds) > MAX_INPUTS or len(constants) > MAX_CONSTANTS:
+    raise ValueError(
+        f"Op '{name}' has {len(in_kinds)} inputs and {len(constants)} constants; "
+        f"at most {MAX_INPUTS} and {MAX_CONSTANTS} fit an instruction."
+    )
+  if len(out_kinds) != (name != "no_op"):
+    raise ValueError(f"Op '{name}' must have exactly one output, got {output!r}.")
+  if commutative and (len(in_kinds) != 2 or in_kinds[0] != in_kinds[1]):
+    raise ValueError(f"Op '{name}' is commutative, so it needs two inputs of one kind.")
+  if text is None:
+    fields = ["{a}", "{b}"][: len(in_kinds)] + [f"{{c{k}}}" for k in range(len(constants))]
+    text = f"{{out}} = {name}({', '.join(fields)})"
+  required = {"{out}"} if out_kinds else set()
+  required |= set(["{a}", "{b}"][: len(in_kinds)])
+  required |= {f"{{c{k}}}" for k in range(len(constants))}
+  if set(re.findall(r"\{\w+\}", text)) != required:
+    raise ValueError(f"Op '{name}': text {text!r} must use exactly {sorted(required)}.")
+  if work is None:
+    work = (1.0, max((int(kind) for kind in in_kinds + out_kinds), default=0))
+  op = Op(
+      op_id, name, in_kinds, out_kinds[0] if out_kinds else None, rule, text, aliases,
+      constants, noise, commutative, updates_output, work,
+  )
+  if op_id == len(_TABLE):
+    _TABLE.append(op)
+  else:
+    _TABLE[op_id] = op
+  _BY_NAME[name] = op
+  columns.cache_clear()
+  return op
+
+
+NUM_PAPER_OPS = len(table_s1.ROWS)
+
+for _id, (_name, _inputs, _output, _rule, _text) in enumerate(table_s1.ROWS):
+  _suffix = _name.rsplit("_", 1)[-1]
+  _add(
+      _id, _name, _inputs, _output, _rule, _text,
+      aliases=table_s1.aliases(_name, _text),
+      constants=tuple(map(Constant, table_s1.CONSTANTS.get(_name, ()))),
+      noise={"uniform": Noise.UNIFORM, "gaussian": Noise.NORMAL}.get(_suffix),
+      commutative=_name in table_s1.COMMUTATIVE,
+      updates_output=_name in ("vector_constant", "matrix_constant"),
+      work=table_s1.WORK.get(_name),
+  )

@@ -1,0 +1,1 @@
+"""What programs do: interpreter, evaluation of a task, evaluator of batches, in JAX."""

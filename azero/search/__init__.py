@@ -1,0 +1,1 @@
+"""Evolution and random search over programs, on the host."""

@@ -1,0 +1,174 @@
+"""Evaluation that never evaluates an algorithm twice (functional equivalence, S3).
+
+A batch of children passes through three stages, each cheaper than the next:
+
+1. The canonical key: programs that differ only in dead code, names or operand order
+   behave alike in every bit. Known keys are answered, equal keys are evaluated once.
+2. The fingerprint: predictions after 10 training examples and on 10 validation examples
+   of every task, truncated and hashed. Programs of equal fingerprint are taken to be the
+   same algorithm, as in the paper. A program that is stopped during those examples on
+   every task has fitness 0.
+3. The full evaluation of what is left.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+
+import numpy as np
+
+from azero.compiler import canonical
+from azero.language.program import Programs, SearchSpace
+from azero.runtime.evaluator import Evaluator
+from azero.search.cache import LruCache
+from azero.tasks.task import Tasks
+
+FINGERPRINT_EXAMPLES = 10  # training examples, and as many validation examples
+_KEPT_BITS = np.uint32(0xFFFFFF80)  # truncation: 16 bits of mantissa are kept
+_MULTIPLIERS = np.random.default_rng(0xF1).integers(0, 2**64, (2, 4096), np.uint64) | np.uint64(1)
+
+
+@dataclasses.dataclass
+class Counts:
+  """How the programs of a search were answered, and what it cost.
+
+  Attributes:
+    programs: programs asked for.
+    canonical_hits: answered by the cache of canonical keys.
+    duplicates: equal in key to another of their batch.
+    fingerprint_hits: answered by the cache of fingerprints, or equal in fingerprint to
+      another of their batch.
+    stopped_early: stopped on every task while being fingerprinted.
+    evaluated: trained and validated in full.
+    train_steps: examples trained on, those of fingerprints included.
+  """
+
+  programs: int = 0
+  canonical_hits: int = 0
+  duplicates: int = 0
+  fingerprint_hits: int = 0
+  stopped_early: int = 0
+  evaluated: int = 0
+  train_steps: int = 0
+
+
+class CachedEvaluator:
+  """Fitness of batches of programs of several islands, through caches of each island."""
+
+  def __init__(
+      self, space: SearchSpace, task_sets: Sequence[Tasks], *, fingerprint: bool = True,
+      cache_size: int = 100_000, **settings,
+  ):
+    """Prepares the evaluators and empty caches.
+
+    Args:
+      space: the search space.
+      task_sets: one task batch for each island.
+      fingerprint: whether to use stage 2.
+      cache_size: entries of each cache of each island.
+      **settings: of `Evaluator`: combine, num_epochs, max_abs_error, seed, dtype,
+        num_devices, lanes.
+    """
+    self.counts = Counts()
+    self.evaluator = Evaluator(space, task_sets, **settings)
+    self._canonical = LruCache(len(task_sets), cache_size)
+    self._fingerprinter: Evaluator | None = None
+    if fingerprint:
+      few = [_first_examples(tasks) for tasks in task_sets]
+      settings = settings | {"num_epochs": 1, "trace": True}
+      self._fingerprinter = Evaluator(space, few, **settings)
+      self._fingerprints = LruCache(len(task_sets), cache_size)
+
+  def evaluate(
+      self, programs: Programs, islands: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray, canonical.Analysis]:
+    """Fitness of N programs.
+
+    Args:
+      programs: N programs.
+      islands: [N] int, whose tasks and caches to use.
+
+    Returns:
+      [N] float64 fitness; [N] int64 training steps that each caused; their analysis.
+    """
+    analysis = self.evaluator.analyse(programs)
+    steps = np.zeros(len(programs), np.int64)
+    known, fitness = self._canonical.get(islands, analysis.key)
+    unknown = np.flatnonzero(~known)
+    first, inverse = _distinct(islands[unknown], analysis.key[unknown])
+    chosen = unknown[first]
+    values, steps[chosen] = self._evaluate_distinct(
+        programs[chosen], islands[chosen], analysis.take(chosen))
+    fitness[unknown] = values[inverse]
+    self._canonical.put(islands[chosen], analysis.key[chosen], values)
+    self.counts.programs += len(programs)
+    self.counts.canonical_hits += len(programs) - len(unknown)
+    self.counts.duplicates += len(unknown) - len(chosen)
+    self.counts.train_steps += int(steps.sum())
+    return fitness, steps, analysis
+
+  def _evaluate_distinct(
+      self, programs: Programs, islands: np.ndarray, analysis: canonical.Analysis
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Fitness and training steps of programs with distinct canonical keys."""
+    if self._fingerprinter is None or not len(programs):
+      return self._evaluate_fully(programs, islands, analysis)
+    short = self._fingerprinter.evaluate(programs, islands, analysis=analysis)
+    steps = short.train_steps
+    prints = _hash_predictions(short.trace)
+    known, fitness = self._fingerprints.get(islands, prints)
+    # The first training examples of the full evaluation would stop these just the same.
+    stopped = ~short.trained.any(1)
+    fitness[stopped] = 0.0
+    unknown = np.flatnonzero(~known & ~stopped)
+    first, inverse = _distinct(islands[unknown], prints[unknown])
+    chosen = unknown[first]
+    values, more = self._evaluate_fully(programs[chosen], islands[chosen], analysis.take(chosen))
+    fitness[unknown] = values[inverse]
+    steps[chosen] += more
+    self._fingerprints.put(islands[chosen], prints[chosen], values)
+    self.counts.stopped_early += int(stopped.sum())
+    self.counts.fingerprint_hits += len(programs) - int(stopped.sum()) - len(chosen)
+    return fitness, steps
+
+  def _evaluate_fully(
+      self, programs: Programs, islands: np.ndarray, analysis: canonical.Analysis
+  ) -> tuple[np.ndarray, np.ndarray]:
+    self.counts.evaluated += len(programs)
+    full = self.evaluator.evaluate(programs, islands, analysis=analysis)
+    return full.fitness, full.train_steps
+
+
+def _first_examples(tasks: Tasks) -> Tasks:
+  """The examples that fingerprints are taken on."""
+  few = slice(0, FINGERPRINT_EXAMPLES)
+  return dataclasses.replace(
+      tasks, train_x=tasks.train_x[:, few], train_y=tasks.train_y[:, few],
+      valid_x=tasks.valid_x[:, few], valid_y=tasks.valid_y[:, few])
+
+
+def _distinct(islands: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """First row of every distinct (island, key), in order; and for each row which of them."""
+  word = keys[:, 0] + islands.astype(np.uint64) * _MULTIPLIERS[0, 0]
+  _, first, inverse = np.unique(word, return_index=True, return_inverse=True)
+  order = np.argsort(first, kind="stable")
+  rank = np.empty(len(order), np.int64)
+  rank[order] = np.arange(len(order))
+  return first[order], rank[inverse]
+
+
+def _hash_predictions(trace: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
+  """128-bit hash of the truncated predictions of every program: [N, 2] uint64."""
+  assert trace is not None
+  predictions = np.concatenate(
+      [part[..., 1:].reshape(len(part), -1) for part in trace], axis=1).astype(np.float32)
+  predictions = np.where(np.isnan(predictions), np.float32(np.nan), predictions)
+  words = ((predictions + np.float32(0)).view(np.uint32) & _KEPT_BITS).astype(np.uint64)
+  result = np.zeros((len(words), 2), np.uint64)
+  width = _MULTIPLIERS.shape[1]
+  for half, multipliers in enumerate(_MULTIPLIERS):
+    for start in range(0, words.shape[1], width):
+      part = words[:, start : start + width]
+      # Odd multiples of the block's start keep equal values in different blocks apart.
+      result[:, half] += (part * (multipliers[: part.shape[1]] + np.uint64(2 * start))).sum(1)
+    result[:, half] ^= result[:, half] >> np.uint64(32)
+  return result

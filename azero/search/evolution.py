@@ -1,0 +1,73 @@
+"""Regularised evolution (section 3.2, figure 2 of the AutoML-Zero paper).
+
+Each cycle of an island removes the oldest programs, lets random programs of the rest hold
+a tournament, mutates a copy of the winner and adds it as the youngest. With one child in
+a cycle this is exactly the paper's algorithm.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from azero.language.program import Programs, SearchSpace
+from azero.search import mutation
+from azero.search.search import Search, SearchConfig
+from azero.tasks.task import Tasks
+
+
+class Evolution(Search):
+  """Islands of populations in lockstep.
+
+  The population of an island is a ring in the order of age: `oldest` is where its oldest
+  program is and its next child goes.
+
+  Attributes:
+    population: [I * P] programs, island by island.
+    fitness: [I, P].
+    oldest: [I] int.
+  """
+
+  def __init__(
+      self, space: SearchSpace, task_sets: Tasks | Sequence[Tasks], config: SearchConfig, *,
+      template: Programs | None = None,
+  ):
+    """See `Search`; a template fills the initial population if `initial` is "empty"."""
+    super().__init__(space, task_sets, config, template=template)
+    self._mutator = mutation.Mutator(space, config.mutations, config.mutation_probability)
+    size = config.population_size
+    self.population = Programs.empty(space, self.num_islands * size)
+    self.fitness = np.zeros((self.num_islands, size))
+    self.oldest = np.zeros(self.num_islands, np.int64)
+
+  def _propose(self, islands: np.ndarray) -> tuple[Programs, int]:
+    if self.cycle == 0:
+      return self._initial(islands)
+    count = self.config.children_per_cycle
+    size, contestants = self.config.population_size, self.config.tournament_size
+    numbers = contestants + mutation.HEAD_DRAWS
+    draws = self.streams.take(islands, count * numbers).reshape(len(islands), count, numbers)
+    survivors = (draws[..., :contestants] * (size - count)).astype(np.int64)
+    slots = (self.oldest[islands, None, None] + count + survivors) % size
+    winner = self.fitness[islands[:, None, None], slots].argmax(-1)
+    slot = np.take_along_axis(slots, winner[..., None], -1)[..., 0]
+    parents = self.population[(islands[:, None] * size + slot).ravel()]
+    head = draws[..., contestants:].reshape(-1, mutation.HEAD_DRAWS)
+    tail = self.streams.take_ragged(
+        np.repeat(islands, count), self._mutator.tail_draws(parents, head))
+    return self._mutator.mutate(parents, head, tail), count
+
+  def _initial(self, islands: np.ndarray) -> tuple[Programs, int]:
+    size = self.config.population_size
+    if self.config.initial == "random":
+      return self._random_programs(islands, size), size
+    start = self.template or Programs.empty(self.space)
+    return start[np.zeros(len(islands) * size, int)], size
+
+  def _accept(self, islands: np.ndarray, programs: Programs, fitness: np.ndarray) -> None:
+    size, count = self.config.population_size, fitness.shape[1]
+    slots = (self.oldest[islands, None] + np.arange(count)) % size
+    rows = (islands[:, None] * size + slots).ravel()
+    for name in Programs.ARRAYS:
+      getattr(self.population, name)[rows] = getattr(programs, name)
+    self.fitness[islands[:, None], slots] = fitness
+    self.oldest[islands] = (self.oldest[islands] + count) % size

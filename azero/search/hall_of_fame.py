@@ -1,0 +1,88 @@
+"""The hall of fame: the best distinct programs that a search has met."""
+
+from collections.abc import Iterator
+import dataclasses
+
+import numpy as np
+
+from azero.language.program import Programs
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+  """One program of the hall of fame.
+
+  Attributes:
+    program: a batch of one.
+    fitness: on the search tasks of its island.
+    island: where it was found.
+    train_steps: of that island when it was found.
+    num_programs: evaluated on that island when it was found.
+  """
+
+  program: Programs
+  fitness: float
+  island: int
+  train_steps: int
+  num_programs: int
+
+
+class HallOfFame:
+  """The `capacity` best programs with distinct canonical keys, best first.
+
+  Of two programs with one key the first of the better fitness stays. Islands may have
+  different tasks: a fitness counts on the tasks of its own island.
+  """
+
+  def __init__(self, capacity: int = 20):
+    self.capacity = capacity
+    self.changes = 0  # grows with every change, so that a writer knows when to save
+    self._entries: dict[tuple[int, int], Entry] = {}
+    self._bar = -np.inf
+
+  def __len__(self) -> int:
+    return len(self._entries)
+
+  def __iter__(self) -> Iterator[Entry]:
+    return iter(sorted(self._entries.values(), key=lambda entry: -entry.fitness))
+
+  @property
+  def best(self) -> Entry:
+    """The best entry.
+
+    Raises:
+      LookupError: nothing was offered yet.
+    """
+    if not self._entries:
+      raise LookupError("The hall of fame is empty: no program was evaluated yet.")
+    return next(iter(self))
+
+  def offer(
+      self, programs: Programs, fitness: np.ndarray, keys: np.ndarray, islands: np.ndarray,
+      train_steps: np.ndarray, num_programs: np.ndarray,
+  ) -> None:
+    """Takes in what is good enough of N evaluated programs.
+
+    Args:
+      programs: N programs.
+      fitness: [N].
+      keys: [N, 2] uint64, canonical keys.
+      islands: [N] int.
+      train_steps: [I] int, of every island so far.
+      num_programs: [I] int, evaluated on every island so far.
+    """
+    candidates = np.flatnonzero(fitness > self._bar)
+    for k in candidates[np.argsort(-fitness[candidates], kind="stable")][: self.capacity]:
+      key = (int(keys[k, 0]), int(keys[k, 1]))
+      if fitness[k] <= self._bar or (
+          key in self._entries and self._entries[key].fitness >= fitness[k]):
+        continue
+      island = int(islands[k])
+      self._entries[key] = Entry(
+          programs[int(k)], float(fitness[k]), island, int(train_steps[island]),
+          int(num_programs[island]))
+      self.changes += 1
+      if len(self._entries) > self.capacity:
+        del self._entries[min(self._entries, key=lambda key: self._entries[key].fitness)]
+      if len(self._entries) == self.capacity:
+        self._bar = min(entry.fitness for entry in self._entries.values())

@@ -1,0 +1,175 @@
+"""Runs a search to its end: progress, records, a clean stop by Ctrl-C."""
+
+from collections.abc import Callable, Iterator
+import contextlib
+import dataclasses
+import signal
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+from azero.search.progress import Progress
+from azero.search.records import RunDirectory
+from azero.search.search import Improvement, Search
+
+_REPORT_SECONDS = 2.0  # between lines of metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+  """How a run ended.
+
+  Attributes:
+    search: the search, with its hall of fame and best programs.
+    status: "budget" (spent), "stopped" (by the condition) or "interrupted" (by Ctrl-C).
+    seconds: wall time of the run.
+    metrics: what was reported, in order; see `metrics_of`.
+    improvements: every new best of an island, in order.
+  """
+
+  search: Search
+  status: str
+  seconds: float
+  metrics: list[dict[str, Any]]
+  improvements: list[Improvement]
+
+
+def run(
+    search: Search, *, directory: RunDirectory | None = None, progress: str = "auto",
+    should_stop: Callable[[Search], bool] | None = None,
+) -> RunResult:
+  """Steps a search until its budget is spent, a condition holds or Ctrl-C is pressed.
+
+  Args:
+    search: the search; may have run before.
+    directory: where to record it; default nowhere.
+    progress: "auto" or "off".
+    should_stop: called after every cycle. To keep a run reproducible it must not look at
+      the clock.
+
+  Returns:
+    How it ended. After Ctrl-C too: the cycle under way is finished first.
+
+  Raises:
+    ValueError: the search has no budget and no condition.
+  """
+  config = search.config
+  if config.max_train_steps is None and config.max_programs is None and should_stop is None:
+    raise ValueError(
+        "The search would never end: set max_train_steps, max_programs or should_stop.")
+  display = Progress(progress)
+  start = time.monotonic()
+  metrics: list[dict[str, Any]] = []
+  improvements: list[Improvement] = []
+  last_report = -_REPORT_SECONDS
+  status = "budget"
+
+  def report() -> dict[str, Any]:
+    row = metrics_of(search, time.monotonic() - start)
+    metrics.append(row)
+    if directory is not None:
+      directory.add_metrics(row)
+    return row
+
+  with _interruptible() as interrupted:
+    while not search.finished:
+      search.step()
+      found = search.take_improvements()
+      improvements += found
+      if directory is not None:
+        directory.add_improvements(found)
+        directory.save_hall_of_fame(search.hall_of_fame)
+      elapsed = time.monotonic() - start
+      if elapsed - last_report >= _REPORT_SECONDS:
+        last_report = elapsed
+        report()
+      if display.due():
+        display.show(progress_line(search, elapsed))
+      if interrupted():
+        status = "interrupted"
+        break
+      if should_stop is not None and should_stop(search):
+        status = "stopped"
+        break
+  seconds = time.monotonic() - start
+  report()
+  display.show(f"{progress_line(search, seconds)} [{status}]", final=True)
+  return RunResult(search, status, seconds, metrics, improvements)
+
+
+def metrics_of(search: Search, seconds: float) -> dict[str, Any]:
+  """What is reported of a search: totals over its islands, rates over `seconds`."""
+  counts = dataclasses.asdict(search.counts)
+  seen = max(counts["programs"], 1)
+  hits = counts["canonical_hits"] + counts["duplicates"]
+  return counts | {
+      "seconds": round(seconds, 3),
+      "cycle": search.cycle,
+      "active_islands": int(search.active.sum()),
+      "programs_per_second": round(counts["programs"] / max(seconds, 1e-9), 1),
+      "train_steps_per_second": round(counts["train_steps"] / max(seconds, 1e-9), 1),
+      "canonical_hit_rate": round(hits / seen, 4),
+      "fingerprint_hit_rate": round(counts["fingerprint_hits"] / seen, 4),
+      "best_fitness": float(search.best_fitness.max()),
+      "median_best_fitness": float(np.median(search.best_fitness)),
+  }
+
+
+def progress_line(search: Search, seconds: float) -> str:
+  """The state of a search in one line: work, rate, best, cache hits, time left."""
+  row = metrics_of(search, seconds)
+  line = (
+      f"{_short(row['programs'])} programs, {_short(row['programs_per_second'])}/s, "
+      f"{_short(row['train_steps'])} steps, best {row['best_fitness']:.4f}, "
+      f"cache {row['canonical_hit_rate']:.0%} + {row['fingerprint_hit_rate']:.0%}")
+  if search.num_islands > 1:
+    line += f", islands {row['active_islands']}/{search.num_islands}"
+  left = _seconds_left(search, seconds)
+  return line if left is None else f"{line}, at most {_clock(left)} left"
+
+
+def _seconds_left(search: Search, seconds: float) -> float | None:
+  """Time until every budget is spent, at the mean rate so far."""
+  config = search.config
+  estimates = []
+  for spent, budget in (
+      (search.train_steps, config.max_train_steps), (search.num_programs, config.max_programs)):
+    if budget is not None and spent.sum():
+      left = np.maximum(budget - spent, 0)[search.active].sum()
+      estimates.append(left * seconds / spent.sum())
+  return min(estimates, default=None)
+
+
+def _short(number: float) -> str:
+  for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+    if number >= size:
+      return f"{number / size:.1f}{unit}"
+  return f"{number:.0f}"
+
+
+def _clock(seconds: float) -> str:
+  minutes, rest = divmod(int(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+  """Turns the first Ctrl-C into a flag; a second one interrupts at once."""
+  flag = threading.Event()
+  if threading.current_thread() is not threading.main_thread():
+    yield flag.is_set  # only the main thread may handle signals
+    return
+
+  def handle(signum: int, frame: Any) -> None:
+    if flag.is_set():
+      raise KeyboardInterrupt
+    flag.set()
+
+  previous = signal.signal(signal.SIGINT, handle)
+  try:
+    yield flag.is_set
+  finally:
+    signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,225 @@
+"""What every search shares: islands, budgets, cached evaluation and the best programs.
+
+An island is one run of the paper's algorithm: its own tasks, generator, budget and (in
+evolution) population. All islands advance in lockstep, so that one batch holds the
+candidates of all of them; what an island does never depends on the others.
+"""
+
+import abc
+from collections.abc import Sequence
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from azero.compiler import canonical
+from azero.language.program import Programs, SearchSpace
+from azero.search import mutation
+from azero.search.equivalence import CachedEvaluator, Counts
+from azero.search.hall_of_fame import HallOfFame
+from azero.search.streams import Streams
+from azero.tasks.task import Tasks
+
+INITIAL = ("empty", "random")
+
+_BATCH = 8192  # candidates evaluated at once; bounds the memory that a batch takes
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+  """Settings of a search; defaults are the paper's (section 3.2).
+
+  Attributes:
+    population_size: P.
+    tournament_size: T, drawn with replacement as the published code does.
+    mutation_probability: U, the probability that a child is mutated at all.
+    mutations: actions to choose from uniformly, see `mutation.ACTIONS`.
+    children_per_cycle: children of each island in a cycle. 1 is the paper's algorithm;
+      more fill a batch with fewer islands, but choose parents from older populations.
+    initial: "empty" or "random" programs to start from.
+    max_train_steps: budget of each island in training steps; None for no limit.
+    max_programs: budget of each island in programs; None for no limit.
+    seed: decides everything that is random.
+    fingerprint: whether to use the functional equivalence cache.
+    cache_size: entries of each cache of each island.
+    combine: "median" or "mean" of the fitness over tasks.
+    num_epochs: E, passes over the training examples.
+    max_abs_error: an error above it stops a program with fitness 0.
+    dtype: "float32" or "float64".
+    num_devices: JAX devices to use; None for all.
+    lanes: programs evaluated at once on a device; None to choose by the tasks.
+    hall_of_fame_size: how many of the best distinct programs to keep.
+  """
+
+  population_size: int = 100
+  tournament_size: int = 10
+  mutation_probability: float = 0.9
+  mutations: tuple[str, ...] = mutation.PAPER_ACTIONS
+  children_per_cycle: int = 1
+  initial: str = "empty"
+  max_train_steps: int | None = None
+  max_programs: int | None = None
+  seed: int = 0
+  fingerprint: bool = True
+  cache_size: int = 100_000
+  combine: str = "median"
+  num_epochs: int = 1
+  max_abs_error: float = 100.0
+  dtype: str = "float32"
+  num_devices: int | None = None
+  lanes: int | None = None
+  hall_of_fame_size: int = 20
+
+  def __post_init__(self) -> None:
+    if self.initial not in INITIAL:
+      raise ValueError(f"initial must be one of {', '.join(INITIAL)}, got {self.initial!r}.")
+    for name in (
+        "population_size", "tournament_size", "children_per_cycle", "hall_of_fame_size",
+        "cache_size"):
+      if getattr(self, name) < 1:
+        raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+    if self.children_per_cycle >= self.population_size:
+      raise ValueError(
+          f"children_per_cycle ({self.children_per_cycle}) must be smaller than "
+          f"population_size ({self.population_size}): that many of the oldest are removed "
+          "before the parents are chosen.")
+    if self.seed < 0:
+      raise ValueError(f"seed must not be negative, got {self.seed}.")
+    for name in ("max_train_steps", "max_programs"):
+      value = getattr(self, name)
+      if value is not None and value < 1:
+        raise ValueError(f"{name} must be at least 1 or None, got {value}.")
+
+
+class Improvement(NamedTuple):
+  """A new best program of an island.
+
+  Attributes:
+    island: whose.
+    fitness: on the island's search tasks.
+    train_steps: of the island so far.
+    num_programs: evaluated on the island so far.
+    program: a batch of one.
+  """
+
+  island: int
+  fitness: float
+  train_steps: int
+  num_programs: int
+  program: Programs
+
+
+class Search(abc.ABC):
+  """A search over several islands; subclasses propose candidates and learn from fitnesses."""
+
+  def __init__(
+      self, space: SearchSpace, task_sets: Tasks | Sequence[Tasks], config: SearchConfig, *,
+      template: Programs | None = None,
+  ):
+    """Prepares the evaluators; evaluates nothing yet.
+
+    Args:
+      space: the search space.
+      task_sets: one task batch for each island.
+      config: the settings.
+      template: one program to start from; random initial programs keep its component
+        functions that are not searched.
+    """
+    sets = [task_sets] if isinstance(task_sets, Tasks) else list(task_sets)
+    self.space = space
+    self.config = config
+    self.num_islands = len(sets)
+    self.template = template
+    self._evaluator = CachedEvaluator(
+        space, sets, fingerprint=config.fingerprint, cache_size=config.cache_size,
+        combine=config.combine, num_epochs=config.num_epochs,
+        max_abs_error=config.max_abs_error, seed=config.seed, dtype=config.dtype,
+        num_devices=config.num_devices, lanes=config.lanes)
+    self.streams = Streams(
+        [np.random.default_rng([config.seed, island]) for island in range(self.num_islands)])
+    self.cycle = 0
+    self.active = np.ones(self.num_islands, bool)
+    self.train_steps = np.zeros(self.num_islands, np.int64)
+    self.num_programs = np.zeros(self.num_islands, np.int64)
+    self.best_fitness = np.full(self.num_islands, -np.inf)
+    self.best_programs = Programs.empty(space, self.num_islands)
+    self.hall_of_fame = HallOfFame(config.hall_of_fame_size)
+    self.improvements: list[Improvement] = []  # since the last `take_improvements`
+
+  @property
+  def counts(self) -> Counts:
+    """How programs were answered so far, over all islands."""
+    return self._evaluator.counts
+
+  @property
+  def finished(self) -> bool:
+    """Whether no island has budget left."""
+    return not self.active.any()
+
+  def finish(self, island: int) -> None:
+    """Takes an island out of the search, as if its budget were spent."""
+    self.active[island] = False
+
+  def take_improvements(self) -> list[Improvement]:
+    """New bests since the last call, in the order they were found."""
+    taken, self.improvements = self.improvements, []
+    return taken
+
+  def step(self) -> None:
+    """One cycle on every island that has budget left."""
+    islands = np.flatnonzero(self.active)
+    if not len(islands):
+      return
+    programs, count = self._propose(islands)
+    owners = np.repeat(islands, count)
+    fitness, steps, analysis = self._evaluate(programs, owners)
+    self.train_steps += np.bincount(owners, steps, self.num_islands).astype(np.int64)
+    self.num_programs[islands] += count
+    self._accept(islands, programs, fitness.reshape(len(islands), count))
+    self._note_best(islands, programs, fitness.reshape(len(islands), count))
+    self.hall_of_fame.offer(
+        programs, fitness, analysis.key, owners, self.train_steps, self.num_programs)
+    self.cycle += 1
+    if self.config.max_train_steps is not None:
+      self.active &= self.train_steps < self.config.max_train_steps
+    if self.config.max_programs is not None:
+      self.active &= self.num_programs < self.config.max_programs
+
+  @abc.abstractmethod
+  def _propose(self, islands: np.ndarray) -> tuple[Programs, int]:
+    """Candidates of these islands, [n * count] in their order, and the count of each."""
+
+  @abc.abstractmethod
+  def _accept(self, islands: np.ndarray, programs: Programs, fitness: np.ndarray) -> None:
+    """Learns the fitnesses, [n, count], of what was proposed."""
+
+  def _random_programs(self, islands: np.ndarray, count: int) -> Programs:
+    draws = mutation.num_random_draws(self.space)
+    numbers = self.streams.take(islands, count * draws).reshape(-1, draws)
+    return mutation.random_programs(self.space, numbers, template=self.template)
+
+  def _evaluate(
+      self, programs: Programs, owners: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray, canonical.Analysis]:
+    parts = [
+        self._evaluator.evaluate(programs[start : start + _BATCH], owners[start : start + _BATCH])
+        for start in range(0, len(owners), _BATCH)]
+    if len(parts) == 1:
+      return parts[0]
+    fitness, steps, analyses = zip(*parts)
+    return (
+        np.concatenate(fitness), np.concatenate(steps),
+        canonical.Analysis(*(np.concatenate(arrays) for arrays in zip(*map(tuple, analyses)))))
+
+  def _note_best(self, islands: np.ndarray, programs: Programs, fitness: np.ndarray) -> None:
+    best = fitness.argmax(1)
+    value = fitness[np.arange(len(islands)), best]
+    for k in np.flatnonzero(value > self.best_fitness[islands]):
+      island = int(islands[k])
+      program = programs[int(k * fitness.shape[1] + best[k])]
+      self.best_fitness[island] = value[k]
+      for name in Programs.ARRAYS:
+        getattr(self.best_programs, name)[island] = getattr(program, name)[0]
+      self.improvements.append(Improvement(
+          island, float(value[k]), int(self.train_steps[island]), int(self.num_programs[island]),
+          program))

@@ -1,0 +1,69 @@
+"""Random numbers of many islands, each from its own generator, drawn by all at once.
+
+An island must draw the same numbers whether it runs alone or in lockstep with others. So
+every island owns a NumPy generator; its uniform numbers are drawn ahead into one row of a
+buffer, and NumPy operations over all islands take what each of them needs next.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+_BLOCK = 8192  # numbers drawn ahead of an island at a time
+
+
+class Streams:
+  """Streams of U(0, 1) numbers, one for each island.
+
+  Whatever the sizes in which it is taken, the sequence of island i is that of successive
+  calls of `generators[i].random()`.
+  """
+
+  def __init__(self, generators: Sequence[np.random.Generator]):
+    self._generators = list(generators)
+    self._buffer = np.empty((len(self._generators), 0))
+    self._cursor = np.zeros(len(self._generators), np.int64)
+    self._filled = np.zeros(len(self._generators), np.int64)
+
+  def take(self, islands: np.ndarray, count: int) -> np.ndarray:
+    """The next `count` numbers of each of these islands, named once each: [n, count]."""
+    return self.take_ragged(islands, np.full(len(islands), count))
+
+  def take_ragged(self, islands: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The next counts[k] numbers of islands[k], for each k in turn.
+
+    Args:
+      islands: [n], an island may occur several times.
+      counts: [n], how many numbers.
+
+    Returns:
+      [n, max(counts)]; entries beyond counts[k] mean nothing.
+    """
+    if not len(islands) or not counts.max():
+      return np.empty((len(islands), 0))
+    order = np.argsort(islands, kind="stable")
+    before = np.cumsum(counts[order]) - counts[order]
+    groups, first = np.unique(islands[order], return_index=True)
+    sizes = np.diff(np.append(first, len(order)))
+    offsets = np.empty(len(islands), np.int64)
+    offsets[order] = before - np.repeat(before[first], sizes)
+    totals = np.add.reduceat(counts[order], first)
+    self._ensure(groups, totals, int(counts.max()))
+    start = self._cursor[islands] + offsets
+    self._cursor[groups] += totals
+    return self._buffer[islands[:, None], start[:, None] + np.arange(counts.max())]
+
+  def _ensure(self, islands: np.ndarray, totals: np.ndarray, margin: int) -> None:
+    """Draws ahead where fewer than `totals` numbers are left, with room to read beyond."""
+    needed = int(totals.max()) + margin
+    if self._buffer.shape[1] < needed:
+      larger = np.zeros((len(self._generators), 2 * max(_BLOCK, needed)))
+      larger[:, : self._buffer.shape[1]] = self._buffer
+      self._buffer = larger
+    size = self._buffer.shape[1]
+    short = self._cursor[islands] + totals + margin > self._filled[islands]
+    for island in islands[short]:
+      left = self._buffer[island, self._cursor[island] : self._filled[island]].copy()
+      self._buffer[island, : len(left)] = left
+      self._buffer[island, len(left) :] = self._generators[island].random(size - len(left))
+      self._cursor[island], self._filled[island] = 0, size

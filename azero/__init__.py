@@ -1,1 +1,36 @@
-"""azero."""
+"""azero: discovers whole machine-learning algorithms from scratch.
+
+AutoML-Zero (Real, Liang, So, Le, ICML 2020) in Python on JAX. A candidate is a program of
+three component functions, Setup, Predict and Learn, over a small memory of scalars,
+vectors and matrices; evolution searches for programs that learn.
+"""
+
+from azero.api import evaluate, evolve, plot, random_search
+from azero.language import spaces, zoo
+from azero.language.ops import all_ops, register_op
+from azero.language.program import Component, Function, Programs, SearchSpace
+from azero.language.text import ProgramSyntaxError, format_program, parse, parse_many
+from azero.runtime.evaluator import Evaluation, Evaluator
+from azero.search.hall_of_fame import HallOfFame
+from azero.search.search import SearchConfig
+from azero.tasks import (
+    affine_regression,
+    from_arrays,
+    from_csv,
+    from_npz,
+    linear_regression,
+    load_tasks_npz,
+    projected_digits,
+    teacher_regression,
+)
+from azero.tasks.task import Tasks, make_tasks
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Component", "Evaluation", "Evaluator", "Function", "HallOfFame", "ProgramSyntaxError",
+    "Programs", "SearchConfig", "SearchSpace", "Tasks", "affine_regression", "all_ops",
+    "evaluate", "evolve", "format_program", "from_arrays", "from_csv", "from_npz",
+    "linear_regression", "load_tasks_npz", "make_tasks", "parse", "parse_many", "plot",
+    "projected_digits", "random_search", "register_op", "spaces", "teacher_regression", "zoo",
+]

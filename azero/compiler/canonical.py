@@ -15,6 +15,7 @@ Instructions are named by their position among the live ones, which is also what
 ops draw by, so that programs of one key draw the same numbers.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -62,105 +63,142 @@ def analyse(programs: Programs, *, multiclass: bool = False) -> Analysis:
     The analysis of all N programs.
   """
   live = liveness.live_instructions(programs, multiclass=multiclass)
-  position = np.where(live, np.cumsum(live, axis=1, dtype=np.int32) - 1, np.int32(0))
-  return Analysis(live, position, _keys(programs, live, position, multiclass))
+  code = _live_code(programs, live)
+  position = np.zeros(live.shape, np.int32)
+  position[live] = code.position
+  return Analysis(live, position, _keys(programs, code, liveness.roles(programs.space, multiclass)))
 
 
-def _keys(
-    programs: Programs, live: np.ndarray, position: np.ndarray, multiclass: bool
-) -> np.ndarray:
-  """Canonical keys: [N, 2] uint64."""
-  used = liveness.operands(programs)
-  source, predicted = _sources(programs, used, live, position, multiclass)
-  rows, columns = np.nonzero(live)
-  opcode = programs.opcode[rows, columns]
-  in1, in2, old = (array[columns, rows] for array in source)
-  swappable = op_table.columns().commutative[opcode]
-  first = np.where(swappable, np.minimum(in1, in2), in1)
-  second = np.where(swappable, np.maximum(in1, in2), in2)
-  head = (
-      opcode.astype(np.uint64) << np.uint64(32)
-      | position[rows, columns].astype(np.uint64) << np.uint64(8)
-      | programs.space.function_of_slot[columns].astype(np.uint64))
-  fields = [head, first, second, old, *_constants(programs, rows, columns, opcode)]
-  key = np.zeros((len(programs), 2), np.uint64)
+class _Code(NamedTuple):
+  """The M live instructions of a batch, in the order of programs and slots.
+
+  Attributes:
+    row: [M] int, the program.
+    column: [M] int, the slot.
+    function: [M] int.
+    position: [M] int, index among the live instructions of the program.
+    opcode: [M] int.
+    operands: [4, M] int, addresses counted over all kinds: in1, in2, old value of the
+      output, output; negative where there is none.
+  """
+
+  row: np.ndarray
+  column: np.ndarray
+  function: np.ndarray
+  position: np.ndarray
+  opcode: np.ndarray
+  operands: np.ndarray
+
+
+def _live_code(programs: Programs, live: np.ndarray) -> _Code:
+  flat = np.flatnonzero(live)
   counts = live.sum(1)
-  some = counts > 0
-  starts = (np.cumsum(counts) - counts)[some]
+  row = np.repeat(np.arange(len(programs)), counts)
+  column = flat - row * programs.space.num_slots
+  position = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
+  opcode, in1, in2, out = (
+      array.reshape(-1)[flat].astype(np.int64)
+      for array in (programs.opcode, programs.in1, programs.in2, programs.out))
+  operands = liveness.address_bases(programs.space)[:, opcode] + np.stack([in1, in2, out, out])
+  return _Code(row, column, programs.space.function_of_slot[column], position, opcode, operands)
+
+
+def _keys(programs: Programs, code: _Code, role: liveness.Roles) -> np.ndarray:
+  """Canonical keys: [N, 2] uint64."""
+  (in1, in2, old), predicted = _sources(
+      code, len(programs), sum(programs.space.num_addresses), role)
+  swapped = op_table.columns().commutative[code.opcode] & (in1 > in2)
+  first, second = np.where(swapped, in2, in1), np.where(swapped, in1, in2)
+  head = (code.opcode << 32 | code.position << 8 | code.function).astype(np.uint64)
+  with_constants, constants = _constants(programs, code)
+  key = np.zeros((len(programs), 2), np.uint64)
+  starts = np.flatnonzero(code.position == 0)
   for half, multipliers in enumerate(_MULTIPLIERS):
-    word = fields[0] * multipliers[0]
-    for field, multiplier in zip(fields[1:], multipliers[1:]):
-      # Rotating between products keeps a field from cancelling against another.
-      word = (word << np.uint64(23) | word >> np.uint64(41)) + field * multiplier
-    key[:, half] = _mix(predicted * multipliers[-1])
+    word = _hash((head, first, second, old), multipliers[:4])
+    word[with_constants] += _mix(_hash(constants, multipliers[4:7]))
+    key[:, half] = _mix(predicted * multipliers[7])
     if len(starts):
-      key[some, half] += np.add.reduceat(_mix(word), starts)
+      key[code.row[starts], half] += np.add.reduceat(_mix(word), starts)
   return key
 
 
-def _constants(
-    programs: Programs, rows: np.ndarray, columns: np.ndarray, opcode: np.ndarray
-) -> list[np.ndarray]:
-  """Bits of the constants, as they act: an index as its position, a deviation without sign."""
+def _constants(programs: Programs, code: _Code) -> tuple[np.ndarray, np.ndarray]:
+  """Constants as they act: an index as its position, a deviation without its sign.
+
+  Returns:
+    The K live instructions that have constants, and the bits of these: [3, K] uint64.
+  """
   table = op_table.columns()
-  values = programs.constants[rows, columns]
+  which = np.flatnonzero(table.num_constants[code.opcode])
+  opcode = code.opcode[which]
+  values = programs.constants[code.row[which], code.column[which]]
   positions = np.floor(values * programs.space.num_features)
   values = np.where(table.is_index[opcode], positions, values)
   values = np.where(table.is_std[opcode], np.abs(values), values)
-  return list(np.ascontiguousarray(values.T).view(np.uint64))
+  return which, np.ascontiguousarray(values.T).view(np.uint64)
+
+
+def _hash(fields: Sequence[np.ndarray], multipliers: np.ndarray) -> np.ndarray:
+  """One word from several: rotated between products, so that no field cancels another."""
+  word = fields[0] * multipliers[0]
+  for field, multiplier in zip(fields[1:], multipliers[1:]):
+    word = (word << np.uint64(23) | word >> np.uint64(41)) + field * multiplier
+  return word
 
 
 def _sources(
-    programs: Programs, used: liveness.Operands, live: np.ndarray, position: np.ndarray,
-    multiclass: bool,
-) -> tuple[list[np.ndarray], np.ndarray]:
+    code: _Code, num_programs: int, num_addresses: int, role: liveness.Roles
+) -> tuple[np.ndarray, np.ndarray]:
   """Where every operand of every live instruction comes from.
 
   Returns:
-    For in1, in2 and old: [L, N] uint64 words as described at the top of this module; and
+    [3, M] uint64 words for in1, in2 and old, as described at the top of this module; and
     [N] uint64, the source of the prediction at the end of Predict.
   """
-  space, n = programs.space, len(programs)
-  role = liveness.roles(space, multiclass)
-  num_addresses = sum(space.num_addresses)
-  # Two more columns: one that is read by operands that do not exist, one that takes the
-  # writes of dead instructions.
-  width = num_addresses + 2
-  base = np.arange(n, dtype=np.int64) * width
-  nothing, discard = num_addresses, num_addresses + 1
-  reads = [base + np.where(array < 0, nothing, array).T for array in (used.in1, used.in2, used.old)]
-  writes = base + np.where(live, used.out, discard).T
-  stamp = (position + 1).T.astype(np.uint64)
-
-  last = np.zeros((3, n * width), np.uint64)  # last write of every address in each function
-  above = [np.zeros((space.num_slots, n), np.uint64) for _ in reads]
-  for function in Function:
-    slots = space.slots(function)
-    for slot in np.flatnonzero(live[:, slots].any(0)) + slots.start:
-      for source, read in zip(above, reads):
-        source[slot] = last[function][read[slot]]
-      last[function][writes[slot]] = stamp[slot]
-  final = last.reshape(3, n, width)
-  final[:, :, nothing:] = 0
-
-  entry = _entry_sources(final, role)
-  sources = []
-  for source, read in zip(above, reads):
-    outside = source == 0
-    result = np.where(outside, _ZERO, _ABOVE | source)
-    for function in (Function.PREDICT, Function.LEARN):
-      part = space.slots(function)
-      held = entry[function].ravel()[read[part]]
-      result[part] = np.where(outside[part], held, result[part])
-    sources.append(result)
-  written = final[Function.PREDICT, :, role.prediction]
+  above = _writes_above(code, num_addresses)
+  *reads, writes = code.operands
+  # Last write of every address in each component function. One more column is read by
+  # operands that do not exist.
+  last = np.zeros((3, num_programs, num_addresses + 1), np.uint64)
+  last[code.function, code.row, writes] = code.position + 1  # of equal indices the last stays
+  entry = _entry_sources(last, role)
+  sources = [
+      np.where(
+          stamp > 0, _ABOVE | stamp,
+          entry[code.function, code.row, np.where(read < 0, num_addresses, read)])
+      for read, stamp in zip(reads, above)]
+  written = last[Function.PREDICT, :, role.prediction]
   predicted = np.where(
-      written > 0, _ABOVE | written, entry[Function.PREDICT][:, role.prediction])
+      written > 0, _ABOVE | written, entry[Function.PREDICT, :, role.prediction])
   return sources, predicted
 
 
-def _entry_sources(last: np.ndarray, role: liveness.Roles) -> dict[Function, np.ndarray]:
-  """What every address can hold when Predict and when Learn start: [N, A + 2] uint64 each."""
+def _writes_above(code: _Code, num_addresses: int) -> np.ndarray:
+  """1 + position of the last write above each operand, in its function: [3, M] uint64, 0: none.
+
+  Accesses sorted by program, function, address and time: the last write before a read is
+  the one that it sees.
+  """
+  num_live = len(code.row)
+  shift = 2 + num_live.bit_length()
+  group = (code.row * 3 + code.function) * num_addresses + code.operands
+  # A read of in1, in2 or old comes before the write of the same instruction.
+  access = group << shift | np.arange(num_live) << 2 | np.arange(4)[:, None]
+  access = np.sort(access[code.operands >= 0])
+  is_write = (access & 3) == 3
+  latest = np.maximum.accumulate(np.where(is_write, np.arange(len(access)), 0))
+  read = np.flatnonzero(~is_write)
+  write = latest[read]
+  seen = is_write[write] & (access[write] >> shift == access[read] >> shift)
+  read, write = access[read[seen]], access[write[seen]]
+  instructions = (1 << shift - 2) - 1
+  above = np.zeros((3, num_live), np.uint64)
+  above[read & 3, read >> 2 & instructions] = code.position[write >> 2 & instructions] + 1
+  return above
+
+
+def _entry_sources(last: np.ndarray, role: liveness.Roles) -> np.ndarray:
+  """What every address can hold when Setup, Predict and Learn start: [3, N, A + 1] uint64."""
   setup, predict, learn = last
   writes = setup << np.uint64(32) | learn << np.uint64(16) | predict
   written = np.where(writes > 0, _ENTRY | writes, _ZERO)
@@ -173,7 +211,7 @@ def _entry_sources(last: np.ndarray, role: liveness.Roles) -> dict[Function, np.
     table[:, role.features] = _FEATURES
   at_predict[:, role.label] = _ZERO
   at_learn[:, role.label] = _LABEL
-  return {Function.PREDICT: at_predict, Function.LEARN: at_learn}
+  return np.stack([np.zeros_like(written), at_predict, at_learn])
 
 
 def _mix(word: np.ndarray) -> np.ndarray:

@@ -187,12 +187,9 @@ class Programs:
   def empty(cls, space: SearchSpace, num_programs: int = 1) -> "Programs":
     """Programs without any instruction: where search starts in section 4.2."""
     shape = (num_programs, space.num_slots)
-    return cls(
-        space,
-        np.full(shape, EMPTY, np.int16),
-        *(np.zeros(shape, np.int16) for _ in range(3)),
-        np.zeros(shape + (op_table.MAX_CONSTANTS,)),
-    )
+    in1, in2, out = np.zeros((3,) + shape, np.int16)
+    opcode = np.full(shape, EMPTY, np.int16)
+    return cls(space, opcode, in1, in2, out, np.zeros(shape + (op_table.MAX_CONSTANTS,)))
 
   @classmethod
   def concatenate(cls, batches: Sequence["Programs"]) -> "Programs":

@@ -35,12 +35,12 @@ def _std(x: jax.Array, axis: int | None = None) -> jax.Array:
 
 
 def _set_entry(x: jax.Array, i: jax.Array, value: jax.Array) -> jax.Array:
-  return jnp.where(jnp.arange(x.shape[0]) == i, value, x)
+  return jnp.where(jnp.arange(x.shape[0], dtype=i.dtype) == i, value, x)
 
 
 def _set_matrix_entry(x: jax.Array, i: jax.Array, j: jax.Array, value: jax.Array) -> jax.Array:
-  row = jnp.arange(x.shape[0])[:, None] == i
-  column = jnp.arange(x.shape[1])[None, :] == j
+  row = jnp.arange(x.shape[0], dtype=i.dtype)[:, None] == i
+  column = jnp.arange(x.shape[1], dtype=j.dtype)[None, :] == j
   return jnp.where(row & column, value, x)
 
 

@@ -238,7 +238,7 @@ class _Loss:
     if self.num_classes == 0:
       return jnp.abs(y - prediction)
     if self.multiclass:
-      wrong = jnp.argmax(prediction) != y.astype(jnp.int32)
+      wrong = lax.argmax(prediction, 0, jnp.int32) != y.astype(jnp.int32)
       invalid = jnp.isnan(prediction).any()
     else:
       wrong = (prediction > 0.5) != (y > 0.5)
@@ -252,7 +252,8 @@ class _Loss:
     return 1.0 - mean_square
 
   def _one_hot(self, y: jax.Array) -> jax.Array:
-    return (jnp.arange(self.num_classes) == y.astype(jnp.int32)).astype(y.dtype)
+    classes = jnp.arange(self.num_classes, dtype=jnp.int32)
+    return (classes == y.astype(jnp.int32)).astype(y.dtype)
 
   def _padded(self, memory: Memory, values: jax.Array) -> jax.Array:
     return jnp.pad(values, (0, memory.vectors.shape[1] - self.num_classes))

@@ -13,6 +13,7 @@ A batch of children passes through three stages, each cheaper than the next:
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from azero.tasks.task import Tasks
 
 FINGERPRINT_EXAMPLES = 10  # training examples, and as many validation examples
 _KEPT_BITS = np.uint32(0xFFFFFF80)  # truncation: 16 bits of mantissa are kept
-_MULTIPLIERS = np.random.default_rng(0xF1).integers(0, 2**64, (2, 4096), np.uint64) | np.uint64(1)
+_ISLAND_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd
 
 
 @dataclasses.dataclass
@@ -148,7 +149,7 @@ def _first_examples(tasks: Tasks) -> Tasks:
 
 def _distinct(islands: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """First row of every distinct (island, key), in order; and for each row which of them."""
-  word = keys[:, 0] + islands.astype(np.uint64) * _MULTIPLIERS[0, 0]
+  word = keys[:, 0] + islands.astype(np.uint64) * _ISLAND_MULTIPLIER
   _, first, inverse = np.unique(word, return_index=True, return_inverse=True)
   order = np.argsort(first, kind="stable")
   rank = np.empty(len(order), np.int64)
@@ -159,16 +160,17 @@ def _distinct(islands: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.nda
 def _hash_predictions(trace: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
   """128-bit hash of the truncated predictions of every program: [N, 2] uint64."""
   assert trace is not None
-  predictions = np.concatenate(
-      [part[..., 1:].reshape(len(part), -1) for part in trace], axis=1).astype(np.float32)
+  predictions = np.concatenate([part[..., 1:].reshape(len(part), -1) for part in trace], axis=1)
+  with np.errstate(over="ignore"):  # of float64; then infinity is the truncated prediction
+    predictions = predictions.astype(np.float32)
   predictions = np.where(np.isnan(predictions), np.float32(np.nan), predictions)
   words = ((predictions + np.float32(0)).view(np.uint32) & _KEPT_BITS).astype(np.uint64)
-  result = np.zeros((len(words), 2), np.uint64)
-  width = _MULTIPLIERS.shape[1]
-  for half, multipliers in enumerate(_MULTIPLIERS):
-    for start in range(0, words.shape[1], width):
-      part = words[:, start : start + width]
-      # Odd multiples of the block's start keep equal values in different blocks apart.
-      result[:, half] += (part * (multipliers[: part.shape[1]] + np.uint64(2 * start))).sum(1)
-    result[:, half] ^= result[:, half] >> np.uint64(32)
-  return result
+  result = words @ _multipliers(words.shape[1])
+  return result ^ result >> np.uint64(32)
+
+
+@functools.lru_cache(maxsize=16)
+def _multipliers(count: int) -> np.ndarray:
+  """Random odd numbers: [count, 2] uint64."""
+  rng = np.random.default_rng(0xF1)
+  return rng.integers(0, 2**64, (count, 2), np.uint64) | np.uint64(1)

@@ -31,9 +31,24 @@ class Evolution(Search):
       self, space: SearchSpace, task_sets: Tasks | Sequence[Tasks], config: SearchConfig, *,
       template: Programs | None = None,
   ):
-    """See `Search`; a template fills the initial population if `initial` is "empty"."""
+    """See `Search`; a template fills the initial population if `initial` is "empty".
+
+    Raises:
+      ValueError: as `Search`, and settings with which no program could ever change.
+    """
+    if config.children_per_cycle >= config.population_size:
+      raise ValueError(
+          f"children_per_cycle ({config.children_per_cycle}) must be smaller than "
+          f"population_size ({config.population_size}): that many of the oldest are removed "
+          "before the parents are chosen.")
     super().__init__(space, task_sets, config, template=template)
     self._mutator = mutation.Mutator(space, config.mutations, config.mutation_probability)
+    if config.initial == "empty" and not {"insert", "insert_or_remove"} & set(config.mutations):
+      lengths = (template or Programs.empty(space)).lengths[0]
+      if not lengths[mutation.searched_functions(space)].any():
+        raise ValueError(
+            f"The mutations {', '.join(config.mutations)} leave empty programs empty: start "
+            'from random ones (initial="random"), or add the mutation "insert_or_remove".')
     size = config.population_size
     self.population = Programs.empty(space, self.num_islands * size)
     self.fitness = np.zeros((self.num_islands, size))

@@ -72,10 +72,15 @@ class HallOfFame:
       num_programs: [I] int, evaluated on every island so far.
     """
     candidates = np.flatnonzero(fitness > self._bar)
-    for k in candidates[np.argsort(-fitness[candidates], kind="stable")][: self.capacity]:
+    if not len(candidates):
+      return
+    candidates = candidates[np.argsort(-fitness[candidates], kind="stable")]
+    _, first = np.unique(keys[candidates], axis=0, return_index=True)
+    for k in candidates[np.sort(first)]:  # the best of each key, best first
       key = (int(keys[k, 0]), int(keys[k, 1]))
-      if fitness[k] <= self._bar or (
-          key in self._entries and self._entries[key].fitness >= fitness[k]):
+      if fitness[k] <= self._bar:
+        break
+      if key in self._entries and self._entries[key].fitness >= fitness[k]:
         continue
       island = int(islands[k])
       self._entries[key] = Entry(

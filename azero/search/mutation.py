@@ -27,6 +27,10 @@ PAPER_ACTIONS = ("insert_or_remove", "randomize_function", "alter")
 INSTRUCTION_DRAWS = 7  # op, in1, in2, out and three constants
 SIGN_FLIP_PROBABILITY = 0.1
 _SIGNIFICANT_DIGITS = 6
+_POWERS_OF_TEN = np.array([float(f"1e{k}") for k in range(301)])
+# Alterations multiply a constant by 1.17 in the geometric mean; nothing else would keep
+# one that evolution does not select for inside the range of float32.
+_MAX_CONSTANT = 1e38
 
 
 class _Head(enum.IntEnum):
@@ -64,13 +68,14 @@ class Mutator:
   probability: float = 0.9
 
   def __post_init__(self) -> None:
+    choices = f"choose from {', '.join(ACTIONS)}"
+    if not self.actions:
+      raise ValueError(f"No mutations are given; {choices}.")
     unknown = [action for action in self.actions if action not in ACTIONS]
-    if unknown or not self.actions:
-      raise ValueError(f"Unknown mutations {unknown}; choose from {', '.join(ACTIONS)}.")
+    if unknown:
+      raise ValueError(f"Unknown mutations {unknown}; {choices}.")
     if not 0 <= self.probability <= 1:
       raise ValueError(f"The mutation probability must be in [0, 1], got {self.probability}.")
-    if not len(searched_functions(self.space)):
-      raise ValueError("The space allows no op in any component function: nothing to search.")
 
   def tail_draws(self, parents: Programs, head: np.ndarray) -> np.ndarray:
     """How many further numbers each child needs: [N] int."""
@@ -121,9 +126,18 @@ class Mutator:
 
 
 def searched_functions(space: SearchSpace) -> np.ndarray:
-  """The component functions that search may change: [up to 3] int."""
-  return np.array([f for f, component in enumerate(space.components)
-                   if component.searched and component.ops and component.max_length], int)
+  """The component functions that search may change: [1 to 3] int.
+
+  Raises:
+    ValueError: there are none.
+  """
+  functions = [f for f, component in enumerate(space.components)
+               if component.searched and component.ops and component.max_length]
+  if not functions:
+    raise ValueError(
+        "Nothing to search: no component function of the space is marked as searched, allows "
+        "an op and has a max_length above 0.")
+  return np.array(functions)
 
 
 def random_programs(
@@ -195,6 +209,7 @@ def _alter(children, rows, function, lengths, head) -> None:
   flips = head[:, _Head.SIGN] < SIGN_FLIP_PROBABILITY
   flips &= ~table.is_std[opcode, which]
   scaled = round_constants(old * (0.5 + 1.5 * draw) * np.where(flips, -1.0, 1.0))
+  scaled = np.clip(scaled, -_MAX_CONSTANT, _MAX_CONSTANT)
   children.constants[rows, slot, which] = np.where(table.is_index[opcode, which], draw, scaled)
 
 
@@ -275,16 +290,18 @@ def _draw_addresses(
 def _draw_constants(opcode: np.ndarray, draws: np.ndarray) -> np.ndarray:
   """Fresh constants for each opcode by [N, 3] numbers; 0 where the op has none."""
   table = op_table.columns()
-  values = np.where(table.is_signed[opcode], 2 * draws - 1, 0.0)
-  values = round_constants(np.where(table.is_std[opcode], draws, values))
-  return np.where(table.is_index[opcode], draws, values)
+  values = np.where(table.is_index[opcode], draws, 0.0)
+  signed, std = table.is_signed[opcode], table.is_std[opcode]
+  values[signed] = round_constants(2 * draws[signed] - 1)
+  values[std] = round_constants(draws[std])
+  return values
 
 
 def round_constants(values: np.ndarray) -> np.ndarray:
   """Rounds to six significant digits, so that a printed program is the program itself."""
-  magnitude = np.floor(np.log10(np.where(values == 0, 1.0, np.abs(values))))
+  magnitude = np.floor(np.log10(np.where(values == 0, 1.0, np.abs(values)))).astype(int)
   digits = np.clip(_SIGNIFICANT_DIGITS - 1 - magnitude, -300, 300)
   # Scaling by an integer power of ten, never by its rounded inverse, gives the decimal's
   # nearest double.
-  up, down = 10.0 ** np.maximum(digits, 0), 10.0 ** np.maximum(-digits, 0)
+  up, down = (_POWERS_OF_TEN[np.maximum(sign * digits, 0)] for sign in (1, -1))
   return np.round(values * up / down) / up * down

@@ -1,5 +1,6 @@
 """One line of progress that works in a terminal, in a log file and in Jupyter."""
 
+import shutil
 import sys
 import time
 from typing import TextIO
@@ -45,7 +46,9 @@ class Progress:
     if self._display is not None:
       self._display.update({"text/plain": line}, raw=True)
     elif self._live:
-      # Blanks cover what a longer line left; the carriage return stays on the line.
+      if not final:  # a line that wraps could not be overwritten
+        line = line[: shutil.get_terminal_size().columns - 1]
+      # Blanks cover what a longer line left.
       self._stream.write("\r" + line.ljust(self._width) + ("\n" if final else ""))
       self._width = len(line)
     else:

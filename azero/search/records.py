@@ -3,7 +3,7 @@
     config.json          the settings
     metrics.jsonl        one line at every report: rates, best fitness, cache hits
     improvements.jsonl   every new best program of an island, with its text
-    hall_of_fame.json    the best distinct programs, saved as they change
+    hall_of_fame.json    the best distinct programs, saved at every report and at the end
     report.md            the final report
     *.png                its pictures
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 from azero.language.text import format_program
 from azero.search.hall_of_fame import Entry, HallOfFame
-from azero.search.search import Improvement
+from azero.search.search import Improvement, Search
 
 
 class RunDirectory:
@@ -74,8 +74,26 @@ class RunDirectory:
       self.write("hall_of_fame.json", json.dumps(entries, indent=2) + "\n")
 
   def _append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    with open(self.path / name, "a", encoding="utf-8") as file:
-      file.writelines(json.dumps(dict(row)) + "\n" for row in rows)
+    lines = [json.dumps(dict(row), allow_nan=False) + "\n" for row in rows]
+    if lines:
+      with open(self.path / name, "a", encoding="utf-8") as file:
+        file.writelines(lines)
+
+
+def settings_of(search: Search) -> dict[str, Any]:
+  """What decides the history of a search, but for the data: JSON-compatible."""
+  tasks = search.task_sets[0]
+  return {
+      "method": type(search).__name__,
+      "search": dataclasses.asdict(search.config),
+      "space": dataclasses.asdict(search.space),
+      "islands": search.num_islands,
+      "tasks": {
+          "metric": tasks.metric, "num_tasks": len(tasks), "num_features": tasks.num_features,
+          "num_train": tasks.num_train, "num_valid": tasks.num_valid,
+          "num_classes": tasks.num_classes,
+      },
+  }
 
 
 def _entry_to_json(entry: Entry) -> dict[str, Any]:

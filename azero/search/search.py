@@ -78,14 +78,9 @@ class SearchConfig:
         "cache_size"):
       if getattr(self, name) < 1:
         raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-    if self.children_per_cycle >= self.population_size:
-      raise ValueError(
-          f"children_per_cycle ({self.children_per_cycle}) must be smaller than "
-          f"population_size ({self.population_size}): that many of the oldest are removed "
-          "before the parents are chosen.")
     if self.seed < 0:
       raise ValueError(f"seed must not be negative, got {self.seed}.")
-    for name in ("max_train_steps", "max_programs"):
+    for name in ("max_train_steps", "max_programs", "lanes"):
       value = getattr(self, name)
       if value is not None and value < 1:
         raise ValueError(f"{name} must be at least 1 or None, got {value}.")
@@ -124,19 +119,33 @@ class Search(abc.ABC):
       config: the settings.
       template: one program to start from; random initial programs keep its component
         functions that are not searched.
+
+    Raises:
+      ValueError: settings or tasks that do not fit, a space in which nothing is searched,
+        or a template that is not one valid program of the space.
     """
     sets = [task_sets] if isinstance(task_sets, Tasks) else list(task_sets)
     self.space = space
     self.config = config
+    self.task_sets = sets
     self.num_islands = len(sets)
     self.template = template
+    self._draws_per_program = mutation.num_random_draws(space)
+    if template is not None:
+      if len(template) != 1 or template.space != space:
+        raise ValueError(
+            "The template must be one program of the search's own space; got "
+            f"{len(template)} of {'that' if template.space == space else 'another'} space. "
+            "parse(text, space) reads a program into a space.")
+      template.validate()
     self._evaluator = CachedEvaluator(
         space, sets, fingerprint=config.fingerprint, cache_size=config.cache_size,
         combine=config.combine, num_epochs=config.num_epochs,
         max_abs_error=config.max_abs_error, seed=config.seed, dtype=config.dtype,
         num_devices=config.num_devices, lanes=config.lanes)
     self.streams = Streams(
-        [np.random.default_rng([config.seed, island]) for island in range(self.num_islands)])
+        [np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(island,)))
+         for island in range(self.num_islands)])
     self.cycle = 0
     self.active = np.ones(self.num_islands, bool)
     self.train_steps = np.zeros(self.num_islands, np.int64)
@@ -172,7 +181,7 @@ class Search(abc.ABC):
       return
     programs, count = self._propose(islands)
     owners = np.repeat(islands, count)
-    fitness, steps, analysis = self._evaluate(programs, owners)
+    fitness, steps, analysis = self._evaluate(programs, owners, count)
     self.train_steps += np.bincount(owners, steps, self.num_islands).astype(np.int64)
     self.num_programs[islands] += count
     self._accept(islands, programs, fitness.reshape(len(islands), count))
@@ -194,16 +203,24 @@ class Search(abc.ABC):
     """Learns the fitnesses, [n, count], of what was proposed."""
 
   def _random_programs(self, islands: np.ndarray, count: int) -> Programs:
-    draws = mutation.num_random_draws(self.space)
+    draws = self._draws_per_program
     numbers = self.streams.take(islands, count * draws).reshape(-1, draws)
     return mutation.random_programs(self.space, numbers, template=self.template)
 
   def _evaluate(
-      self, programs: Programs, owners: np.ndarray
+      self, programs: Programs, owners: np.ndarray, count: int
   ) -> tuple[np.ndarray, np.ndarray, canonical.Analysis]:
+    # What shares a batch decides what the caches forget first, so that the candidates of
+    # an island are cut alike whatever the number of islands: into batches of their own, or
+    # not at all.
+    if count > _BATCH:
+      starts = [
+          first + k for first in range(0, len(owners), count) for k in range(0, count, _BATCH)]
+    else:
+      starts = list(range(0, len(owners), _BATCH // count * count))
     parts = [
-        self._evaluator.evaluate(programs[start : start + _BATCH], owners[start : start + _BATCH])
-        for start in range(0, len(owners), _BATCH)]
+        self._evaluator.evaluate(programs[start:stop], owners[start:stop])
+        for start, stop in zip(starts, [*starts[1:], len(owners)])]
     if len(parts) == 1:
       return parts[0]
     fitness, steps, analyses = zip(*parts)

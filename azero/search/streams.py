@@ -48,7 +48,7 @@ class Streams:
     offsets = np.empty(len(islands), np.int64)
     offsets[order] = before - np.repeat(before[first], sizes)
     totals = np.add.reduceat(counts[order], first)
-    self._ensure(groups, totals, int(counts.max()))
+    self._ensure(groups, totals, int(counts.max() - counts.min()))
     start = self._cursor[islands] + offsets
     self._cursor[groups] += totals
     return self._buffer[islands[:, None], start[:, None] + np.arange(counts.max())]
@@ -57,7 +57,7 @@ class Streams:
     """Draws ahead where fewer than `totals` numbers are left, with room to read beyond."""
     needed = int(totals.max()) + margin
     if self._buffer.shape[1] < needed:
-      larger = np.zeros((len(self._generators), 2 * max(_BLOCK, needed)))
+      larger = np.zeros((len(self._generators), needed + _BLOCK))
       larger[:, : self._buffer.shape[1]] = self._buffer
       self._buffer = larger
     size = self._buffer.shape[1]

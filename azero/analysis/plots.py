@@ -1,0 +1,123 @@
+"""Pictures of a search: its progress, after figure 6 of the AutoML-Zero paper."""
+
+from collections.abc import Mapping, Sequence
+import difflib
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+import numpy as np
+
+from azero.compiler import liveness
+from azero.language.program import Programs
+from azero.language.text import format_program
+from azero.search.search import Improvement
+
+_LINE, _OTHERS, _CALLOUT = "#1f5fa8", "#b9c7d8", "#b5442b"
+_REFERENCES = ("#4c8c4a", "#8a5aa8", "#8a7a3a")
+
+
+def plot_progress(
+    improvements: Sequence[Improvement], *, metric: str, title: str = "",
+    references: Mapping[str, float] | None = None, multiclass: bool = False,
+    num_callouts: int = 5, num_programs: int | None = None,
+) -> Figure:
+  """Best fitness of every island over the programs it evaluated.
+
+  The island that reached most is drawn strongly; its largest jumps carry the live
+  instructions that are new in them. For regression the axis shows 1 - fitness, on a
+  logarithmic scale, so that the last nines can be told apart.
+
+  Args:
+    improvements: every new best of every island, in order.
+    metric: of the tasks, "rms" or "accuracy".
+    title: of the picture.
+    references: horizontal lines by name, e.g. the fitness of baselines.
+    multiclass: whether the tasks are multi-class, for the liveness of instructions.
+    num_callouts: how many jumps to explain.
+    num_programs: how far the curves go; default to the last improvement.
+
+  Returns:
+    The figure; `figure.savefig(path)` writes it.
+
+  Raises:
+    ValueError: no improvement.
+  """
+  if not improvements:
+    raise ValueError("Nothing to plot: the search has not evaluated a program yet.")
+  # Not pyplot: it would hold on to every figure of a process.
+  figure = Figure(figsize=(9, 5.5), layout="constrained")
+  axes = figure.add_subplot()
+  end = num_programs or max(item.num_programs for item in improvements)
+  islands: dict[int, list[Improvement]] = {}
+  for item in improvements:
+    islands.setdefault(item.island, []).append(item)
+  best = max(islands.values(), key=lambda items: items[-1].fitness)
+  for items in islands.values():
+    strong = items is best
+    x = [max(item.num_programs, 1) for item in items] + [max(end, 1)]
+    y = [_height(item.fitness, metric) for item in items]
+    label = "best island" if strong else "other islands" if items is _first_other(
+        islands, best) else None
+    axes.step(x, [*y, y[-1]], where="post", color=_LINE if strong else _OTHERS,
+              linewidth=2.2 if strong else 0.8, zorder=3 if strong else 1, label=label)
+  for colour, (name, value) in zip(_REFERENCES * 9, (references or {}).items()):
+    axes.axhline(_height(value, metric), color=colour, linestyle="--", linewidth=1, label=name)
+  _label(axes, metric, title)
+  _call_out(axes, best, metric, multiclass, num_callouts)
+  axes.legend(loc="lower right", frameon=False, fontsize=9)
+  return figure
+
+
+def new_instructions(old: Programs | None, new: Programs, *, multiclass: bool = False) -> list[str]:
+  """Live instructions of a program that another one (None: the empty one) does not have."""
+  before = [] if old is None else _live_lines(old, multiclass)
+  after = _live_lines(new, multiclass)
+  matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
+  return [line for tag, _, _, start, stop in matcher.get_opcodes()
+          if tag in ("insert", "replace") for line in after[start:stop]]
+
+
+def _first_other(islands, best):
+  return next((items for items in islands.values() if items is not best), None)
+
+
+def _live_lines(program: Programs, multiclass: bool) -> list[str]:
+  dead = ~liveness.live_instructions(program, multiclass=multiclass)[0]
+  lines = format_program(program, dead=dead).splitlines()
+  return [line.strip() for line in lines if line.startswith(" ") and not line.endswith("# dead")]
+
+
+def _height(fitness: float, metric: str) -> float:
+  return fitness if metric == "accuracy" else max(1.0 - fitness, 1e-7)
+
+
+def _label(axes: Axes, metric: str, title: str) -> None:
+  axes.set_xscale("log")
+  axes.set_xlabel("programs evaluated on an island")
+  if metric == "accuracy":
+    axes.set_ylabel("best fitness (accuracy) on the search tasks")
+  else:
+    axes.set_yscale("log")
+    axes.invert_yaxis()
+    axes.set_ylabel("1 - best fitness on the search tasks (up is better)")
+  axes.set_title(title, loc="left", fontsize=11)
+  axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
+  axes.spines[["top", "right"]].set_visible(False)
+
+
+def _call_out(
+    axes: Axes, items: Sequence[Improvement], metric: str, multiclass: bool, count: int
+) -> None:
+  """Explains the largest jumps by the live instructions that are new in them."""
+  heights = np.array([_height(item.fitness, metric) for item in items])
+  scale = heights if metric == "accuracy" else -np.log10(heights)
+  gains = np.diff(scale, prepend=scale[0])
+  chosen = sorted(np.argsort(-gains, kind="stable")[:count])
+  for number, k in enumerate(k for k in chosen if gains[k] > 0):
+    lines = new_instructions(items[k - 1].program, items[k].program, multiclass=multiclass)
+    shown = lines[:3] + (["..."] if len(lines) > 3 else [])
+    axes.annotate(
+        "\n".join(shown) or "constants", (items[k].num_programs, heights[k]),
+        xytext=(-18, 14 + 6 * (number % 2)), textcoords="offset points", ha="right", va="bottom",
+        fontsize=7, family="monospace", color=_CALLOUT, zorder=4,
+        arrowprops={"arrowstyle": "-", "color": _CALLOUT, "linewidth": 0.7})

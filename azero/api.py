@@ -1,0 +1,93 @@
+"""Search and evaluate in a few lines: what a notebook needs."""
+
+from collections.abc import Callable, Mapping, Sequence
+import os
+
+from matplotlib.figure import Figure
+
+from azero.analysis import plots
+from azero.language import text
+from azero.language.program import Programs, SearchSpace
+from azero.runtime.evaluator import Evaluation, Evaluator
+from azero.search import runner
+from azero.search.evolution import Evolution
+from azero.search.random_search import RandomSearch
+from azero.search.records import RunDirectory, settings_of
+from azero.search.search import Search, SearchConfig
+from azero.tasks.task import Tasks
+
+
+def evaluate(programs: Programs | str | Sequence[str], tasks: Tasks, **settings) -> Evaluation:
+  """Trains and validates programs on tasks.
+
+  Args:
+    programs: N programs, or text of one or several in the paper's notation.
+    tasks: D tasks.
+    **settings: of `Evaluator`: combine, num_epochs, max_abs_error, seed, dtype, trace, ...
+
+  Returns:
+    Fitness of each program, combined and per task, and more.
+
+  Raises:
+    ValueError: malformed programs, or programs that do not fit the tasks.
+  """
+  if not isinstance(programs, Programs):
+    texts = [programs] if isinstance(programs, str) else list(programs)
+    programs = text.parse_many(
+        texts, num_features=tasks.num_features, min_vectors=3 if tasks.multiclass else 1)
+  return Evaluator(programs.space, tasks, **settings).evaluate(programs)
+
+
+def evolve(
+    space: SearchSpace, tasks: Tasks | Sequence[Tasks], *,
+    directory: str | os.PathLike | None = None, progress: str = "auto",
+    should_stop: Callable[[Search], bool] | None = None, template: Programs | None = None,
+    **settings,
+) -> runner.RunResult:
+  """Regularised evolution: searches for programs that learn the tasks.
+
+  Args:
+    space: memory sizes and allowed ops.
+    tasks: one task batch, or one for each island.
+    directory: where to record the run; default nowhere.
+    progress: "auto" (terminal, log file or Jupyter) or "off".
+    should_stop: called after every cycle with the search; True ends it.
+    template: one program to start from instead of empty ones.
+    **settings: of `SearchConfig`: population_size, max_programs, seed, ...
+
+  Returns:
+    The finished search with its hall of fame, and what was recorded. Ctrl-C ends it
+    early and loses nothing.
+
+  Raises:
+    ValueError: unknown or contradictory settings.
+    FileExistsError: the directory holds something already.
+  """
+  search = Evolution(space, tasks, SearchConfig(**settings), template=template)
+  return _run(search, directory, progress, should_stop)
+
+
+def random_search(
+    space: SearchSpace, tasks: Tasks | Sequence[Tasks], *,
+    directory: str | os.PathLike | None = None, progress: str = "auto",
+    should_stop: Callable[[Search], bool] | None = None, template: Programs | None = None,
+    **settings,
+) -> runner.RunResult:
+  """Random search: arguments, result and errors as for `evolve`."""
+  search = RandomSearch(space, tasks, SearchConfig(**settings), template=template)
+  return _run(search, directory, progress, should_stop)
+
+
+def plot(
+    result: runner.RunResult, *, title: str = "", references: Mapping[str, float] | None = None
+) -> Figure:
+  """Progress of a run as a picture; see `plots.plot_progress`."""
+  tasks = result.search.task_sets[0]
+  return plots.plot_progress(
+      result.improvements, metric=tasks.metric, title=title, references=references,
+      multiclass=tasks.multiclass, num_programs=int(result.search.num_programs.max()))
+
+
+def _run(search, directory, progress, should_stop) -> runner.RunResult:
+  records = None if directory is None else RunDirectory(directory, settings_of(search))
+  return runner.run(search, directory=records, progress=progress, should_stop=should_stop)

@@ -1,0 +1,110 @@
+"""What the experiment modules share: flags, JAX's settings, run directories, errors.
+
+A module defines a frozen config dataclass, whose fields carry their help as metadata,
+and `run(config)`. Flags are made from the fields and read once.
+"""
+
+from collections.abc import Callable, Sequence
+import dataclasses
+import datetime
+import logging
+import os
+import pathlib
+import sys
+import types
+import typing
+from typing import Any, TypeVar
+
+from absl import app
+from absl import flags
+import jax
+
+Config = TypeVar("Config")
+
+
+def setting(default: Any, help_text: str, *, choices: Sequence[str] | None = None) -> Any:
+  """A field of a config: its default, what it means, and what it may be."""
+  return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+  """Settings of every experiment that searches."""
+
+  seed: int = setting(0, "Decides everything that is random.")
+  output_dir: str = setting("runs", "Where run directories are made.")
+  run_name: str = setting(
+      "", "Name of the run directory; default the experiment and the time. Must be new.")
+  num_devices: int = setting(0, "CPU devices to use; 0 for one on each core.")
+  progress: str = setting("auto", "How to show progress.", choices=("auto", "off"))
+  dtype: str = setting("float32", "Type of the programs' memory.", choices=("float32", "float64"))
+
+  def directory(self, experiment: str) -> pathlib.Path:
+    """The run directory."""
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    return pathlib.Path(self.output_dir) / (self.run_name or f"{experiment}-{now}")
+
+
+def main(config_class: type[Config], run: Callable[[Config], Any]) -> None:
+  """Runs an experiment from the command line; bad input ends it with one clear message."""
+  for field in dataclasses.fields(config_class):  # type: ignore[arg-type]
+    _define_flag(field, typing.get_type_hints(config_class)[field.name])
+
+  def entry(argv: Sequence[str]) -> None:
+    if len(argv) > 1:
+      _fail(f"unexpected argument '{argv[1]}': settings are flags, written --name=value; "
+            "see --help")
+    values = {field.name: getattr(flags.FLAGS, field.name)
+              for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
+    try:
+      configure_jax(values.get("num_devices", 0))
+      run(config_class(**values))
+    except (ValueError, OSError) as error:
+      _fail(str(error))
+
+  app.run(entry)
+
+
+def configure_jax(num_devices: int = 0) -> None:
+  """Makes CPU devices of one thread each, and keeps compiled code between runs.
+
+  Args:
+    num_devices: how many; 0 for one on each core.
+
+  Raises:
+    ValueError: more devices than cores, or a negative number.
+  """
+  cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+  if not 0 <= num_devices <= cores:
+    raise ValueError(f"--num_devices must be from 0 (all) to {cores}, the cores of this machine; "
+                     f"got {num_devices}.")
+  os.environ["XLA_FLAGS"] = " ".join((
+      os.environ.get("XLA_FLAGS", ""), "--xla_cpu_multi_thread_eigen=false",
+      "intra_op_parallelism_threads=1"))
+  jax.config.update("jax_num_cpu_devices", num_devices or cores)
+  # JAX tells at INFO of every kind of accelerator that it does not find.
+  logging.getLogger("jax").setLevel(logging.WARNING)
+  cache = os.environ.get("AZERO_CACHE_DIR") or pathlib.Path.home() / ".cache" / "azero"
+  jax.config.update("jax_compilation_cache_dir", str(cache))
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+  jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+
+
+def _define_flag(field: dataclasses.Field, kind: Any) -> None:
+  help_text = field.metadata["help"]
+  if field.metadata["choices"]:
+    flags.DEFINE_enum(field.name, field.default, field.metadata["choices"], help_text)
+    return
+  if isinstance(kind, types.UnionType):  # "int | None"
+    kind = next(option for option in typing.get_args(kind) if option is not type(None))
+  define = {
+      int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string,
+      bool: flags.DEFINE_boolean,
+  }[kind]
+  define(field.name, field.default, help_text)
+
+
+def _fail(message: str) -> typing.NoReturn:
+  sys.stdout.flush()
+  print(f"error: {message}", file=sys.stderr)
+  sys.exit(2)

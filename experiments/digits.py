@@ -1,0 +1,63 @@
+"""From empty programs to learners of real images: projected digits.
+
+The setup of supplement S10 of the AutoML-Zero paper (restricted ops, P=100, 10 tasks,
+F=16, empty programs) on the images that scikit-learn carries. A task separates two random
+groups of five digits; the groups of the select and the final tasks are held out, as are
+the final validation images.
+
+    python -m experiments.digits
+"""
+
+import dataclasses
+
+import numpy as np
+
+from azero.language import spaces
+from azero.tasks import projected_digits
+from azero.tasks.digits import KINDS
+from experiments import common
+from experiments import discovery
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(discovery.DiscoveryConfig):
+  """Settings."""
+
+  kind: str = common.setting(
+      "groups", "pairs of digits, 5-versus-5 groups, or all ten classes.", choices=KINDS)
+  num_features: int = common.setting(16, "F, after the random projection.")
+  num_train: int = common.setting(0, "Training examples of a task; 0 for the usual number.")
+  num_valid: int = common.setting(0, "Validation examples of a task; 0 for the usual number.")
+  num_select: int = common.setting(20, "Select tasks.")
+  num_final: int = common.setting(25, "Final tasks.")
+
+
+def run(config: Config) -> discovery.Result:
+  """Runs the experiment and writes its directory.
+
+  Raises:
+    ValueError: a bad setting.
+    FileExistsError: the run directory exists.
+  """
+  discovery.check(config)
+  sizes = {
+      "num_features": config.num_features, "num_train": config.num_train or None,
+      "num_valid": config.num_valid or None}
+  seeds = np.random.SeedSequence(config.seed).generate_state(config.islands + 2)
+  *island_seeds, select_seed, final_seed = (int(seed) for seed in seeds)
+  data = discovery.Data(
+      [projected_digits(config.kind, "search", config.num_tasks, seed=seed, **sizes)
+       for seed in island_seeds],
+      projected_digits(config.kind, "select", config.num_select, seed=select_seed, **sizes),
+      projected_digits(config.kind, "final", config.num_final, seed=final_seed, **sizes))
+  about = (
+      f"Tasks: {config.kind} of handwritten digits (1797 images, 8 x 8), projected to "
+      f"{config.num_features} features, {data.final.num_train} training and "
+      f"{data.final.num_valid} validation examples.")
+  return discovery.discover(
+      config, spaces.baseline(config.num_features), data, name="digits",
+      title=f"Digits, {config.kind}: from empty programs", about=about)
+
+
+if __name__ == "__main__":
+  common.main(Config, run)

@@ -1,0 +1,163 @@
+"""From a search on T_search to a program chosen on T_select and judged on unseen tasks.
+
+What the experiments on real data share (sections 3 and 4.2, supplement S7 of the paper):
+evolution on several islands, the best programs ranked on tasks that no island saw, and
+the winner on the final tasks beside simple baselines.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+
+import numpy as np
+
+from azero.analysis import baselines, plots
+from azero.language.program import Programs, SearchSpace
+from azero.runtime.evaluator import Evaluator
+from azero.search import runner
+from azero.search.evolution import Evolution
+from azero.search.records import RunDirectory
+from azero.search.search import SearchConfig
+from azero.tasks.task import Tasks
+from experiments import common
+from experiments import reporting
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DiscoveryConfig(common.RunConfig):
+  """Settings of a search on real data; the method's defaults are S10's."""
+
+  islands: int = common.setting(8, "Independent populations that run side by side.")
+  children_per_cycle: int = common.setting(
+      4, "Children of each island in a cycle; 1 is exactly the paper's algorithm.")
+  max_train_steps: int = common.setting(100_000_000, "Training steps of each island.")
+  population_size: int = common.setting(100, "P.")
+  tournament_size: int = common.setting(10, "T.")
+  mutation_probability: float = common.setting(0.9, "U.")
+  num_tasks: int = common.setting(10, "D, search tasks of each island.")
+  num_epochs: int = common.setting(1, "E, passes over the training examples.")
+  combine: str = common.setting(
+      "median", "How fitness is combined over tasks.", choices=("median", "mean"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+  """Tasks of a search.
+
+  Attributes:
+    search: one task batch for each island.
+    select: to choose among the best programs.
+    final: to judge the chosen one; share no class group or no rows with the others.
+  """
+
+  search: Sequence[Tasks]
+  select: Tasks
+  final: Tasks
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """What came out.
+
+  Attributes:
+    program: the chosen program, a batch of one.
+    final: fitness on the final tasks, [D] each, of the program and the baselines by name.
+    directory: of the run.
+    run: the search as it ended.
+  """
+
+  program: Programs
+  final: dict[str, np.ndarray]
+  directory: str
+  run: runner.RunResult
+
+
+def check(config: DiscoveryConfig) -> None:
+  """Refuses settings that no search accepts.
+
+  Raises:
+    ValueError: says which.
+  """
+  for name in ("islands", "num_tasks", "num_epochs", "max_train_steps"):
+    if getattr(config, name) < 1:
+      raise ValueError(f"--{name} must be at least 1, got {getattr(config, name)}.")
+
+
+def discover(
+    config: DiscoveryConfig, space: SearchSpace, data: Data, *, name: str, title: str,
+    about: str,
+) -> Result:
+  """Searches, selects, judges and reports.
+
+  Args:
+    config: the settings.
+    space: the search space.
+    data: the tasks.
+    name: of the experiment, for the run directory.
+    title: of the report.
+    about: a sentence on the data, for the report.
+
+  Returns:
+    The result.
+
+  Raises:
+    ValueError: settings that contradict each other or the tasks.
+    FileExistsError: the run directory exists.
+  """
+  settings = SearchConfig(
+      population_size=config.population_size, tournament_size=config.tournament_size,
+      mutation_probability=config.mutation_probability,
+      children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
+      combine=config.combine, num_epochs=config.num_epochs, seed=config.seed,
+      dtype=config.dtype)
+  search = Evolution(space, data.search, settings)
+  directory = RunDirectory(config.directory(name), dataclasses.asdict(config))
+  print(f"Searching with {config.islands} islands; everything is recorded in {directory.path}")
+  result = runner.run(search, directory=directory, progress=config.progress)
+  program, select_fitness, candidates = _select(config, search, data.select)
+  final = {"discovered program": _evaluator(config, space, data.final).evaluate(program).per_task[0]}
+  final |= {
+      "constant prediction": baselines.constant(data.final),
+      "linear model (Adam)": baselines.linear(data.final, seed=config.seed),
+      "neural network, 32 hidden units (Adam)": baselines.neural_network(
+          data.final, seed=config.seed),
+  }
+  multiclass = data.final.multiclass
+  figure = plots.plot_progress(
+      result.improvements, metric=data.final.metric, title=title, multiclass=multiclass,
+      num_programs=int(search.num_programs.max()))
+  figure.savefig(directory.path / "progress.png", dpi=130)
+  summary = [
+      about,
+      f"Of {candidates} candidates the chosen program is best on {len(data.select)} select tasks "
+      f"({config.combine} fitness {select_fitness:.4f}). On {len(data.final)} final tasks, which "
+      f"neither search nor selection saw, its mean fitness is "
+      f"**{final['discovered program'].mean():.4f}**.",
+      "The linear model and the network train on the same examples, but many times over (50 "
+      f"epochs or 1500 steps); the program goes {config.num_epochs} time(s) through them.",
+  ]
+  directory.write("report.md", reporting.report(
+      title, summary=summary, program=program, multiclass=multiclass,
+      tables=[reporting.fitness_table(final)], result=result, config=config,
+      picture="progress.png"))
+  print(f"\n{reporting.live_text(program, multiclass=multiclass)}\n")
+  for label, fitness in final.items():
+    print(f"{label:40s} {fitness.mean():.4f} on {len(fitness)} unseen tasks")
+  print(f"Report: {directory.path / 'report.md'}")
+  return Result(program, final, str(directory.path), result)
+
+
+def _select(
+    config: DiscoveryConfig, search: Evolution, tasks: Tasks
+) -> tuple[Programs, float, int]:
+  """The candidate that is best on T_select, its fitness, and the number of candidates."""
+  candidates = Programs.concatenate(
+      [entry.program for entry in search.hall_of_fame] + [search.best_programs])
+  fitness = _evaluator(config, search.space, tasks).evaluate(candidates).fitness
+  best = int(fitness.argmax())
+  return candidates[best], float(fitness[best]), len(candidates)
+
+
+def _evaluator(config: DiscoveryConfig, space: SearchSpace, tasks: Tasks) -> Evaluator:
+  return Evaluator(
+      space, tasks, combine=config.combine, num_epochs=config.num_epochs, seed=config.seed,
+      dtype=config.dtype)

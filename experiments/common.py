@@ -11,15 +11,11 @@ import logging
 import os
 import pathlib
 import sys
-import types
 import typing
-from typing import Any, TypeVar
+from typing import Any
 
-from absl import app
-from absl import flags
+from absl import app, flags
 import jax
-
-Config = TypeVar("Config")
 
 
 def setting(default: Any, help_text: str, *, choices: Sequence[str] | None = None) -> Any:
@@ -45,17 +41,17 @@ class RunConfig:
     return pathlib.Path(self.output_dir) / (self.run_name or f"{experiment}-{now}")
 
 
-def main(config_class: type[Config], run: Callable[[Config], Any]) -> None:
+def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
   """Runs an experiment from the command line; bad input ends it with one clear message."""
-  for field in dataclasses.fields(config_class):  # type: ignore[arg-type]
+  names = [field.name for field in dataclasses.fields(config_class)]
+  for field in dataclasses.fields(config_class):
     _define_flag(field, typing.get_type_hints(config_class)[field.name])
 
   def entry(argv: Sequence[str]) -> None:
     if len(argv) > 1:
       _fail(f"unexpected argument '{argv[1]}': settings are flags, written --name=value; "
             "see --help")
-    values = {field.name: getattr(flags.FLAGS, field.name)
-              for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
+    values = {name: getattr(flags.FLAGS, name) for name in names}
     try:
       configure_jax(values.get("num_devices", 0))
       run(config_class(**values))
@@ -91,17 +87,14 @@ def configure_jax(num_devices: int = 0) -> None:
 
 
 def _define_flag(field: dataclasses.Field, kind: Any) -> None:
-  help_text = field.metadata["help"]
+  help_text, default = field.metadata["help"], field.default
   if field.metadata["choices"]:
-    flags.DEFINE_enum(field.name, field.default, field.metadata["choices"], help_text)
+    flags.DEFINE_enum(field.name, str(default), field.metadata["choices"], help_text)
     return
-  if isinstance(kind, types.UnionType):  # "int | None"
-    kind = next(option for option in typing.get_args(kind) if option is not type(None))
-  define = {
+  define: dict[Any, Callable[..., Any]] = {
       int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string,
-      bool: flags.DEFINE_boolean,
-  }[kind]
-  define(field.name, field.default, help_text)
+      bool: flags.DEFINE_boolean}
+  define[kind](field.name, default, help_text)
 
 
 def _fail(message: str) -> typing.NoReturn:

@@ -9,14 +9,14 @@ the final validation images.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
 from azero.language import spaces
 from azero.tasks import projected_digits
 from azero.tasks.digits import KINDS
-from experiments import common
-from experiments import discovery
+from experiments import common, discovery
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,16 +40,15 @@ def run(config: Config) -> discovery.Result:
     FileExistsError: the run directory exists.
   """
   discovery.check(config)
-  sizes = {
-      "num_features": config.num_features, "num_train": config.num_train or None,
-      "num_valid": config.num_valid or None}
+  make = functools.partial(
+      projected_digits, config.kind, num_features=config.num_features,
+      num_train=config.num_train or None, num_valid=config.num_valid or None)
   seeds = np.random.SeedSequence(config.seed).generate_state(config.islands + 2)
   *island_seeds, select_seed, final_seed = (int(seed) for seed in seeds)
   data = discovery.Data(
-      [projected_digits(config.kind, "search", config.num_tasks, seed=seed, **sizes)
-       for seed in island_seeds],
-      projected_digits(config.kind, "select", config.num_select, seed=select_seed, **sizes),
-      projected_digits(config.kind, "final", config.num_final, seed=final_seed, **sizes))
+      [make("search", config.num_tasks, seed=seed) for seed in island_seeds],
+      make("select", config.num_select, seed=select_seed),
+      make("final", config.num_final, seed=final_seed))
   about = (
       f"Tasks: {config.kind} of handwritten digits (1797 images, 8 x 8), projected to "
       f"{config.num_features} features, {data.final.num_train} training and "

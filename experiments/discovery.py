@@ -18,8 +18,7 @@ from azero.search.evolution import Evolution
 from azero.search.records import RunDirectory
 from azero.search.search import SearchConfig
 from azero.tasks.task import Tasks
-from experiments import common
-from experiments import reporting
+from experiments import common, reporting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,8 +27,9 @@ class DiscoveryConfig(common.RunConfig):
 
   islands: int = common.setting(8, "Independent populations that run side by side.")
   children_per_cycle: int = common.setting(
-      4, "Children of each island in a cycle; 1 is exactly the paper's algorithm.")
+      16, "Children of each island in a cycle; 1 is exactly the paper's algorithm.")
   max_train_steps: int = common.setting(100_000_000, "Training steps of each island.")
+  max_programs: int = common.setting(0, "Programs of each island; 0 for no limit.")
   population_size: int = common.setting(100, "P.")
   tournament_size: int = common.setting(10, "T.")
   mutation_probability: float = common.setting(0.9, "U.")
@@ -107,6 +107,7 @@ def discover(
       population_size=config.population_size, tournament_size=config.tournament_size,
       mutation_probability=config.mutation_probability,
       children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
+      max_programs=config.max_programs or None,
       combine=config.combine, num_epochs=config.num_epochs, seed=config.seed,
       dtype=config.dtype)
   search = Evolution(space, data.search, settings)
@@ -114,8 +115,9 @@ def discover(
   print(f"Searching with {config.islands} islands; everything is recorded in {directory.path}")
   result = runner.run(search, directory=directory, progress=config.progress)
   program, select_fitness, candidates = _select(config, search, data.select)
-  final = {"discovered program": _evaluator(config, space, data.final).evaluate(program).per_task[0]}
-  final |= {
+  judged = _evaluator(config, space, data.final).evaluate(program)
+  final = {
+      "discovered program": judged.per_task[0],
       "constant prediction": baselines.constant(data.final),
       "linear model (Adam)": baselines.linear(data.final, seed=config.seed),
       "neural network, 32 hidden units (Adam)": baselines.neural_network(

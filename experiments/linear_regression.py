@@ -23,8 +23,7 @@ from azero.search.evolution import Evolution
 from azero.search.records import RunDirectory
 from azero.search.search import Search, SearchConfig
 from azero.tasks import linear_regression
-from experiments import common
-from experiments import reporting
+from experiments import common, reporting
 
 _SELECT_SEED, _FINAL_SEED = 1, 2  # beside the islands' 0: tasks that no search sees
 
@@ -84,13 +83,13 @@ def run(config: Config) -> Result:
     raise ValueError(f"--islands must be at least 1, got {config.islands}.")
   if not 0 < config.select_fitness <= 1:
     raise ValueError(f"--select_fitness must be in (0, 1], got {config.select_fitness}.")
-  directory = RunDirectory(config.directory("linear_regression"), dataclasses.asdict(config))
   island_seeds = np.random.SeedSequence([config.seed, 0]).generate_state(config.islands)
   task_sets = [
       linear_regression(config.num_tasks, seed=int(seed), num_features=config.num_features)
       for seed in island_seeds]
   search = Evolution(space, task_sets, settings)
   selection = _Selection(config, _unseen(config, _SELECT_SEED))
+  directory = RunDirectory(config.directory("linear_regression"), dataclasses.asdict(config))
   print(f"Searching with {config.islands} islands; everything is recorded in {directory.path}")
   result = runner.run(
       search, directory=directory, progress=config.progress, should_stop=selection)
@@ -130,8 +129,8 @@ class _Selection:
         island for island in range(search.num_islands)
         if island not in self.discoveries and np.isfinite(search.best_fitness[island])
         and search.best_fitness[island] != self._checked.get(island)]
-    fitness = self._evaluator.evaluate(search.best_programs[changed]).fitness if changed else []
-    for island, value in zip(changed, fitness):
+    select = self._evaluator.evaluate(search.best_programs[changed])
+    for island, value in zip(changed, select.fitness):
       self._checked[island] = float(search.best_fitness[island])
       self.fitness[island] = float(value)
       if value >= self._config.select_fitness:

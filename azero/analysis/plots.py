@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 import difflib
+import io
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,14 +14,24 @@ from azero.language.text import format_program
 from azero.search.search import Improvement
 
 _LINE, _OTHERS, _CALLOUT = "#1f5fa8", "#b9c7d8", "#b5442b"
+_CALLOUT_LINES = 6  # of each callout at most
 _REFERENCES = ("#4c8c4a", "#8a5aa8", "#8a7a3a")
+
+
+class Picture(Figure):
+  """A figure that Jupyter shows, whatever backend is set up there."""
+
+  def _repr_png_(self) -> bytes:
+    buffer = io.BytesIO()
+    self.savefig(buffer, format="png", dpi=90)
+    return buffer.getvalue()
 
 
 def plot_progress(
     improvements: Sequence[Improvement], *, metric: str, title: str = "",
     references: Mapping[str, float] | None = None, multiclass: bool = False,
     num_callouts: int = 5, num_programs: int | None = None,
-) -> Figure:
+) -> Picture:
   """Best fitness of every island over the programs it evaluated.
 
   The island that reached most is drawn strongly; its largest jumps carry the live
@@ -45,7 +56,7 @@ def plot_progress(
   if not improvements:
     raise ValueError("Nothing to plot: the search has not evaluated a program yet.")
   # Not pyplot: it would hold on to every figure of a process.
-  figure = Figure(figsize=(9, 5.5), layout="constrained")
+  figure = Picture(figsize=(10, 5.5), layout="constrained")
   axes = figure.add_subplot()
   end = num_programs or max(item.num_programs for item in improvements)
   islands: dict[int, list[Improvement]] = {}
@@ -64,7 +75,7 @@ def plot_progress(
     axes.axhline(_height(value, metric), color=colour, linestyle="--", linewidth=1, label=name)
   _label(axes, metric, title)
   _call_out(axes, best, metric, multiclass, num_callouts)
-  axes.legend(loc="lower right", frameon=False, fontsize=9)
+  axes.legend(loc="upper left", frameon=False, fontsize=9)
   return figure
 
 
@@ -108,16 +119,22 @@ def _label(axes: Axes, metric: str, title: str) -> None:
 def _call_out(
     axes: Axes, items: Sequence[Improvement], metric: str, multiclass: bool, count: int
 ) -> None:
-  """Explains the largest jumps by the live instructions that are new in them."""
+  """Numbers the largest jumps, and lists beside the axes what is new in them."""
   heights = np.array([_height(item.fitness, metric) for item in items])
   scale = heights if metric == "accuracy" else -np.log10(heights)
   gains = np.diff(scale, prepend=scale[0])
-  chosen = sorted(np.argsort(-gains, kind="stable")[:count])
-  for number, k in enumerate(k for k in chosen if gains[k] > 0):
-    lines = new_instructions(items[k - 1].program, items[k].program, multiclass=multiclass)
-    shown = lines[:3] + (["..."] if len(lines) > 3 else [])
+  chosen = sorted(k for k in np.argsort(-gains, kind="stable")[:count] if gains[k] > 0)
+  legend = []
+  for number, k in enumerate(chosen, start=1):
     axes.annotate(
-        "\n".join(shown) or "constants", (items[k].num_programs, heights[k]),
-        xytext=(-18, 14 + 6 * (number % 2)), textcoords="offset points", ha="right", va="bottom",
-        fontsize=7, family="monospace", color=_CALLOUT, zorder=4,
-        arrowprops={"arrowstyle": "-", "color": _CALLOUT, "linewidth": 0.7})
+        str(number), (max(items[k].num_programs, 1), heights[k]), xytext=(-9, 0),
+        textcoords="offset points", ha="center", va="center", fontsize=8, color="white",
+        zorder=5, bbox={"boxstyle": "circle,pad=0.2", "color": _CALLOUT})
+    lines = new_instructions(items[k - 1].program, items[k].program, multiclass=multiclass)
+    shown = lines[:_CALLOUT_LINES] + (["..."] if len(lines) > _CALLOUT_LINES else [])
+    heading = f"{number}  after {items[k].num_programs:,} programs"
+    legend.append("\n".join([heading, *(f"   {line}" for line in shown or ["(constants)"])]))
+  if legend:
+    axes.annotate(
+        "\n\n".join(["new live instructions", *legend]), (1.02, 1.0), xycoords="axes fraction",
+        ha="left", va="top", fontsize=7.5, family="monospace", color=_CALLOUT)

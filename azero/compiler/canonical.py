@@ -122,11 +122,11 @@ def _keys(programs: Programs, code: _Code, role: liveness.Roles) -> np.ndarray:
   return key
 
 
-def _constants(programs: Programs, code: _Code) -> tuple[np.ndarray, np.ndarray]:
+def _constants(programs: Programs, code: _Code) -> tuple[np.ndarray, list[np.ndarray]]:
   """Constants as they act: an index as its position, a deviation without its sign.
 
   Returns:
-    The K live instructions that have constants, and the bits of these: [3, K] uint64.
+    The K live instructions that have constants, and the bits of each: three [K] uint64.
   """
   table = op_table.columns()
   which = np.flatnonzero(table.num_constants[code.opcode])
@@ -135,7 +135,7 @@ def _constants(programs: Programs, code: _Code) -> tuple[np.ndarray, np.ndarray]
   positions = np.floor(values * programs.space.num_features)
   values = np.where(table.is_index[opcode], positions, values)
   values = np.where(table.is_std[opcode], np.abs(values), values)
-  return which, np.ascontiguousarray(values.T).view(np.uint64)
+  return which, list(np.ascontiguousarray(values.T).view(np.uint64))
 
 
 def _hash(fields: Sequence[np.ndarray], multipliers: np.ndarray) -> np.ndarray:
@@ -155,45 +155,47 @@ def _sources(
     [3, M] uint64 words for in1, in2 and old, as described at the top of this module; and
     [N] uint64, the source of the prediction at the end of Predict.
   """
-  above = _writes_above(code, num_addresses)
-  *reads, writes = code.operands
-  # Last write of every address in each component function. One more column is read by
-  # operands that do not exist.
-  last = np.zeros((3, num_programs, num_addresses + 1), np.uint64)
-  last[code.function, code.row, writes] = code.position + 1  # of equal indices the last stays
+  # One cell for every address in each component function of each program, and one more
+  # for operands that do not exist.
+  shape = len(Function), num_programs, num_addresses + 1
+  first = (code.function * num_programs + code.row) * shape[2]
+  cells = first + np.where(code.operands < 0, num_addresses, code.operands)
+  last = np.zeros(shape, np.uint64)  # 1 + position of the last write
+  last.reshape(-1)[cells[3]] = code.position + 1  # of equal indices the last one stays
   entry = _entry_sources(last, role)
-  sources = [
-      np.where(
-          stamp > 0, _ABOVE | stamp,
-          entry[code.function, code.row, np.where(read < 0, num_addresses, read)])
-      for read, stamp in zip(reads, above)]
+  above = _writes_above(code, cells)
+  sources = np.where(above > 0, _ABOVE | above, entry.reshape(-1)[cells[:3]])
   written = last[Function.PREDICT, :, role.prediction]
   predicted = np.where(
       written > 0, _ABOVE | written, entry[Function.PREDICT, :, role.prediction])
   return sources, predicted
 
 
-def _writes_above(code: _Code, num_addresses: int) -> np.ndarray:
-  """1 + position of the last write above each operand, in its function: [3, M] uint64, 0: none.
+def _writes_above(code: _Code, cells: np.ndarray) -> np.ndarray:
+  """1 + position of the last write above each operand in its own component function.
 
-  Accesses sorted by program, function, address and time: the last write before a read is
-  the one that it sees.
+  Args:
+    code: the live instructions.
+    cells: [4, M] a number for the address of each operand in its function and program.
+
+  Returns:
+    [3, M] uint64 for in1, in2 and old; 0 where there is no such write.
   """
+  # Sorted by cell and time, a read stands right behind the write that it sees. Within one
+  # instruction the reads, 0 to 2, come before the write, 3.
   num_live = len(code.row)
   shift = 2 + num_live.bit_length()
-  group = (code.row * 3 + code.function) * num_addresses + code.operands
-  # A read of in1, in2 or old comes before the write of the same instruction.
-  access = group << shift | np.arange(num_live) << 2 | np.arange(4)[:, None]
+  access = cells << shift | np.arange(num_live) << 2 | np.arange(4)[:, None]
   access = np.sort(access[code.operands >= 0])
   is_write = (access & 3) == 3
   latest = np.maximum.accumulate(np.where(is_write, np.arange(len(access)), 0))
-  read = np.flatnonzero(~is_write)
-  write = latest[read]
-  seen = is_write[write] & (access[write] >> shift == access[read] >> shift)
-  read, write = access[read[seen]], access[write[seen]]
-  instructions = (1 << shift - 2) - 1
+  reads = np.flatnonzero(~is_write)
+  read, write = access[reads], access[latest[reads]]
+  seen = (write & 3 == 3) & (write >> shift == read >> shift)
+  instruction = (1 << shift - 2) - 1
   above = np.zeros((3, num_live), np.uint64)
-  above[read & 3, read >> 2 & instructions] = code.position[write >> 2 & instructions] + 1
+  stamp = code.position[write >> 2 & instruction] + 1
+  above[read & 3, read >> 2 & instruction] = np.where(seen, stamp, 0)
   return above
 
 

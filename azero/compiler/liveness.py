@@ -77,9 +77,7 @@ def live_instructions(programs: Programs, *, multiclass: bool = False) -> np.nda
   prediction, label, features = (np.uint64(1) << np.uint64(address) for address in role)
   keep_in_predict = ~(label | features)  # the evaluation overwrites these before Predict
   out, read = _words(programs)
-  setup, predict, learn = (
-      np.flatnonzero(out[programs.space.slots(f)].any(1)) + programs.space.offsets[f]
-      for f in Function)
+  setup, predict, learn = (_occupied(out, programs.space.slots(f)) for f in Function)
 
   hit = np.zeros_like(out)
   # Before the first pass nothing is live at the end of Learn.
@@ -118,13 +116,19 @@ def _words(programs: Programs) -> tuple[np.ndarray, np.ndarray]:
   return unit[3][opcode] << out, read
 
 
+def _occupied(out: np.ndarray, slots: slice) -> slice:
+  """The slots of a component function up to the last that holds an instruction."""
+  used = np.flatnonzero(out[slots].any(1))
+  return slice(slots.start, slots.start + used[-1] + 1 if len(used) else slots.start)
+
+
 def _backward(
-    slots: np.ndarray, live_after: np.ndarray, out: np.ndarray, read: np.ndarray, hit: np.ndarray
+    slots: slice, live_after: np.ndarray, out: np.ndarray, read: np.ndarray, hit: np.ndarray
 ) -> np.ndarray:
   """Walks a component function from its end.
 
   Args:
-    slots: those to visit, in order.
+    slots: those to visit.
     live_after: [N] live addresses at the end.
     out: [L, N] what the slots write.
     read: [L, N] what they read.
@@ -134,12 +138,12 @@ def _backward(
     [N] live addresses at the start.
   """
   live = live_after.copy()
-  reaches = np.empty_like(live)
-  for slot in slots[::-1]:
-    np.bitwise_and(live, out[slot], out=hit[slot])
-    live ^= hit[slot]
-    # In place and without a branch; np.where would take twice as long.
-    np.minimum(hit[slot], np.uint64(1), out=reaches)
-    reaches *= read[slot]
-    live |= reaches
+  reached = np.empty_like(live)
+  for written, needed, live_write in zip(out[slots][::-1], read[slots][::-1], hit[slots][::-1]):
+    np.bitwise_and(live, written, live_write)
+    live ^= live_write
+    # As a product, since np.where would take twice as long.
+    np.sign(live_write, reached)
+    reached *= needed
+    live |= reached
   return live

@@ -1,6 +1,5 @@
 """Programs -> the arrays that an executor reads: instructions without gaps or dead code."""
 
-import functools
 from typing import NamedTuple
 
 import chex
@@ -100,13 +99,13 @@ def unpack(integers: chex.Array, constants: chex.Array) -> Code:
   return Code(kind, branch, in1, in2, out, position, constants)
 
 
-@functools.lru_cache(maxsize=64)
 def _dispatch(space: SearchSpace) -> tuple[np.ndarray, np.ndarray]:
   """Kind and branch of every op in every component function: [3, number of ops] each."""
+  # Not cached by the space: its ops may have been registered anew, with another output.
   shape = (len(Function), len(op_table.all_ops()))
   kinds, branch = np.full(shape, NO_OUTPUT), np.zeros(shape, int)
   for function in Function:
     for kind in op_table.Kind:
-      for k, op in enumerate(branches(space, function, kind)):
-        kinds[function, op.id], branch[function, op.id] = kind, k
+      ids = [op.id for op in branches(space, function, kind)]
+      kinds[function, ids], branch[function, ids] = kind, range(len(ids))
   return kinds, branch

@@ -153,7 +153,9 @@ def evaluate(
         Function.PREDICT, noise.Phase.VALID_PREDICT, epoch * num_valid + t, memory)
     prediction = loss.normalise(loss.prediction(memory))
     error = loss.valid_error(y, prediction)
-    alive &= (error <= max_abs_error) & jnp.isfinite(error)
+    alive &= jnp.isfinite(error)
+    if spec.num_classes == 0:
+      alive &= error <= max_abs_error
     out = _traced(error, prediction, alive) if spec.trace else None
     return (memory, alive, total + error * error), out
 
@@ -167,7 +169,7 @@ def evaluate(
     trained = alive
     (memory, alive, total), valid_trace = lax.scan(
         valid_example, (memory, alive, jnp.zeros((), dtype)), indices(epoch, num_valid))
-    fitness = jnp.where(alive, loss.fitness(total / num_valid), jnp.zeros((), dtype))
+    fitness = jnp.where(alive, loss.fitness(total, num_valid), jnp.zeros((), dtype))
     return (memory, alive, steps, jnp.maximum(best, fitness)), (trained, train_trace, valid_trace)
 
   memory = run(Function.SETUP, noise.Phase.SETUP, 0, interpreter.zero_memory(space, dtype))
@@ -245,11 +247,11 @@ class _Loss:
       invalid = jnp.isnan(prediction)
     return jnp.where(invalid, jnp.full_like(y, jnp.nan), wrong.astype(y.dtype))
 
-  def fitness(self, mean_square: jax.Array) -> jax.Array:
-    """Fitness in [0, 1] from the mean of the squared errors."""
+  def fitness(self, total: jax.Array, count: int) -> jax.Array:
+    """Fitness in [0, 1] from the sum of the squared errors of so many examples."""
     if self.num_classes == 0:
-      return 1.0 - (2.0 / math.pi) * jnp.arctan(jnp.sqrt(mean_square))
-    return 1.0 - mean_square
+      return 1.0 - (2.0 / math.pi) * jnp.arctan(jnp.sqrt(total / count))
+    return (count - total) / count
 
   def _one_hot(self, y: jax.Array) -> jax.Array:
     classes = jnp.arange(self.num_classes, dtype=jnp.int32)

@@ -8,12 +8,14 @@ experiments and notebooks evaluate through this class, whatever executes underne
 from collections.abc import Sequence
 import contextlib
 import functools
+import math
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from azero.compiler import canonical, liveness, pack
+from azero.language.ops import Kind
 from azero.language.program import Programs, SearchSpace
 from azero.runtime import evaluation
 from azero.tasks.task import Tasks
@@ -22,7 +24,9 @@ COMBINE = ("median", "mean")
 DTYPES = ("float32", "float64")
 
 _VECTOR_WIDTH = 16  # lanes are a multiple of the widest vector register
-_TARGET_EVALUATIONS = 512  # programs x tasks in one chunk: measured best on 2-core CPUs
+# Memories of all lanes and tasks together. Larger chunks run up to 1.5x faster when they are
+# full, but in a search most programs are answered by caches and chunks are seldom full.
+_TARGET_BYTES = 64 * 1024
 
 
 class Evaluation(NamedTuple):
@@ -77,6 +81,8 @@ class Evaluator:
     """
     sets = [tasks] if isinstance(tasks, Tasks) else list(tasks)
     _check_settings(space, sets, combine, num_epochs, max_abs_error, dtype)
+    if lanes is not None and lanes < 1:
+      raise ValueError(f"lanes must be at least 1, got {lanes}.")
     devices = jax.devices()
     if num_devices is not None and not 1 <= num_devices <= len(devices):
       raise ValueError(
@@ -88,9 +94,11 @@ class Evaluator:
     self.dtype = dtype
     self.multiclass = sets[0].multiclass
     self.num_tasks = len(sets[0])
-    self.lanes = lanes or _default_lanes(self.num_tasks)
+    self.lanes = lanes or _default_lanes(space, self.num_tasks)
     self._devices = devices[:num_devices]
-    self._run = _compiled(evaluation.Spec(space, sets[0].num_classes, num_epochs, trace))
+    self._spec = evaluation.Spec(space, sets[0].num_classes, num_epochs, trace)
+    self._run = _compiled(self._spec)
+    self._warm = False
     data = _stack(sets, num_epochs, np.dtype(dtype))
     inputs = (data, np.uint32(seed & 0xFFFFFFFF), np.asarray(max_abs_error, dtype))
     with self._precision():
@@ -118,9 +126,9 @@ class Evaluator:
     Raises:
       ValueError: programs of another space, malformed programs, an unknown task set.
     """
+    if programs.space != self.space:
+      raise ValueError("The programs belong to another search space than the evaluator.")
     if analysis is None:
-      if programs.space != self.space:
-        raise ValueError("The programs belong to another search space than the evaluator.")
       analysis = self.analyse(programs.validate())
     sets = np.broadcast_to(np.asarray(task_set, np.int32), (len(programs),))
     if len(sets) and not 0 <= sets.min() <= sets.max() < len(self.task_sets):
@@ -131,31 +139,41 @@ class Evaluator:
     # Programs of like length share a chunk, which runs as long as its longest.
     order = np.argsort(-packed.counts[:, 1:].sum(1), kind="stable")
     with self._precision():
-      outcomes = [self._launch(start, order, packed, sets)
-                  for start in range(0, len(order), self.lanes)]
+      chunks = [order[start : start + self.lanes] for start in range(0, len(order), self.lanes)]
+      outcomes = [self._launch(k % len(self._devices), chunk, packed, sets)
+                  for k, chunk in enumerate(chunks)]
+      self._compile_everywhere(len(chunks))
       outcomes = [jax.tree.map(np.asarray, outcome) for outcome in outcomes]
     return self._collect(order, outcomes)
 
   def _launch(
-      self, start: int, order: np.ndarray, packed: pack.Packed, sets: np.ndarray
+      self, device: int, chunk: np.ndarray, packed: pack.Packed, sets: np.ndarray
   ) -> evaluation.Outcome:
-    """Starts the chunk at `start` on its device and returns without waiting."""
-    chunk = order[start : start + self.lanes]
+    """Starts a chunk, indices of programs, on a device and returns without waiting."""
     padding = self.lanes - len(chunk)
     counts = packed.counts[chunk].max(0)
     # Padding repeats a program of the chunk; the results are dropped.
     lanes = np.append(chunk, np.repeat(chunk[-1:], padding)) if padding else chunk
     tasks = sets[lanes, None] * self.num_tasks + np.arange(self.num_tasks, dtype=np.int32)
-    device = start // self.lanes % len(self._devices)
-    return self._run(
-        packed.integers[lanes], packed.constants[lanes].astype(self.dtype), counts, tasks,
-        *self._inputs[device])
+    with np.errstate(over="ignore"):  # a constant beyond float32 is infinite there
+      constants = packed.constants[lanes].astype(self.dtype)
+    return self._run(packed.integers[lanes], constants, counts, tasks, *self._inputs[device])
+
+  def _compile_everywhere(self, num_launched: int) -> None:
+    """In the first call, compiles for the devices that its chunks have not reached."""
+    if num_launched == 0 or self._warm:
+      return
+    self._warm = True
+    nothing = pack.pack(Programs.empty(self.space), self.analyse(Programs.empty(self.space)))
+    for device in range(num_launched, len(self._devices)):
+      self._launch(device, np.zeros(1, int), nothing, np.zeros(1, np.int32))
 
   def _collect(self, order: np.ndarray, outcomes: list[evaluation.Outcome]) -> Evaluation:
     """Puts the rows of the chunks back in the order of the programs."""
     if not outcomes:
       empty = np.zeros((0, self.num_tasks))
-      return Evaluation(empty[:, 0], empty, np.zeros(0, np.int64), empty.astype(bool))
+      return Evaluation(
+          empty[:, 0], empty, np.zeros(0, np.int64), empty.astype(bool), self._empty_trace())
 
     def gather(*leaves: np.ndarray) -> np.ndarray:
       joined = np.concatenate(leaves)[: len(order)]
@@ -169,8 +187,18 @@ class Evaluator:
         combine_tasks(per_task, self.combine), per_task,
         joined.train_steps.astype(np.int64).sum(1), joined.trained, joined.trace)
 
+  def _empty_trace(self) -> tuple[np.ndarray, np.ndarray] | None:
+    """The trace of no program."""
+    if not self._spec.trace:
+      return None
+    width = 1 + (self._spec.num_classes if self.multiclass else 1)
+    train, valid = (
+        np.zeros((0, self.num_tasks, self._spec.num_epochs, count, width), self.dtype)
+        for count in (self.task_sets[0].num_train, self.task_sets[0].num_valid))
+    return train, valid
+
   def _precision(self) -> contextlib.AbstractContextManager:
-    return jax.enable_x64(True) if self.dtype == "float64" else contextlib.nullcontext()
+    return jax.enable_x64(self.dtype == "float64")
 
 
 def combine_tasks(per_task: np.ndarray, combine: str) -> np.ndarray:
@@ -193,8 +221,11 @@ def _compiled(spec: evaluation.Spec):
   return jax.jit(run)
 
 
-def _default_lanes(num_tasks: int) -> int:
-  lanes = _VECTOR_WIDTH * round(_TARGET_EVALUATIONS / num_tasks / _VECTOR_WIDTH)
+def _default_lanes(space: SearchSpace, num_tasks: int) -> int:
+  cells = sum(
+      size * math.prod(kind.shape(space.num_features))
+      for kind, size in zip(Kind, space.num_addresses))
+  lanes = _VECTOR_WIDTH * round(_TARGET_BYTES / (4 * cells * num_tasks) / _VECTOR_WIDTH)
   return min(max(lanes, _VECTOR_WIDTH), 256)
 
 

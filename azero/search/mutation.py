@@ -27,7 +27,6 @@ PAPER_ACTIONS = ("insert_or_remove", "randomize_function", "alter")
 INSTRUCTION_DRAWS = 7  # op, in1, in2, out and three constants
 SIGN_FLIP_PROBABILITY = 0.1
 _SIGNIFICANT_DIGITS = 6
-_POWERS_OF_TEN = np.array([float(f"1e{k}") for k in range(301)])
 # Alterations multiply a constant by 1.17 in the geometric mean; nothing else would keep
 # one that evolution does not select for inside the range of float32.
 _MAX_CONSTANT = 1e38
@@ -76,6 +75,7 @@ class Mutator:
       raise ValueError(f"Unknown mutations {unknown}; {choices}.")
     if not 0 <= self.probability <= 1:
       raise ValueError(f"The mutation probability must be in [0, 1], got {self.probability}.")
+    searched_functions(self.space)  # raises if there are none
 
   def tail_draws(self, parents: Programs, head: np.ndarray) -> np.ndarray:
     """How many further numbers each child needs: [N] int."""
@@ -290,18 +290,16 @@ def _draw_addresses(
 def _draw_constants(opcode: np.ndarray, draws: np.ndarray) -> np.ndarray:
   """Fresh constants for each opcode by [N, 3] numbers; 0 where the op has none."""
   table = op_table.columns()
-  values = np.where(table.is_index[opcode], draws, 0.0)
-  signed, std = table.is_signed[opcode], table.is_std[opcode]
-  values[signed] = round_constants(2 * draws[signed] - 1)
-  values[std] = round_constants(draws[std])
-  return values
+  values = np.where(table.is_signed[opcode], 2 * draws - 1, 0.0)
+  values = round_constants(np.where(table.is_std[opcode], draws, values))
+  return np.where(table.is_index[opcode], draws, values)
 
 
 def round_constants(values: np.ndarray) -> np.ndarray:
   """Rounds to six significant digits, so that a printed program is the program itself."""
-  magnitude = np.floor(np.log10(np.where(values == 0, 1.0, np.abs(values)))).astype(int)
+  magnitude = np.floor(np.log10(np.where(values == 0, 1.0, np.abs(values))))
   digits = np.clip(_SIGNIFICANT_DIGITS - 1 - magnitude, -300, 300)
   # Scaling by an integer power of ten, never by its rounded inverse, gives the decimal's
   # nearest double.
-  up, down = (_POWERS_OF_TEN[np.maximum(sign * digits, 0)] for sign in (1, -1))
+  up, down = 10.0 ** np.maximum(digits, 0), 10.0 ** np.maximum(-digits, 0)
   return np.round(values * up / down) / up * down

@@ -1,0 +1,126 @@
+"""Evaluates programs written in the paper's notation on tasks from a file.
+
+    python -m experiments.evaluate_program --program=PATH --tasks=FILE.npz
+
+PATH is a text file, or a directory whose *.txt files are evaluated together. The file
+holds train_x [D, T, F], train_y [D, T], valid_x [D, V, F], valid_y [D, V] and metric
+("rms" or "accuracy"; integer labels above 1 mean multi-class). Standard output has one
+JSON object for each program, in the order of the file names:
+
+    {"program": file name, "fitness": number or null, "fitness_per_task": [...],
+     "error": null or message}
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from azero.language import text
+from azero.language.program import Programs
+from azero.runtime.evaluator import COMBINE, DTYPES, Evaluator
+from azero.tasks import load_tasks_npz
+from azero.tasks.task import Tasks
+from experiments import common
+
+_BATCH = 256  # programs that share one search space, and so one compilation
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+  """Settings."""
+
+  program: str = common.setting("", "A text file, or a directory of *.txt files.")
+  tasks: str = common.setting("", "An .npz file of tasks.")
+  dtype: str = common.setting("float32", "Type of the programs' memory.", choices=DTYPES)
+  num_epochs: int = common.setting(1, "Passes over the training examples.")
+  max_abs_error: float = common.setting(100.0, "An error above it stops a program.")
+  combine: str = common.setting("median", "Fitness over tasks.", choices=COMBINE)
+  seed: int = common.setting(0, "Evaluation seed, for random ops.")
+  num_devices: int = common.setting(0, "CPU devices to use; 0 for one on each core.")
+
+
+def run(config: Config) -> list[dict[str, Any]]:
+  """Evaluates the programs and prints a line for each.
+
+  Returns:
+    What was printed.
+
+  Raises:
+    ValueError: a bad setting or bad tasks; a bad program only costs its own line.
+    FileNotFoundError: no such file.
+  """
+  files = _files(config.program)
+  tasks = _load_tasks(config.tasks)
+  settings = {
+      "combine": config.combine, "num_epochs": config.num_epochs, "seed": config.seed,
+      "max_abs_error": config.max_abs_error, "dtype": config.dtype}
+  rows: dict[pathlib.Path, dict[str, Any]] = {}
+  good: list[tuple[pathlib.Path, str]] = []
+  for file in files:
+    try:
+      source = file.read_text(encoding="utf-8")
+      _parse([source], tasks)
+      good.append((file, source))
+    except (ValueError, OSError) as error:
+      rows[file] = _row(file, error=str(error))
+  for start in range(0, len(good), _BATCH):
+    rows |= _evaluate(good[start : start + _BATCH], tasks, settings)
+  printed = [rows[file] for file in files]
+  for row in printed:
+    print(json.dumps(row), flush=True)
+  return printed
+
+
+def _files(path: str) -> list[pathlib.Path]:
+  if not path:
+    raise ValueError("--program is missing: give a text file or a directory of *.txt files.")
+  given = pathlib.Path(path)
+  if given.is_dir():
+    files = sorted(given.glob("*.txt"))
+    if not files:
+      raise FileNotFoundError(f"--program: the directory '{path}' has no *.txt file.")
+    return files
+  if not given.is_file():
+    raise FileNotFoundError(f"--program: there is no file or directory '{path}'.")
+  return [given]
+
+
+def _load_tasks(path: str) -> Tasks:
+  if not path:
+    raise ValueError("--tasks is missing: give an .npz file of tasks.")
+  return load_tasks_npz(path)
+
+
+def _parse(sources: Sequence[str], tasks: Tasks) -> Programs:
+  return text.parse_many(
+      sources, num_features=tasks.num_features, min_vectors=3 if tasks.multiclass else 1)
+
+
+def _evaluate(
+    good: Sequence[tuple[pathlib.Path, str]], tasks: Tasks, settings: dict[str, Any]
+) -> dict[pathlib.Path, dict[str, Any]]:
+  """Evaluates programs in one space that holds them all, or apart if none does."""
+  try:
+    programs = _parse([source for _, source in good], tasks)
+  except ValueError:
+    half = len(good) // 2  # together they use more addresses than a space may have
+    return _evaluate(good[:half], tasks, settings) | _evaluate(good[half:], tasks, settings)
+  result = Evaluator(programs.space, tasks, **settings).evaluate(programs)
+  return {
+      file: _row(file, fitness=float(fitness), per_task=per_task.tolist())
+      for (file, _), fitness, per_task in zip(good, result.fitness, result.per_task)}
+
+
+def _row(
+    file: pathlib.Path, *, fitness: float | None = None, per_task: list[float] | None = None,
+    error: str | None = None,
+) -> dict[str, Any]:
+  return {
+      "program": file.name, "fitness": fitness, "fitness_per_task": per_task or [],
+      "error": error}
+
+
+if __name__ == "__main__":
+  common.main(Config, run)

@@ -1,0 +1,73 @@
+"""The command line: flags become settings; bad ones end with one clear message."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import azero
+
+_ROOT = pathlib.Path(__file__).parents[2]
+
+
+def _start(module, *flags):
+  return subprocess.Popen(
+      [sys.executable, "-m", f"experiments.{module}", *flags], cwd=_ROOT, text=True,
+      stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _run(module, *flags):
+  process = _start(module, *flags)
+  out, err = process.communicate(timeout=120)
+  return process.returncode, out, err
+
+
+@pytest.mark.parametrize(("module", "flag", "message"), [
+    ("linear_regression", "--islnds=3", "Unknown command line flag 'islnds'"),
+    ("digits", "--kind=letters", "value should be one of <pairs|groups|ten_classes>"),
+    ("custom_data", "--seed=many", "flag --seed=many"),
+    ("linear_regression", "--num_devices=999", "error: --num_devices must be from 0 (all) to"),
+    ("evaluate_program", "program.txt", "error: unexpected argument 'program.txt'"),
+])
+def test_bad_flags_are_one_message_without_a_traceback(module, flag, message):
+  code, out, err = _run(module, flag)
+  assert code != 0 and out == ""
+  assert message in err
+  assert "Traceback" not in err
+
+
+def test_evaluate_program_prints_only_json_to_standard_output(tmp_path):
+  tasks = azero.linear_regression(2, seed=0, num_train=20, num_valid=10)
+  np.savez(tmp_path / "tasks.npz", train_x=tasks.train_x, train_y=tasks.train_y,
+           valid_x=tasks.valid_x, valid_y=tasks.valid_y, metric="rms")
+  (tmp_path / "one.txt").write_text(azero.zoo.source("linear_regressor"))
+  code, out, err = _run(
+      "evaluate_program", f"--program={tmp_path}", f"--tasks={tmp_path / 'tasks.npz'}",
+      "--dtype=float64")
+  assert code == 0, err
+  (row,) = map(json.loads, out.splitlines())
+  assert row["program"] == "one.txt" and row["error"] is None
+  expected = azero.evaluate(azero.zoo.source("linear_regressor"), tasks, dtype="float64")
+  np.testing.assert_allclose(row["fitness_per_task"], expected.per_task[0], rtol=1e-12)
+
+
+def test_control_c_saves_everything_and_reports(tmp_path):
+  process = _start(
+      "linear_regression", f"--output_dir={tmp_path}", "--run_name=run", "--islands=2",
+      "--population_size=50", "--progress=off")
+  metrics = tmp_path / "run" / "metrics.jsonl"
+  deadline = time.monotonic() + 90
+  while not metrics.exists() and time.monotonic() < deadline:
+    time.sleep(0.1)
+  os.kill(process.pid, signal.SIGINT)
+  out, err = process.communicate(timeout=60)
+  assert process.returncode == 0, err
+  assert "Report:" in out and "Traceback" not in err
+  assert "| ended by | interrupted |" in (tmp_path / "run" / "report.md").read_text()
+  assert json.loads((tmp_path / "run" / "hall_of_fame.json").read_text())

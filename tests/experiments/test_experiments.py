@@ -1,0 +1,246 @@
+"""Every experiment runs small, writes what it promises and refuses bad input."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+import azero
+from experiments import custom_data, digits, discovery, evaluate_program, linear_regression
+
+_FILES = {
+    "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json", "report.md",
+    "progress.png"}
+
+
+def _lines(path):
+  return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _check_directory(path, space):
+  """A complete run directory whose programs parse in the space of the search."""
+  assert {file.name for file in path.iterdir()} >= _FILES
+  assert (path / "progress.png").read_bytes()[:4] == b"\x89PNG"
+  improvements = _lines(path / "improvements.jsonl")
+  best = {}
+  for row in improvements:
+    assert row["fitness"] > best.get(row["island"], -1)
+    best[row["island"]] = row["fitness"]
+    azero.parse(row["program"], space).validate()
+  assert max(best.values()) == _lines(path / "metrics.jsonl")[-1]["best_fitness"]
+  hall = json.loads((path / "hall_of_fame.json").read_text())
+  assert [entry["fitness"] for entry in hall] == sorted(
+      (entry["fitness"] for entry in hall), reverse=True)
+  assert hall[0]["fitness"] == max(best.values())
+
+
+def _linear(tmp_path, name="run", **changes):
+  settings = {
+      "islands": 2, "children_per_cycle": 16, "population_size": 100, "max_train_steps": 300_000,
+      "select_every": 1000, "progress": "off", "output_dir": str(tmp_path), "run_name": name}
+  return linear_regression.run(linear_regression.Config(**settings | changes))
+
+
+@pytest.fixture(scope="module")
+def linear(tmp_path_factory):
+  path = tmp_path_factory.mktemp("linear")
+  return path, _linear(path)
+
+
+def test_linear_regression_writes_a_complete_run(linear):
+  path, result = linear
+  _check_directory(path / "run", azero.spaces.demo())
+  report = (path / "run" / "report.md").read_text()
+  assert "ended without a discovery" in report and "hand-written" in report
+  assert result.final_fitness.shape == (100,)
+  assert f"{result.final_fitness.mean():.6f}" in report
+  islands = json.loads((path / "run" / "islands.json").read_text())
+  assert all(300_000 <= steps for steps in islands["train_steps"])
+  assert not islands["discoveries"] and not result.discovered
+
+
+def test_linear_regression_has_one_history_for_a_seed(linear, tmp_path):
+  path, first = linear
+  second = _linear(tmp_path)
+  assert second.program == first.program
+  np.testing.assert_array_equal(second.final_fitness, first.final_fitness)
+  assert (tmp_path / "run" / "improvements.jsonl").read_text() == (
+      path / "run" / "improvements.jsonl").read_text()
+
+
+def test_an_easy_goal_is_a_discovery_and_stops_the_search(tmp_path):
+  result = _linear(tmp_path, select_fitness=0.1)
+  assert result.discovered
+  assert all(steps < 300_000 for steps in result.discoveries.values())
+  assert "discovered a learner" in (tmp_path / "run" / "report.md").read_text()
+
+
+def test_without_stopping_every_island_comes_to_an_end(tmp_path):
+  result = _linear(tmp_path, select_fitness=0.1, stop_at_first=False)
+  assert set(result.discoveries) == {0, 1}
+  assert "| 1 |" in (tmp_path / "run" / "report.md").read_text()
+
+
+def test_an_existing_run_directory_is_left_alone(linear):
+  path, _ = linear
+  before = (path / "run" / "report.md").read_text()
+  with pytest.raises(FileExistsError, match=r"run' already exists .* never overwrites"):
+    _linear(path)
+  assert (path / "run" / "report.md").read_text() == before
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"islands": 0}, "--islands must be at least 1, got 0"),
+    ({"select_fitness": 1.5}, r"--select_fitness must be in \(0, 1\], got 1.5"),
+    ({"population_size": 16}, r"children_per_cycle \(16\) must be smaller than population_size"),
+    ({"num_features": 0}, "num_features must be at least 1"),
+])
+def test_bad_settings_of_linear_regression(tmp_path, changes, message):
+  with pytest.raises(ValueError, match=message):
+    _linear(tmp_path, **changes)
+  assert not list(tmp_path.iterdir())
+
+
+_SMALL = {
+    "islands": 2, "children_per_cycle": 8, "population_size": 20, "max_programs": 400,
+    "num_tasks": 2, "progress": "off", "run_name": "run"}
+
+
+def test_digits_from_empty_programs_to_a_judged_one(tmp_path):
+  config = digits.Config(
+      **_SMALL, output_dir=str(tmp_path), num_features=8, num_train=60, num_valid=40,
+      num_select=3, num_final=4)
+  result = digits.run(config)
+  _check_directory(tmp_path / "run", azero.spaces.baseline(8))
+  assert list(result.final) == [
+      "discovered program", "constant prediction", "linear model (Adam)",
+      "neural network, 32 hidden units (Adam)"]
+  assert all(fitness.shape == (4,) for fitness in result.final.values())
+  assert result.final["linear model (Adam)"].mean() > result.final["constant prediction"].mean()
+  assert 0.3 < result.final["discovered program"].mean() < 1
+
+
+def test_ten_digits_need_ten_features(tmp_path):
+  with pytest.raises(ValueError, match="10"):
+    digits.run(digits.Config(
+        **_SMALL, output_dir=str(tmp_path), kind="ten_classes", num_features=8))
+
+
+def _write_csv(path, rows, header="a,b,label"):
+  path.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n")
+  return str(path)
+
+
+def _two_clusters(rng, count=80):
+  labels = np.arange(count) % 2
+  x = rng.normal(size=(count, 2)) + 2 * labels[:, None]
+  return [(a, b, "no" if y == 0 else "yes") for (a, b), y in zip(x.round(3), labels)]
+
+
+def test_custom_data_of_a_csv_file(tmp_path):
+  file = _write_csv(tmp_path / "mine.csv", _two_clusters(np.random.default_rng(0)))
+  result = custom_data.run(custom_data.Config(
+      **_SMALL, output_dir=str(tmp_path), data=file))
+  _check_directory(tmp_path / "run", azero.spaces.baseline(2))
+  assert result.final["linear model (Adam)"].mean() > 0.9
+  assert "mine.csv" in (tmp_path / "run" / "report.md").read_text()
+
+
+def test_custom_data_of_an_npz_file_with_a_regression_target(tmp_path):
+  rng = np.random.default_rng(1)
+  x = rng.normal(size=(60, 3))
+  np.savez(tmp_path / "mine.npz", x=x, y=x @ [1.0, -2.0, 0.5])
+  result = custom_data.run(custom_data.Config(
+      **_SMALL, output_dir=str(tmp_path), data=str(tmp_path / "mine.npz")))
+  assert result.final["linear model (Adam)"].mean() > 0.95
+
+
+@pytest.mark.parametrize(("rows", "message"), [
+    ([(1.0, 2.0, "a")] * 30, "class"),
+    ([(1.0, "nan", "a"), (1.0, 2.0, "b")] * 20, "line 2"),
+    ([(1.0, "x", "a"), (1.0, 2.0, "b")] * 20, "line 2"),
+    ([(1.0, 2.0)], "line 2"),
+])
+def test_unusable_csv_files_are_refused_with_their_place(tmp_path, rows, message):
+  file = _write_csv(tmp_path / "bad.csv", rows)
+  with pytest.raises(ValueError, match=message):
+    custom_data.run(custom_data.Config(**_SMALL, output_dir=str(tmp_path), data=file))
+  assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("data", "error"), [
+    ("", ValueError), ("table.xlsx", ValueError), ("missing.csv", FileNotFoundError)])
+def test_data_that_is_no_file_is_refused(tmp_path, data, error):
+  with pytest.raises(error, match=re.escape(data) or "--data="):
+    custom_data.run(custom_data.Config(**_SMALL, output_dir=str(tmp_path), data=data))
+
+
+def test_discovery_refuses_impossible_settings():
+  with pytest.raises(ValueError, match="--num_tasks must be at least 1, got 0"):
+    discovery.check(discovery.DiscoveryConfig(num_tasks=0))
+
+
+@pytest.fixture(scope="module")
+def task_file(tmp_path_factory):
+  path = tmp_path_factory.mktemp("tasks") / "tasks.npz"
+  tasks = azero.linear_regression(3, seed=0, num_features=4, num_train=50, num_valid=20)
+  np.savez(path, train_x=tasks.train_x, train_y=tasks.train_y, valid_x=tasks.valid_x,
+           valid_y=tasks.valid_y, metric="rms")
+  return str(path)
+
+
+def test_evaluate_program_evaluates_a_directory_in_order(tmp_path, task_file, capsys):
+  for name in ("linear_regressor", "plain_nn", "s2c"):
+    (tmp_path / f"{name}.txt").write_text(azero.zoo.source(name))
+  (tmp_path / "broken.txt").write_text("def Predict():\n  s1 = sinus(s2)\n")
+  (tmp_path / "note.md").write_text("not a program")
+  returned = evaluate_program.run(evaluate_program.Config(
+      program=str(tmp_path), tasks=task_file, dtype="float64"))
+  printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+  assert printed == returned
+  assert [row["program"] for row in printed] == [
+      "broken.txt", "linear_regressor.txt", "plain_nn.txt", "s2c.txt"]
+  broken, linear_row, *_ = printed
+  assert broken["fitness"] is None and broken["fitness_per_task"] == []
+  assert "line 2, column 8: unknown function 'sinus'" in broken["error"]
+  assert all(row["error"] is None and len(row["fitness_per_task"]) == 3 for row in printed[1:])
+  assert linear_row["fitness"] == np.median(linear_row["fitness_per_task"])
+
+
+def test_evaluate_program_combines_as_told_and_agrees_with_the_evaluator(
+    tmp_path, task_file, capsys):
+  file = tmp_path / "linear.txt"
+  file.write_text(azero.zoo.source("linear_regressor"))
+  (row,) = evaluate_program.run(evaluate_program.Config(
+      program=str(file), tasks=task_file, combine="mean"))
+  expected = azero.evaluate(file.read_text(), azero.load_tasks_npz(task_file))
+  assert row["fitness_per_task"] == expected.per_task[0].tolist()
+  assert row["fitness"] == expected.per_task[0].mean()
+  assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_programs_that_share_no_space_are_evaluated_apart(tmp_path, task_file, capsys):
+  """Together these use more addresses than one space may have."""
+  for name, address in (("a", "s40"), ("b", "v40"), ("c", "s3")):
+    kind = address[0]
+    line = f"s{address[1:]} = 0.5" if kind == "s" else f"{address} = v0 + v0"
+    (tmp_path / f"{name}.txt").write_text(f"def Predict():\n  {line}\n  s1 = dot(v0, v0)\n")
+  rows = evaluate_program.run(evaluate_program.Config(program=str(tmp_path), tasks=task_file))
+  assert len({row["fitness"] for row in rows}) == 1 and rows[0]["error"] is None
+
+
+@pytest.mark.parametrize(("changes", "error", "message"), [
+    ({"program": ""}, ValueError, "--program is missing"),
+    ({"program": "nowhere"}, FileNotFoundError, "no file or directory 'nowhere'"),
+    ({"tasks": ""}, ValueError, "--tasks is missing"),
+    ({"tasks": "nowhere.npz"}, FileNotFoundError, "nowhere.npz"),
+    ({"num_epochs": 0}, ValueError, "num_epochs must be at least 1"),
+    ({"max_abs_error": -1.0}, ValueError, "max_abs_error positive"),
+])
+def test_bad_arguments_of_evaluate_program(tmp_path, task_file, changes, error, message):
+  file = tmp_path / "linear.txt"
+  file.write_text(azero.zoo.source("linear_regressor"))
+  settings = {"program": str(file), "tasks": task_file} | changes
+  with pytest.raises(error, match=message):
+    evaluate_program.run(evaluate_program.Config(**settings))

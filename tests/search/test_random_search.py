@@ -1,0 +1,115 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from search_cases import FIXED, config, easy_tasks, tasks
+
+from azero.language.program import Component
+from azero.runtime.evaluator import Evaluator
+from azero.search import mutation
+from azero.search.random_search import RandomSearch
+from azero.search.search import SearchConfig
+from azero.tasks.sampling import task_generators
+
+
+def test_finds_an_easy_target():
+  search = RandomSearch(FIXED, easy_tasks(), config(
+      children_per_cycle=256, max_programs=4000, fingerprint=False))
+  while not search.finished and search.best_fitness[0] < 0.9999:
+    search.step()
+  assert search.best_fitness[0] > 0.9999
+  assert 256 <= search.num_programs[0] <= 4096
+  assert "s1 = dot(v0, v0)" in repr(search.best_programs[0])
+  assert search.hall_of_fame.best.fitness == search.best_fitness[0]
+
+
+def test_programs_are_those_of_the_islands_generator():
+  settings = config(children_per_cycle=20, fingerprint=False)
+  search = RandomSearch(FIXED, tasks(), settings)
+  for _ in range(3):
+    search.step()
+  rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(0,)))
+  programs = mutation.random_programs(FIXED, rng.random((60, mutation.num_random_draws(FIXED))))
+  evaluator = Evaluator(FIXED, tasks(), seed=settings.seed, lanes=16, num_devices=1)
+  fitness = evaluator.evaluate(programs).fitness
+  assert search.best_fitness[0] == fitness.max()
+  assert search.best_programs == programs[int(fitness.argmax())]
+
+
+def test_search_and_tasks_of_one_seed_share_no_generator():
+  search = RandomSearch(FIXED, tasks(2), config(seed=0))
+  numbers = search.streams.take(np.arange(2), 1)[:, 0]
+  for number, generator in zip(numbers, task_generators(0, 2)):
+    assert number != generator.random()
+
+
+def test_improvements_are_the_records_in_order():
+  search = RandomSearch(FIXED, tasks(), config(children_per_cycle=5, fingerprint=False))
+  for _ in range(30):
+    search.step()
+  improvements = search.take_improvements()
+  fitness = [item.fitness for item in improvements]
+  assert fitness == sorted(set(fitness)) and fitness[-1] == search.best_fitness[0]
+  assert [item.num_programs % 5 for item in improvements] == [0] * len(improvements)
+  assert improvements[-1].program == search.best_programs
+  assert search.take_improvements() == []
+
+
+def test_budgets_end_islands():
+  search = RandomSearch(FIXED, tasks(3), config(
+      children_per_cycle=4, max_programs=10, fingerprint=False))
+  cycles = 0
+  while not search.finished:
+    search.step()
+    cycles += 1
+  assert cycles == 3 and search.num_programs.tolist() == [12, 12, 12]
+  search.step()  # nothing is left to do
+  assert search.cycle == 3 and search.counts.programs == 36
+
+
+def test_the_budget_of_training_steps_is_each_islands_own():
+  search = RandomSearch(FIXED, tasks(3), config(
+      children_per_cycle=4, max_train_steps=1000, fingerprint=False))
+  before = search.train_steps
+  while not search.finished:
+    before = search.train_steps.copy()
+    active = search.active.copy()
+    search.step()
+    assert (before[active] < 1000).all()
+    assert (search.train_steps == before)[~active].all()
+  assert (search.train_steps >= 1000).all()
+  # A cycle of four programs overshoots by at most their own steps.
+  assert (search.train_steps < 1000 + 4 * 40).all()
+  assert search.counts.train_steps == search.train_steps.sum()
+
+
+def test_random_search_needs_no_population():
+  search = RandomSearch(FIXED, tasks(), config(children_per_cycle=500, fingerprint=False))
+  search.step()
+  assert search.num_programs.tolist() == [500]
+
+
+@pytest.mark.parametrize("settings, message", [
+    ({"initial": "zeros"}, "initial must be one of empty, random, got 'zeros'"),
+    ({"population_size": 0}, "population_size must be at least 1, got 0"),
+    ({"tournament_size": 0}, "tournament_size must be at least 1, got 0"),
+    ({"children_per_cycle": 0}, "children_per_cycle must be at least 1, got 0"),
+    ({"hall_of_fame_size": -1}, "hall_of_fame_size must be at least 1, got -1"),
+    ({"cache_size": 0}, "cache_size must be at least 1, got 0"),
+    ({"seed": -1}, "seed must not be negative, got -1"),
+    ({"max_train_steps": 0}, "max_train_steps must be at least 1 or None, got 0"),
+    ({"max_programs": -5}, "max_programs must be at least 1 or None, got -5"),
+    ({"lanes": 0}, "lanes must be at least 1 or None, got 0"),
+])
+def test_config_errors(settings, message):
+  with pytest.raises(ValueError, match=message):
+    SearchConfig(**settings)
+
+
+def test_nothing_to_search():
+  nothing = dataclasses.replace(
+      FIXED, setup=Component((), 3), predict=Component((), 2), learn=Component((), 3))
+  with pytest.raises(ValueError, match="Nothing to search: no component function"):
+    RandomSearch(nothing, tasks(), config())
+  with pytest.raises(ValueError, match="No tasks to evaluate on"):
+    RandomSearch(FIXED, [], config())

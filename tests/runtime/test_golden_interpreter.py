@@ -1,0 +1,90 @@
+"""The interpreter reproduces the golden traces of the published evaluator; see data/README.md."""
+
+import dataclasses
+import functools
+
+import golden
+import numpy as np
+import pytest
+
+from azero.compiler import canonical
+from azero.language.program import EMPTY, Component, Function, Programs
+from azero.runtime.evaluator import Evaluation, Evaluator
+from azero.tasks.task import Tasks
+
+NAMES = [group.name for group in golden.groups()]
+LANES = 96  # all cases of a group at once
+
+# A float32 number carries 1.2e-7 of relative error; 60 examples with a dozen instructions
+# each may add up a thousand of these in an error, while the fitness averages them out.
+FLOAT32_ERRORS = {"rtol": 1e-4, "atol": 1e-6}
+
+# Cases that multiply such errors by more: (group, index).
+CHAOTIC = ()
+
+
+@functools.cache
+def _group(name: str) -> tuple[golden.Group, Programs]:
+  """A group, and its programs' live instructions in a space that allows only their ops.
+
+  An evaluator drops dead instructions anyway; the smaller space compiles faster.
+  """
+  group = next(group for group in golden.groups() if group.name == name)
+  programs, space = group.programs, group.programs.space
+  live = canonical.analyse(programs).live
+  components, slots = [], []
+  for function in Function:
+    own = space.slots(function)
+    ops = np.unique(programs.opcode[:, own][live[:, own]])
+    length = int(live[:, own].sum(1).max())
+    components.append(Component(tuple(ops), length))
+    slots.append(own.start + np.argsort(~live[:, own], axis=1, kind="stable")[:, :length])
+  setup, predict, learn = components
+  slot, row = np.concatenate(slots, axis=1), np.arange(len(programs))[:, None]
+  opcode = np.where(live, programs.opcode, EMPTY)
+  arrays = (opcode, programs.in1, programs.in2, programs.out, programs.constants)
+  smaller = dataclasses.replace(space, setup=setup, predict=predict, learn=learn)
+  return group, Programs(smaller, *(array[row, slot] for array in arrays)).validate()
+
+
+def _evaluate(programs: Programs, tasks: Tasks, dtype: str) -> Evaluation:
+  evaluator = Evaluator(
+      programs.space, tasks, dtype=dtype, trace=True, num_devices=1, lanes=LANES)
+  return evaluator.evaluate(programs)
+
+
+def _errors(result: Evaluation, i: int) -> list[np.ndarray]:
+  """Errors of training and validation up to the example that stopped the program."""
+  listed = []
+  for part in result.trace:
+    errors = part[i, 0, 0, :, 0]
+    count = len(errors) if not np.isnan(errors).any() else int(np.argmax(np.isnan(errors)))
+    assert np.isnan(errors[count:]).all()
+    listed.append(errors[:count])
+  return listed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_float64(name):
+  group, programs = _group(name)
+  result = _evaluate(programs, group.tasks, "float64")
+  np.testing.assert_allclose(result.fitness, group.fitness, rtol=0, atol=1e-6)
+  for i, kind in enumerate(group.kinds):
+    for got, wanted in zip(_errors(result, i), (group.train_errors[i], group.valid_errors[i])):
+      # The reference has nine digits; an error of zero has no relative error.
+      np.testing.assert_allclose(
+          got, wanted, rtol=1e-6, atol=1e-9, err_msg=f"case {i} ({kind}) of {name}")
+    # Learn runs on every example but the one that stopped training.
+    assert result.train_steps[i] == len(group.train_errors[i])
+    assert result.trained[i, 0] == (len(group.train_errors[i]) == group.tasks.num_train)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_float32(name):
+  group, programs = _group(name)
+  result = _evaluate(programs, group.tasks, "float32")
+  np.testing.assert_allclose(result.fitness, group.fitness, rtol=0, atol=1e-6)
+  for i, kind in enumerate(group.kinds):
+    for got, wanted in zip(_errors(result, i), (group.train_errors[i], group.valid_errors[i])):
+      assert len(got)==len(wanted)
+      if not np.allclose(got, wanted, **FLOAT32_ERRORS): print("EXC",name,i,kind, np.max(np.abs(got-wanted)-1e-4*np.abs(wanted)), np.max(np.abs(got-wanted)/np.abs(wanted)))

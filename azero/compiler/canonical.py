@@ -207,9 +207,9 @@ def _entry_sources(last: np.ndarray, role: liveness.Roles) -> np.ndarray:
   at_predict = written
   # What Predict writes is what Learn finds.
   at_learn = np.where(predict > 0, _ABOVE | predict, written)
-  for table in (at_predict, at_learn):
+  for table, possible in ((at_predict, writes), (at_learn, np.where(predict > 0, predict, writes))):
     # The evaluation normalises the prediction between Predict and Learn.
-    table[:, role.prediction] = _PREDICTION | writes[:, role.prediction]
+    table[:, role.prediction] = _PREDICTION | possible[:, role.prediction]
     table[:, role.features] = _FEATURES
   at_predict[:, role.label] = _ZERO
   at_learn[:, role.label] = _LABEL

@@ -32,6 +32,8 @@ class RunConfig:
   run_name: str = setting(
       "", "Name of the run directory; default the experiment and the time. Must be new.")
   num_devices: int = setting(0, "CPU devices to use; 0 for one on each core.")
+  lanes: int = setting(
+      0, "Programs evaluated at once on a device, 0 to choose; fewer suit few children.")
   progress: str = setting("auto", "How to show progress.", choices=("auto", "off"))
   dtype: str = setting("float32", "Type of the programs' memory.", choices=("float32", "float64"))
 

@@ -109,7 +109,7 @@ def discover(
       children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
       max_programs=config.max_programs or None,
       combine=config.combine, num_epochs=config.num_epochs, seed=config.seed,
-      dtype=config.dtype)
+      dtype=config.dtype, lanes=config.lanes or None)
   search = Evolution(space, data.search, settings)
   directory = RunDirectory(config.directory(name), dataclasses.asdict(config))
   print(f"Searching with {config.islands} islands; everything is recorded in {directory.path}")

@@ -78,7 +78,7 @@ def run(config: Config) -> Result:
       population_size=config.population_size, tournament_size=config.tournament_size,
       mutations=("alter", "randomize_instruction", "randomize_function"), initial="random",
       children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
-      combine="mean", seed=config.seed, dtype=config.dtype)
+      combine="mean", seed=config.seed, dtype=config.dtype, lanes=config.lanes or None)
   if config.islands < 1:
     raise ValueError(f"--islands must be at least 1, got {config.islands}.")
   if not 0 < config.select_fitness <= 1:

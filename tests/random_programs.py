@@ -22,6 +22,7 @@ from azero.tasks.task import Tasks, make_tasks
 ALL_OPS = tuple(range(NUM_PAPER_OPS))
 NUM_TASKS, NUM_TRAIN, NUM_VALID = 2, 6, 4
 LANES = 64
+SEED = 17
 
 
 def full_space(num_features: int) -> SearchSpace:
@@ -67,7 +68,8 @@ def random_programs(
       ends = (function is Function.PREDICT) & (k == length - 1)
       if ends.any() and len(predicting):
         opcode = np.where(ends, rng.choice(predicting, count), opcode)
-      for name, kind in (("in1", table.input_kind[opcode, 0]), ("in2", table.input_kind[opcode, 1])):
+      for operand, name in enumerate(("in1", "in2")):
+        kind = table.input_kind[opcode, operand]
         address = np.where(
             rng.random(count) < 0.5, latest[rows, kind], rng.integers(sizes[kind]))
         getattr(programs, name)[:, slot] = np.where(kind < 0, 0, address)
@@ -115,4 +117,4 @@ def full_evaluator(
   """An evaluator of `full_space` on `random_tasks`; the same shapes for all callers."""
   return Evaluator(
       full_space(num_features), random_tasks(num_features, num_classes), dtype=dtype,
-      num_devices=num_devices, lanes=LANES, seed=17, combine="mean", trace=True)
+      num_devices=num_devices, lanes=LANES, seed=SEED, combine="mean", trace=True)

@@ -76,17 +76,10 @@ def test_float32_and_float64_agree(shape):
     np.testing.assert_allclose(normal, wanted["normal"], rtol=tolerance, atol=tolerance)
 
 
-def test_never_zero_or_one_and_symmetric():
-  # The extreme words: all bits zero and all bits one.
-  for word, wanted in ((0, 2.0**-24), (2**32 - 1, 1 - 2.0**-24)):
-    uniform = (np.float32(word >> 9) + np.float32(0.5)) * np.float32(2.0**-23)
-    assert uniform == wanted
-    assert np.isfinite(stats.norm.ppf(float(uniform)))
-
-
 @pytest.mark.parametrize("counter", COUNTERS)
 def test_distribution_along_each_counter(counter):
   drawn = _along(counter)
+  assert 0 < drawn.min() and drawn.max() < 1
   # Kolmogorov-Smirnov over all numbers, and over the first element alone.
   for sample in (drawn.ravel(), drawn[:, 0], drawn[:, -1]):
     assert stats.kstest(sample, "uniform").pvalue > 0.01

@@ -26,8 +26,10 @@ SEED = 17
 
 
 def full_space(num_features: int) -> SearchSpace:
-  """All 65 ops in all component functions."""
-  return SearchSpace(5, 5, 3, num_features, *(Component(ALL_OPS, size) for size in (5, 6, 5)))
+  """All ops in Predict and Learn, constants and random numbers in Setup."""
+  return SearchSpace(
+      5, 5, 3, num_features, Component((0, *range(56, 65)), 5), Component(ALL_OPS, 6),
+      Component(ALL_OPS, 5))
 
 
 def random_programs(
@@ -110,11 +112,20 @@ def random_tasks(
 
 
 @functools.cache
-def full_evaluator(
-    num_features: int, num_classes: int = 0, *, dtype: str = "float64",
-    num_devices: int | None = 1,
-) -> Evaluator:
-  """An evaluator of `full_space` on `random_tasks`; the same shapes for all callers."""
+def traced_evaluator(num_features: int, num_classes: int = 0) -> Evaluator:
+  """An evaluator of `full_space` on `random_tasks` in float64, with traces."""
   return Evaluator(
-      full_space(num_features), random_tasks(num_features, num_classes), dtype=dtype,
-      num_devices=num_devices, lanes=LANES, seed=SEED, combine="mean", trace=True)
+      full_space(num_features), random_tasks(num_features, num_classes), dtype="float64",
+      num_devices=1, lanes=LANES, seed=SEED, trace=True)
+
+
+@functools.cache
+def fast_evaluator(num_devices: int = 2) -> Evaluator:
+  """An evaluator of `full_space(5)` in float32 as a search uses it.
+
+  It has three sets of tasks: a set, the same tasks in reverse order, and another set.
+  """
+  tasks, other = random_tasks(5), random_tasks(5, seed=1)
+  return Evaluator(
+      full_space(5), [tasks, tasks[::-1], other], num_devices=num_devices, lanes=LANES,
+      seed=SEED)

@@ -47,6 +47,7 @@ def roles(space: SearchSpace, multiclass: bool) -> Roles:
       vectors + program_lib.PREDICTION_VECTOR, vectors + program_lib.LABEL_VECTOR, vectors)
 
 
+@op_table.cached_for_table
 def address_bases(space: SearchSpace) -> np.ndarray:
   """What to add to an operand's address to count it over all kinds, scalars first.
 

@@ -99,9 +99,9 @@ def unpack(integers: chex.Array, constants: chex.Array) -> Code:
   return Code(kind, branch, in1, in2, out, position, constants)
 
 
+@op_table.cached_for_table
 def _dispatch(space: SearchSpace) -> tuple[np.ndarray, np.ndarray]:
   """Kind and branch of every op in every component function: [3, number of ops] each."""
-  # Not cached by the space: its ops may have been registered anew, with another output.
   shape = (len(Function), len(op_table.all_ops()))
   kinds, branch = np.full(shape, NO_OUTPUT), np.zeros(shape, int)
   for function in Function:

@@ -12,7 +12,7 @@ import dataclasses
 import enum
 import functools
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import jax
 import numpy as np
@@ -59,6 +59,8 @@ MAX_CONSTANTS = 3
 MAX_INPUTS = 2
 
 Rule = Callable[..., jax.Array]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +109,7 @@ class Op:
 
 _TABLE: list[Op] = []
 _BY_NAME: dict[str, Op] = {}
+_CACHES: list[Any] = []  # of functions of the table, cleared when it changes
 _KINDS = {kind.letter: kind for kind in Kind}
 
 
@@ -166,7 +169,14 @@ class Columns(NamedTuple):
   updates_output: np.ndarray
 
 
-@functools.cache
+def cached_for_table(function: Callable[P, T]) -> Callable[P, T]:
+  """Caches a function of hashable arguments until the op table changes."""
+  cached = functools.lru_cache(maxsize=64)(function)
+  _CACHES.append(cached)
+  return cast(Callable[P, T], cached)
+
+
+@cached_for_table
 def columns() -> Columns:
   """The op table as arrays."""
   kinds = [list(op.inputs) + [-1] * (MAX_INPUTS - len(op.inputs)) for op in _TABLE]
@@ -284,7 +294,8 @@ def _add(
   else:
     _TABLE[op_id] = op
   _BY_NAME[name] = op
-  columns.cache_clear()
+  for cached in _CACHES:
+    cached.cache_clear()
   return op
 
 

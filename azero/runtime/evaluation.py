@@ -120,6 +120,11 @@ def evaluate(
   loss = _Loss(spec.num_classes)
   space, dtype = spec.space, data.train_x.dtype
   num_train, num_valid = len(data.train_x), len(data.valid_x)
+  chex.assert_shape(code.constants, (space.num_slots, op_table.MAX_CONSTANTS))
+  chex.assert_shape(code.kind, (space.num_slots,))
+  chex.assert_shape([data.train_x, data.valid_x], (None, len(data.seeds), space.num_features))
+  chex.assert_shape(data.orders, (spec.num_epochs, num_train, len(data.seeds)))
+  chex.assert_rank([task, seed, max_abs_error], 0)
   key = noise.make_key(seed, data.seeds[task])
 
   def run(function: Function, phase: noise.Phase, example, memory: Memory) -> Memory:

@@ -60,7 +60,7 @@ def execute(
     The memory after.
   """
   ops = {kind: pack.branches(space, function, kind) for kind in Kind}
-  if not any(ops.values()):
+  if not any(ops.values()) or not space.components[function].max_length:
     return memory
   first = space.offsets[function]
 

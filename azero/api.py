@@ -11,6 +11,7 @@ from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluation, Evaluator
 from azero.search import runner
 from azero.search.evolution import Evolution
+from azero.search.progress import Progress
 from azero.search.random_search import RandomSearch
 from azero.search.records import RunDirectory, settings_of
 from azero.search.search import Search, SearchConfig
@@ -89,5 +90,8 @@ def plot(
 
 
 def _run(search, directory, progress, should_stop) -> runner.RunResult:
+  # All that can be refused is refused before the directory is made.
+  Progress(progress)
+  runner.check_ends(search, should_stop)
   records = None if directory is None else RunDirectory(directory, settings_of(search))
   return runner.run(search, directory=records, progress=progress, should_stop=should_stop)

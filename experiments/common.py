@@ -40,7 +40,9 @@ class RunConfig:
   def directory(self, experiment: str) -> pathlib.Path:
     """The run directory."""
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    return pathlib.Path(self.output_dir) / (self.run_name or f"{experiment}-{now}")
+    # The process id tells runs apart that are started in the same second.
+    default = f"{experiment}-{now}-{os.getpid()}"
+    return pathlib.Path(self.output_dir) / (self.run_name or default)
 
 
 def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
@@ -48,6 +50,8 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
   names = [field.name for field in dataclasses.fields(config_class)]
   for field in dataclasses.fields(config_class):
     _define_flag(field, typing.get_type_hints(config_class)[field.name])
+    # Flags of the main module are those that --help lists.
+    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[field.name])
 
   def entry(argv: Sequence[str]) -> None:
     if len(argv) > 1:
@@ -59,6 +63,10 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
       run(config_class(**values))
     except (ValueError, OSError) as error:
       _fail(str(error))
+    except KeyboardInterrupt:
+      print("\ninterrupted: what the run directory holds by now is complete and readable",
+            file=sys.stderr)
+      sys.exit(130)
 
   app.run(entry)
 

@@ -28,6 +28,9 @@ class Config(discovery.DiscoveryConfig):
       "", "A .csv file of numeric features and a target, or a .npz file of x [N, P], y [N].")
   target_column: str = common.setting(
       "", "CSV: name or index of the target column; default the last.")
+  delimiter: str = common.setting(",", "CSV: the character between cells, or 'tab'.")
+  header: str = common.setting(
+      "auto", "CSV: whether the first line holds names.", choices=("auto", "yes", "no"))
   target: str = common.setting(
       "auto", "What the target is.", choices=("auto", "classification", "regression"))
   num_features: int = common.setting(0, "F to project to; 0 keeps the features as they are.")
@@ -48,7 +51,9 @@ def run(config: Config) -> discovery.Result:
   per_island = np.arange(len(tasks)).reshape(config.islands, config.num_tasks)
   judges = slice(0, min(len(tasks), _MAX_JUDGES))
   data = discovery.Data(
-      [tasks[rows] for rows in per_island], loaded.select[judges], loaded.final[judges])
+      [tasks[rows] for rows in per_island], loaded.select[judges], loaded.final[judges],
+      f"{loaded.final.num_valid} rows that neither search nor selection saw, over "
+      f"{judges.stop} draws of the training rows")
   classes = f"{tasks.num_classes} classes" if tasks.num_classes else "a real-valued target"
   about = (
       f"Data: {pathlib.Path(config.data).name}, {len(loaded.feature_names)} features"
@@ -63,13 +68,16 @@ def run(config: Config) -> discovery.Result:
 def _load(config: Config, num_tasks: int) -> CustomData:
   """Reads the file."""
   path, column = pathlib.Path(config.data), config.target_column
-  if path.suffix == ".npz":
+  if path.suffix.lower() == ".npz":
     if column:
       raise ValueError("--target_column is for CSV files; an .npz file has the array y.")
     read: Callable[..., CustomData] = from_npz
-  elif path.suffix == ".csv":
+  elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
     is_index = column.lstrip("-").isdigit()
-    read = functools.partial(from_csv, target_column=int(column) if is_index else column or None)
+    read = functools.partial(
+        from_csv, target_column=int(column) if is_index else column or None,
+        delimiter="\t" if config.delimiter == "tab" else config.delimiter,
+        header={"auto": None, "yes": True, "no": False}[config.header])
   else:
     raise ValueError(f"--data={config.data!r}: give the path of a .csv or .npz file.")
   return read(

@@ -40,6 +40,9 @@ def run(config: Config) -> discovery.Result:
     FileExistsError: the run directory exists.
   """
   discovery.check(config)
+  for name in ("num_select", "num_final"):
+    if getattr(config, name) < 1:
+      raise ValueError(f"--{name} must be at least 1, got {getattr(config, name)}.")
   make = functools.partial(
       projected_digits, config.kind, num_features=config.num_features,
       num_train=config.num_train or None, num_valid=config.num_valid or None)
@@ -48,7 +51,10 @@ def run(config: Config) -> discovery.Result:
   data = discovery.Data(
       [make("search", config.num_tasks, seed=seed) for seed in island_seeds],
       make("select", config.num_select, seed=select_seed),
-      make("final", config.num_final, seed=final_seed))
+      make("final", config.num_final, seed=final_seed),
+      f"{config.num_final} final tasks, of images "
+      + ("" if config.kind == "ten_classes" else "and class groups ")
+      + "that neither search nor selection saw")
   about = (
       f"Tasks: {config.kind} of handwritten digits (1797 images, 8 x 8), projected to "
       f"{config.num_features} features, {data.final.num_train} training and "

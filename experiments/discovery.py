@@ -7,6 +7,7 @@ the winner on the final tasks beside simple baselines.
 
 from collections.abc import Sequence
 import dataclasses
+import math
 
 import numpy as np
 
@@ -33,6 +34,8 @@ class DiscoveryConfig(common.RunConfig):
   population_size: int = common.setting(100, "P.")
   tournament_size: int = common.setting(10, "T.")
   mutation_probability: float = common.setting(0.9, "U.")
+  train_budget: float = common.setting(
+      4.0, "Cost of a program at most, in plain neural networks; 0 for no limit.")
   num_tasks: int = common.setting(10, "D, search tasks of each island.")
   num_epochs: int = common.setting(1, "E, passes over the training examples.")
   combine: str = common.setting(
@@ -47,11 +50,13 @@ class Data:
     search: one task batch for each island.
     select: to choose among the best programs.
     final: to judge the chosen one; share no class group or no rows with the others.
+    judged_on: what the final tasks hold that search and selection did not see.
   """
 
   search: Sequence[Tasks]
   select: Tasks
   final: Tasks
+  judged_on: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +112,7 @@ def discover(
       population_size=config.population_size, tournament_size=config.tournament_size,
       mutation_probability=config.mutation_probability,
       children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
-      max_programs=config.max_programs or None,
+      max_programs=config.max_programs or None, train_budget=config.train_budget or None,
       combine=config.combine, num_epochs=config.num_epochs, seed=config.seed,
       dtype=config.dtype, lanes=config.lanes or None)
   search = Evolution(space, data.search, settings)
@@ -123,17 +128,20 @@ def discover(
       "neural network, 32 hidden units (Adam)": baselines.neural_network(
           data.final, seed=config.seed),
   }
+  verdict = _verdict(final["discovered program"], final["constant prediction"])
   multiclass = data.final.multiclass
   figure = plots.plot_progress(
       result.improvements, metric=data.final.metric, title=title, multiclass=multiclass,
-      num_programs=int(search.num_programs.max()))
+      num_programs=int(search.num_programs.max()),
+      references={f"{label}, final tasks": fitness.mean() for label, fitness in final.items()
+                  if label != "discovered program"})
   figure.savefig(directory.path / "progress.png", dpi=130)
   summary = [
       about,
       f"Of {candidates} candidates the chosen program is best on {len(data.select)} select tasks "
-      f"({config.combine} fitness {select_fitness:.4f}). On {len(data.final)} final tasks, which "
-      f"neither search nor selection saw, its mean fitness is "
+      f"({config.combine} fitness {select_fitness:.4f}). Its mean fitness on {data.judged_on} is "
       f"**{final['discovered program'].mean():.4f}**.",
+      verdict,
       "The linear model and the network train on the same examples, but many times over (50 "
       f"epochs or 1500 steps); the program goes {config.num_epochs} time(s) through them.",
   ]
@@ -143,9 +151,20 @@ def discover(
       picture="progress.png"))
   print(f"\n{reporting.live_text(program, multiclass=multiclass)}\n")
   for label, fitness in final.items():
-    print(f"{label:40s} {fitness.mean():.4f} on {len(fitness)} unseen tasks")
+    print(f"{label:40s} {fitness.mean():.4f}")
+  print(f"on {data.judged_on}. {verdict}")
   print(f"Report: {directory.path / 'report.md'}")
   return Result(program, final, str(directory.path), result)
+
+
+def _verdict(program: np.ndarray, constant: np.ndarray) -> str:
+  """Whether a program beats the constant prediction, over D tasks."""
+  gain = program - constant
+  error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
+  better = gain.mean() > 2 * error
+  return (
+      f"It {'is better than' if better else 'cannot be told from'} the constant prediction: "
+      f"{gain.mean():+.4f} with a standard error of {error:.4f} over the tasks.")
 
 
 def _select(

@@ -63,6 +63,8 @@ def run(config: Config) -> list[dict[str, Any]]:
       source = file.read_text(encoding="utf-8")
       _parse([source], tasks)
       good.append((file, source))
+    except UnicodeDecodeError as error:
+      rows[file] = _row(file, error=f"not a text file in UTF-8 ({error}); save it as UTF-8 text")
     except (ValueError, OSError) as error:
       rows[file] = _row(file, error=str(error))
   for start in range(0, len(good), _BATCH):
@@ -78,7 +80,8 @@ def _files(path: str) -> list[pathlib.Path]:
     raise ValueError("--program is missing: give a text file or a directory of *.txt files.")
   given = pathlib.Path(path)
   if given.is_dir():
-    files = sorted(given.glob("*.txt"))
+    files = sorted(
+        file for file in given.glob("*.txt") if not file.name.startswith(".") and not file.is_dir())
     if not files:
       raise FileNotFoundError(f"--program: the directory '{path}' has no *.txt file.")
     return files
@@ -90,6 +93,8 @@ def _files(path: str) -> list[pathlib.Path]:
 def _load_tasks(path: str) -> Tasks:
   if not path:
     raise ValueError("--tasks is missing: give an .npz file of tasks.")
+  if pathlib.Path(path).is_dir():
+    raise ValueError(f"--tasks: '{path}' is a directory; give an .npz file of tasks.")
   return load_tasks_npz(path)
 
 

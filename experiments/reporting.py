@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 import dataclasses
 import shlex
+import sys
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def report(
   if result is not None:
     parts += ["## What it took", _cost_table(result)]
   if config is not None:
-    module = type(config).__module__
+    module = _module_name(config)
     flags = " ".join(
         f"--{field.name}={shlex.quote(str(getattr(config, field.name)))}"
         for field in dataclasses.fields(config)
@@ -55,6 +56,12 @@ def report(
     parts.append(table(("setting", "value"), [
         (field.name, getattr(config, field.name)) for field in dataclasses.fields(config)]))
   return "\n\n".join(parts) + "\n"
+
+
+def _module_name(config: Any) -> str:
+  """The module of an experiment, also if it runs as the main one."""
+  module = sys.modules[type(config).__module__]
+  return module.__spec__.name if module.__spec__ is not None else module.__name__
 
 
 def marked_text(program: Programs, *, multiclass: bool = False) -> str:

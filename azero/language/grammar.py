@@ -18,10 +18,12 @@ from azero.language.lexer import (
   END,
   NUMBER,
   Key,
+  Line,
   ProgramSyntaxError,
   Token,
   end_of,
   suggestion,
+  tokenize,
 )
 from azero.language.ops import Kind, Op
 
@@ -113,6 +115,30 @@ def form(op: Op) -> str:
   for k, meaning in enumerate(op.constants):
     fields[f"c{k}"] = "index" if meaning is op_table.Constant.INDEX else "number"
   return op.text.format(**fields)
+
+
+def check_spellings(op: Op) -> None:
+  """Checks that every spelling of an op of the table is read as that op.
+
+  Raises:
+    ValueError: names the spelling and what is wrong with it.
+  """
+  kinds = zip(("out", "a", "b"), (op.output, *op.inputs))
+  fields = {name: f"{kind.letter}1" for name, kind in kinds if kind is not None}
+  fields |= {f"c{k}": "0.5" for k in range(len(op.constants))}
+  for spelling in (op.text, *op.aliases):
+    try:
+      if spelling == op.text and "#" in spelling:
+        raise ValueError("'#' starts a comment where the op is printed")
+      line = spelling.replace("#", "1.0").format(**fields)
+      found = match(tokenize(Line(1, line, None))).op
+    except (ValueError, LookupError) as error:
+      reason = getattr(error, "problem", error)
+      raise ValueError(
+          f"Op '{op.name}': spelling {spelling!r} cannot be read: {reason}.") from error
+    if found.id != op.id:
+      raise ValueError(
+          f"Op '{op.name}': spelling {spelling!r} is that of op {found.id} ({found.name}).")
 
 
 def _index() -> dict[tuple[Key, ...], list[Pattern]]:

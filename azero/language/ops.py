@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 import dataclasses
 import enum
 import functools
+import keyword
 import re
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from azero.language import table_s1
@@ -61,6 +63,7 @@ MAX_INPUTS = 2
 Rule = Callable[..., jax.Array]
 P = ParamSpec("P")
 T = TypeVar("T")
+E = TypeVar("E", bound=enum.Enum)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,7 +218,9 @@ def register_op(
   """Adds an op of your own to the table; it can then be searched, parsed and printed.
 
   Registering a name of your own again replaces the row and keeps its id, so that a
-  notebook cell can be run twice.
+  notebook cell can be run twice; the kinds of its operands must stay. All is checked here:
+  spellings by printing and parsing them, the rule by tracing it. A refused op leaves the
+  table as it was.
 
   Args:
     name: unique, a Python identifier, e.g. "vector_relu".
@@ -237,18 +242,79 @@ def register_op(
   Raises:
     ValueError: a malformed argument, or a name of table S1.
   """
-  if not name.isidentifier():
+  if not name.isidentifier() or keyword.iskeyword(name):
     raise ValueError(f"Op name {name!r} must be a Python identifier.")
-  if name in _BY_NAME and _BY_NAME[name].id < NUM_PAPER_OPS:
+  old = _BY_NAME.get(name)
+  if old is not None and old.id < NUM_PAPER_OPS:
     raise ValueError(f"Op '{name}' belongs to table S1 of the paper; choose another name.")
-  op_id = _BY_NAME[name].id if name in _BY_NAME else len(_TABLE)
-  return _add(
-      op_id, name, inputs, output, rule, text,
+  if not callable(rule):
+    raise ValueError(f"Op '{name}': its rule must be a function of JAX arrays, got {rule!r}.")
+  if work is not None and not work[0] > 0:
+    raise ValueError(f"Op '{name}': work must be (positive factor, power of F), got {work}.")
+  op = _add(
+      len(_TABLE) if old is None else old.id, name, inputs, output, rule, text,
       aliases=tuple(aliases),
-      constants=tuple(Constant(c) for c in constants),
-      noise=None if noise is None else Noise(noise),
+      constants=tuple(_member(name, Constant, constant) for constant in constants),
+      noise=None if noise is None else _member(name, Noise, noise),
       commutative=commutative, updates_output=updates_output, work=work,
   )
+  from azero.language import grammar  # it reads this table
+
+  try:
+    if old is not None and (old.inputs, old.output) != (op.inputs, op.output):
+      raise ValueError(
+          f"Op '{name}' is registered with other kinds of operands; programs that use it "
+          "would change their meaning. Choose another name.")
+    _check_rule(op)
+    grammar.check_spellings(op)
+  except ValueError:
+    _put_back(op, old)
+    raise
+  return op
+
+
+def _member(name: str, kind: type[E], value: E | str) -> E:
+  """A member of an enum by itself or by its value."""
+  try:
+    return kind(value)
+  except ValueError:
+    raise ValueError(
+        f"Op '{name}': {value!r} must be one of {', '.join(repr(m.value) for m in kind)}."
+    ) from None
+
+
+def _check_rule(op: Op) -> None:
+  """Traces the rule of an op for F = 3."""
+  shape = op.output.shape(3) if op.output is not None else ()
+
+  def run(*arguments: jax.Array) -> jax.Array:
+    assert op.rule is not None
+    return jnp.broadcast_to(jnp.asarray(op.rule(*arguments)).astype(jnp.float32), shape)
+
+  arguments = [jax.ShapeDtypeStruct(shape, jnp.float32)] if op.updates_output else []
+  arguments += [jax.ShapeDtypeStruct(kind.shape(3), jnp.float32) for kind in op.inputs]
+  arguments += [
+      jax.ShapeDtypeStruct((), jnp.int32 if meaning is Constant.INDEX else jnp.float32)
+      for meaning in op.constants]
+  if op.noise is not None:
+    arguments.append(jax.ShapeDtypeStruct(shape, jnp.float32))
+  try:
+    jax.eval_shape(run, *arguments)
+  except Exception as error:
+    shapes = ", ".join(str(argument.shape) for argument in arguments)
+    raise ValueError(
+        f"Op '{op.name}': its rule fails for F = 3, with arguments of shape {shapes or 'none'} "
+        f"and an output of shape {shape}: {error}") from error
+
+
+def _put_back(op: Op, old: Op | None) -> None:
+  """Takes a row out of the table again, or puts back the one that it replaced."""
+  if old is None:
+    _TABLE.pop()
+    del _BY_NAME[op.name]
+  else:
+    _TABLE[op.id] = _BY_NAME[op.name] = old
+  _clear_caches()
 
 
 def _parse_kinds(name: str, letters: str) -> tuple[Kind, ...]:
@@ -294,9 +360,13 @@ def _add(
   else:
     _TABLE[op_id] = op
   _BY_NAME[name] = op
+  _clear_caches()
+  return op
+
+
+def _clear_caches() -> None:
   for cached in _CACHES:
     cached.cache_clear()
-  return op
 
 
 NUM_PAPER_OPS = len(table_s1.ROWS)

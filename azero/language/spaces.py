@@ -75,7 +75,3 @@ def baseline(num_features: int = 16) -> SearchSpace:
       5, 9, 2, num_features, Component((56, 59, 60, 61, 62, 63, 64), 7),
       Component((1, 23, 27, 31, 48), 11), Component((1, *_NETWORK_LEARN), 23))
 
-
-SPACES = {
-    space.__name__: space
-    for space in (demo, linear, affine, backprop, minimal_input, adaptation, ablation, baseline)}

@@ -241,7 +241,11 @@ class _Loss:
     return jnp.abs(y - prediction)
 
   def valid_error(self, y: jax.Array, prediction: jax.Array) -> jax.Array:
-    """|y - prediction| for regression, else 0 or 1; NaN where there is no valid prediction."""
+    """|y - prediction| for regression, else 0 or 1; NaN where there is no valid prediction.
+
+    What counts is the normalised prediction: as in the published evaluator, a raw infinity
+    of a binary task is a probability of 0 or 1.
+    """
     if self.num_classes == 0:
       return jnp.abs(y - prediction)
     if self.multiclass:

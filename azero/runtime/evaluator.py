@@ -24,8 +24,8 @@ COMBINE = ("median", "mean")
 DTYPES = ("float32", "float64")
 
 _VECTOR_WIDTH = 16  # lanes are a multiple of the widest vector register
-# Memories of all lanes and tasks together. Larger chunks run up to 1.5x faster when they are
-# full, but in a search most programs are answered by caches and chunks are seldom full.
+# Memories of all lanes and tasks together. Larger chunks are faster when they are full, but
+# in a search most programs are answered by caches and chunks are seldom full.
 _TARGET_BYTES = 64 * 1024
 
 
@@ -81,6 +81,8 @@ class Evaluator:
     """
     sets = [tasks] if isinstance(tasks, Tasks) else list(tasks)
     _check_settings(space, sets, combine, num_epochs, max_abs_error, dtype)
+    if seed < 0:
+      raise ValueError(f"seed must not be negative, got {seed}.")
     if lanes is not None and lanes < 1:
       raise ValueError(f"lanes must be at least 1, got {lanes}.")
     devices = jax.devices()
@@ -183,6 +185,9 @@ class Evaluator:
 
     joined = jax.tree.map(gather, *outcomes)
     per_task = joined.fitness.astype(np.float64)
+    if self._spec.num_classes:  # an accuracy is a fraction of the validation examples
+      num_valid = self.task_sets[0].num_valid
+      per_task = np.rint(per_task * num_valid) / num_valid
     return Evaluation(
         combine_tasks(per_task, self.combine), per_task,
         joined.train_steps.astype(np.int64).sum(1), joined.trained, joined.trace)
@@ -233,7 +238,12 @@ def _stack(sets: list[Tasks], num_epochs: int, dtype: np.dtype) -> evaluation.Ta
   """Examples first, then all tasks of all sets."""
 
   def examples_first(name: str) -> np.ndarray:
-    return np.concatenate([getattr(tasks, name) for tasks in sets]).swapaxes(0, 1).astype(dtype)
+    values = np.concatenate([getattr(tasks, name) for tasks in sets]).swapaxes(0, 1)
+    if np.abs(values).max() > np.finfo(dtype).max:
+      raise ValueError(
+          f"{name} has values beyond the range of {dtype}; scale the data, or use "
+          "dtype='float64'.")
+    return values.astype(dtype)
 
   seeds = np.concatenate([tasks.seeds for tasks in sets])
   return evaluation.TaskData(

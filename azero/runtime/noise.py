@@ -4,8 +4,8 @@ A number depends on (evaluation seed, task seed, phase, example, position of the
 instruction among the live ones, element) and on nothing else, so that it does not matter
 which other programs share a batch or a device. Counters are hashed with a 32-bit integer
 mixer of two multiplications (found by search for low bias, by C. Wellons and others),
-twice per number: an order of magnitude cheaper inside a loop than jax.random, whose
-generators are stronger than a search needs.
+twice per number: cheap enough for the inside of a loop, and as random as a search needs
+(the tests say how random).
 """
 
 import enum

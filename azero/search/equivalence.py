@@ -9,6 +9,10 @@ A batch of children passes through three stages, each cheaper than the next:
    same algorithm, as in the paper. A program that is stopped during those examples on
    every task has fitness 0.
 3. The full evaluation of what is left.
+
+Before all of them stands the train budget of S3: a program that costs more than so many
+plain neural networks has fitness 0 without being run. The cost is static, the sum over
+its live instructions, since timing a program would make a search irreproducible.
 """
 
 from collections.abc import Sequence
@@ -17,7 +21,9 @@ import functools
 
 import numpy as np
 
-from azero.compiler import canonical
+from azero.compiler import canonical, liveness
+from azero.language import ops as op_table
+from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
 from azero.search.cache import LruCache
@@ -34,6 +40,7 @@ class Counts:
 
   Attributes:
     programs: programs asked for.
+    over_budget: too costly to be run.
     canonical_hits: answered by the cache of canonical keys.
     duplicates: equal in key to another of their batch.
     fingerprint_hits: answered by the cache of fingerprints, or equal in fingerprint to
@@ -44,6 +51,7 @@ class Counts:
   """
 
   programs: int = 0
+  over_budget: int = 0
   canonical_hits: int = 0
   duplicates: int = 0
   fingerprint_hits: int = 0
@@ -57,7 +65,7 @@ class CachedEvaluator:
 
   def __init__(
       self, space: SearchSpace, task_sets: Sequence[Tasks], *, fingerprint: bool = True,
-      cache_size: int = 100_000, **settings,
+      cache_size: int = 100_000, train_budget: float | None = None, **settings,
   ):
     """Prepares the evaluators and empty caches.
 
@@ -66,10 +74,17 @@ class CachedEvaluator:
       task_sets: one task batch for each island.
       fingerprint: whether to use stage 2.
       cache_size: entries of each cache of each island.
+      train_budget: cost of a program at most, in plain neural networks; None for no limit.
       **settings: of `Evaluator`: combine, num_epochs, max_abs_error, seed, dtype,
         num_devices, lanes.
     """
     self.counts = Counts()
+    self._op_costs = np.array([op.cost(space.num_features) for op in op_table.all_ops()] + [0.0])
+    self._max_cost = np.inf
+    if train_budget is not None:
+      network = zoo.load("plain_nn", space.num_features)
+      live = liveness.live_instructions(network)
+      self._max_cost = train_budget * self._costs(network, live)[0]
     self.evaluator = Evaluator(space, task_sets, **settings)
     self._canonical = LruCache(len(task_sets), cache_size)
     self._fingerprinter: Evaluator | None = None
@@ -94,7 +109,8 @@ class CachedEvaluator:
     analysis = self.evaluator.analyse(programs)
     steps = np.zeros(len(programs), np.int64)
     known, fitness = self._canonical.get(islands, analysis.key)
-    unknown = np.flatnonzero(~known)
+    costly = self._costs(programs, analysis.live) > self._max_cost
+    unknown = np.flatnonzero(~known & ~costly)
     first, inverse = _distinct(islands[unknown], analysis.key[unknown])
     chosen = unknown[first]
     values, steps[chosen] = self._evaluate_distinct(
@@ -102,10 +118,15 @@ class CachedEvaluator:
     fitness[unknown] = values[inverse]
     self._canonical.put(islands[chosen], analysis.key[chosen], values)
     self.counts.programs += len(programs)
-    self.counts.canonical_hits += len(programs) - len(unknown)
+    self.counts.over_budget += int(costly.sum())
+    self.counts.canonical_hits += len(programs) - int(costly.sum()) - len(unknown)
     self.counts.duplicates += len(unknown) - len(chosen)
     self.counts.train_steps += int(steps.sum())
     return fitness, steps, analysis
+
+  def _costs(self, programs: Programs, live: np.ndarray) -> np.ndarray:
+    """Static cost of each program: [N]."""
+    return (self._op_costs[programs.opcode] * live).sum(1)
 
   def _evaluate_distinct(
       self, programs: Programs, islands: np.ndarray, analysis: canonical.Analysis

@@ -31,18 +31,20 @@ class RunDirectory:
     """Makes the directory and writes the settings.
 
     Args:
-      path: where; must not exist yet, or be an empty directory.
+      path: where; must not exist yet.
       config: JSON-compatible settings.
 
     Raises:
-      FileExistsError: the directory holds something already.
+      FileExistsError: there is something of that name already.
     """
     self.path = pathlib.Path(path)
-    if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+    self.path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+      self.path.mkdir()  # of two runs that start at once, one gets it
+    except FileExistsError:
       raise FileExistsError(
-          f"The run directory '{self.path}' already exists and is not empty. A run never "
-          "overwrites another: choose a new directory, or remove that one.")
-    self.path.mkdir(parents=True, exist_ok=True)
+          f"The run directory '{self.path}' already exists. A run never overwrites another: "
+          "choose a new name, or remove that one.") from None
     self._saved_changes = -1
     self.write("config.json", json.dumps(dict(config), indent=2) + "\n")
 

@@ -33,8 +33,8 @@ class RunResult:
   search: Search
   status: str
   seconds: float
-  metrics: list[dict[str, Any]]
-  improvements: list[Improvement]
+  metrics: list[dict[str, Any]] = dataclasses.field(repr=False)
+  improvements: list[Improvement] = dataclasses.field(repr=False)
 
 
 def run(
@@ -57,10 +57,7 @@ def run(
   Raises:
     ValueError: the search has no budget and no condition.
   """
-  config = search.config
-  if config.max_train_steps is None and config.max_programs is None and should_stop is None:
-    raise ValueError(
-        "The search would never end: set max_train_steps, max_programs or should_stop.")
+  check_ends(search, should_stop)
   display = Progress(progress)
   start, before = time.monotonic(), dataclasses.replace(search.counts)
   metrics: list[dict[str, Any]] = []
@@ -92,12 +89,25 @@ def run(
           status = "stopped"
           break
         if interrupted():
+          display.show("stopping: everything is saved; Ctrl-C again to abort", final=True)
           status = "interrupted"
           break
     finally:  # an error, too, leaves behind all that was found
       report()
   display.show(f"{progress_line(search, metrics[-1])} [{status}]", final=True)
   return RunResult(search, status, time.monotonic() - start, metrics, improvements)
+
+
+def check_ends(search: Search, should_stop: Callable[[Search], bool] | None) -> None:
+  """Refuses a search without an end.
+
+  Raises:
+    ValueError: it has no budget and no condition.
+  """
+  config = search.config
+  if config.max_train_steps is None and config.max_programs is None and should_stop is None:
+    raise ValueError(
+        "The search would never end: set max_train_steps, max_programs or should_stop.")
 
 
 def metrics_of(search: Search, seconds: float, before: Counts | None = None) -> dict[str, Any]:

@@ -42,6 +42,8 @@ class SearchConfig:
     seed: decides everything that is random.
     fingerprint: whether to use the functional equivalence cache.
     cache_size: entries of each cache of each island.
+    train_budget: a program that costs more than so many plain neural networks has fitness
+      0 (S3; the paper's is 4); None for no limit.
     combine: "median" or "mean" of the fitness over tasks.
     num_epochs: E, passes over the training examples.
     max_abs_error: an error above it stops a program with fitness 0.
@@ -62,6 +64,7 @@ class SearchConfig:
   seed: int = 0
   fingerprint: bool = True
   cache_size: int = 100_000
+  train_budget: float | None = None
   combine: str = "median"
   num_epochs: int = 1
   max_abs_error: float = 100.0
@@ -78,6 +81,8 @@ class SearchConfig:
         "cache_size"):
       if getattr(self, name) < 1:
         raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+    if self.train_budget is not None and not self.train_budget > 0:
+      raise ValueError(f"train_budget must be positive or None, got {self.train_budget}.")
     if self.seed < 0:
       raise ValueError(f"seed must not be negative, got {self.seed}.")
     for name in ("max_train_steps", "max_programs", "lanes"):
@@ -140,6 +145,7 @@ class Search(abc.ABC):
       template.validate()
     self._evaluator = CachedEvaluator(
         space, sets, fingerprint=config.fingerprint, cache_size=config.cache_size,
+        train_budget=config.train_budget,
         combine=config.combine, num_epochs=config.num_epochs,
         max_abs_error=config.max_abs_error, seed=config.seed, dtype=config.dtype,
         num_devices=config.num_devices, lanes=config.lanes)

@@ -213,6 +213,10 @@ def _make_data(
   if not 0 < valid_fraction < 1:
     raise ValueError(f"valid_fraction must lie between 0 and 1; got {valid_fraction}.")
   labels, class_names = _encode_target(y, target, where)
+  if (x == x[0]).all():
+    raise ValueError(
+        f"All {x.shape[1]} features are constant over the {len(x)} rows: there is nothing to "
+        "learn from.")
   strata = labels if class_names else np.zeros(len(labels))
   _check_rows(labels, class_names)
   [rng] = task_generators(seed, 1, 0)

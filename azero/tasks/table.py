@@ -84,7 +84,7 @@ def _read_rows(
     with open(path, newline="", encoding="utf-8-sig") as file:
       reader = csv.reader(file, delimiter=delimiter)
       for row in reader:
-        if row:
+        if len(row) > 1 or (row and row[0].strip()):  # else a blank line
           rows.append([cell.strip() for cell in row])
           lines.append(reader.line_num)
   except FileNotFoundError as error:

@@ -145,8 +145,8 @@ def _check_classes(train_y: np.ndarray, valid_y: np.ndarray, num_classes: int | 
     bad = (labels != np.round(labels)) | (labels < 0)
     if bad.any():
       raise ValueError(
-          f"{name} has label {labels[bad][0]:g}; metric 'accuracy' needs whole numbers from 0. "
-          "For a real-valued target use metric 'rms'.")
+          f"{name} has label {labels[bad][0]:g}; metric 'accuracy' needs whole numbers from 0: "
+          "write two classes as 0 and 1. For a real-valued target use metric 'rms'.")
   for task, labels in enumerate(train_y):
     if len(np.unique(labels)) < 2:
       raise ValueError(

@@ -42,6 +42,14 @@ def test_bad_flags_are_one_message_without_a_traceback(module, flag, message):
   assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(("module", "flags"), [
+    ("digits", ("islands", "kind", "train_budget")), ("evaluate_program", ("tasks", "combine"))])
+def test_help_lists_the_settings(module, flags):
+  _, out, _ = _run(module, "--help")
+  for flag in flags:
+    assert f"--{flag}" in out or f"--[no]{flag}" in out
+
+
 def test_evaluate_program_prints_only_json_to_standard_output(tmp_path):
   tasks = azero.linear_regression(2, seed=0, num_train=20, num_valid=10)
   np.savez(tmp_path / "tasks.npz", train_x=tasks.train_x, train_y=tasks.train_y,

@@ -52,6 +52,7 @@ def test_linear_regression_writes_a_complete_run(linear):
   path, result = linear
   _check_directory(path / "run", azero.spaces.demo())
   report = (path / "run" / "report.md").read_text()
+  assert "python -m experiments.linear_regression --" in report
   assert "ended without a discovery" in report and "hand-written" in report
   assert result.final_fitness.shape == (100,)
   assert f"{result.final_fitness.mean():.6f}" in report
@@ -85,7 +86,7 @@ def test_without_stopping_every_island_comes_to_an_end(tmp_path):
 def test_an_existing_run_directory_is_left_alone(linear):
   path, _ = linear
   before = (path / "run" / "report.md").read_text()
-  with pytest.raises(FileExistsError, match=r"run' already exists .* never overwrites"):
+  with pytest.raises(FileExistsError, match=r"run' already exists\. .* never overwrites"):
     _linear(path)
   assert (path / "run" / "report.md").read_text() == before
 
@@ -119,6 +120,8 @@ def test_digits_from_empty_programs_to_a_judged_one(tmp_path):
   assert all(fitness.shape == (4,) for fitness in result.final.values())
   assert result.final["linear model (Adam)"].mean() > result.final["constant prediction"].mean()
   assert 0.3 < result.final["discovered program"].mean() < 1
+  report = (tmp_path / "run" / "report.md").read_text()
+  assert "the constant prediction: " in report and "with a standard error of" in report
 
 
 def test_ten_digits_need_ten_features(tmp_path):
@@ -161,12 +164,22 @@ def test_custom_data_of_an_npz_file_with_a_regression_target(tmp_path):
     ([(1.0, "nan", "a"), (1.0, 2.0, "b")] * 20, "line 2"),
     ([(1.0, "x", "a"), (1.0, 2.0, "b")] * 20, "line 2"),
     ([(1.0, 2.0)], "line 2"),
+    ([(1.0, 2.0, "a"), (1.0, 2.0, "b")] * 20, "All 2 features are constant"),
 ])
 def test_unusable_csv_files_are_refused_with_their_place(tmp_path, rows, message):
   file = _write_csv(tmp_path / "bad.csv", rows)
   with pytest.raises(ValueError, match=message):
     custom_data.run(custom_data.Config(**_SMALL, output_dir=str(tmp_path), data=file))
   assert not (tmp_path / "run").exists()
+
+
+def test_a_tab_separated_file_with_a_header_of_numbers(tmp_path):
+  rows = _two_clusters(np.random.default_rng(0))
+  file = tmp_path / "mine.tsv"
+  file.write_text("1\t2\ty\n" + "".join("\t".join(map(str, row)) + "\n" for row in rows) + " \n")
+  result = custom_data.run(custom_data.Config(
+      **_SMALL, output_dir=str(tmp_path), data=str(file), delimiter="tab", header="yes"))
+  assert result.final["linear model (Adam)"].mean() > 0.9
 
 
 @pytest.mark.parametrize(("data", "error"), [
@@ -195,13 +208,17 @@ def test_evaluate_program_evaluates_a_directory_in_order(tmp_path, task_file, ca
     (tmp_path / f"{name}.txt").write_text(azero.zoo.source(name))
   (tmp_path / "broken.txt").write_text("def Predict():\n  s1 = sinus(s2)\n")
   (tmp_path / "note.md").write_text("not a program")
+  (tmp_path / "wide.txt").write_bytes("def Predict():\n".encode("utf-16"))
+  (tmp_path / ".hidden.txt").write_text("")
+  (tmp_path / "folder.txt").mkdir()
   returned = evaluate_program.run(evaluate_program.Config(
       program=str(tmp_path), tasks=task_file, dtype="float64"))
   printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
   assert printed == returned
   assert [row["program"] for row in printed] == [
-      "broken.txt", "linear_regressor.txt", "plain_nn.txt", "s2c.txt"]
+      "broken.txt", "linear_regressor.txt", "plain_nn.txt", "s2c.txt", "wide.txt"]
   broken, linear_row, *_ = printed
+  assert "save it as UTF-8" in printed.pop()["error"]
   assert broken["fitness"] is None and broken["fitness_per_task"] == []
   assert "line 2, column 8: unknown function 'sinus'" in broken["error"]
   assert all(row["error"] is None and len(row["fitness_per_task"]) == 3 for row in printed[1:])

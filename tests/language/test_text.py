@@ -295,25 +295,23 @@ def test_registered_op_is_parsed_and_printed(op_table):
     programs = learn(line)
     assert op_and_operands(programs) == (op.id, 1, 0, 0, [0.0, 0.0, 0.0])
     assert notation.format_program(programs).endswith("  v1 = vector_relu(v0)")
-  op_table.register_op(
-      "vector_relu", "vs", "v", lambda a, b: a, text="{out} = {a} @ {b} ^ {c0}",
+  power = op_table.register_op(
+      "vector_power", "vs", "v", lambda a, b, c: a, text="{out} = {a} @ {b} ^ {c0}",
       constants=("value",))
-  assert op_and_operands(learn("v2 = v1 @ s3 ^ 0.5")) == (op.id, 2, 1, 3, [0.5, 0.0, 0.0])
+  assert op_and_operands(learn("v2 = v1 @ s3 ^ 0.5")) == (power.id, 2, 1, 3, [0.5, 0.0, 0.0])
+  op_table.register_op("vector_relu", "v", "v", lambda a: a)  # again, without the alias
   with pytest.raises(notation.ProgramSyntaxError, match="unknown function 'relu'"):
     learn("v1 = relu(v0)")
 
 
-def test_ops_that_are_spelled_alike(op_table):
-  op_table.register_op("scalar_plus", "ss", "s", lambda a, b: a, text="{out} = {a} + {b}")
-  with pytest.raises(notation.ProgramSyntaxError, match="scalar_plus and scalar_sum are both"):
-    learn("s1 = s2 + s3")
-  assert learn("s1 = s2 - s3").opcode.tolist() == [[2]]
-
-
-def test_malformed_alias(op_table):
-  op_table.register_op("bad", "vv", "v", lambda a, b: a, aliases=("{out} = bad({a})",))
-  with pytest.raises(ValueError, match=r"Op 'bad': spelling .* must use \['a', 'b', 'out'\]"):
-    learn("s1 = s2 + s3")
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"text": "{out} = {a} + {b}"}, "bad and vector_sum are both spelled like this"),
+    ({"aliases": ("{out} = bad({a})",)}, r"spelling .* must use \['a', 'b', 'out'\]"),
+])
+def test_an_op_with_unusable_spellings_is_refused_and_harms_nothing(op_table, settings, message):
+  with pytest.raises(ValueError, match=f"Op 'bad': .*{message}"):
+    op_table.register_op("bad", "vv", "v", lambda a, b: a, **settings)
+  assert learn("v1 = v2 + v0").opcode.tolist() == [[23]]
 
 
 # Robustness.

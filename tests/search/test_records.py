@@ -1,3 +1,4 @@
+import concurrent.futures
 import json
 
 import numpy as np
@@ -23,9 +24,17 @@ def test_makes_the_directory_with_its_settings(tmp_path):
   assert json.loads((records.path / "config.json").read_text()) == {"seed": 3, "name": "x"}
 
 
-def test_an_empty_directory_will_do(tmp_path):
-  RunDirectory(str(tmp_path), {})
-  assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+def test_of_runs_that_start_at_once_one_gets_the_directory(tmp_path):
+  def start(seed):
+    try:
+      return RunDirectory(str(tmp_path / "run"), {"seed": seed})
+    except FileExistsError:
+      return None
+
+  with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    made = [records for records in pool.map(start, range(32)) if records is not None]
+  assert len(made) == 1
+  assert [path.name for path in made[0].path.iterdir()] == ["config.json"]
 
 
 def test_never_overwrites(tmp_path):
@@ -35,29 +44,31 @@ def test_never_overwrites(tmp_path):
     with pytest.raises(FileExistsError) as raised:
       RunDirectory(tmp_path / name, {"seed": 2})
     message = str(raised.value)
-    assert str(tmp_path / name) in message and "choose a new directory" in message
+    assert str(tmp_path / name) in message and "choose a new name" in message
   assert json.loads((tmp_path / "run" / "config.json").read_text()) == {"seed": 1}
   assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_metrics_are_json_lines(tmp_path):
-  records = RunDirectory(tmp_path, {})
+  path = tmp_path / "run"
+  records = RunDirectory(path, {})
   records.add_metrics({"cycle": 1, "best": 0.5})
   records.add_metrics({"cycle": 2, "best": 0.75})
-  assert lines(tmp_path / "metrics.jsonl") == [
+  assert lines(path / "metrics.jsonl") == [
       {"cycle": 1, "best": 0.5}, {"cycle": 2, "best": 0.75}]
   with pytest.raises(ValueError, match="Out of range float"):
     records.add_metrics({"best": float("-inf")})
-  assert len(lines(tmp_path / "metrics.jsonl")) == 2
+  assert len(lines(path / "metrics.jsonl")) == 2
 
 
 def test_improvements_come_with_their_programs(tmp_path):
-  records, program = RunDirectory(tmp_path, {}), parse(TEXT, FIXED)
+  path = tmp_path / "run"
+  records, program = RunDirectory(path, {}), parse(TEXT, FIXED)
   records.add_improvements([])
-  assert not (tmp_path / "improvements.jsonl").exists()
+  assert not (path / "improvements.jsonl").exists()
   records.add_improvements([Improvement(2, 0.5, 400, 30, program)])
   records.add_improvements([Improvement(0, 0.25, 500, 40, program)] * 2)
-  rows = lines(tmp_path / "improvements.jsonl")
+  rows = lines(path / "improvements.jsonl")
   assert [row["island"] for row in rows] == [2, 0, 0]
   assert rows[0] == {
       "island": 2, "fitness": 0.5, "train_steps": 400, "num_programs": 30, "program": TEXT}
@@ -65,8 +76,9 @@ def test_improvements_come_with_their_programs(tmp_path):
 
 
 def test_the_hall_of_fame_is_replaced_when_it_changed(tmp_path):
-  records, hall = RunDirectory(tmp_path, {}), HallOfFame(2)
-  path = tmp_path / "hall_of_fame.json"
+  path = tmp_path / "run"
+  records, hall = RunDirectory(path, {}), HallOfFame(2)
+  path = path / "hall_of_fame.json"
 
   def offer(fitness, key):
     hall.offer(parse(TEXT, FIXED), np.array([fitness]), np.array([[key, key]], np.uint64),
@@ -85,11 +97,12 @@ def test_the_hall_of_fame_is_replaced_when_it_changed(tmp_path):
 
 
 def test_files_are_replaced_in_one_step(tmp_path):
-  records = RunDirectory(tmp_path, {})
-  assert records.write("report.md", "first") == tmp_path / "report.md"
+  path = tmp_path / "run"
+  records = RunDirectory(path, {})
+  assert records.write("report.md", "first") == path / "report.md"
   records.write("report.md", "sécond")
-  assert (tmp_path / "report.md").read_text(encoding="utf-8") == "sécond"
-  assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "report.md"]
+  assert (path / "report.md").read_text(encoding="utf-8") == "sécond"
+  assert sorted(path.name for path in path.iterdir()) == ["config.json", "report.md"]
 
 
 def test_settings_of_a_search_are_json():

@@ -87,14 +87,15 @@ def interrupt_at(*cycles):
 
 
 def test_ctrl_c_stops_cleanly(tmp_path):
+  path = tmp_path / "run"
   before = signal.getsignal(signal.SIGINT)
-  records = RunDirectory(tmp_path, {})
+  records = RunDirectory(path, {})
   result = run(evolution(max_programs=500), directory=records, should_stop=interrupt_at(6))
   assert result.status == "interrupted" and result.search.cycle == 6
   assert signal.getsignal(signal.SIGINT) is before
-  assert json_lines(tmp_path / "metrics.jsonl")[-1]["cycle"] == 6
-  assert len(json_lines(tmp_path / "improvements.jsonl")) == len(result.improvements) > 0
-  hall = json.loads((tmp_path / "hall_of_fame.json").read_text())
+  assert json_lines(path / "metrics.jsonl")[-1]["cycle"] == 6
+  assert len(json_lines(path / "improvements.jsonl")) == len(result.improvements) > 0
+  hall = json.loads((path / "hall_of_fame.json").read_text())
   assert hall[0]["fitness"] == result.search.best_fitness[0]
 
 
@@ -109,27 +110,29 @@ def test_an_interrupted_search_can_go_on():
 
 
 def test_a_second_ctrl_c_interrupts_at_once_and_loses_nothing(tmp_path):
+  path = tmp_path / "run"
   def should_stop(search):
     signal.raise_signal(signal.SIGINT)
     signal.raise_signal(signal.SIGINT)
 
   before = signal.getsignal(signal.SIGINT)
   with pytest.raises(KeyboardInterrupt):
-    run(evolution(), directory=RunDirectory(tmp_path, {}), should_stop=should_stop)
+    run(evolution(), directory=RunDirectory(path, {}), should_stop=should_stop)
   assert signal.getsignal(signal.SIGINT) is before
-  assert json_lines(tmp_path / "metrics.jsonl")[-1]["cycle"] == 1
-  assert json.loads((tmp_path / "hall_of_fame.json").read_text())
+  assert json_lines(path / "metrics.jsonl")[-1]["cycle"] == 1
+  assert json.loads((path / "hall_of_fame.json").read_text())
 
 
 def test_an_error_loses_nothing(tmp_path):
+  path = tmp_path / "run"
   def should_stop(search):
     if search.cycle == 4:
       raise RuntimeError("mine")
 
   with pytest.raises(RuntimeError, match="mine"):
-    run(evolution(), directory=RunDirectory(tmp_path, {}), should_stop=should_stop)
-  assert json_lines(tmp_path / "metrics.jsonl")[-1]["cycle"] == 4
-  assert json.loads((tmp_path / "hall_of_fame.json").read_text())
+    run(evolution(), directory=RunDirectory(path, {}), should_stop=should_stop)
+  assert json_lines(path / "metrics.jsonl")[-1]["cycle"] == 4
+  assert json.loads((path / "hall_of_fame.json").read_text())
 
 
 def test_runs_outside_the_main_thread():

@@ -1,0 +1,40 @@
+"""Programs that cost more than the budget have fitness 0 without being run."""
+
+import numpy as np
+import pytest
+from search_cases import config
+
+import azero
+from azero.search.equivalence import CachedEvaluator
+
+_CHEAP = "def Predict():\n  s1 = dot(v0, v0)\n"
+_DEAR = "def Predict():\n" + "  m0 = matmul(m0, m0)\n" * 40 + "  s1 = norm(m0)\n"
+_DEAD = "def Predict():\n" + "  m0 = matmul(m0, m0)\n" * 40 + "  s1 = dot(v0, v0)\n"
+
+
+def test_only_live_instructions_count():
+  programs = azero.parse_many([_CHEAP, _DEAR, _DEAD], num_features=4)
+  tasks = azero.linear_regression(2, seed=0, num_train=5, num_valid=5)
+  free = CachedEvaluator(programs.space, [tasks])
+  limited = CachedEvaluator(programs.space, [tasks], train_budget=4.0)
+  islands = np.zeros(3, int)
+  expected, _, _ = free.evaluate(programs, islands)
+  fitness, steps, _ = limited.evaluate(programs, islands)
+  assert expected[1] > 0
+  assert list(fitness) == [expected[0], 0.0, expected[2]]
+  assert steps[1] == 0 and limited.counts.over_budget == 1
+  assert limited.counts.canonical_hits == 0 and limited.counts.duplicates == 1
+
+
+def test_the_plain_network_is_its_own_unit():
+  network = azero.zoo.load("plain_nn", 4)
+  tasks = azero.linear_regression(2, seed=0, num_train=5, num_valid=5)
+  for budget, refused in ((1.0, 0), (0.99, 1)):
+    limited = CachedEvaluator(network.space, [tasks], train_budget=budget)
+    limited.evaluate(network, np.zeros(1, int))
+    assert limited.counts.over_budget == refused
+
+
+def test_a_budget_must_be_positive():
+  with pytest.raises(ValueError, match="train_budget must be positive or None, got 0"):
+    config(train_budget=0.0)

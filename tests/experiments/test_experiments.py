@@ -160,7 +160,7 @@ def test_custom_data_of_an_npz_file_with_a_regression_target(tmp_path):
 
 
 @pytest.mark.parametrize(("rows", "message"), [
-    ([(1.0, 2.0, "a")] * 30, "class"),
+    ([(k, 2.0, "a") for k in range(30)], "class"),
     ([(1.0, "nan", "a"), (1.0, 2.0, "b")] * 20, "line 2"),
     ([(1.0, "x", "a"), (1.0, 2.0, "b")] * 20, "line 2"),
     ([(1.0, 2.0)], "line 2"),

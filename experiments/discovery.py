@@ -139,7 +139,7 @@ def discover(
   summary = [
       about,
       f"Of {candidates} candidates the chosen program is best on {len(data.select)} select tasks "
-      f"({config.combine} fitness {select_fitness:.4f}). Its mean fitness on {data.judged_on} is "
+      f"({config.combine} fitness {select_fitness:.4f}). Its mean fitness on {data.judged_on}, is "
       f"**{final['discovered program'].mean():.4f}**.",
       verdict,
       "The linear model and the network train on the same examples, but many times over (50 "

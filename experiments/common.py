@@ -45,6 +45,17 @@ class RunConfig:
     return pathlib.Path(self.output_dir) / (self.run_name or default)
 
 
+def require_positive(config: Any, *names: str) -> None:
+  """Refuses a config in which one of these settings is below 1.
+
+  Raises:
+    ValueError: names the flag and its value.
+  """
+  for name in names:
+    if getattr(config, name) < 1:
+      raise ValueError(f"--{name} must be at least 1, got {getattr(config, name)}.")
+
+
 def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
   """Runs an experiment from the command line; bad input ends it with one clear message."""
   names = [field.name for field in dataclasses.fields(config_class)]

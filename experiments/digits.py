@@ -40,9 +40,7 @@ def run(config: Config) -> discovery.Result:
     FileExistsError: the run directory exists.
   """
   discovery.check(config)
-  for name in ("num_select", "num_final"):
-    if getattr(config, name) < 1:
-      raise ValueError(f"--{name} must be at least 1, got {getattr(config, name)}.")
+  common.require_positive(config, "num_select", "num_final")
   make = functools.partial(
       projected_digits, config.kind, num_features=config.num_features,
       num_train=config.num_train or None, num_valid=config.num_valid or None)

@@ -82,9 +82,7 @@ def check(config: DiscoveryConfig) -> None:
   Raises:
     ValueError: says which.
   """
-  for name in ("islands", "num_tasks", "num_epochs", "max_train_steps"):
-    if getattr(config, name) < 1:
-      raise ValueError(f"--{name} must be at least 1, got {getattr(config, name)}.")
+  common.require_positive(config, "islands", "num_tasks", "num_epochs", "max_train_steps")
 
 
 def discover(

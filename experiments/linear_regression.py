@@ -79,9 +79,7 @@ def run(config: Config) -> Result:
       mutations=("alter", "randomize_instruction", "randomize_function"), initial="random",
       children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
       combine="mean", seed=config.seed, dtype=config.dtype, lanes=config.lanes or None)
-  for name in ("islands", "num_tasks", "select_every", "max_train_steps"):
-    if getattr(config, name) < 1:
-      raise ValueError(f"--{name} must be at least 1, got {getattr(config, name)}.")
+  common.require_positive(config, "islands", "num_tasks", "select_every", "max_train_steps")
   if not 0 < config.select_fitness <= 1:
     raise ValueError(f"--select_fitness must be in (0, 1], got {config.select_fitness}.")
   island_seeds = np.random.SeedSequence([config.seed, 0]).generate_state(config.islands)

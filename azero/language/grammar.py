@@ -141,19 +141,13 @@ def check_spellings(op: Op) -> None:
           f"Op '{op.name}': spelling {spelling!r} is that of op {found.id} ({found.name}).")
 
 
+@op_table.cached_for_table
 def _index() -> dict[tuple[Key, ...], list[Pattern]]:
-  """The spellings of all ops by their keys; the table may have grown since the last call."""
-  return _build_index(tuple(
-      (op.id, op.name, op.inputs, op.output, len(op.constants), op.text, op.aliases)
-      for op in op_table.all_ops()))
-
-
-@functools.lru_cache(maxsize=1)
-def _build_index(rows: tuple[tuple, ...]) -> dict[tuple[Key, ...], list[Pattern]]:
+  """The spellings of all ops by their keys."""
   index: dict[tuple[Key, ...], list[Pattern]] = {}
-  for op_id, _, *_, text, aliases in rows:
-    for spelling in (text, *aliases):
-      pattern = _compile(op_table.op_by_id(op_id), spelling)
+  for op in op_table.all_ops():
+    for spelling in (op.text, *op.aliases):
+      pattern = _compile(op, spelling)
       index.setdefault(pattern.key, []).append(pattern)
   return index
 

@@ -61,6 +61,7 @@ def op_table():
   ops._TABLE[:] = table
   ops._BY_NAME.clear()
   ops._BY_NAME.update(by_name)
+  ops._clear_caches()
 
 
 # Round trips.

@@ -20,15 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from azero.compiler import liveness
+from azero.compiler import dataflow, liveness
 from azero.language import ops as op_table
-from azero.language.program import Function, Programs
-
-# Where an operand comes from, if not from an instruction above in its own component
-# function: the kind of source in the top bits, then 1 + position of the last write in
-# Setup, Learn and Predict in 16 bits each, 0 for none.
-_ABOVE, _ENTRY, _PREDICTION, _FEATURES, _LABEL = (np.uint64(k << 48) for k in range(1, 6))
-_ZERO = np.uint64(0)  # never written: the zero that memory starts with
+from azero.language.program import Programs
 
 # Random odd multipliers, one row for each half of the key.
 _MULTIPLIERS = np.random.default_rng(0x5EED).integers(0, 2**64, (2, 8), np.uint64) | np.uint64(1)
@@ -63,49 +57,15 @@ def analyse(programs: Programs, *, multiclass: bool = False) -> Analysis:
     The analysis of all N programs.
   """
   live = liveness.live_instructions(programs, multiclass=multiclass)
-  code = _live_code(programs, live)
+  code = dataflow.live_code(programs, live)
   position = np.zeros(live.shape, np.int32)
   position[live] = code.position
   return Analysis(live, position, _keys(programs, code, liveness.roles(programs.space, multiclass)))
 
 
-class _Code(NamedTuple):
-  """The M live instructions of a batch, in the order of programs and slots.
-
-  Attributes:
-    row: [M] int, the program.
-    column: [M] int, the slot.
-    function: [M] int.
-    position: [M] int, index among the live instructions of the program.
-    opcode: [M] int.
-    operands: [4, M] int, addresses counted over all kinds: in1, in2, old value of the
-      output, output; negative where there is none.
-  """
-
-  row: np.ndarray
-  column: np.ndarray
-  function: np.ndarray
-  position: np.ndarray
-  opcode: np.ndarray
-  operands: np.ndarray
-
-
-def _live_code(programs: Programs, live: np.ndarray) -> _Code:
-  flat = np.flatnonzero(live)
-  counts = live.sum(1)
-  row = np.repeat(np.arange(len(programs)), counts)
-  column = flat - row * programs.space.num_slots
-  position = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
-  opcode, in1, in2, out = (
-      array.reshape(-1)[flat].astype(np.int64)
-      for array in (programs.opcode, programs.in1, programs.in2, programs.out))
-  operands = liveness.address_bases(programs.space)[:, opcode] + np.stack([in1, in2, out, out])
-  return _Code(row, column, programs.space.function_of_slot[column], position, opcode, operands)
-
-
-def _keys(programs: Programs, code: _Code, role: liveness.Roles) -> np.ndarray:
+def _keys(programs: Programs, code: dataflow.Code, role: liveness.Roles) -> np.ndarray:
   """Canonical keys: [N, 2] uint64."""
-  (in1, in2, old), predicted = _sources(
+  (in1, in2, old), predicted = dataflow.sources(
       code, len(programs), sum(programs.space.num_addresses), role)
   swapped = op_table.columns().commutative[code.opcode] & (in1 > in2)
   first, second = np.where(swapped, in2, in1), np.where(swapped, in1, in2)
@@ -122,7 +82,7 @@ def _keys(programs: Programs, code: _Code, role: liveness.Roles) -> np.ndarray:
   return key
 
 
-def _constants(programs: Programs, code: _Code) -> tuple[np.ndarray, list[np.ndarray]]:
+def _constants(programs: Programs, code: dataflow.Code) -> tuple[np.ndarray, list[np.ndarray]]:
   """Constants as they act: an index as its position, a deviation without its sign.
 
   Returns:
@@ -144,76 +104,6 @@ def _hash(fields: Sequence[np.ndarray], multipliers: np.ndarray) -> np.ndarray:
   for field, multiplier in zip(fields[1:], multipliers[1:]):
     word = (word << np.uint64(23) | word >> np.uint64(41)) + field * multiplier
   return word
-
-
-def _sources(
-    code: _Code, num_programs: int, num_addresses: int, role: liveness.Roles
-) -> tuple[np.ndarray, np.ndarray]:
-  """Where every operand of every live instruction comes from.
-
-  Returns:
-    [3, M] uint64 words for in1, in2 and old, as described at the top of this module; and
-    [N] uint64, the source of the prediction at the end of Predict.
-  """
-  # One cell for every address in each component function of each program, and one more
-  # for operands that do not exist.
-  shape = len(Function), num_programs, num_addresses + 1
-  first = (code.function * num_programs + code.row) * shape[2]
-  cells = first + np.where(code.operands < 0, num_addresses, code.operands)
-  last = np.zeros(shape, np.uint64)  # 1 + position of the last write
-  last.reshape(-1)[cells[3]] = code.position + 1  # of equal indices the last one stays
-  entry = _entry_sources(last, role)
-  above = _writes_above(code, cells)
-  sources = np.where(above > 0, _ABOVE | above, entry.reshape(-1)[cells[:3]])
-  written = last[Function.PREDICT, :, role.prediction]
-  predicted = np.where(
-      written > 0, _ABOVE | written, entry[Function.PREDICT, :, role.prediction])
-  return sources, predicted
-
-
-def _writes_above(code: _Code, cells: np.ndarray) -> np.ndarray:
-  """1 + position of the last write above each operand in its own component function.
-
-  Args:
-    code: the live instructions.
-    cells: [4, M] a number for the address of each operand in its function and program.
-
-  Returns:
-    [3, M] uint64 for in1, in2 and old; 0 where there is no such write.
-  """
-  # Sorted by cell and time, a read stands right behind the write that it sees. Within one
-  # instruction the reads, 0 to 2, come before the write, 3.
-  num_live = len(code.row)
-  shift = 2 + num_live.bit_length()
-  access = cells << shift | np.arange(num_live) << 2 | np.arange(4)[:, None]
-  access = np.sort(access[code.operands >= 0])
-  is_write = (access & 3) == 3
-  latest = np.maximum.accumulate(np.where(is_write, np.arange(len(access)), 0))
-  reads = np.flatnonzero(~is_write)
-  read, write = access[reads], access[latest[reads]]
-  seen = (write & 3 == 3) & (write >> shift == read >> shift)
-  instruction = (1 << shift - 2) - 1
-  above = np.zeros((3, num_live), np.uint64)
-  stamp = code.position[write >> 2 & instruction] + 1
-  above[read & 3, read >> 2 & instruction] = np.where(seen, stamp, 0)
-  return above
-
-
-def _entry_sources(last: np.ndarray, role: liveness.Roles) -> np.ndarray:
-  """What every address can hold when Setup, Predict and Learn start: [3, N, A + 1] uint64."""
-  setup, predict, learn = last
-  writes = setup << np.uint64(32) | learn << np.uint64(16) | predict
-  written = np.where(writes > 0, _ENTRY | writes, _ZERO)
-  at_predict = written
-  # What Predict writes is what Learn finds.
-  at_learn = np.where(predict > 0, _ABOVE | predict, written)
-  for table, possible in ((at_predict, writes), (at_learn, np.where(predict > 0, predict, writes))):
-    # The evaluation normalises the prediction between Predict and Learn.
-    table[:, role.prediction] = _PREDICTION | possible[:, role.prediction]
-    table[:, role.features] = _FEATURES
-  at_predict[:, role.label] = _ZERO
-  at_learn[:, role.label] = _LABEL
-  return np.stack([np.zeros_like(written), at_predict, at_learn])
 
 
 def _mix(word: np.ndarray) -> np.ndarray:

@@ -36,6 +36,9 @@ class DiscoveryConfig(common.RunConfig):
   mutation_probability: float = common.setting(0.9, "U.")
   train_budget: float = common.setting(
       4.0, "Cost of a program at most, in plain neural networks; 0 for no limit.")
+  hurdle: float = common.setting(
+      0.0, "Part of the training after which programs under their island's 75th percentile "
+      "stop; 0 for no hurdle.")
   num_tasks: int = common.setting(10, "D, search tasks of each island.")
   num_epochs: int = common.setting(1, "E, passes over the training examples.")
   combine: str = common.setting(
@@ -111,8 +114,8 @@ def discover(
       mutation_probability=config.mutation_probability,
       children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
       max_programs=config.max_programs or None, train_budget=config.train_budget or None,
-      combine=config.combine, num_epochs=config.num_epochs, seed=config.seed,
-      dtype=config.dtype, lanes=config.lanes or None)
+      hurdle=config.hurdle or None, combine=config.combine, num_epochs=config.num_epochs,
+      seed=config.seed, dtype=config.dtype, lanes=config.lanes or None)
   search = Evolution(space, data.search, settings)
   directory = RunDirectory(config.directory(name), dataclasses.asdict(config))
   print(f"Searching with {config.islands} islands; everything is recorded in {directory.path}")

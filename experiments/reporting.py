@@ -105,5 +105,6 @@ def _cost_table(result: runner.RunResult) -> str:
        f"{row['train_steps']:,} ({row['train_steps_per_second']:,.0f} per second)"),
       ("answered by canonical key", f"{row['canonical_hit_rate']:.1%}"),
       ("answered by fingerprint", f"{row['fingerprint_hit_rate']:.1%}"),
+      ("stopped at the hurdle", f"{row['hurdle_stopped'] / max(row['programs'], 1):.1%}"),
       ("evaluated in full", f"{row['evaluated'] / max(row['programs'], 1):.1%}"),
   ])

@@ -1,6 +1,6 @@
 """Evaluation that never evaluates an algorithm twice (functional equivalence, S3).
 
-A batch of children passes through three stages, each cheaper than the next:
+A batch of children passes through stages, each cheaper than the next:
 
 1. The canonical key: programs that differ only in dead code, names or operand order
    behave alike in every bit. Known keys are answered, equal keys are evaluated once.
@@ -8,7 +8,14 @@ A batch of children passes through three stages, each cheaper than the next:
    of every task, truncated and hashed. Programs of equal fingerprint are taken to be the
    same algorithm, as in the paper. A program that is stopped during those examples on
    every task has fitness 0.
-3. The full evaluation of what is left.
+3. The hurdle, if there is one: what is left trains on a first part of the examples. Under
+   the hurdle of its island (see `hurdles`), or stopped there on every task, a program is
+   not trained on and keeps the fitness that it has by then.
+4. The full evaluation of what is left.
+
+Both caches hold the fitness that a program was given, whether in full or at a hurdle: as in
+the paper, an algorithm is scored once, and who meets it again gets the same score even if
+the hurdle has moved.
 
 Before all of them stands the train budget of S3: a program that costs more than so many
 plain neural networks has fitness 0 without being run. The cost is static, the sum over
@@ -27,6 +34,7 @@ from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
 from azero.search.cache import LruCache
+from azero.search.hurdles import Hurdles
 from azero.tasks.task import Tasks
 
 FINGERPRINT_EXAMPLES = 10  # training examples, and as many validation examples
@@ -46,8 +54,9 @@ class Counts:
     fingerprint_hits: answered by the cache of fingerprints, or equal in fingerprint to
       another of their batch.
     stopped_early: stopped on every task while being fingerprinted.
+    hurdle_stopped: under the hurdle, or stopped on every task before it.
     evaluated: trained and validated in full.
-    train_steps: examples trained on, those of fingerprints included.
+    train_steps: examples trained on, those of fingerprints and hurdles included.
   """
 
   programs: int = 0
@@ -56,6 +65,7 @@ class Counts:
   duplicates: int = 0
   fingerprint_hits: int = 0
   stopped_early: int = 0
+  hurdle_stopped: int = 0
   evaluated: int = 0
   train_steps: int = 0
 
@@ -65,7 +75,8 @@ class CachedEvaluator:
 
   def __init__(
       self, space: SearchSpace, task_sets: Sequence[Tasks], *, fingerprint: bool = True,
-      cache_size: int = 100_000, train_budget: float | None = None, **settings,
+      cache_size: int = 100_000, train_budget: float | None = None,
+      hurdle: float | None = None, hurdle_window: int = 100, **settings,
   ):
     """Prepares the evaluators and empty caches.
 
@@ -75,6 +86,8 @@ class CachedEvaluator:
       fingerprint: whether to use stage 2.
       cache_size: entries of each cache of each island.
       train_budget: cost of a program at most, in plain neural networks; None for no limit.
+      hurdle: part of the training examples after which hurdles stand; None for none.
+      hurdle_window: how many of an island's last fitnesses its hurdle follows from.
       **settings: of `Evaluator`: combine, num_epochs, max_abs_error, seed, dtype,
         num_devices, lanes.
     """
@@ -89,10 +102,19 @@ class CachedEvaluator:
     self._canonical = LruCache(len(task_sets), cache_size)
     self._fingerprinter: Evaluator | None = None
     if fingerprint:
-      few = [_first_examples(tasks) for tasks in task_sets]
-      settings = settings | {"num_epochs": 1, "trace": True}
-      self._fingerprinter = Evaluator(space, few, **settings)
+      few = [
+          _first_examples(tasks, FINGERPRINT_EXAMPLES, FINGERPRINT_EXAMPLES)
+          for tasks in task_sets]
+      self._fingerprinter = Evaluator(
+          space, few, **(settings | {"num_epochs": 1, "trace": True}))
       self._fingerprints = LruCache(len(task_sets), cache_size)
+    self.hurdles: Hurdles | None = None
+    if hurdle is not None:
+      first_part = [
+          _first_examples(tasks, max(1, round(hurdle * tasks.num_train)), tasks.num_valid)
+          for tasks in task_sets]
+      self._starter = Evaluator(space, first_part, **(settings | {"num_epochs": 1}))
+      self.hurdles = Hurdles(len(task_sets), hurdle_window)
 
   def evaluate(
       self, programs: Programs, islands: np.ndarray
@@ -133,7 +155,7 @@ class CachedEvaluator:
   ) -> tuple[np.ndarray, np.ndarray]:
     """Fitness and training steps of programs with distinct canonical keys."""
     if self._fingerprinter is None or not len(programs):
-      return self._evaluate_fully(programs, islands, analysis)
+      return self._train(programs, islands, analysis)
     short = self._fingerprinter.evaluate(programs, islands, analysis=analysis)
     steps = short.train_steps
     prints = _hash_predictions(short.trace)
@@ -144,12 +166,30 @@ class CachedEvaluator:
     unknown = np.flatnonzero(~known & ~stopped)
     first, inverse = _distinct(islands[unknown], prints[unknown])
     chosen = unknown[first]
-    values, more = self._evaluate_fully(programs[chosen], islands[chosen], analysis.take(chosen))
+    values, more = self._train(programs[chosen], islands[chosen], analysis.take(chosen))
     fitness[unknown] = values[inverse]
     steps[chosen] += more
     self._fingerprints.put(islands[chosen], prints[chosen], values)
     self.counts.stopped_early += int(stopped.sum())
     self.counts.fingerprint_hits += len(programs) - int(stopped.sum()) - len(chosen)
+    return fitness, steps
+
+  def _train(
+      self, programs: Programs, islands: np.ndarray, analysis: canonical.Analysis
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Fitness and training steps of programs that are new, over the hurdles."""
+    if self.hurdles is None or not len(programs):
+      return self._evaluate_fully(programs, islands, analysis)
+    start = self._starter.evaluate(programs, islands, analysis=analysis)
+    fitness, steps = start.fitness, start.train_steps
+    # All candidates of a batch meet the hurdles that stood before it.
+    passed = np.flatnonzero(
+        (fitness >= self.hurdles.heights[islands]) & start.trained.any(1))
+    self.hurdles.update(islands, fitness)
+    self.counts.hurdle_stopped += len(programs) - len(passed)
+    fitness[passed], more = self._evaluate_fully(
+        programs[passed], islands[passed], analysis.take(passed))
+    steps[passed] += more
     return fitness, steps
 
   def _evaluate_fully(
@@ -160,12 +200,11 @@ class CachedEvaluator:
     return full.fitness, full.train_steps
 
 
-def _first_examples(tasks: Tasks) -> Tasks:
-  """The examples that fingerprints are taken on."""
-  few = slice(0, FINGERPRINT_EXAMPLES)
+def _first_examples(tasks: Tasks, num_train: int, num_valid: int) -> Tasks:
+  """The same tasks with only the first of their examples."""
   return dataclasses.replace(
-      tasks, train_x=tasks.train_x[:, few], train_y=tasks.train_y[:, few],
-      valid_x=tasks.valid_x[:, few], valid_y=tasks.valid_y[:, few])
+      tasks, train_x=tasks.train_x[:, :num_train], train_y=tasks.train_y[:, :num_train],
+      valid_x=tasks.valid_x[:, :num_valid], valid_y=tasks.valid_y[:, :num_valid])
 
 
 def _distinct(islands: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

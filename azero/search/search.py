@@ -44,6 +44,8 @@ class SearchConfig:
     cache_size: entries of each cache of each island.
     train_budget: a program that costs more than so many plain neural networks has fitness
       0 (S3; the paper's is 4); None for no limit.
+    hurdle: part of the training examples, in (0, 1), after which a program stops if it is
+      under the 75th percentile of its island (S3); None for no hurdle.
     combine: "median" or "mean" of the fitness over tasks.
     num_epochs: E, passes over the training examples.
     max_abs_error: an error above it stops a program with fitness 0.
@@ -65,6 +67,7 @@ class SearchConfig:
   fingerprint: bool = True
   cache_size: int = 100_000
   train_budget: float | None = None
+  hurdle: float | None = None
   combine: str = "median"
   num_epochs: int = 1
   max_abs_error: float = 100.0
@@ -83,6 +86,9 @@ class SearchConfig:
         raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
     if self.train_budget is not None and not self.train_budget > 0:
       raise ValueError(f"train_budget must be positive or None, got {self.train_budget}.")
+    if self.hurdle is not None and not 0 < self.hurdle < 1:
+      raise ValueError(
+          f"hurdle must be a part of the training between 0 and 1, or None, got {self.hurdle}.")
     if self.seed < 0:
       raise ValueError(f"seed must not be negative, got {self.seed}.")
     for name in ("max_train_steps", "max_programs", "lanes"):
@@ -145,8 +151,8 @@ class Search(abc.ABC):
       template.validate()
     self._evaluator = CachedEvaluator(
         space, sets, fingerprint=config.fingerprint, cache_size=config.cache_size,
-        train_budget=config.train_budget,
-        combine=config.combine, num_epochs=config.num_epochs,
+        train_budget=config.train_budget, hurdle=config.hurdle,
+        hurdle_window=config.population_size, combine=config.combine, num_epochs=config.num_epochs,
         max_abs_error=config.max_abs_error, seed=config.seed, dtype=config.dtype,
         num_devices=config.num_devices, lanes=config.lanes)
     self.streams = Streams(

@@ -124,7 +124,8 @@ def run_alone(island, cycles=30, **settings):
 
 
 @pytest.mark.parametrize("settings", [
-    {}, {"children_per_cycle": 5}, {"fingerprint": False, "cache_size": 8}])
+    {}, {"children_per_cycle": 5}, {"fingerprint": False, "cache_size": 8},
+    {"hurdle": 0.5, "children_per_cycle": 5}])
 def test_an_island_does_the_same_alone_and_in_lockstep(settings):
   together = run(**settings)
   for island in range(ISLANDS):
@@ -144,8 +145,10 @@ def test_how_batches_are_cut_does_not_tell_islands_apart(monkeypatch, batch):
   assert together.num_programs.tolist() == [40 + 10 * 30] * ISLANDS
 
 
-def test_history_does_not_depend_on_the_number_of_devices():
-  one, two = run(), run(num_devices=2)
+@pytest.mark.parametrize("settings", [{}, {"hurdle": 0.5}])
+def test_history_does_not_depend_on_the_number_of_devices(settings):
+  one, two = run(**settings), run(num_devices=2, **settings)
+  assert (one.counts.hurdle_stopped > 0) == ("hurdle" in settings)
   assert one.population == two.population
   for island in range(ISLANDS):
     assert state(one, island) == state(two, island)

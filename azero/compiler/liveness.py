@@ -8,7 +8,7 @@ weight averaging of figure 6 does. Supplement S8 (a) removes dead instructions w
 an analysis; here it serves the canonical key, the interpreter and the printed reports.
 
 The analysis runs over a whole batch at once: the set of live addresses of a program is
-one 64-bit word, and each slot is a handful of bitwise NumPy operations on N words.
+one word of bits, and each slot is a handful of bitwise NumPy operations on N words.
 """
 
 from typing import NamedTuple
@@ -64,6 +64,43 @@ def address_bases(space: SearchSpace) -> np.ndarray:
   return np.pad(first[kinds], [(0, 0), (0, 1)], constant_values=UNUSED)
 
 
+@op_table.cached_for_table
+def _units(space: SearchSpace) -> np.ndarray:
+  """The sets of addresses that an operand's address is shifted into.
+
+  Returns:
+    [number of ops + 1, 4] of the smallest unsigned type with a bit for each address: address
+    0 of the kind of in1, in2, the old value of the output and the output; the empty set,
+    also when shifted, where an op has no such operand.
+  """
+  word = np.min_scalar_type(2 ** sum(space.num_addresses) - 1)
+  bases = address_bases(space).T
+  units = np.where(bases < 0, 0, np.uint64(1) << np.maximum(bases, 0).astype(np.uint64))
+  return np.ascontiguousarray(units.astype(word))
+
+
+class _Body(NamedTuple):
+  """What the K occupied slots of a component function do, as sets of addresses.
+
+  Attributes:
+    out: [K, N] words, what they write.
+    read: [K, N] words, what they read.
+    hit: [K, N] words, what they write if that is live, else 0; filled by `_backward`.
+  """
+
+  out: np.ndarray
+  read: np.ndarray
+  hit: np.ndarray
+
+
+class _Pinned(NamedTuple):
+  """Sets of addresses that the evaluation reads and writes: one word each."""
+
+  prediction: np.unsignedinteger
+  label: np.unsignedinteger
+  features: np.unsignedinteger
+
+
 def live_instructions(programs: Programs, *, multiclass: bool = False) -> np.ndarray:
   """Which instructions can reach a prediction.
 
@@ -75,76 +112,104 @@ def live_instructions(programs: Programs, *, multiclass: bool = False) -> np.nda
     [N, L] bool, False for empty slots.
   """
   role = roles(programs.space, multiclass)
-  prediction, label, features = (np.uint64(1) << np.uint64(address) for address in role)
-  keep_in_predict = ~(label | features)  # the evaluation overwrites these before Predict
-  out, read = _words(programs)
-  setup, predict, learn = (_occupied(out, programs.space.slots(f)) for f in Function)
-
-  hit = np.zeros_like(out)
+  live = np.zeros(programs.opcode.shape, bool)
+  if not live.size:
+    return live
+  occupied = _occupied(programs)
+  setup, predict, learn = _bodies(programs, occupied)
+  pinned = _Pinned(*(setup.out.dtype.type(1 << address) for address in role))
   # Before the first pass nothing is live at the end of Learn.
-  before_predict = _backward(predict, np.full(len(programs), prediction), out, read, hit)
+  before_predict = _backward(predict, np.full(len(programs), pinned.prediction))
   # Only what the loop of Predict and Learn writes can make more of it live.
-  written = np.bitwise_or.reduce(out[programs.space.offsets[Function.PREDICT] :])
-  active = np.flatnonzero(before_predict & keep_in_predict & written)
-  some_hit, some_out, some_read = (words[:, active] for words in (hit, out, read))
-  while len(active):
-    start = before_predict[active]
-    carried = start & keep_in_predict
-    before_learn = _backward(learn, carried, some_out, some_read, some_hit) & ~label
-    end = carried | before_learn | prediction
-    before_predict[active] = _backward(predict, end, some_out, some_read, some_hit)
-    changed = (before_predict[active] & ~start & keep_in_predict & written[active]) != 0
-    # Copies only when at least half of the programs have settled.
-    if 2 * changed.sum() <= len(active):
-      hit[:, active] = some_hit
-      active = active[changed]
-      some_hit, some_out, some_read = (
-          words[:, changed] for words in (some_hit, some_out, some_read))
-  _backward(setup, before_predict & keep_in_predict, out, read, hit)
-  return np.not_equal(hit.T, 0, order="C")
+  written = np.bitwise_or.reduce(predict.out) | np.bitwise_or.reduce(learn.out)
+  written &= ~(pinned.label | pinned.features)
+  _settle(before_predict, before_predict & written, predict, learn, written, pinned)
+  _backward(setup, before_predict & ~(pinned.label | pinned.features))
+  for slots, body in zip(occupied, (setup, predict, learn)):
+    np.not_equal(body.hit.T, 0, out=live[:, slots])
+  return live
 
 
-def _words(programs: Programs) -> tuple[np.ndarray, np.ndarray]:
-  """What every slot writes and reads, as sets of addresses: [L, N] uint64 each."""
-  bases = address_bases(programs.space)
-  # An operand that does not exist is the empty set, also when shifted by an address.
-  unit = np.where(
-      bases < 0, np.uint64(0), np.uint64(1) << np.maximum(bases, 0).astype(np.uint64))
-  opcode = programs.opcode.T.astype(np.intp, order="C")
-  in1, in2, out = (array.T.astype(np.uint64, order="C")
-                   for array in (programs.in1, programs.in2, programs.out))
-  read = (unit[0][opcode] << in1) | (unit[1][opcode] << in2) | (unit[2][opcode] << out)
-  return unit[3][opcode] << out, read
-
-
-def _occupied(out: np.ndarray, slots: slice) -> slice:
-  """The slots of a component function up to the last that holds an instruction."""
-  used = np.flatnonzero(out[slots].any(1))
-  return slice(slots.start, slots.start + used[-1] + 1 if len(used) else slots.start)
-
-
-def _backward(
-    slots: slice, live_after: np.ndarray, out: np.ndarray, read: np.ndarray, hit: np.ndarray
-) -> np.ndarray:
-  """Walks a component function from its end.
+def _settle(
+    before_predict: np.ndarray, gained: np.ndarray, predict: _Body, learn: _Body,
+    written: np.ndarray, pinned: _Pinned,
+) -> None:
+  """Repeats Learn and Predict until no more becomes live at the start of Predict.
 
   Args:
-    slots: those to visit.
+    before_predict: [N] live addresses at the start of Predict, brought up to date.
+    gained: [N] what became live there lately and may make more of it live.
+    predict: the slots of Predict.
+    learn: the slots of Learn.
+    written: [N] what they write.
+    pinned: addresses of the evaluation.
+  """
+  keep = ~(pinned.label | pinned.features)  # it overwrites these before Predict
+  active = np.flatnonzero(gained)
+  while len(active):
+    if 4 * len(active) <= len(before_predict):  # few enough to go on with a copy of them
+      some_predict, some_learn = (
+          _Body(*(words.take(active, axis=1) for words in body)) for body in (predict, learn))
+      some = before_predict[active]
+      _settle(some, gained[active], some_predict, some_learn, written[active], pinned)
+      before_predict[active] = some
+      predict.hit[:, active] = some_predict.hit
+      learn.hit[:, active] = some_learn.hit
+      return
+    carried = before_predict & keep
+    before_learn = _backward(learn, carried) & ~pinned.label
+    after = _backward(predict, carried | before_learn | pinned.prediction)
+    gained = after & ~before_predict & written
+    before_predict[:] = after
+    active = np.flatnonzero(gained)
+
+
+def _occupied(programs: Programs) -> list[slice]:
+  """The slots of each component function up to the last that holds an instruction."""
+  some = programs.opcode.max(0) != program_lib.EMPTY
+  occupied = []
+  for function in Function:
+    slots = programs.space.slots(function)
+    used = np.flatnonzero(some[slots])
+    occupied.append(slice(slots.start, slots.start + (int(used[-1]) + 1 if len(used) else 0)))
+  return occupied
+
+
+def _bodies(programs: Programs, occupied: list[slice]) -> list[_Body]:
+  """Sets of addresses for the occupied slots of each component function."""
+  units = _units(programs.space)
+  opcode, in1, in2, out = (
+      np.concatenate([array[:, slots] for slots in occupied], axis=1).astype(dtype)
+      for array, dtype in (
+          (programs.opcode, np.intp), (programs.in1, units.dtype), (programs.in2, units.dtype),
+          (programs.out, units.dtype)))
+  unit = units.take(opcode, axis=0)
+  read = unit[..., 0] << in1
+  read |= unit[..., 1] << in2
+  read |= unit[..., 2] << out
+  arrays = [np.ascontiguousarray(words.T) for words in (unit[..., 3] << out, read)]
+  arrays.append(np.zeros_like(arrays[0]))
+  ends = np.cumsum([slots.stop - slots.start for slots in occupied])[:-1]
+  return [_Body(*parts) for parts in zip(*(np.split(array, ends) for array in arrays))]
+
+
+def _backward(body: _Body, live_after: np.ndarray) -> np.ndarray:
+  """Walks a component function from its end and fills `body.hit`.
+
+  Args:
+    body: its slots.
     live_after: [N] live addresses at the end.
-    out: [L, N] what the slots write.
-    read: [L, N] what they read.
-    hit: [L, N], filled with what the slots write if that is live, else 0.
 
   Returns:
     [N] live addresses at the start.
   """
   live = live_after.copy()
   reached = np.empty_like(live)
-  for written, needed, live_write in zip(out[slots][::-1], read[slots][::-1], hit[slots][::-1]):
+  for written, needed, live_write in zip(*(words[::-1] for words in body)):
     np.bitwise_and(live, written, live_write)
-    live ^= live_write
+    np.bitwise_xor(live, live_write, live)
     # As a product, since np.where would take twice as long.
     np.sign(live_write, reached)
-    reached *= needed
-    live |= reached
+    np.multiply(reached, needed, reached)
+    np.bitwise_or(live, reached, live)
   return live

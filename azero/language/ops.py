@@ -88,6 +88,8 @@ class Op:
     noise: which random numbers the rule consumes.
     commutative: swapping the two inputs changes nothing, in any bit.
     updates_output: the rule reads the destination (it sets only a part of it).
+    elementwise: inputs and output are of one kind and the rule treats every element on its
+      own, so that it may be given arrays of any other shape.
     work: floating-point operations as (factor, power): factor * F ** power.
   """
 
@@ -102,6 +104,7 @@ class Op:
   noise: Noise | None = None
   commutative: bool = False
   updates_output: bool = False
+  elementwise: bool = False
   work: tuple[float, int] = (1.0, 0)
 
   def cost(self, num_features: int) -> float:
@@ -213,6 +216,7 @@ def register_op(
     noise: Noise | str | None = None,
     commutative: bool = False,
     updates_output: bool = False,
+    elementwise: bool = False,
     work: tuple[float, int] | None = None,
 ) -> Op:
   """Adds an op of your own to the table; it can then be searched, parsed and printed.
@@ -234,6 +238,7 @@ def register_op(
     noise: None, "uniform" or "normal", see `Noise`.
     commutative: see `Op`.
     updates_output: see `Op`.
+    elementwise: see `Op`.
     work: see `Op`; default one operation per element of the largest operand.
 
   Returns:
@@ -256,7 +261,7 @@ def register_op(
       aliases=tuple(aliases),
       constants=tuple(_member(name, Constant, constant) for constant in constants),
       noise=None if noise is None else _member(name, Noise, noise),
-      commutative=commutative, updates_output=updates_output, work=work,
+      commutative=commutative, updates_output=updates_output, elementwise=elementwise, work=work,
   )
   from azero.language import grammar  # it reads this table
 
@@ -327,7 +332,7 @@ def _add(
     op_id: int, name: str, inputs: str, output: str, rule: Rule | None,
     text: str | None = None, *, aliases: tuple[str, ...] = (),
     constants: tuple[Constant, ...] = (), noise: Noise | None = None,
-    commutative: bool = False, updates_output: bool = False,
+    commutative: bool = False, updates_output: bool = False, elementwise: bool = False,
     work: tuple[float, int] | None = None,
 ) -> Op:
   """Checks a row and puts it at position `op_id`."""
@@ -341,6 +346,10 @@ def _add(
     raise ValueError(f"Op '{name}' must have exactly one output, got {output!r}.")
   if commutative and (len(in_kinds) != 2 or in_kinds[0] != in_kinds[1]):
     raise ValueError(f"Op '{name}' is commutative, so it needs two inputs of one kind.")
+  if elementwise and (set(in_kinds) != set(out_kinds) or constants or noise or updates_output):
+    raise ValueError(
+        f"Op '{name}' is elementwise, so its inputs and output must be of one kind and nothing "
+        "else may enter it.")
   if text is None:
     fields = ["{a}", "{b}"][: len(in_kinds)] + [f"{{c{k}}}" for k in range(len(constants))]
     text = f"{{out}} = {name}({', '.join(fields)})"
@@ -353,7 +362,7 @@ def _add(
     work = (1.0, max((int(kind) for kind in in_kinds + out_kinds), default=0))
   op = Op(
       op_id, name, in_kinds, out_kinds[0] if out_kinds else None, rule, text, aliases,
-      constants, noise, commutative, updates_output, work,
+      constants, noise, commutative, updates_output, elementwise, work,
   )
   if op_id == len(_TABLE):
     _TABLE.append(op)
@@ -380,5 +389,6 @@ for _id, (_name, _inputs, _output, _rule, _text) in enumerate(table_s1.ROWS):
       noise={"uniform": Noise.UNIFORM, "gaussian": Noise.NORMAL}.get(_suffix),
       commutative=_name in table_s1.COMMUTATIVE,
       updates_output=_name in ("vector_constant", "matrix_constant"),
+      elementwise=_name in table_s1.ELEMENTWISE,
       work=table_s1.WORK.get(_name),
   )

@@ -25,6 +25,17 @@ def _heaviside_open(x: jax.Array) -> jax.Array:
   return (x > 0).astype(x.dtype)
 
 
+# Products as sums: a `dot` of XLA would keep the loop around it from becoming native code.
+
+
+def _matrix_vector(a: jax.Array, b: jax.Array) -> jax.Array:
+  return jnp.sum(a * b[None, :], axis=1)
+
+
+def _matrix_matrix(a: jax.Array, b: jax.Array) -> jax.Array:
+  return jnp.sum(a[:, :, None] * b[None, :, :], axis=1)
+
+
 def _norm(x: jax.Array, axis: int | None = None) -> jax.Array:
   return jnp.sqrt(jnp.sum(x * x, axis=axis))
 
@@ -85,7 +96,7 @@ ROWS: tuple[Row, ...] = (
   ("vector_outer_product", "vv", "m", jnp.outer, "{out} = outer({a}, {b})"),
   ("scalar_matrix_product", "sm", "m", jnp.multiply, "{out} = {a} * {b}"),
   ("matrix_reciprocal", "m", "m", jnp.reciprocal, "{out} = 1 / {a}"),
-  ("matrix_vector_product", "mv", "v", jnp.matmul, "{out} = dot({a}, {b})"),
+  ("matrix_vector_product", "mv", "v", _matrix_vector, "{out} = dot({a}, {b})"),
   ("column_broadcast", "v", "m", lambda a: a[:, None], "{out} = bcast({a}, axis=0)"),
   ("row_broadcast", "v", "m", lambda a: a[None, :], "{out} = bcast({a}, axis=1)"),
   ("matrix_norm", "m", "s", _norm, "{out} = norm({a})"),
@@ -97,7 +108,7 @@ ROWS: tuple[Row, ...] = (
   ("matrix_diff", "mm", "m", jnp.subtract, "{out} = {a} - {b}"),
   ("matrix_product", "mm", "m", jnp.multiply, "{out} = {a} * {b}"),
   ("matrix_division", "mm", "m", jnp.divide, "{out} = {a} / {b}"),
-  ("matrix_matrix_product", "mm", "m", jnp.matmul, "{out} = matmul({a}, {b})"),
+  ("matrix_matrix_product", "mm", "m", _matrix_matrix, "{out} = matmul({a}, {b})"),
   ("scalar_min", "ss", "s", jnp.minimum, "{out} = minimum({a}, {b})"),
   ("vector_min", "vv", "v", jnp.minimum, "{out} = minimum({a}, {b})"),
   ("matrix_min", "mm", "m", jnp.minimum, "{out} = minimum({a}, {b})"),
@@ -124,6 +135,11 @@ ROWS: tuple[Row, ...] = (
 COMMUTATIVE = frozenset(
     f"{kind}_{function}" for kind in ("scalar", "vector", "matrix")
     for function in ("sum", "product", "min", "max")) | {"vector_inner_product"}
+
+ELEMENTWISE = frozenset(
+    f"{kind}_{function}" for kind in ("vector", "matrix")
+    for function in ("heaviside", "reciprocal", "abs", "sum", "diff", "product", "division", "min",
+                     "max"))
 
 # Meanings of the constants, by the values of `ops.Constant`.
 _BOUNDS, _NORMAL = ("bound", "bound"), ("mean", "std")

@@ -5,7 +5,6 @@ Predict alone, on the memory as training left it. The label is hidden while Pred
 """
 
 import dataclasses
-import math
 from typing import NamedTuple
 
 import chex
@@ -20,6 +19,7 @@ from azero.language import program as program_lib
 from azero.language.program import Function, SearchSpace
 from azero.runtime import interpreter, noise
 from azero.runtime.interpreter import Memory
+from azero.runtime.loss import Loss
 
 
 class TaskData(NamedTuple):
@@ -117,7 +117,8 @@ def evaluate(
   Returns:
     The outcome.
   """
-  loss = _Loss(spec.num_classes)
+  loss = Loss(spec.num_classes)
+  access = _Access(spec.num_classes)
   space, dtype = spec.space, data.train_x.dtype
   num_train, num_valid = len(data.train_x), len(data.valid_x)
   chex.assert_shape(code.constants, (space.num_slots, op_table.MAX_CONSTANTS))
@@ -138,13 +139,14 @@ def evaluate(
     example = t if spec.num_epochs == 1 else data.orders[epoch, t, task]
     counter = epoch * num_train + t
     x, y = data.train_x[example, task], data.train_y[example, task]
-    memory = loss.hide_label(_set_features(memory, x))
+    label = loss.label(y)
+    memory = access.set_label(_set_features(memory, x), jnp.zeros_like(label))
     memory = run(Function.PREDICT, noise.Phase.TRAIN_PREDICT, counter, memory)
-    prediction = loss.normalise(loss.prediction(memory))
-    memory = loss.set_prediction(memory, prediction)
-    error = loss.train_error(y, prediction)
+    prediction = loss.normalise(access.prediction(memory))
+    memory = access.set_prediction(memory, prediction)
+    error = loss.train_error(label, prediction)
     alive &= error <= max_abs_error  # False for NaN
-    memory = loss.show_label(memory, y)
+    memory = access.set_label(memory, label)
     memory = run(Function.LEARN, noise.Phase.LEARN, counter, memory)
     out = _traced(error, prediction, alive) if spec.trace else None
     return (memory, alive, steps + alive.astype(jnp.int32)), out
@@ -153,11 +155,12 @@ def evaluate(
     memory, alive, total = state
     epoch, t = index
     x, y = data.valid_x[t, task], data.valid_y[t, task]
-    memory = loss.hide_label(_set_features(memory, x))
+    label = loss.label(y)
+    memory = access.set_label(_set_features(memory, x), jnp.zeros_like(label))
     memory = run(
         Function.PREDICT, noise.Phase.VALID_PREDICT, epoch * num_valid + t, memory)
-    prediction = loss.normalise(loss.prediction(memory))
-    error = loss.valid_error(y, prediction)
+    prediction = loss.normalise(access.prediction(memory))
+    error = loss.valid_error(label, prediction)
     alive &= jnp.isfinite(error)
     if spec.num_classes == 0:
       alive &= error <= max_abs_error
@@ -194,77 +197,27 @@ def _traced(error: jax.Array, prediction: jax.Array, alive: jax.Array) -> jax.Ar
   return jnp.where(alive, row, jnp.full_like(row, jnp.nan))
 
 
-class _Loss:
-  """Where label and prediction live, and how they are normalised and compared."""
+class _Access:
+  """Where label and prediction live in the memory."""
 
   def __init__(self, num_classes: int):
-    self.num_classes = num_classes
-    self.multiclass = num_classes > 2
+    self._loss = Loss(num_classes)
 
   def prediction(self, memory: Memory) -> jax.Array:
     """The raw prediction: [], or [C] for multi-class."""
-    if self.multiclass:
-      return memory.vectors[program_lib.PREDICTION_VECTOR, : self.num_classes]
+    if self._loss.multiclass:
+      return memory.vectors[program_lib.PREDICTION_VECTOR, : self._loss.num_classes]
     return memory.scalars[program_lib.PREDICTION_SCALAR]
 
   def set_prediction(self, memory: Memory, prediction: jax.Array) -> Memory:
-    if self.multiclass:
-      row = self._padded(memory, prediction)
-      return memory._replace(
-          vectors=memory.vectors.at[program_lib.PREDICTION_VECTOR].set(row))
-    return memory._replace(
-        scalars=memory.scalars.at[program_lib.PREDICTION_SCALAR].set(prediction))
+    return self._set(
+        memory, prediction, program_lib.PREDICTION_SCALAR, program_lib.PREDICTION_VECTOR)
 
-  def hide_label(self, memory: Memory) -> Memory:
-    if self.multiclass:
-      return memory._replace(vectors=memory.vectors.at[program_lib.LABEL_VECTOR].set(0))
-    return memory._replace(scalars=memory.scalars.at[program_lib.LABEL_SCALAR].set(0))
+  def set_label(self, memory: Memory, label: jax.Array) -> Memory:
+    return self._set(memory, label, program_lib.LABEL_SCALAR, program_lib.LABEL_VECTOR)
 
-  def show_label(self, memory: Memory, y: jax.Array) -> Memory:
-    if self.multiclass:
-      row = self._padded(memory, self._one_hot(y))
-      return memory._replace(vectors=memory.vectors.at[program_lib.LABEL_VECTOR].set(row))
-    return memory._replace(scalars=memory.scalars.at[program_lib.LABEL_SCALAR].set(y))
-
-  def normalise(self, prediction: jax.Array) -> jax.Array:
-    """Identity, sigmoid or softmax."""
-    if self.num_classes == 0:
-      return prediction
-    if self.multiclass:
-      return jax.nn.softmax(prediction)
-    return jax.nn.sigmoid(prediction)
-
-  def train_error(self, y: jax.Array, prediction: jax.Array) -> jax.Array:
-    """|y - prediction|; for multi-class the largest entry."""
-    if self.multiclass:
-      return jnp.max(jnp.abs(self._one_hot(y) - prediction))
-    return jnp.abs(y - prediction)
-
-  def valid_error(self, y: jax.Array, prediction: jax.Array) -> jax.Array:
-    """|y - prediction| for regression, else 0 or 1; NaN where there is no valid prediction.
-
-    What counts is the normalised prediction: as in the published evaluator, a raw infinity
-    of a binary task is a probability of 0 or 1.
-    """
-    if self.num_classes == 0:
-      return jnp.abs(y - prediction)
-    if self.multiclass:
-      wrong = lax.argmax(prediction, 0, jnp.int32) != y.astype(jnp.int32)
-      invalid = jnp.isnan(prediction).any()
-    else:
-      wrong = (prediction > 0.5) != (y > 0.5)
-      invalid = jnp.isnan(prediction)
-    return jnp.where(invalid, jnp.full_like(y, jnp.nan), wrong.astype(y.dtype))
-
-  def fitness(self, total: jax.Array, count: int) -> jax.Array:
-    """Fitness in [0, 1] from the sum of the squared errors of so many examples."""
-    if self.num_classes == 0:
-      return 1.0 - (2.0 / math.pi) * jnp.arctan(jnp.sqrt(total / count))
-    return (count - total) / count
-
-  def _one_hot(self, y: jax.Array) -> jax.Array:
-    classes = jnp.arange(self.num_classes, dtype=jnp.int32)
-    return (classes == y.astype(jnp.int32)).astype(y.dtype)
-
-  def _padded(self, memory: Memory, values: jax.Array) -> jax.Array:
-    return jnp.pad(values, (0, memory.vectors.shape[1] - self.num_classes))
+  def _set(self, memory: Memory, value: jax.Array, scalar: int, vector: int) -> Memory:
+    if not self._loss.multiclass:
+      return memory._replace(scalars=memory.scalars.at[scalar].set(value))
+    row = self._loss.pad(value, memory.vectors.shape[1])
+    return memory._replace(vectors=memory.vectors.at[vector].set(row))

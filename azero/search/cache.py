@@ -6,6 +6,9 @@ is a set-associative table: a key selects one set of eight places, and within th
 least recently used place is the one that is given up.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 _WAYS = 8
@@ -72,6 +75,23 @@ class LruCache:
     self._keys[rows, way] = keys
     self._values[rows, way] = values
     self._stamps[rows, way] = self._clock
+
+  def state(self) -> dict[str, Any]:
+    """The entries, where they are and when they were used."""
+    places = np.flatnonzero(self._stamps)
+    return {
+        "clock": self._clock, "places": places,
+        "keys": self._keys.reshape(-1, 2)[places], "values": self._values.ravel()[places],
+        "stamps": self._stamps.ravel()[places]}
+
+  def restore(self, state: Mapping[str, Any]) -> None:
+    """Takes over the entries of another cache of the same size."""
+    places = state["places"]
+    self._clock = state["clock"]
+    self._keys.reshape(-1, 2)[places] = state["keys"]
+    self._values.reshape(-1)[places] = state["values"]
+    self._stamps[:] = 0
+    self._stamps.reshape(-1)[places] = state["stamps"]
 
   def _rows(self, islands: np.ndarray, keys: np.ndarray) -> np.ndarray:
     sets = (keys[:, 0] % np.uint64(self._num_sets)).astype(np.int64)

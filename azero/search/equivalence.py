@@ -22,9 +22,10 @@ plain neural networks has fitness 0 without being run. The cost is static, the s
 its live instructions, since timing a program would make a search irreproducible.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
 from azero.search.cache import LruCache
 from azero.search.hurdles import Hurdles
+from azero.search.state import Stateful
 from azero.tasks.task import Tasks
 
 FINGERPRINT_EXAMPLES = 10  # training examples, and as many validation examples
@@ -145,6 +147,25 @@ class CachedEvaluator:
     self.counts.duplicates += len(unknown) - len(chosen)
     self.counts.train_steps += int(steps.sum())
     return fitness, steps, analysis
+
+  def state(self) -> dict[str, Any]:
+    """All that decides how programs are answered; see `state`."""
+    return {"counts": dataclasses.asdict(self.counts)} | {
+        name: part.state() for name, part in self._parts().items()}
+
+  def restore(self, state: Mapping[str, Any]) -> None:
+    """Takes over the state of another evaluator of the same settings."""
+    self.counts = Counts(**state["counts"])
+    for name, part in self._parts().items():
+      part.restore(state[name])
+
+  def _parts(self) -> dict[str, Stateful]:
+    parts: dict[str, Stateful] = {"canonical": self._canonical}
+    if self._fingerprinter is not None:
+      parts["fingerprints"] = self._fingerprints
+    if self.hurdles is not None:
+      parts["hurdles"] = self.hurdles
+    return parts
 
   def _costs(self, programs: Programs, live: np.ndarray) -> np.ndarray:
     """Static cost of each program: [N]."""

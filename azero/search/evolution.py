@@ -5,12 +5,14 @@ a tournament, mutates a copy of the winner and adds it as the youngest. With one
 a cycle this is exactly the paper's algorithm.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from azero.language.program import Programs, SearchSpace
 from azero.search import mutation
+from azero.search import state as state_lib
 from azero.search.search import Search, SearchConfig
 from azero.tasks.task import Tasks
 
@@ -53,6 +55,19 @@ class Evolution(Search):
     self.population = Programs.empty(space, self.num_islands * size)
     self.fitness = np.zeros((self.num_islands, size))
     self.oldest = np.zeros(self.num_islands, np.int64)
+
+  def state(self) -> dict[str, Any]:
+    """Adds the populations, their fitnesses and ages."""
+    return super().state() | {
+        "population": state_lib.programs_state(self.population), "fitness": self.fitness,
+        "oldest": self.oldest}
+
+  def restore(self, state: Mapping[str, Any]) -> None:
+    """See `Search.restore`."""
+    super().restore(state)
+    self.population = state_lib.programs_of(self.space, state["population"])
+    self.fitness = state["fitness"].copy()
+    self.oldest = state["oldest"].copy()
 
   def _propose(self, islands: np.ndarray) -> tuple[Programs, int]:
     if self.cycle == 0:

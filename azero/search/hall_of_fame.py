@@ -1,11 +1,13 @@
 """The hall of fame: the best distinct programs that a search has met."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import dataclasses
+from typing import Any
 
 import numpy as np
 
-from azero.language.program import Programs
+from azero.language.program import Programs, SearchSpace
+from azero.search import state as state_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,3 +93,20 @@ class HallOfFame:
         del self._entries[min(self._entries, key=lambda key: self._entries[key].fitness)]
       if len(self._entries) == self.capacity:
         self._bar = min(entry.fitness for entry in self._entries.values())
+
+  def state(self, space: SearchSpace) -> dict[str, Any]:
+    """The entries in the order that decides between equals, all of this space."""
+    return {
+        "entries": state_lib.found_state(space, list(self._entries.values())),
+        "keys": np.array(list(self._entries), np.uint64).reshape(-1, 2),
+        "changes": self.changes}
+
+  def restore(self, space: SearchSpace, state: Mapping[str, Any]) -> None:
+    """Takes over the entries of another hall of the same capacity."""
+    keys = [(int(first), int(second)) for first, second in state["keys"]]
+    entries = (Entry(**fields) for fields in state_lib.found_in(space, state["entries"]))
+    self._entries = dict(zip(keys, entries, strict=True))
+    self.changes = state["changes"]
+    self._bar = -np.inf
+    if len(self._entries) == self.capacity:
+      self._bar = min(entry.fitness for entry in self._entries.values())

@@ -6,15 +6,16 @@ candidates of all of them; what an island does never depends on the others.
 """
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from azero.compiler import canonical
 from azero.language.program import Programs, SearchSpace
 from azero.search import mutation
+from azero.search import state as state_lib
 from azero.search.equivalence import CachedEvaluator, Counts
 from azero.search.hall_of_fame import HallOfFame
 from azero.search.streams import Streams
@@ -160,6 +161,7 @@ class Search(abc.ABC):
          for island in range(self.num_islands)])
     self.cycle = 0
     self.active = np.ones(self.num_islands, bool)
+    self._taken_out = np.zeros(self.num_islands, bool)
     self.train_steps = np.zeros(self.num_islands, np.int64)
     self.num_programs = np.zeros(self.num_islands, np.int64)
     self.best_fitness = np.full(self.num_islands, -np.inf)
@@ -179,7 +181,8 @@ class Search(abc.ABC):
 
   def finish(self, island: int) -> None:
     """Takes an island out of the search, as if its budget were spent."""
-    self.active[island] = False
+    self._taken_out[island] = True
+    self._update_active()
 
   def take_improvements(self) -> list[Improvement]:
     """New bests since the last call, in the order they were found."""
@@ -201,6 +204,44 @@ class Search(abc.ABC):
     self.hall_of_fame.offer(
         programs, fitness, analysis.key, owners, self.train_steps, self.num_programs)
     self.cycle += 1
+    self._update_active()
+
+  def state(self) -> dict[str, Any]:
+    """All that decides what comes next, between two steps; see `state`.
+
+    A subclass adds what it owns.
+    """
+    return {
+        "cycle": self.cycle, "taken_out": self._taken_out, "train_steps": self.train_steps,
+        "num_programs": self.num_programs, "best_fitness": self.best_fitness,
+        "best_programs": state_lib.programs_state(self.best_programs),
+        "streams": self.streams.state(), "evaluator": self._evaluator.state(),
+        "hall_of_fame": self.hall_of_fame.state(self.space),
+        "improvements": state_lib.found_state(self.space, self.improvements)}
+
+  def restore(self, state: Mapping[str, Any]) -> None:
+    """Takes over the state of another search, which this one then continues.
+
+    Args:
+      state: of a search of the same settings and tasks. Budgets may differ, as may the
+        number of devices and the lanes.
+    """
+    self.cycle = state["cycle"]
+    self._taken_out = state["taken_out"].copy()
+    self.train_steps = state["train_steps"].copy()
+    self.num_programs = state["num_programs"].copy()
+    self.best_fitness = state["best_fitness"].copy()
+    self.best_programs = state_lib.programs_of(self.space, state["best_programs"])
+    self.streams.restore(state["streams"])
+    self._evaluator.restore(state["evaluator"])
+    self.hall_of_fame.restore(self.space, state["hall_of_fame"])
+    self.improvements = [
+        Improvement(**fields) for fields in state_lib.found_in(self.space, state["improvements"])]
+    self._update_active()
+
+  def _update_active(self) -> None:
+    """Who has budget left and was not taken out."""
+    self.active = ~self._taken_out
     if self.config.max_train_steps is not None:
       self.active &= self.train_steps < self.config.max_train_steps
     if self.config.max_programs is not None:

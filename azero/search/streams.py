@@ -5,7 +5,9 @@ every island owns a NumPy generator; its uniform numbers are drawn ahead into on
 buffer, and NumPy operations over all islands take what each of them needs next.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+import copy
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +26,22 @@ class Streams:
     self._buffer = np.empty((len(self._generators), 0))
     self._cursor = np.zeros(len(self._generators), np.int64)
     self._filled = np.zeros(len(self._generators), np.int64)
+
+  def state(self) -> list[dict[str, Any]]:
+    """Of each island the state of a generator whose next number is the stream's, as JSON."""
+    states = []
+    for generator, left in zip(self._generators, self._filled - self._cursor):
+      rewound = copy.deepcopy(generator.bit_generator)
+      assert isinstance(rewound, np.random.PCG64)
+      rewound.advance(-int(left))  # what was drawn ahead is drawn again
+      states.append(dict(rewound.state))
+    return states
+
+  def restore(self, states: Sequence[Mapping[str, Any]]) -> None:
+    """Goes on where streams of as many islands were."""
+    for generator, state in zip(self._generators, states, strict=True):
+      generator.bit_generator.state = state
+    self._cursor[:] = self._filled[:] = 0
 
   def take(self, islands: np.ndarray, count: int) -> np.ndarray:
     """The next `count` numbers of each of these islands, named once each: [n, count]."""

@@ -1,0 +1,216 @@
+"""Shapes of the wave executor: its classes of ops, lanes of a wave, rows of memory.
+
+The executor runs waves: one op, several lanes (live instructions of programs), all D tasks
+at once. Every instruction has a row of memory of its own, so that what it writes is found
+by row, not by address. The shapes follow from the search space, the number of tasks and
+the cache of a core; schedule and executor both read them here.
+"""
+
+import dataclasses
+import functools
+import math
+
+from azero.language import ops as op_table
+from azero.language.ops import Kind, Op
+from azero.language.program import SearchSpace
+
+# Eight lanes hide what it costs to start a wave, and are filled by programs of many
+# different ops; a wave of this many numbers needs no further lane.
+_LANES = 8
+_WAVE_NUMBERS = 640
+# Programs run in chunks whose rows stay in a core's cache of the second level.
+_CHUNK_BYTES = 192 * 1024
+_MAX_PROGRAMS = 256
+_REGISTER = 8  # numbers of a vector register: scalar rows are a multiple of it
+_TABLE_LANES = 8192  # lanes of each class in one call of the executor
+
+PROGRAM_TILE = 8  # programs whose predictions are compared with the labels at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Fusion:
+  """A pair of instructions that runs as one, without a row for what lies between.
+
+  Attributes:
+    producer: name of the op whose value only the consumer reads.
+    consumer: name of the op that reads it.
+    operand: which operand of the consumer it is.
+    op: the fused op; its inputs are the consumer's other operand, then the producer's.
+  """
+
+  producer: str
+  consumer: str
+  operand: int
+  op: Op
+
+
+def _fuse(producer: str, consumer: str, operand: int) -> Fusion:
+  first, second = op_table.op_by_name(producer), op_table.op_by_name(consumer)
+  assert first.rule is not None and second.rule is not None
+  inner, outer = first.rule, second.rule
+
+  def rule(other, a, b):
+    return outer(inner(a, b), other) if operand == 0 else outer(other, inner(a, b))
+
+  return Fusion(producer, consumer, operand, Op(
+      -1, f"{consumer}_of_{producer}_{operand}", (second.inputs[1 - operand], *first.inputs),
+      second.output, rule, ""))
+
+
+@functools.cache
+def fusions() -> tuple[Fusion, ...]:
+  """Scaled vectors and outer products that are added or subtracted: steps of a gradient."""
+  products = (("scalar_vector_product", "vector"), ("vector_outer_product", "matrix"))
+  return tuple(
+      _fuse(producer, f"{kind}_{consumer}", operand) for producer, kind in products
+      for consumer in ("sum", "diff") for operand in (0, 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class WaveClass:
+  """Ops that share a table of waves: of one output and one widest operand.
+
+  Attributes:
+    output: kind of what is written.
+    widest: the largest kind among inputs and output.
+    ops: the ops; a wave's branch is an index into them.
+    lanes: C, instructions of a wave.
+    num_inputs: most operands of an op, the old value of the destination included.
+    num_constants: most constants of an op.
+    is_random: whether an op draws random numbers.
+    capacity: waves of one call of the executor.
+  """
+
+  output: Kind
+  widest: Kind
+  ops: tuple[Op, ...]
+  lanes: int
+  num_inputs: int
+  num_constants: int
+  is_random: bool
+  capacity: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+  """The shapes of one executor. Rows are counted for each kind of memory on its own.
+
+  Row 0 of each kind is zero. Then come, for each of the chunk's task sets, a row of labels
+  and one of features; then a row for each program's normalised prediction; then the rows
+  that waves write.
+
+  Attributes:
+    space: the search space.
+    ops: the op table, so that a replaced op makes another layout.
+    num_tasks: D.
+    num_classes: of the tasks, 0 for regression.
+    classes: the classes that have ops.
+    num_programs: P, programs of a chunk at most.
+    num_chunks: chunks of one call at most.
+    chunk_numbers: numbers that the rows of a chunk should hold at most.
+    widths: numbers of a row of each kind.
+    first_rows: first row that waves write, of each kind.
+    num_rows: rows of each kind.
+    num_phases: phases of one call at most.
+    num_copies: copies of one call at most, of each kind.
+  """
+
+  space: SearchSpace
+  ops: tuple[Op, ...]
+  num_tasks: int
+  num_classes: int
+  classes: tuple[WaveClass, ...]
+  num_programs: int
+  num_chunks: int
+  chunk_numbers: int
+  widths: tuple[int, int, int]
+  first_rows: tuple[int, int, int]
+  num_rows: tuple[int, int, int]
+  num_phases: int
+  num_copies: int
+
+  @property
+  def multiclass(self) -> bool:
+    """Whether labels and predictions are vectors."""
+    return self.num_classes > 2
+
+  @property
+  def label_kind(self) -> Kind:
+    """Kind of labels and predictions."""
+    return Kind.VECTOR if self.multiclass else Kind.SCALAR
+
+  @property
+  def first_label(self) -> int:
+    """Row of the labels of the chunk's first task set."""
+    return 1 + (self.num_programs if self.multiclass else 0)
+
+  @property
+  def first_prediction(self) -> int:
+    """Row of the normalised prediction of the chunk's first program."""
+    return self.first_label + self.num_programs
+
+  first_features = 1
+
+
+def make_layout(
+    space: SearchSpace, num_tasks: int, num_classes: int, item_bytes: int, *,
+    num_programs: int | None = None, max_chunks: int = 64,
+) -> Layout:
+  """Chooses the shapes.
+
+  Args:
+    space: the search space.
+    num_tasks: D.
+    num_classes: of the tasks, 0 for regression.
+    item_bytes: of a number.
+    num_programs: programs of a chunk at most; default by the cache.
+    max_chunks: chunks of one call at most.
+
+  Returns:
+    The layout.
+  """
+  # A task more or less changes a scalar row only where a register is full.
+  widths = (
+      -(-num_tasks // _REGISTER) * _REGISTER,
+      num_tasks * space.num_features, num_tasks * space.num_features**2)
+  programs = num_programs or _MAX_PROGRAMS
+  programs = -(-programs // PROGRAM_TILE) * PROGRAM_TILE
+  classes = tuple(_make_classes(space, widths))
+  multiclass = num_classes > 2
+  first_rows = (
+      1 + (0 if multiclass else 2 * programs), 1 + programs * (3 if multiclass else 1), 1)
+  num_rows = []
+  for kind in Kind:
+    lanes = max((c.lanes for c in classes if c.output == kind), default=1)
+    # Any one program fits, whatever it is, and a chunk's budget fits twice over.
+    rows = space.num_slots * lanes + 2 * _CHUNK_BYTES // (widths[kind] * item_bytes)
+    num_rows.append(first_rows[kind] + -(-rows // _LANES) * _LANES)
+  return Layout(
+      space, op_table.all_ops(), num_tasks, num_classes, classes, programs, max_chunks,
+      _CHUNK_BYTES // item_bytes, widths, first_rows, tuple(num_rows),  # type: ignore[arg-type]
+      max_chunks * 16 + 4 * space.num_slots, max_chunks * programs)
+
+
+def _make_classes(space: SearchSpace, widths: tuple[int, int, int]):
+  ids = sorted({op for component in space.components for op in component.ops})
+  ops = [op for op in map(op_table.op_by_id, ids) if op.output is not None]
+  names = {op.name for op in ops}
+  ops += [f.op for f in fusions() if f.producer in names and f.consumer in names]
+  # A phase runs the classes in this order: Learn tends to go from a scalar to matrices,
+  # Predict from matrices over vectors to a scalar.
+  same = [(kind, kind) for kind in Kind]
+  smaller = [(Kind.VECTOR, Kind.MATRIX), (Kind.SCALAR, Kind.VECTOR), (Kind.SCALAR, Kind.MATRIX)]
+  for output, widest in same + smaller:
+    members = tuple(
+        op for op in ops
+        if op.output == output and max(*op.inputs, output, output) == widest)
+    if members:
+      lanes = max(1, min(_LANES, _WAVE_NUMBERS // widths[widest]))
+      lanes = 1 << lanes.bit_length() - 1
+      rows = space.num_slots * 2
+      yield WaveClass(
+          output, widest, members, lanes,
+          max(len(op.inputs) + op.updates_output for op in members),
+          max(len(op.constants) for op in members),
+          any(op.noise is not None for op in members),
+          max(math.ceil(_TABLE_LANES / lanes), rows))

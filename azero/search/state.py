@@ -1,0 +1,80 @@
+"""Programs as parts of a state: nested dictionaries of arrays and JSON values.
+
+`Search.state` and its like return such dictionaries and `restore` takes them, so that
+whatever stores them needs to know nothing of a search. Their arrays may be views of what
+goes on changing: they are to be stored before the next step.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from azero.language.program import Programs, SearchSpace
+
+
+@runtime_checkable
+class Stateful(Protocol):
+  """What can be stopped and continued."""
+
+  def state(self) -> dict[str, Any]:
+    """All that decides what it does next."""
+
+  def restore(self, state: Mapping[str, Any]) -> None:
+    """Takes over the state of another of its kind."""
+
+
+class Found(Protocol):
+  """A program that a search found: an improvement, or an entry of the hall of fame."""
+
+  @property
+  def program(self) -> Programs:
+    """A batch of one."""
+
+  @property
+  def fitness(self) -> float:
+    """On the search tasks of its island."""
+
+  @property
+  def island(self) -> int:
+    """Where it was found."""
+
+  @property
+  def train_steps(self) -> int:
+    """Of that island when it was found."""
+
+  @property
+  def num_programs(self) -> int:
+    """Evaluated on that island when it was found."""
+
+
+def programs_state(programs: Programs) -> dict[str, np.ndarray]:
+  """The arrays of programs by name."""
+  return {name: getattr(programs, name) for name in Programs.ARRAYS}
+
+
+def programs_of(space: SearchSpace, state: Mapping[str, np.ndarray]) -> Programs:
+  """The programs of a state, which stays as it is whatever becomes of them."""
+  return Programs(space, **{name: state[name].copy() for name in Programs.ARRAYS})
+
+
+def found_state(space: SearchSpace, items: Sequence[Found]) -> dict[str, Any]:
+  """N found programs as arrays, [N, ...] each."""
+  programs = [Programs.empty(space, 0), *(item.program for item in items)]
+  return {
+      "programs": programs_state(Programs.concatenate(programs)),
+      "fitness": np.array([item.fitness for item in items], np.float64),
+      "island": np.array([item.island for item in items], np.int64),
+      "train_steps": np.array([item.train_steps for item in items], np.int64),
+      "num_programs": np.array([item.num_programs for item in items], np.int64),
+  }
+
+
+def found_in(space: SearchSpace, state: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+  """The fields of each found program of a state, in order."""
+  programs = programs_of(space, state["programs"])
+  for k in range(len(programs)):
+    yield {
+        "program": programs[k], "fitness": float(state["fitness"][k]),
+        "island": int(state["island"][k]), "train_steps": int(state["train_steps"][k]),
+        "num_programs": int(state["num_programs"][k])}

@@ -8,10 +8,9 @@ place. Every branch returns rows and none a memory, and which memory is written 
 by loops of zero or more trips instead of conditionals, so that nothing is ever copied.
 """
 
-from collections.abc import Callable
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 from jax import lax
@@ -19,17 +18,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from azero.compiler import tables as tables_lib
-from azero.compiler.layout import PROGRAM_TILE, Layout, WaveClass
+from azero.compiler.layout import Layout, WaveClass
 from azero.compiler.tables import BACK_TO_TRAINING, TO_TRAINING, TO_VALIDATION, VALIDATE, Tables
 from azero.language.ops import Constant, Kind, Noise, Op
 from azero.language.program import Function
-from azero.runtime import noise
-from azero.runtime.loss import Loss
+from azero.runtime import noise, rows
+from azero.runtime.rows import Memory
+from azero.runtime.scoring import Scorer, Scores
 
-Memory = tuple[jax.Array, ...]  # rows of each kind: [rows, width]
-
-_KEPT_BITS = 0xFFFFFF80  # of a prediction in a fingerprint: 16 bits of mantissa
-_NAN_BITS = 0x7FC00000
+_LOOK_EVERY = 16  # examples between looks at whether any program is left
 
 
 class Examples(NamedTuple):
@@ -54,14 +51,12 @@ class Results(NamedTuple):
   Attributes:
     fitness: [G, P, A] in [0, 1]; columns beyond D mean nothing, here and below.
     train_steps: [G, P, A] int32, examples on which Learn ran.
-    trained: [G, P, A] bool, whether the first epoch's training ran to its end.
     fingerprint: [G, P, A, 2] uint32, hash of the truncated predictions, or None.
     trace: [G, E, T + V, P, A, 1 + C] errors and predictions, NaN once stopped, or None.
   """
 
   fitness: jax.Array
   train_steps: jax.Array
-  trained: jax.Array
   fingerprint: jax.Array | None
   trace: jax.Array | None
 
@@ -85,28 +80,6 @@ class WaveSpec:
   num_epochs: int = 1
   fingerprint: bool = False
   trace: bool = False
-
-
-class _Scores(NamedTuple):
-  """What is known of the P programs of a chunk on A columns of tasks.
-
-  Attributes:
-    alive: [P, A] bool.
-    steps: [P, A] int32.
-    trained: [P, A] bool.
-    total: [P, A] sum of squared errors in this validation.
-    best: [P, A] fitness of the best epoch.
-    fingerprint: [P, A, 2] uint32, or an empty tuple.
-    trace: [E, T + V, P, A, 1 + C], or an empty tuple.
-  """
-
-  alive: jax.Array
-  steps: jax.Array
-  trained: jax.Array
-  total: jax.Array
-  best: jax.Array
-  fingerprint: Any
-  trace: Any
 
 
 class _Draws(NamedTuple):
@@ -147,23 +120,23 @@ def execute(
     The memory, to be lent again, and the results.
   """
   chunk = _Chunk(spec, tables, examples, seed, max_abs_error)
-  zeros = jax.tree.map(
+  empty = jax.tree.map(
       lambda leaf: jnp.zeros((spec.layout.num_chunks, *leaf.shape), leaf.dtype),
-      chunk.new_scores())
-  results = Results(
-      zeros.best, zeros.steps, zeros.trained, zeros.fingerprint if spec.fingerprint else None,
-      zeros.trace if spec.trace else None)
+      _results(spec, chunk.scorer.zeros()))
 
   def body(g, state):
     memory, results = state
     memory, scores = chunk.run(g, memory)
-    own = Results(
-        scores.best, scores.steps, scores.trained,
-        scores.fingerprint if spec.fingerprint else None, scores.trace if spec.trace else None)
     return memory, jax.tree.map(
-        lambda every, one: lax.dynamic_update_slice_in_dim(every, one[None], g, 0), results, own)
+        lambda every, own: rows.write(every, own[None], g), results, _results(spec, scores))
 
-  return lax.fori_loop(jnp.int32(0), jnp.asarray(tables.num_chunks), body, (memory, results))
+  return lax.fori_loop(jnp.int32(0), jnp.asarray(tables.num_chunks), body, (memory, empty))
+
+
+def _results(spec: WaveSpec, scores: Scores) -> Results:
+  return Results(
+      scores.best, scores.steps, scores.fingerprint if spec.fingerprint else None,
+      scores.trace if spec.trace else None)
 
 
 class _Chunk:
@@ -171,34 +144,13 @@ class _Chunk:
 
   def __init__(self, spec, tables, examples, seed, max_abs_error):
     self.spec, self.layout, self.tables, self.examples = spec, spec.layout, tables, examples
-    self.max_abs_error = max_abs_error
     self.dtype = examples.x.dtype
-    self.loss = Loss(spec.layout.num_classes)
+    self.scorer = Scorer(spec, tables, max_abs_error, self.dtype)
     self.keys = noise.make_key(seed, examples.seeds)
-    layout = spec.layout
-    # Scalar rows are padded with columns that stand for no task.
-    self.columns = layout.num_tasks if layout.multiclass else layout.widths[Kind.SCALAR]
     self.per_epoch = 2 * spec.num_train + spec.num_valid
 
-  def new_scores(self) -> _Scores:
-    shape = self.layout.num_programs, self.columns
-    spec, zeros = self.spec, jnp.zeros(shape, self.dtype)
-    trace: Any = ()
-    if spec.trace:
-      width = 1 + (self.layout.num_classes if self.layout.multiclass else 1)
-      trace = jnp.full(
-          (spec.num_epochs, spec.num_train + spec.num_valid, *shape, width), jnp.nan, self.dtype)
-    return _Scores(
-        jnp.zeros(shape, bool), jnp.zeros(shape, jnp.int32), jnp.zeros(shape, bool), zeros, zeros,
-        jnp.zeros((*shape, 2), jnp.uint32) if spec.fingerprint else (), trace)
-
-  def run(self, g: jax.Array, memory: Memory) -> tuple[Memory, _Scores]:
+  def run(self, g: jax.Array, memory: Memory) -> tuple[Memory, Scores]:
     """Runs chunk `g` from Setup to its last validation."""
-    num_programs = self.tables.num_programs[g]
-    program = jnp.arange(self.layout.num_programs, dtype=jnp.int32)[:, None]
-    task = jnp.arange(self.columns, dtype=jnp.int32)[None]
-    real = (program < num_programs) & (task < self.layout.num_tasks)
-    scores = self.new_scores()._replace(alive=real)
     last = 1 + self.spec.num_epochs * self.per_epoch
 
     def more(state):
@@ -211,12 +163,12 @@ class _Chunk:
       return section + 1, any_alive, memory, scores
 
     _, _, memory, scores = lax.while_loop(
-        more, body, (jnp.int32(0), jnp.array(True), memory, scores))
+        more, body, (jnp.int32(0), jnp.array(True), memory, self.scorer.start(g)))
     return memory, scores
 
   def _section(self, g, section, any_alive, memory, scores):
     """One pass through a component function, with what the evaluation does around it."""
-    spec = self.spec
+    spec, scorer = self.spec, self.scorer
     epoch = lax.div(section - 1, jnp.int32(self.per_epoch))
     within = section - 1 - epoch * self.per_epoch
     is_setup = section == 0
@@ -226,45 +178,37 @@ class _Chunk:
     is_learn = training & (within % 2 == 1)
     t = jnp.where(is_valid, within - 2 * spec.num_train, within >> 1)
     example = jnp.where(is_valid, t + spec.num_train, t)
-    first_valid = is_valid & (t == 0)
 
-    memory = self._copy(memory, g, TO_VALIDATION, first_valid)
+    memory = self._copy(memory, g, TO_VALIDATION, is_valid & (t == 0))
     if spec.num_epochs > 1:
       memory = self._copy(memory, g, BACK_TO_TRAINING, is_predict & (within == 0) & (epoch > 0))
-    trained = _when(first_valid & (epoch == 0), lambda _: scores.alive, scores.trained)
-    scores = scores._replace(trained=trained)
     memory = self._load(memory, g, epoch, t, example, is_predict, is_valid)
 
-    function = jnp.where(
-        is_setup, jnp.int32(Function.SETUP),
-        jnp.where(is_valid, jnp.int32(VALIDATE),
-                  jnp.where(is_learn, jnp.int32(Function.LEARN), jnp.int32(Function.PREDICT))))
-    phase = jnp.where(is_valid, jnp.uint32(noise.Phase.VALID_PREDICT), jnp.where(
-        is_learn, jnp.uint32(noise.Phase.LEARN), jnp.where(
-            is_setup, jnp.uint32(noise.Phase.SETUP), jnp.uint32(noise.Phase.TRAIN_PREDICT))))
+    def choose(setup, predict, learn, valid):
+      return jnp.where(is_setup, setup, jnp.where(
+          is_valid, valid, jnp.where(is_learn, learn, predict)))
+
+    function = choose(*map(jnp.int32, (*Function, VALIDATE)))
+    phase = choose(*map(jnp.uint32, noise.Phase))
     count = jnp.where(is_valid, jnp.int32(spec.num_valid), jnp.int32(spec.num_train))
     counter = jnp.where(is_setup, jnp.int32(0), epoch * count + t)
     memory = self._run_waves(memory, g, function, _Draws(self.keys, phase, counter))
 
     memory = self._copy(memory, g, TO_TRAINING, is_setup)
-    memory, scores, any_alive = self._score(
-        memory, scores, any_alive, g, epoch, example, is_predict, is_valid)
-    ends = is_valid & (t == spec.num_valid - 1)
-    best = _when(ends, lambda best: self._best_epoch(scores, best), scores.best)
-    total = _when(ends, jnp.zeros_like, scores.total)
-    return memory, scores._replace(best=best, total=total), any_alive
+    memory, scores = scorer.train(g, epoch, example, is_predict, memory, scores)
+    scores = scorer.validate(g, epoch, example, is_valid, memory, scores)
+    looks = (is_predict | is_valid) & (t % _LOOK_EVERY == _LOOK_EVERY - 1)
+    any_alive = scorer.any_alive(g, epoch, example, looks, any_alive, scores)
+    scores = scorer.end_epoch(g, epoch, is_valid & (t == spec.num_valid - 1), scores)
+    return memory, scores, any_alive
 
   def _copy(self, memory: Memory, g, copy_set: int, condition) -> Memory:
-    """Copies rows from one to another, if the condition holds."""
+    """Copies the rows of a copy set, if the condition holds."""
     result = []
-    for kind, rows in zip(Kind, memory):
+    for kind, cells in zip(Kind, memory):
       first, last = self.tables.copy_sets[g, copy_set, kind]
-      moves = self.tables.copies[kind]
-
-      def body(i, rows, moves=moves):
-        return _write(rows, _row(rows, moves[i, 0]), moves[i, 1])
-
-      result.append(lax.fori_loop(first, jnp.where(condition, last, first), body, rows))
+      result.append(rows.copy(
+          cells, self.tables.copies[kind], first, jnp.where(condition, last, first)))
     return tuple(result)
 
   def _load(self, memory: Memory, g, epoch, t, example, is_predict, is_valid) -> Memory:
@@ -304,13 +248,13 @@ class _Chunk:
   def _set_example(self, memory: Memory, j, x, y) -> Memory:
     layout = self.layout
     scalars, vectors, matrices = memory
-    vectors = _write(vectors, x[None], layout.first_features + j)
+    vectors = rows.write(vectors, x[None], layout.first_features + j)
     if layout.multiclass:
-      label = self.loss.pad(
-          self.loss.label(y[: layout.num_tasks]), layout.space.num_features)
-      vectors = _write(vectors, label.reshape(1, -1), layout.first_label + j)
+      label = self.scorer.loss.pad(
+          self.scorer.loss.label(y[: layout.num_tasks]), layout.space.num_features)
+      vectors = rows.write(vectors, label.reshape(1, -1), layout.first_label + j)
     else:
-      scalars = _write(scalars, y[None], layout.first_label + j)
+      scalars = rows.write(scalars, y[None], layout.first_label + j)
     return scalars, vectors, matrices
 
   def _run_waves(self, memory: Memory, g, function, draws: _Draws) -> Memory:
@@ -328,77 +272,6 @@ class _Chunk:
     first, last = tables.sections[g, function]
     return lax.fori_loop(first, last, phase, memory)
 
-  def _best_epoch(self, scores: _Scores, best: jax.Array) -> jax.Array:
-    fitness = self.loss.fitness(scores.total, self.spec.num_valid)
-    return jnp.maximum(best, jnp.where(scores.alive, fitness, 0))
-
-  def _score(self, memory, scores, any_alive, g, epoch, example, is_predict, is_valid):
-    """Compares the predictions with the labels, if Predict has just run."""
-    tables, layout = self.tables, self.layout
-    rows = jnp.where(is_valid, tables.validated[g], tables.trained[g])
-
-    def tile(i, state):
-      memory, scores, any_alive = state
-      first = i * PROGRAM_TILE
-      cells = memory[layout.label_kind]
-      prediction = self.loss.normalise(self._values(cells, _slice(rows, first)))
-      label = self._values(cells, _slice(tables.labels[g], first))
-      error, good = self._error(label, prediction, is_valid)
-      alive = _slice(scores.alive, first) & good
-      new = scores._replace(
-          alive=alive,
-          steps=_slice(scores.steps, first) + (alive & is_predict).astype(jnp.int32),
-          total=_slice(scores.total, first) + jnp.where(is_valid, error * error, 0))
-      shown = prediction if layout.multiclass else prediction[..., None]
-      shown = jnp.where(alive[..., None], shown, jnp.nan)
-      if self.spec.fingerprint:
-        new = new._replace(fingerprint=_fold_in(_slice(scores.fingerprint, first), shown))
-      scores = scores._replace(**{
-          name: lax.dynamic_update_slice_in_dim(
-              getattr(scores, name), getattr(new, name), first, 0)
-          for name in ("alive", "steps", "total", *["fingerprint"] * self.spec.fingerprint)})
-      if self.spec.trace:
-        row = jnp.concatenate([jnp.where(alive, error, jnp.nan)[..., None], shown], -1)
-        start = epoch, example, first, jnp.int32(0), jnp.int32(0)
-        scores = scores._replace(
-            trace=lax.dynamic_update_slice(scores.trace, row[None, None], start))
-      if layout.num_classes:
-        place = layout.first_prediction + first
-        old = lax.dynamic_slice_in_dim(cells, place, PROGRAM_TILE, 0)
-        # In validation the prediction stays as Predict wrote it.
-        cells = _write(cells, jnp.where(is_valid, old, self._as_rows(prediction)), place)
-        memory = tuple(
-            cells if kind == layout.label_kind else other for kind, other in zip(Kind, memory))
-      return memory, scores, any_alive | alive.any()
-
-    scoring = is_predict | is_valid
-    tiles = lax.div(tables.num_programs[g] + (PROGRAM_TILE - 1), jnp.int32(PROGRAM_TILE))
-    return lax.fori_loop(
-        jnp.int32(0), jnp.where(scoring, tiles, 0), tile, (memory, scores, any_alive & ~scoring))
-
-  def _values(self, cells: jax.Array, rows: jax.Array) -> jax.Array:
-    """Labels or predictions: [n, A], or [n, D, C] for multi-class."""
-    values = _rows(cells, rows)
-    if not self.layout.multiclass:
-      return values
-    values = values.reshape(len(rows), self.layout.num_tasks, -1)
-    return values[..., : self.layout.num_classes]
-
-  def _as_rows(self, prediction: jax.Array) -> jax.Array:
-    if not self.layout.multiclass:
-      return prediction
-    return self.loss.pad(prediction, self.layout.space.num_features).reshape(len(prediction), -1)
-
-  def _error(self, label, prediction, is_valid) -> tuple[jax.Array, jax.Array]:
-    """Errors, and whether the program goes on: [n, A] each."""
-    in_training = self.loss.train_error(label, prediction)
-    in_validation = self.loss.valid_error(label, prediction)
-    error = jnp.where(is_valid, in_validation, in_training)
-    bounded = error <= self.max_abs_error  # False for NaN
-    if self.layout.num_classes:
-      return error, jnp.where(is_valid, jnp.isfinite(error), bounded)
-    return error, bounded & jnp.isfinite(error)
-
 
 def _run_wave(
     w: jax.Array, memory: Memory, *, wave_class: WaveClass, table: tables_lib.WaveTable,
@@ -408,11 +281,10 @@ def _run_wave(
   branches = [
       functools.partial(_compute, op, w, memory, table, wave_class, draws, layout)
       for op in wave_class.ops]
-  rows = lax.switch(table.branch[w], branches) if len(branches) > 1 else branches[0]()
-  kind = wave_class.output
-  # A row that holds fewer numbers leaves the columns behind them as they are.
-  written = lax.dynamic_update_slice(memory[kind], rows, (table.out[w], jnp.int32(0)))
-  return tuple(written if k == kind else cells for k, cells in zip(Kind, memory))
+  values = lax.switch(table.branch[w], branches) if len(branches) > 1 else branches[0]()
+  # Values for D tasks leave the padding of a scalar row as it is.
+  written = rows.write(memory[wave_class.output], values, table.out[w])
+  return rows.replace(memory, wave_class.output, written)
 
 
 def _compute(
@@ -423,16 +295,16 @@ def _compute(
   assert op.rule is not None and op.output is not None
   rule, output = op.rule, op.output.shape(layout.space.num_features)
   kinds = ((op.output,) if op.updates_output else ()) + op.inputs
-  rows = [_rows(memory[kind], table.arguments[w, k]) for k, kind in enumerate(kinds)]
+  read = [rows.read(memory[kind], table.arguments[w, k]) for k, kind in enumerate(kinds)]
   dtype = memory[Kind.SCALAR].dtype
   if op.elementwise:
-    return rule(*rows).astype(dtype)
+    return rule(*read).astype(dtype)
   # Scalars alone are computed in whole registers, padding included.
   narrow = wave_class.widest is Kind.SCALAR
   num_tasks = layout.widths[Kind.SCALAR] if narrow else layout.num_tasks
   arguments = [jnp.arange(num_tasks)]  # so that there is something to map over tasks
   axes: list[tuple[int | None, int | None]] = [(None, 0)]
-  for kind, cells in zip(kinds, rows):
+  for kind, cells in zip(kinds, read):
     shape = kind.shape(layout.space.num_features)
     cells = cells[:, :num_tasks] if kind is Kind.SCALAR else cells
     arguments.append(cells.reshape(wave_class.lanes, num_tasks, *shape))
@@ -458,45 +330,10 @@ def _draw(
     num_tasks: int, shape: tuple[int, ...], dtype: jnp.dtype,
 ) -> jax.Array:
   """Random numbers of the lanes of a wave: [C, tasks, ...]."""
-  keys = [_rows(word, jnp.asarray(table.task_set)[w]) for word in draws.keys]
+  keys = [rows.read(word, jnp.asarray(table.task_set)[w]) for word in draws.keys]
   padding = num_tasks - keys[0].shape[1]
   first, second = (jnp.pad(word, ((0, 0), (0, padding))) if padding else word for word in keys)
   key = noise.fold(noise.fold((first, second), draws.phase), draws.example)
   key = noise.fold(key, jnp.asarray(table.position)[w][:, None])
   draw = jax.vmap(jax.vmap(lambda *own: noise.draw(own, distribution, shape, dtype)))
   return draw(*key)
-
-
-def _rows(cells: jax.Array, rows: jax.Array) -> jax.Array:
-  """Rows by number, [n] -> [n, width]; the numbers are known to be in range."""
-  return cells.at[rows].get(mode="promise_in_bounds", wrap_negative_indices=False)
-
-
-def _row(cells: jax.Array, row: jax.Array) -> jax.Array:
-  return lax.dynamic_slice_in_dim(cells, row, 1, 0)
-
-
-def _slice(array: jax.Array, first: jax.Array) -> jax.Array:
-  return lax.dynamic_slice_in_dim(array, first, PROGRAM_TILE, 0)
-
-
-def _write(cells: jax.Array, rows: jax.Array, first: jax.Array) -> jax.Array:
-  return lax.dynamic_update_slice_in_dim(cells, rows, first, 0)
-
-
-def _when(condition: jax.Array, function: Callable[[Any], Any], state: Any) -> Any:
-  """The state, changed if the condition holds: a loop, since a conditional would copy it."""
-  return lax.fori_loop(
-      jnp.int32(0), condition.astype(jnp.int32), lambda _, state: function(state), state)
-
-
-def _fold_in(fingerprint: jax.Array, shown: jax.Array) -> jax.Array:
-  """Fingerprints [n, A, 2] after one more example with predictions [n, A, 1 or C]."""
-  # Without the lowest bits of the mantissa, one zero and one NaN.
-  numbers = shown.astype(jnp.float32)
-  bits = lax.bitcast_convert_type(numbers + jnp.float32(0), jnp.uint32) & jnp.uint32(_KEPT_BITS)
-  bits = jnp.where(jnp.isnan(numbers), jnp.uint32(_NAN_BITS), bits)
-  key = fingerprint[..., 0], fingerprint[..., 1]
-  for k in range(shown.shape[-1]):
-    key = noise.fold(key, bits[..., k])
-  return jnp.stack(key, -1)

@@ -17,6 +17,8 @@ from typing import Any
 from absl import app, flags
 import jax
 
+from azero.runtime import devices
+
 
 def setting(default: Any, help_text: str, *, choices: Sequence[str] | None = None) -> Any:
   """A field of a config: its default, what it means, and what it may be."""
@@ -83,22 +85,8 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
 
 
 def configure_jax(num_devices: int = 0) -> None:
-  """Makes CPU devices of one thread each, and keeps compiled code between runs.
-
-  Args:
-    num_devices: how many; 0 for one on each core.
-
-  Raises:
-    ValueError: more devices than cores, or a negative number.
-  """
-  cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-  if not 0 <= num_devices <= cores:
-    raise ValueError(f"--num_devices must be from 0 (all) to {cores}, the cores of this machine; "
-                     f"got {num_devices}.")
-  os.environ["XLA_FLAGS"] = " ".join((
-      os.environ.get("XLA_FLAGS", ""), "--xla_cpu_multi_thread_eigen=false",
-      "intra_op_parallelism_threads=1"))
-  jax.config.update("jax_num_cpu_devices", num_devices or cores)
+  """Makes CPU devices, and keeps compiled code between runs; see `devices.configure_jax`."""
+  devices.configure_jax(num_devices)
   # JAX tells at INFO of every kind of accelerator that it does not find.
   logging.getLogger("jax").setLevel(logging.WARNING)
   cache = os.environ.get("AZERO_CACHE_DIR") or pathlib.Path.home() / ".cache" / "azero"

@@ -5,7 +5,9 @@ import os
 import hypothesis
 import jax
 
-jax.config.update("jax_num_cpu_devices", 2)
+from azero.runtime.devices import configure_jax
+
+configure_jax(2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_threefry_partitionable", True)
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 from jax import lax
 import jax.numpy as jnp
+import numpy as np
 
 from azero.compiler.layout import PROGRAM_TILE, Layout
 from azero.compiler.tables import Tables
@@ -19,7 +20,7 @@ from azero.runtime.rows import Memory
 
 _KEPT_BITS = 0xFFFFFF80  # of a prediction in a fingerprint: 16 bits of mantissa
 _NAN_BITS = 0x7FC00000
-_TILE = jnp.int32(PROGRAM_TILE)
+_TILE = np.int32(PROGRAM_TILE)
 
 
 class Scores(NamedTuple):

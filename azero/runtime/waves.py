@@ -12,6 +12,7 @@ import dataclasses
 import functools
 from typing import NamedTuple
 
+import chex
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -39,10 +40,10 @@ class Examples(NamedTuple):
     orders: [E, T, K, D] int32, order of the training examples; empty for one epoch.
   """
 
-  x: jax.Array
-  y: jax.Array
-  seeds: jax.Array
-  orders: jax.Array
+  x: chex.Array
+  y: chex.Array
+  seeds: chex.Array
+  orders: chex.Array
 
 
 class Results(NamedTuple):

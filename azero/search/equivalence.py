@@ -24,7 +24,6 @@ its live instructions, since timing a program would make a search irreproducible
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-import functools
 from typing import Any
 
 import numpy as np
@@ -40,7 +39,6 @@ from azero.search.state import Stateful
 from azero.tasks.task import Tasks
 
 FINGERPRINT_EXAMPLES = 10  # training examples, and as many validation examples
-_KEPT_BITS = np.uint32(0xFFFFFF80)  # truncation: 16 bits of mantissa are kept
 _ISLAND_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd
 
 
@@ -179,7 +177,8 @@ class CachedEvaluator:
       return self._train(programs, islands, analysis)
     short = self._fingerprinter.evaluate(programs, islands, analysis=analysis)
     steps = short.train_steps
-    prints = _hash_predictions(short.trace)
+    prints = short.fingerprint
+    assert prints is not None
     known, fitness = self._fingerprints.get(islands, prints)
     # The first training examples of the full evaluation would stop these just the same.
     stopped = ~short.trained.any(1)
@@ -236,22 +235,3 @@ def _distinct(islands: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.nda
   rank = np.empty(len(order), np.int64)
   rank[order] = np.arange(len(order))
   return first[order], rank[inverse]
-
-
-def _hash_predictions(trace: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
-  """128-bit hash of the truncated predictions of every program: [N, 2] uint64."""
-  assert trace is not None
-  predictions = np.concatenate([part[..., 1:].reshape(len(part), -1) for part in trace], axis=1)
-  with np.errstate(over="ignore"):  # of float64; then infinity is the truncated prediction
-    predictions = predictions.astype(np.float32)
-  predictions = np.where(np.isnan(predictions), np.float32(np.nan), predictions)
-  words = ((predictions + np.float32(0)).view(np.uint32) & _KEPT_BITS).astype(np.uint64)
-  result = words @ _multipliers(words.shape[1])
-  return result ^ result >> np.uint64(32)
-
-
-@functools.lru_cache(maxsize=16)
-def _multipliers(count: int) -> np.ndarray:
-  """Random odd numbers: [count, 2] uint64."""
-  rng = np.random.default_rng(0xF1)
-  return rng.integers(0, 2**64, (count, 2), np.uint64) | np.uint64(1)

@@ -1,0 +1,47 @@
+"""What executors return, and the hash of predictions that makes a fingerprint."""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+_KEPT_BITS = np.uint32(0xFFFFFF80)  # truncation: 16 bits of mantissa are kept
+
+
+class Outcomes(NamedTuple):
+  """Outcomes of N programs on D tasks.
+
+  Attributes:
+    fitness: [N, D] floats in [0, 1].
+    train_steps: [N, D] int, examples on which Learn ran.
+    trace: None, or (train [N, D, E, T, 1 + P], valid [N, D, E, V, 1 + P]).
+    fingerprint: None, or [N, 2] uint64.
+  """
+
+  fitness: np.ndarray
+  train_steps: np.ndarray
+  trace: tuple[np.ndarray, np.ndarray] | None
+  fingerprint: np.ndarray | None
+
+
+def hash_predictions(trace: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+  """128-bit hash of the truncated predictions of every program: [N, 2] uint64."""
+  predictions = np.concatenate([part[..., 1:].reshape(len(part), -1) for part in trace], axis=1)
+  with np.errstate(over="ignore"):  # of float64; then infinity is the truncated prediction
+    predictions = predictions.astype(np.float32)
+  predictions = np.where(np.isnan(predictions), np.float32(np.nan), predictions)
+  words = (predictions + np.float32(0)).view(np.uint32) & _KEPT_BITS
+  return hash_words(words.astype(np.uint64))
+
+
+def hash_words(words: np.ndarray) -> np.ndarray:
+  """128-bit hash of each row of [N, K] uint64: [N, 2] uint64."""
+  result = words @ _multipliers(words.shape[1])
+  return result ^ result >> np.uint64(32)
+
+
+@functools.lru_cache(maxsize=16)
+def _multipliers(count: int) -> np.ndarray:
+  """Random odd numbers: [count, 2] uint64."""
+  rng = np.random.default_rng(0xF1)
+  return rng.integers(0, 2**64, (count, 2), np.uint64) | np.uint64(1)

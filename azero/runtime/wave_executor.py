@@ -1,0 +1,139 @@
+"""Evaluation by waves: the host side of the fast executor.
+
+Schedules batches, lends each device its memory, and puts the results back in order. One
+executable is compiled for each device, before the first batch runs.
+"""
+
+from collections.abc import Callable
+import concurrent.futures
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from azero.compiler import canonical, schedule
+from azero.compiler.layout import Layout, make_layout
+from azero.compiler.tables import Call, Tables
+from azero.language.program import Programs
+from azero.runtime import evaluation, waves
+from azero.runtime.outcomes import Outcomes, hash_words
+from azero.runtime.settings import Settings
+from azero.tasks.task import Tasks
+
+_TRACED_PROGRAMS = 64  # of a chunk; a trace is large
+
+
+class WaveExecutor:
+  """Runs programs of one space on sets of tasks; see `Settings`."""
+
+  def __init__(self, sets: list[Tasks], settings: Settings):
+    """Puts the tasks on the devices."""
+    self._settings = settings
+    dtype = np.dtype(settings.dtype)
+    tasks = sets[0]
+    self._num_tasks, self._num_train = len(tasks), tasks.num_train
+    self._layout = make_layout(
+        settings.space, len(tasks), tasks.num_classes, dtype.itemsize,
+        num_programs=settings.lanes or (_TRACED_PROGRAMS if settings.trace else None),
+        **({"max_chunks": 1} if settings.trace else {}))
+    self._spec = waves.WaveSpec(
+        self._layout, tasks.num_train, tasks.num_valid, settings.num_epochs,
+        settings.fingerprint, settings.trace)
+    examples = _examples(sets, settings, self._layout)
+    inputs = examples, settings.seed32, np.asarray(settings.max_abs_error, dtype)
+    self._inputs = [jax.device_put(inputs, device) for device in settings.devices]
+    self._memory = [
+        jax.device_put(waves.new_memory(self._layout, dtype), device)
+        for device in settings.devices]
+    self._executables: list[Callable[..., Any]] = []
+
+  def launch(
+      self, programs: Programs, analysis: canonical.Analysis, sets: np.ndarray, raw: bool
+  ) -> Callable[[], Outcomes]:
+    """Starts N programs on the task sets [N]; returns what waits for the outcomes."""
+    calls = schedule.schedule(
+        programs, analysis, sets, self._layout, raw=raw, num_parts=len(self._inputs))
+    if calls and not self._executables:
+      self._compile(calls[0].tables)
+    launched = [
+        (call, self._launch(k % len(self._inputs), call.tables)) for k, call in enumerate(calls)]
+    return lambda: self._collect(launched, len(programs))
+
+  def _launch(self, device: int, tables: Tables) -> waves.Results:
+    """Starts a call on a device and returns without waiting."""
+    self._memory[device], results = self._executables[device](
+        self._memory[device], self._typed(tables), *self._inputs[device])
+    return results
+
+  def _typed(self, tables: Tables) -> Tables:
+    with np.errstate(over="ignore"):  # a constant beyond float32 is infinite there
+      return tables._replace(waves=tuple(
+          table._replace(constants=table.constants.astype(self._settings.dtype))
+          for table in tables.waves))
+
+  def _compile(self, tables: Tables) -> None:
+    """Compiles for all devices, at the same time."""
+    jitted = waves.compiled(self._spec)
+
+    def compile_for(device: int):
+      with jax.enable_x64(self._settings.dtype == "float64"):  # a setting of each thread
+        return jitted.lower(
+            self._memory[device], self._typed(tables), *self._inputs[device]).compile()
+
+    with concurrent.futures.ThreadPoolExecutor(len(self._inputs)) as pool:
+      self._executables = list(pool.map(compile_for, range(len(self._inputs))))
+
+  def _collect(self, launched: list[tuple[Call, waves.Results]], num_programs: int) -> Outcomes:
+    """Puts the results of the calls in the order of the programs."""
+    settings, num_tasks = self._settings, self._num_tasks
+    fitness = np.zeros((num_programs, num_tasks), settings.dtype)
+    steps = np.zeros((num_programs, num_tasks), np.int32)
+    fingerprint = np.zeros((num_programs, 2), np.uint64) if settings.fingerprint else None
+    trace = self._empty_trace(num_programs) if settings.trace else None
+    for call, results in launched:
+      by_place = functools.partial(self._by_place, call)
+      fitness[call.programs] = by_place(results.fitness)
+      steps[call.programs] = by_place(results.train_steps)
+      if fingerprint is not None:
+        words = by_place(results.fingerprint).astype(np.uint64)
+        fingerprint[call.programs] = hash_words(words[..., 0] << np.uint64(32) | words[..., 1])
+      if trace is not None:
+        # Of one chunk: [E, T + V, P, A, ...] -> [P, D, E, T + V, ...].
+        rows = np.asarray(results.trace)[0].transpose(2, 3, 0, 1, 4)[call.place, :num_tasks]
+        trace[0][call.programs] = rows[:, :, :, : self._num_train]
+        trace[1][call.programs] = rows[:, :, :, self._num_train :]
+    return Outcomes(fitness, steps, trace, fingerprint)
+
+  def _by_place(self, call: Call, values: Any) -> np.ndarray:
+    """[G, P, A, ...] -> [n, D, ...] in the order of the call's programs."""
+    values = np.asarray(values)
+    return values.reshape(-1, *values.shape[2:])[call.place, : self._num_tasks]
+
+  def _empty_trace(self, num_programs: int) -> tuple[np.ndarray, np.ndarray]:
+    spec = self._spec
+    width = 1 + (self._layout.num_classes if self._layout.multiclass else 1)
+    train, valid = (
+        np.zeros((num_programs, self._num_tasks, spec.num_epochs, count, width),
+                 self._settings.dtype)
+        for count in (spec.num_train, spec.num_valid))
+    return train, valid
+
+
+def _examples(sets: list[Tasks], settings: Settings, layout: Layout) -> waves.Examples:
+  """Examples first, then task sets, then tasks and features side by side."""
+
+  def examples_first(name: str) -> np.ndarray:
+    values = np.stack([
+        np.concatenate([getattr(tasks, f"train_{name}"), getattr(tasks, f"valid_{name}")], axis=1)
+        for tasks in sets])
+    return np.moveaxis(values, 2, 0).astype(settings.dtype)
+
+  x, y = examples_first("x"), examples_first("y")
+  num_sets, num_tasks = x.shape[1:3]
+  seeds = np.stack([tasks.seeds for tasks in sets])
+  orders = evaluation.epoch_orders(seeds.reshape(-1), settings.num_epochs, sets[0].num_train)
+  return waves.Examples(
+      x.reshape(len(x), num_sets, -1),
+      np.pad(y, [(0, 0), (0, 0), (0, layout.widths[0] - num_tasks)]), seeds,
+      orders.reshape(*orders.shape[:2], num_sets, num_tasks))

@@ -41,9 +41,9 @@ def evaluate(programs: Programs | str | Sequence[str], tasks: Tasks, **settings)
 
 def evolve(
     space: SearchSpace, tasks: Tasks | Sequence[Tasks], *,
-    directory: str | os.PathLike | None = None, progress: str = "auto",
+    directory: str | os.PathLike | None = None, resume: bool = False, progress: str = "auto",
     should_stop: Callable[[Search], bool] | None = None, template: Programs | None = None,
-    **settings,
+    checkpoint_seconds: float = 60.0, **settings,
 ) -> runner.RunResult:
   """Regularised evolution: searches for programs that learn the tasks.
 
@@ -51,9 +51,15 @@ def evolve(
     space: memory sizes and allowed ops.
     tasks: one task batch, or one for each island.
     directory: where to record the run; default nowhere.
+    resume: continue the run in the directory, bit for bit as if it had not been stopped.
+      Tasks and settings must be those that it was begun with; budgets (max_programs,
+      max_train_steps), num_devices and lanes may differ.
     progress: "auto" (terminal, log file or Jupyter) or "off".
-    should_stop: called after every cycle with the search; True ends it.
+    should_stop: called after every cycle with the search; True ends it. One with a memory
+      of its own needs the methods `state` and `restore`, see `azero.search.state`, for a
+      run to be continued.
     template: one program to start from instead of empty ones.
+    checkpoint_seconds: time between checkpoints in the directory.
     **settings: of `SearchConfig`: population_size, max_programs, seed, ...
 
   Returns:
@@ -61,22 +67,23 @@ def evolve(
     early and loses nothing.
 
   Raises:
-    ValueError: unknown or contradictory settings.
+    ValueError: unknown or contradictory settings, or a run that cannot be continued so.
     FileExistsError: the directory holds something already.
+    FileNotFoundError: there is no run to continue.
   """
   search = Evolution(space, tasks, SearchConfig(**settings), template=template)
-  return _run(search, directory, progress, should_stop)
+  return _run(search, directory, resume, progress, should_stop, checkpoint_seconds)
 
 
 def random_search(
     space: SearchSpace, tasks: Tasks | Sequence[Tasks], *,
-    directory: str | os.PathLike | None = None, progress: str = "auto",
+    directory: str | os.PathLike | None = None, resume: bool = False, progress: str = "auto",
     should_stop: Callable[[Search], bool] | None = None, template: Programs | None = None,
-    **settings,
+    checkpoint_seconds: float = 60.0, **settings,
 ) -> runner.RunResult:
   """Random search: arguments, result and errors as for `evolve`."""
   search = RandomSearch(space, tasks, SearchConfig(**settings), template=template)
-  return _run(search, directory, progress, should_stop)
+  return _run(search, directory, resume, progress, should_stop, checkpoint_seconds)
 
 
 def plot(
@@ -89,9 +96,20 @@ def plot(
       multiclass=tasks.multiclass, num_programs=int(result.search.num_programs.max()))
 
 
-def _run(search, directory, progress, should_stop) -> runner.RunResult:
+def _run(
+    search: Search, directory: str | os.PathLike | None, resume: bool, progress: str,
+    should_stop: Callable[[Search], bool] | None, checkpoint_seconds: float,
+) -> runner.RunResult:
   # All that can be refused is refused before the directory is made.
   Progress(progress)
-  runner.check_ends(search, should_stop)
-  records = None if directory is None else RunDirectory(directory, settings_of(search))
-  return runner.run(search, directory=records, progress=progress, should_stop=should_stop)
+  runner.check(search, should_stop, checkpoint_seconds)
+  records = None
+  if resume:
+    if directory is None:
+      raise ValueError("resume=True needs the directory of the run.")
+    records = RunDirectory.open(directory, settings_of(search))
+  elif directory is not None:
+    records = RunDirectory(directory, settings_of(search))
+  return runner.run(
+      search, directory=records, progress=progress, should_stop=should_stop,
+      checkpoint_seconds=checkpoint_seconds)

@@ -12,17 +12,22 @@ import os
 import pathlib
 import sys
 import typing
-from typing import Any
+from typing import Any, TypeVar
 
 from absl import app, flags
 import jax
 
 from azero.runtime import devices
+from azero.search.records import RunDirectory, read_config, require_same
+from azero.search.runner import RunResult
 
 
 def setting(default: Any, help_text: str, *, choices: Sequence[str] | None = None) -> Any:
   """A field of a config: its default, what it means, and what it may be."""
   return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
+
+
+_Config = TypeVar("_Config", bound="RunConfig")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,18 +38,69 @@ class RunConfig:
   output_dir: str = setting("runs", "Where run directories are made.")
   run_name: str = setting(
       "", "Name of the run directory; default the experiment and the time. Must be new.")
+  resume: str = setting(
+      "", "A run directory to continue after a stop, with its settings: as if it had not been "
+      "stopped. Budgets, devices and lanes may be given anew.")
+  checkpoint_seconds: float = setting(
+      60.0, "Time between checkpoints, from which a run can be continued.")
   num_devices: int = setting(0, "CPU devices to use; 0 for one on each core.")
   lanes: int = setting(
       0, "Programs evaluated at once on a device, 0 to choose; fewer suit few children.")
   progress: str = setting("auto", "How to show progress.", choices=("auto", "off"))
   dtype: str = setting("float32", "Type of the programs' memory.", choices=("float32", "float64"))
 
-  def directory(self, experiment: str) -> pathlib.Path:
-    """The run directory."""
+  def directory(self, experiment: str) -> RunDirectory:
+    """The run directory: a new one, or the one to continue.
+
+    Raises:
+      FileExistsError: a new one exists already.
+      FileNotFoundError: there is none to continue.
+      ValueError: it holds a run of other settings, or --checkpoint_seconds is negative.
+    """
+    if not self.checkpoint_seconds >= 0:
+      raise ValueError(
+          f"--checkpoint_seconds must not be negative, got {self.checkpoint_seconds}.")
+    settings = dataclasses.asdict(self)
+    del settings["resume"]
+    if self.resume:
+      return RunDirectory.open(self.resume, settings)
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     # The process id tells runs apart that are started in the same second.
     default = f"{experiment}-{now}-{os.getpid()}"
-    return pathlib.Path(self.output_dir) / (self.run_name or default)
+    return RunDirectory(
+        pathlib.Path(self.output_dir) / (self.run_name or default), settings)
+
+
+def continued(
+    config_class: type[_Config], directory: str | os.PathLike, **changes: Any) -> _Config:
+  """The settings with which a run directory is continued.
+
+  Args:
+    config_class: of the experiment.
+    directory: of the run.
+    **changes: settings that are given anew.
+
+  Raises:
+    FileNotFoundError: there is no such run.
+    ValueError: it is a run of another experiment, or has other settings than the changes
+      and may not change them.
+  """
+  saved = read_config(directory)
+  names = {field.name for field in dataclasses.fields(config_class)} - {"resume"}
+  require_same(saved, {name: saved.get(name) for name in names} | changes, directory)
+  return config_class(**(saved | changes), resume=os.fspath(directory))
+
+
+def announce(directory: RunDirectory, islands: int) -> None:
+  """Says where a search is recorded."""
+  verb = "Continuing" if directory.resumed else "Searching"
+  print(f"{verb} with {islands} islands; everything is recorded in {directory.path}")
+
+
+def tell_how_to_continue(result: RunResult, directory: RunDirectory) -> None:
+  """After Ctrl-C, says that this need not be the end."""
+  if result.status == "interrupted":
+    print(f"Interrupted; --resume={directory.path} continues the search.")
 
 
 def require_positive(config: Any, *names: str) -> None:
@@ -72,8 +128,12 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
             "see --help")
     values = {name: getattr(flags.FLAGS, name) for name in names}
     try:
-      configure_jax(values.get("num_devices", 0))
-      run(config_class(**values))
+      config = config_class(**values)
+      if values.get("resume"):
+        given = {name: value for name, value in values.items() if flags.FLAGS[name].present}
+        config = continued(config_class, given.pop("resume"), **given)
+      configure_jax(getattr(config, "num_devices", 0))
+      run(config)
     except (ValueError, OSError) as error:
       _fail(str(error))
     except KeyboardInterrupt:

@@ -16,7 +16,6 @@ from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
 from azero.search import runner
 from azero.search.evolution import Evolution
-from azero.search.records import RunDirectory
 from azero.search.search import SearchConfig
 from azero.tasks.task import Tasks
 from experiments import common, reporting
@@ -108,6 +107,7 @@ def discover(
   Raises:
     ValueError: settings that contradict each other or the tasks.
     FileExistsError: the run directory exists.
+    FileNotFoundError: there is no run to continue.
   """
   settings = SearchConfig(
       population_size=config.population_size, tournament_size=config.tournament_size,
@@ -117,9 +117,11 @@ def discover(
       hurdle=config.hurdle or None, combine=config.combine, num_epochs=config.num_epochs,
       seed=config.seed, dtype=config.dtype, lanes=config.lanes or None)
   search = Evolution(space, data.search, settings)
-  directory = RunDirectory(config.directory(name), dataclasses.asdict(config))
-  print(f"Searching with {config.islands} islands; everything is recorded in {directory.path}")
-  result = runner.run(search, directory=directory, progress=config.progress)
+  directory = config.directory(name)
+  common.announce(directory, config.islands)
+  result = runner.run(
+      search, directory=directory, progress=config.progress,
+      checkpoint_seconds=config.checkpoint_seconds)
   program, select_fitness, candidates = _select(config, search, data.select)
   judged = _evaluator(config, space, data.final).evaluate(program)
   final = {
@@ -155,6 +157,7 @@ def discover(
     print(f"{label:40s} {fitness.mean():.4f}")
   print(f"on {data.judged_on}. {verdict}")
   print(f"Report: {directory.path / 'report.md'}")
+  common.tell_how_to_continue(result, directory)
   return Result(program, final, str(directory.path), result)
 
 

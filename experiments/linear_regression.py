@@ -9,8 +9,10 @@ that on 100 further unseen tasks.
     python -m experiments.linear_regression
 """
 
+from collections.abc import Mapping
 import dataclasses
 import json
+from typing import Any
 
 import numpy as np
 
@@ -72,6 +74,7 @@ def run(config: Config) -> Result:
   Raises:
     ValueError: a bad setting.
     FileExistsError: the run directory exists.
+    FileNotFoundError: there is no run to continue.
   """
   space = spaces.demo(config.num_features)
   settings = SearchConfig(
@@ -88,10 +91,11 @@ def run(config: Config) -> Result:
       for seed in island_seeds]
   search = Evolution(space, task_sets, settings)
   selection = _Selection(config, _unseen(config, _SELECT_SEED))
-  directory = RunDirectory(config.directory("linear_regression"), dataclasses.asdict(config))
-  print(f"Searching with {config.islands} islands; everything is recorded in {directory.path}")
+  directory = config.directory("linear_regression")
+  common.announce(directory, config.islands)
   result = runner.run(
-      search, directory=directory, progress=config.progress, should_stop=selection)
+      search, directory=directory, progress=config.progress, should_stop=selection,
+      checkpoint_seconds=config.checkpoint_seconds)
   selection.check(search)
   return _conclude(config, result, selection, directory)
 
@@ -116,10 +120,9 @@ class _Selection:
     self._next = config.select_every
 
   def __call__(self, search: Search) -> bool:
-    if search.num_programs.max() < self._next:
-      return False
-    self._next = int(search.num_programs.max()) + self._config.select_every
-    self.check(search)
+    if search.num_programs.max() >= self._next:
+      self._next = int(search.num_programs.max()) + self._config.select_every
+      self.check(search)
     return bool(self.discoveries) and self._config.stop_at_first
 
   def check(self, search: Search) -> None:
@@ -135,6 +138,24 @@ class _Selection:
       if value >= self._config.select_fitness:
         self.discoveries[island] = int(search.train_steps[island])
         search.finish(island)
+
+  def state(self) -> dict[str, Any]:
+    """What was looked at and found, by islands as text."""
+    return {
+        "next": self._next, **{
+            name: {str(island): value for island, value in values.items()}
+            for name, values in self._by_island().items()}}
+
+  def restore(self, state: Mapping[str, Any]) -> None:
+    """Goes on where another selection of the same settings was."""
+    self._next = state["next"]
+    for name, values in self._by_island().items():
+      values.clear()
+      values.update({int(island): value for island, value in state[name].items()})
+
+  def _by_island(self) -> dict[str, dict[int, Any]]:
+    return {
+        "checked": self._checked, "fitness": self.fitness, "discoveries": self.discoveries}
 
 
 def _conclude(
@@ -177,6 +198,7 @@ def _conclude(
   print(f"\n{reporting.live_text(program)}\n")
   print(f"{word.capitalize()}: select fitness {selection.fitness[best]:.6f}, final fitness on "
         f"unseen tasks {final.mean():.6f}.\nReport: {directory.path / 'report.md'}")
+  common.tell_how_to_continue(result, directory)
   return Result(discovered, final, program, selection.discoveries, str(directory.path))
 
 

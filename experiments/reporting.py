@@ -51,7 +51,7 @@ def report(
     flags = " ".join(
         f"--{field.name}={shlex.quote(str(getattr(config, field.name)))}"
         for field in dataclasses.fields(config)
-        if getattr(config, field.name) != field.default)
+        if getattr(config, field.name) != field.default and field.name != "resume")
     parts += ["## Settings", code_block(f"python -m {module} {flags}".strip())]
     parts.append(table(("setting", "value"), [
         (field.name, getattr(config, field.name)) for field in dataclasses.fields(config)]))

@@ -5,6 +5,9 @@ instruction of this pass through the loop, or, where it was written before the c
 function started, the row of whichever instruction wrote that address last. Two things are
 mended on the way: an instruction that computes the same for every example runs once,
 before the loop, and a product that only one sum reads is fused with it.
+
+A value is named by one number: below M the instruction that computes it, beyond that the
+features, labels or normalised prediction of a program, or zero.
 """
 
 from typing import NamedTuple
@@ -12,49 +15,33 @@ from typing import NamedTuple
 import numpy as np
 
 from azero.compiler import dataflow, liveness
-from azero.compiler.layout import Layout, fusions
+from azero.compiler.layout import Layout
 from azero.language import ops as op_table
 from azero.language.ops import MAX_INPUTS
 from azero.language.program import Function, Programs
 
-NUM_ARGUMENTS = MAX_INPUTS + 1
-NONE = -1  # no such instruction
+NUM_SPECIAL = 3  # values that each program has beside those of its instructions
+_FEATURES, _LABEL, _NORMAL = range(NUM_SPECIAL)
 _LEVELS = 256  # more than the slots of any component function can chain
-
-
-class Operands(NamedTuple):
-  """Where values come from, arrays of one shape; instructions by index, NONE for none.
-
-  Attributes:
-    tag: int, kind of source of `dataflow`, without its shift; ABOVE, ENTRY, PREDICTION (the
-      normalised one of a classification task), FEATURES, LABEL or 0 for a zero.
-    above: the instruction of this pass, for ABOVE.
-    setup: last write in Setup, for ENTRY and PREDICTION.
-    predict: last write in Predict.
-    learn: last write in Learn.
-  """
-
-  tag: np.ndarray
-  above: np.ndarray
-  setup: np.ndarray
-  predict: np.ndarray
-  learn: np.ndarray
-
-  @property
-  def trained(self) -> np.ndarray:
-    """Of an ENTRY or PREDICTION: the instruction whose row holds the value in training."""
-    after_learn = np.where(self.tag == PREDICTION, NONE, self.predict)
-    return np.where(self.learn >= 0, self.learn, after_learn)
-
-  @property
-  def validated(self) -> np.ndarray:
-    """As `trained`, in validation, where Predict alone writes."""
-    return np.where(self.predict >= 0, self.predict, self.learn)
-
-
-ABOVE, ENTRY, PREDICTION, FEATURES, LABEL = (
+_ABOVE_TAG, _ENTRY_TAG, _PREDICTION_TAG, _FEATURES_TAG, _LABEL_TAG = (
     int(tag >> np.uint64(48)) for tag in (
         dataflow.ABOVE, dataflow.ENTRY, dataflow.PREDICTION, dataflow.FEATURES, dataflow.LABEL))
+
+
+class Copies(NamedTuple):
+  """Values that move from one row to another when one loop ends and the next begins.
+
+  Attributes:
+    program: [K] int.
+    kind: [K] int, of the value.
+    source: [K] int, the value in whose row it is.
+    target: [K] int, the value in whose row it will be read.
+  """
+
+  program: np.ndarray
+  kind: np.ndarray
+  source: np.ndarray
+  target: np.ndarray
 
 
 class Graph(NamedTuple):
@@ -67,8 +54,10 @@ class Graph(NamedTuple):
     section: [M] int, the component function, or Setup for what runs once before the loop.
     time: [M] int, within the section; nothing depends on what runs at the same time.
     kept: [M] bool, False for what was fused into another.
-    arguments: [3, M], in the order of the op's rule.
-    predicted: [N], the prediction at the end of Predict.
+    trained: [3, M] int, values of the arguments in training, in the order of the op's rule.
+    validated: [3, M] int, the same in validation.
+    predicted: [2, N] int, the value of the prediction in training and in validation.
+    copies: three sets: into training, into validation, back into training.
   """
 
   program: np.ndarray
@@ -77,8 +66,32 @@ class Graph(NamedTuple):
   section: np.ndarray
   time: np.ndarray
   kept: np.ndarray
-  arguments: Operands
-  predicted: Operands
+  trained: np.ndarray
+  validated: np.ndarray
+  predicted: np.ndarray
+  copies: tuple[Copies, Copies, Copies]
+
+
+class _Entries(NamedTuple):
+  """The operands that were written before their component function started.
+
+  Attributes:
+    operand: [K] int, which of the 3 M + N operands.
+    setup: [K] int, the last write in Setup; the zero if there is none.
+    learn: [K] int, the last write in Learn, or -1.
+    predict: [K] int, the last write in Predict, or -1.
+    trained: [K] int, the value whose row holds it in training.
+    validated: [K] int, the same in validation.
+    in_loop: [K] bool, whether the loop writes it.
+  """
+
+  operand: np.ndarray
+  setup: np.ndarray
+  learn: np.ndarray
+  predict: np.ndarray
+  trained: np.ndarray
+  validated: np.ndarray
+  in_loop: np.ndarray
 
 
 def build(programs: Programs, keep: np.ndarray, layout: Layout) -> Graph:
@@ -96,173 +109,189 @@ def build(programs: Programs, keep: np.ndarray, layout: Layout) -> Graph:
   code = dataflow.live_code(programs, keep)
   words, predicted = dataflow.sources(
       code, len(programs), sum(programs.space.num_addresses), role)
-  starts = np.searchsorted(code.row, np.arange(len(programs)))
-  classification = layout.num_classes > 0
-  arguments = _decode(words, starts[code.row], code.function == Function.LEARN, classification)
-  arguments = _in_rule_order(arguments, code.opcode)
-  prediction = _decode(predicted, starts, np.zeros(len(programs), bool), classification)
-  section = np.where(_once(code, arguments, prediction), Function.SETUP, code.function)
-  opcode, kept, arguments = _fuse(code, arguments, prediction, section, layout)
-  before, after = _edges(arguments, section, kept)
-  time = _times(opcode, before, after, layout)
-  return Graph(code.row, code.column, opcode, section, time, kept, arguments, prediction)
+  num, size = len(code.row), len(programs)
+  zero = num + NUM_SPECIAL * size
+  # The prediction is one more operand of each program, read at the end of Predict.
+  words = np.concatenate([words.reshape(-1), predicted])
+  program = np.concatenate([code.row, code.row, code.row, np.arange(size)])
+  in_learn = np.tile(code.function == Function.LEARN, 3)
+  starts = np.searchsorted(code.row, np.arange(size))
+  values, entries = _name(words, program, in_learn, starts, num, layout)
+  values[entries.operand] = entries.trained
+  validated = values.copy()
+  validated[entries.operand] = entries.validated
+  carried = np.zeros(len(values), bool)
+  carried[entries.operand[entries.in_loop]] = True
+
+  operands = [part[: 3 * num].reshape(3, num) for part in (values, validated, carried)]
+  section = np.where(_once(code, operands[0], entries, zero, layout), Function.SETUP, code.function)
+  uses = np.bincount(
+      np.concatenate([values, entries.validated, entries.setup]), minlength=zero + 1)[:num]
+  copies = _copies(code, entries, program, layout)
+  predictions = np.stack([values[3 * num :], validated[3 * num :]])
+  opcode, kept = _fuse(code, uses, section, operands, layout)
+  time = _times(opcode, *_edges(section, kept, operands), layout)
+  updates = np.flatnonzero(layout.op_tables.updates_output[code.opcode])
+  for part in operands[:2]:  # from in1, in2, old to the order of the rule: old comes first
+    part[:, updates] = np.roll(part[:, updates], 1, axis=0)
+  return Graph(
+      code.row, code.column, opcode, section, time, kept, operands[0], operands[1], predictions,
+      copies)
 
 
-def _decode(
-    words: np.ndarray, first: np.ndarray, in_learn: np.ndarray, classification: bool
-) -> Operands:
-  """Sources as instructions; `first` is the index of the program's first one."""
-  tag = (words >> np.uint64(48)).astype(np.int64)
-  setup, learn, predict = (
-      (words >> np.uint64(shift) & np.uint64(0xFFFF)).astype(np.int64) for shift in (32, 16, 0))
-  above = np.where(tag == ABOVE, predict, 0)
-  # Learn finds the normalised prediction in a row of its own.
-  entered = (tag == ENTRY) | (tag == PREDICTION) & ~(in_learn & classification)
-  setup, learn, predict = (np.where(entered, field, 0) for field in (setup, learn, predict))
-  if not classification:
-    # A regression task leaves the prediction as Predict wrote it.
-    raw = (tag == PREDICTION) & in_learn & (predict > 0)
-    above = np.where(raw, predict, above)
-    tag = np.where(raw, ABOVE, np.where(tag == PREDICTION, ENTRY, tag))
-  return Operands(tag, *(
-      np.where(field > 0, first + field - 1, NONE) for field in (above, setup, predict, learn)))
+def _name(
+    words: np.ndarray, program: np.ndarray, in_learn: np.ndarray, starts: np.ndarray,
+    num: int, layout: Layout,
+) -> tuple[np.ndarray, _Entries]:
+  """Values of the operands in training, but for those of `_Entries`; and those.
+
+  Args:
+    words: [K] uint64, sources as `dataflow` gives them.
+    program: [K] int.
+    in_learn: [at most K] bool, whether Learn reads it; False beyond.
+    starts: [N] int, the first instruction of each program.
+    num: M.
+    layout: of the executor.
+  """
+  size = len(starts)
+  low, middle, high, tag = words.view(np.uint16).reshape(-1, 4).T
+  special = np.full(6, num + NUM_SPECIAL * size)
+  special[_FEATURES_TAG] = num + _FEATURES * size
+  special[_LABEL_TAG] = num + _LABEL * size
+  values = special.take(tag)
+  values += program * (tag >= _FEATURES_TAG)
+  above = np.flatnonzero(tag == _ABOVE_TAG)
+  values[above] = starts.take(program[above]) + low[above] - 1
+
+  entered = np.flatnonzero((tag == _ENTRY_TAG) | (tag == _PREDICTION_TAG))
+  first = starts.take(program[entered]) - 1
+  setup, learn, predict = (field[entered].astype(np.int64) for field in (high, middle, low))
+  zero = num + NUM_SPECIAL * size
+  setup = np.where(setup > 0, first + setup, zero)
+  learn = np.where(learn > 0, first + learn, -1)
+  predict = np.where(predict > 0, first + predict, -1)
+  is_prediction = tag[entered] == _PREDICTION_TAG
+  at_learn = np.zeros(len(words), bool)
+  at_learn[: len(in_learn)] = in_learn
+  found = is_prediction & at_learn[entered]  # what Predict left of the prediction
+  written = np.where(learn >= 0, learn, predict)
+  if layout.num_classes:
+    normal = num + _NORMAL * size + program[entered]
+    written = np.where(is_prediction & (learn < 0) | found, normal, written)
+    now = found
+  else:
+    now = found & (predict >= 0)
+    written = np.where(now, predict, written)
+  values[entered[now]] = written[now]
+  trained = np.where(written >= 0, written, setup)
+  validated = np.where(predict >= 0, predict, trained)
+  rest = ~now
+  return values, _Entries(*(field[rest] for field in (
+      entered, setup, learn, predict, trained, validated, written >= 0)))
 
 
-def _in_rule_order(operands: Operands, opcode: np.ndarray) -> Operands:
-  """From in1, in2, old to the order of the rule, where the old value comes first."""
-  updates = op_table.columns().updates_output[opcode]
-  if not updates.any():
-    return operands
-  order = np.where(updates, [[2], [0], [1]], [[0], [1], [2]])
-  return Operands(*(np.take_along_axis(field, order, 0) for field in operands))
-
-
-def _once(code: dataflow.Code, arguments: Operands, predicted: Operands) -> np.ndarray:
+def _once(
+    code: dataflow.Code, values: np.ndarray, entries: _Entries, zero: int, layout: Layout
+) -> np.ndarray:
   """Which instructions compute the same value for every example, read by none before it.
 
   The first example finds at the start of Predict what Setup wrote, the others what the loop
   wrote: an instruction of the loop whose value is read across examples stays in the loop.
   """
-  random = np.array([op.noise is not None for op in op_table.all_ops()])
-  once = ~random[code.opcode]
-  for operands in (arguments, predicted):
-    for writer in (operands.learn, operands.predict):
-      once[writer[writer >= 0]] = False
-  in_loop = (arguments.learn >= 0) | (arguments.predict >= 0)
-  varies = np.isin(arguments.tag, (FEATURES, LABEL, PREDICTION)) | in_loop
-  once &= ~varies.any(0) | (code.function == Function.SETUP)
-  once |= code.function == Function.SETUP
-  instruction, operand = _pairs(arguments.above)
+  num, in_setup = len(code.row), code.function == Function.SETUP
+  once = np.zeros(zero + 1, bool)
+  once[zero] = True
+  once[:num] = ~layout.op_tables.is_random[code.opcode]
+  for writer in (entries.learn, entries.predict):
+    once[writer[writer >= 0]] = False
+  once[:num] |= in_setup
   while True:
-    blocked = instruction[once[instruction] & ~once[operand]]
-    if not len(blocked):
-      return once
-    once[blocked] = False
-
-
-def _pairs(sources: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """(reader, instruction) for every entry of [3, M] that is not NONE."""
-  _, reader = np.nonzero(sources >= 0)
-  return reader, sources[sources >= 0]
+    known = once.take(values).all(0)
+    known |= in_setup
+    known &= once[:num]
+    if np.array_equal(known, once[:num]):
+      return known
+    once[:num] = known
 
 
 def _fuse(
-    code: dataflow.Code, arguments: Operands, predicted: Operands, section: np.ndarray,
+    code: dataflow.Code, uses: np.ndarray, section: np.ndarray, operands: list[np.ndarray],
     layout: Layout,
-) -> tuple[np.ndarray, np.ndarray, Operands]:
-  """Fuses pairs: opcodes, what is kept, and the arguments after."""
-  table = _fusion_table(layout)
+) -> tuple[np.ndarray, np.ndarray]:
+  """Fuses pairs: opcodes and what is kept; changes the operands in place."""
+  table = layout.op_tables.fusions
   kept = np.ones(len(code.row), bool)
+  opcode = code.opcode
   if not table.any():
-    return code.opcode, kept, arguments
-  uses = np.zeros(len(code.row), np.int64)
-  for operands in (arguments, predicted):
-    for field in operands[1:]:
-      uses += np.bincount(field[field >= 0], minlength=len(uses))
-  opcode, fields = code.opcode.copy(), None
+    return opcode, kept
+  opcode = opcode.copy()
+  is_consumer = np.any(table, axis=(0, 2))
+  candidates = np.flatnonzero(is_consumer.take(opcode))
+  values, validated, carried = operands
   for operand in range(MAX_INPUTS):
-    source = arguments.above[operand]
-    reader = np.flatnonzero(source >= 0)
-    producer = source[reader]
+    reader = candidates[opcode[candidates] == code.opcode[candidates]]  # not fused already
+    reader = reader[(values[operand, reader] < len(kept)) & ~carried[operand, reader]]
+    producer = values[operand, reader]
     fused = table[code.opcode[producer], code.opcode[reader], operand]
     good = (fused > 0) & (uses[producer] == 1) & (section[producer] == section[reader])
-    good &= opcode[reader] == code.opcode[reader]  # not fused already
     # What the producer reads from the example before must still be there for the consumer.
-    for argument in range(MAX_INPUTS):
-      for writers in (arguments.trained, arguments.validated):
-        writer = writers[argument, producer]
-        good &= (writer < 0) | (section[writer] != section[reader]) | (writer == reader)
-    reader, producer, fused = reader[good], producer[good], fused[good]
-    if not len(reader):
-      continue
-    if fields is None:
-      fields = [field.copy() for field in arguments]
-    opcode[reader] = fused
+    reads = carried[:MAX_INPUTS, producer]
+    for part in (values, validated):
+      writer = part[:MAX_INPUTS, producer]
+      overwritten = reads & (writer != reader) & (writer < len(kept))
+      overwritten &= section.take(writer, mode="clip") == section[reader]
+      good &= ~overwritten.any(0)
+    reader, producer = reader[good], producer[good]
+    opcode[reader] = fused[good]
     kept[producer] = False
-    for field in fields:
-      field[0, reader] = field[1 - operand, reader]
-      field[1:, reader] = field[:MAX_INPUTS, producer]
-  return opcode, kept, arguments if fields is None else Operands(*fields)
-
-
-@op_table.cached_for_table
-def _fusion_table(layout: Layout) -> np.ndarray:
-  """[producer, consumer, operand] -> id of the fused op, 0 for none."""
-  num_ops = len(layout.ops)
-  table = np.zeros((num_ops, num_ops, MAX_INPUTS), np.int64)
-  present = {op.name for wave_class in layout.classes for op in wave_class.ops}
-  for k, fusion in enumerate(fusions()):
-    if fusion.op.name in present:
-      producer, consumer = (
-          op_table.op_by_name(name).id for name in (fusion.producer, fusion.consumer))
-      table[producer, consumer, fusion.operand] = num_ops + k
-  return table
+    for part in operands:
+      part[0, reader] = part[1 - operand, reader]
+      part[1:, reader] = part[:MAX_INPUTS, producer]
+  return opcode, kept
 
 
 def _edges(
-    arguments: Operands, section: np.ndarray, kept: np.ndarray
+    section: np.ndarray, kept: np.ndarray, operands: list[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
   """Pairs of instructions of one section of which the first must run first."""
-  before, after = [], []
-  # A value is written before it is read.
-  in_setup = np.where(
-      (arguments.learn < 0) & (arguments.predict < 0), arguments.setup, NONE)
-  for sources in (arguments.above, in_setup):
-    reader, writer = _pairs(sources)
-    before.append(writer)
-    after.append(reader)
-  # The value of the example before is read before it is overwritten.
-  for sources in (arguments.trained, arguments.validated):
-    reader, writer = _pairs(sources)
-    before.append(reader)
-    after.append(writer)
-  first, second = np.concatenate(before), np.concatenate(after)
-  real = (section[first] == section[second]) & (first != second) & kept[first] & kept[second]
-  return first[real], second[real]
+  values, validated, carried = operands
+  num = len(section)
+
+  def pairs(chosen: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    place = np.flatnonzero(chosen)
+    return place % num, part.reshape(-1)[place]
+
+  # A value is written before it is read ...
+  reader, writer = pairs(kept & ~carried & (values < num), values)
+  # ... and that of the example before is read before it is overwritten.
+  early, late = pairs(kept & carried & (values < num), values)
+  moved, after = pairs(kept & carried & (validated < num) & (validated != values), validated)
+  before, behind = np.concatenate([writer, early, moved]), np.concatenate([reader, late, after])
+  real = (section[before] == section[behind]) & (before != behind)
+  return before[real], behind[real]
 
 
 def _times(
-    opcode: np.ndarray, before: np.ndarray, after: np.ndarray,
-    layout: Layout,
+    opcode: np.ndarray, before: np.ndarray, after: np.ndarray, layout: Layout
 ) -> np.ndarray:
   """When each instruction runs: phase, place of its class in the phase, level.
 
   A phase runs one class after the other, each of them level by level; whatever can run in
   an earlier phase does.
   """
-  rank = dispatch(layout)[0][opcode]
+  rank = layout.op_tables.wave_class[opcode]
   time = rank * _LEVELS
   phase = len(layout.classes) * _LEVELS
-  first, second = rank[before], rank[after]
-  same, backward = first == second, (first > second) * phase
-  offset = second * _LEVELS
-  while True:
-    now = time[before]
-    earliest = np.where(same, now + 1, now // phase * phase + backward + offset)
+  while len(before):
+    first, second, now = rank[before], rank[after], time[before]
+    earliest = np.where(
+        first == second, now + 1,
+        now // phase * phase + (first > second) * phase + second * _LEVELS)
     late = earliest > time[after]
     if not late.any():
-      return time
+      break
     np.maximum.at(time, after[late], earliest[late])
+  return time
 
 
 def phase_of(time: np.ndarray, layout: Layout) -> np.ndarray:
@@ -270,17 +299,21 @@ def phase_of(time: np.ndarray, layout: Layout) -> np.ndarray:
   return time // (len(layout.classes) * _LEVELS)
 
 
-def op_ids(layout: Layout, wave_class: int) -> list[int]:
-  """Ids of the ops of a class, fused ones beyond the table."""
-  fused = {fusion.op.name: len(layout.ops) + k for k, fusion in enumerate(fusions())}
-  return [fused.get(op.name, op.id) for op in layout.classes[wave_class].ops]
-
-
-@op_table.cached_for_table
-def dispatch(layout: Layout) -> tuple[np.ndarray, np.ndarray]:
-  """Class, and branch in the class, of every op by its id, fused ones included."""
-  ids = [op_ids(layout, k) for k in range(len(layout.classes))]
-  wave_class, branch = np.zeros((2, 1 + max((max(own) for own in ids), default=0)), np.int64)
-  for k, own in enumerate(ids):
-    wave_class[own], branch[own] = k, range(len(own))
-  return wave_class, branch
+def _copies(
+    code: dataflow.Code, entries: _Entries, program: np.ndarray, layout: Layout
+) -> tuple[Copies, Copies, Copies]:
+  """What moves: from Setup into the loop, into validation, and back."""
+  num = len(code.row)
+  columns = op_table.columns()
+  argument, instruction = np.divmod(entries.operand, max(num, 1))
+  of_prediction = entries.operand >= 3 * num
+  opcode = code.opcode[np.where(of_prediction, 0, instruction)] if num else np.zeros_like(argument)
+  kinds = np.stack([*columns.input_kind.T, columns.output_kind])
+  kind = kinds[np.where(of_prediction, 0, argument), opcode]
+  kind = np.where(of_prediction, layout.label_kind, kind)
+  own = program[entries.operand]
+  start, moved = entries.in_loop, entries.validated != entries.trained
+  return (
+      Copies(own[start], kind[start], entries.setup[start], entries.trained[start]),
+      Copies(own[moved], kind[moved], entries.trained[moved], entries.validated[moved]),
+      Copies(own[moved], kind[moved], entries.validated[moved], entries.trained[moved]))

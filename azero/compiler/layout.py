@@ -9,6 +9,9 @@ the cache of a core; schedule and executor both read them here.
 import dataclasses
 import functools
 import math
+from typing import NamedTuple
+
+import numpy as np
 
 from azero.language import ops as op_table
 from azero.language.ops import Kind, Op
@@ -91,6 +94,31 @@ class WaveClass:
   capacity: int
 
 
+class OpTables(NamedTuple):
+  """The ops of a layout as arrays over the op id; fused ops have ids beyond the table.
+
+  Attributes:
+    wave_class: [ops] int, class of each op.
+    branch: [ops] int, index in its class.
+    fusions: [table, table, 2] int, id of the op fused of producer and consumer that reads it
+      as this operand; 0 for none.
+    updates_output: [ops] bool.
+    is_random: [ops] bool.
+    outputs: [classes] int, kind of what a class writes.
+    lanes: [classes] int.
+    widths: [classes] int, numbers of a row that a class writes.
+  """
+
+  wave_class: np.ndarray
+  branch: np.ndarray
+  fusions: np.ndarray
+  updates_output: np.ndarray
+  is_random: np.ndarray
+  outputs: np.ndarray
+  lanes: np.ndarray
+  widths: np.ndarray
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout:
   """The shapes of one executor. Rows are counted for each kind of memory on its own.
@@ -150,6 +178,11 @@ class Layout:
     return self.first_label + self.num_programs
 
   first_features = 1
+
+  @functools.cached_property
+  def op_tables(self) -> "OpTables":
+    """The ops as arrays."""
+    return _op_tables(self)
 
 
 def make_layout(
@@ -214,3 +247,26 @@ def _make_classes(space: SearchSpace, widths: tuple[int, int, int]):
           max(len(op.constants) for op in members),
           any(op.noise is not None for op in members),
           max(math.ceil(_TABLE_LANES / lanes), rows))
+
+
+def _op_tables(layout: Layout) -> OpTables:
+  num_ops, num_fused = len(layout.ops), len(fusions())
+  ids = {op.name: op.id for op in layout.ops}
+  ids |= {fusion.op.name: num_ops + k for k, fusion in enumerate(fusions())}
+  wave_class, branch = np.zeros((2, num_ops + num_fused), np.int64)
+  updates, random = np.zeros((2, num_ops + num_fused), bool)
+  for k, own in enumerate(layout.classes):
+    for place, op in enumerate(own.ops):
+      op_id = ids[op.name]
+      wave_class[op_id], branch[op_id] = k, place
+      updates[op_id], random[op_id] = op.updates_output, op.noise is not None
+  present = {op.name for own in layout.classes for op in own.ops}
+  fused = np.zeros((num_ops, num_ops, op_table.MAX_INPUTS), np.int64)
+  for fusion in fusions():
+    if fusion.op.name in present:
+      fused[ids[fusion.producer], ids[fusion.consumer], fusion.operand] = ids[fusion.op.name]
+  outputs = np.array([own.output for own in layout.classes], np.int64)
+  return OpTables(
+      wave_class, branch, fused, updates, random, outputs,
+      np.array([own.lanes for own in layout.classes], np.int64),
+      np.array(layout.widths)[outputs])

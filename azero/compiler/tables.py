@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from azero.compiler import graph as graph_lib
-from azero.compiler.graph import NONE, NUM_ARGUMENTS, Graph, Operands
+from azero.compiler.graph import NUM_SPECIAL, Graph
 from azero.compiler.layout import Layout
 from azero.language import ops as op_table
 from azero.language.ops import Kind
@@ -97,13 +96,12 @@ class Waves(NamedTuple):
   Attributes:
     instruction: [E] int, instructions in the order of the waves; those of Predict occur
       twice, once for validation.
-    section: [E] int.
     wave: [E] int.
     lane: [E] int.
     wave_class: [W] int.
     first: [W] int, index of the wave's first entry among the E.
     chunk: [W] int.
-    wave_section: [W] int.
+    section: [W] int.
     phase: [W] int, within the section.
     out: [W] int, the row of the first lane.
     row: [M] int, the row of each instruction.
@@ -111,13 +109,12 @@ class Waves(NamedTuple):
   """
 
   instruction: np.ndarray
-  section: np.ndarray
   wave: np.ndarray
   lane: np.ndarray
   wave_class: np.ndarray
   first: np.ndarray
   chunk: np.ndarray
-  wave_section: np.ndarray
+  section: np.ndarray
   phase: np.ndarray
   out: np.ndarray
   row: np.ndarray
@@ -128,24 +125,35 @@ class Places(NamedTuple):
   """Where programs and task sets stand in their chunks.
 
   Attributes:
+    order: [N] int, programs chunk by chunk.
     chunk: [N] int.
     place: [N] int, index of the program in its chunk.
     task_set: [N] int, of the program.
     local_set: [N] int, index of its task set among those of the chunk.
+    sizes: [chunks] int, programs of each.
   """
 
+  order: np.ndarray
   chunk: np.ndarray
   place: np.ndarray
   task_set: np.ndarray
   local_set: np.ndarray
+  sizes: np.ndarray
 
 
+class _Copies(NamedTuple):
+  """Copies of one kind, ordered by chunk and copy set: [K] rows each."""
 
-def fill(
+  source: np.ndarray
+  target: np.ndarray
+  ranges: np.ndarray  # [chunks, copy sets, 2] first and last + 1
+
+
+def make_calls(
     programs: Programs, position: np.ndarray, graph: Graph, waves: Waves, places: Places,
-    layout: Layout,
-) -> Tables:
-  """Tables of all chunks at once, longer than one call of the executor may hold.
+    layout: Layout, num_parts: int,
+) -> list[Call]:
+  """Cuts a schedule into calls and fills their tables.
 
   Args:
     programs: N programs.
@@ -154,248 +162,158 @@ def fill(
     waves: of the graph.
     places: of the programs.
     layout: of the executor.
-
-  Returns:
-    The tables.
-  """
-  resolver = _Resolver(graph, waves.row, places, layout)
-  num_chunks = int(places.chunk.max()) + 1
-  phases, sections, index_in_class = _phases(waves, num_chunks, layout)
-  copies, copy_sets = _copies(graph, resolver, places, num_chunks, layout)
-  everyone = np.arange(len(programs))
-  num_sets = np.zeros(num_chunks, np.int64)
-  np.maximum.at(num_sets, places.chunk, places.local_set + 1)
-
-  def by_program(values: np.ndarray, place: np.ndarray = places.place) -> np.ndarray:
-    table = np.zeros((num_chunks, layout.num_programs), np.int64)
-    table[places.chunk, place] = values
-    return table
-
-  return Tables(
-      waves=_wave_tables(
-          programs, position, graph, waves, places, resolver, index_in_class, layout),
-      phases=phases, sections=sections, copies=copies, copy_sets=copy_sets,
-      task_sets=by_program(places.task_set, places.local_set), num_task_sets=num_sets,
-      num_programs=np.bincount(places.chunk, minlength=num_chunks),
-      labels=by_program(layout.first_label + places.local_set),
-      trained=by_program(resolver(graph.predicted, everyone, False)),
-      validated=by_program(resolver(graph.predicted, everyone, True)),
-      num_chunks=np.array(num_chunks))
-
-
-class _Resolver:
-  """Turns sources into rows."""
-
-  def __init__(self, graph: Graph, row: np.ndarray, places: Places, layout: Layout):
-    self._row = np.append(row, 0)  # NONE, the last entry: the zero
-    self._graph, self._places, self._layout = graph, places, layout
-
-  def __call__(
-      self, operands: Operands, program: np.ndarray, validating: np.ndarray | bool
-  ) -> np.ndarray:
-    """Rows of operands of these programs (all broadcast against each other)."""
-    local = self._places.local_set[program]
-    rows = self.trained(operands, program)
-    rows = np.where(validating & (operands.predict >= 0), self._row[operands.predict], rows)
-    rows = np.where(operands.tag == graph_lib.ABOVE, self._row[operands.above], rows)
-    rows = np.where(operands.tag == graph_lib.FEATURES, self._layout.first_features + local, rows)
-    return np.where(operands.tag == graph_lib.LABEL, self._layout.first_label + local, rows)
-
-  def trained(self, operands: Operands, program: np.ndarray) -> np.ndarray:
-    """The row that holds a value from one training example to the next."""
-    writer = operands.trained
-    before = np.where(
-        operands.tag == graph_lib.PREDICTION,
-        self._layout.first_prediction + self._places.place[program], self._row[operands.setup])
-    return np.where(writer >= 0, self._row[writer], before)
-
-  def copies(
-      self, operands: Operands, program: np.ndarray
-  ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...]:
-    """For each copy set: (which of these operands, from, to), one row to another."""
-    rows, trained = self._row, self.trained(operands, program)
-    entered = np.isin(operands.tag, (graph_lib.ENTRY, graph_lib.PREDICTION))
-    in_loop = entered & ((operands.trained >= 0) | (operands.tag == graph_lib.PREDICTION))
-    moved = entered & (operands.predict >= 0) & (rows[operands.predict] != trained)
-    start, there = np.flatnonzero(in_loop), np.flatnonzero(moved)
-    return (
-        (start, rows[operands.setup[start]], trained[start]),
-        (there, trained[there], rows[operands.predict[there]]),
-        (there, rows[operands.predict[there]], trained[there]))
-
-
-def _phases(
-    waves: Waves, num_chunks: int, layout: Layout
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Phases, sections, and the index of every wave in the table of its class."""
-  group = waves.chunk * NUM_SECTIONS + waves.wave_section
-  new = (np.diff(group, prepend=-1) != 0) | (np.diff(waves.phase, prepend=-1) != 0)
-  phase = np.cumsum(new) - 1  # of each wave
-  bounds = np.arange(new.sum() + 1)
-  ranges = np.empty((len(bounds) - 1, len(layout.classes), 2), np.int64)
-  index = np.empty(len(phase), np.int64)
-  for k in range(len(layout.classes)):
-    members = np.flatnonzero(waves.wave_class == k)
-    index[members] = np.arange(len(members))
-    first = np.searchsorted(phase[members], bounds)
-    ranges[:, k, 0], ranges[:, k, 1] = first[:-1], first[1:]
-  first = np.searchsorted(group[new], np.arange(num_chunks * NUM_SECTIONS + 1))
-  sections = np.stack([first[:-1], first[1:]], -1).reshape(num_chunks, NUM_SECTIONS, 2)
-  return ranges, sections, index
-
-
-def _wave_tables(
-    programs: Programs, position: np.ndarray, graph: Graph, waves: Waves, places: Places,
-    resolver: _Resolver, index_in_class: np.ndarray, layout: Layout,
-) -> tuple[WaveTable, ...]:
-  instruction = waves.instruction
-  program = graph.program[instruction]
-  operands = Operands(*(field[:, instruction] for field in graph.arguments))
-  rows = resolver(operands, program, waves.section == VALIDATE)
-  wave, lane = index_in_class[waves.wave], waves.lane
-  entry_class = waves.wave_class[waves.wave]
-  _, branch = graph_lib.dispatch(layout)
-  is_index = op_table.columns().is_index
-  tables = []
-  for k, own in enumerate(layout.classes):
-    members = np.flatnonzero(waves.wave_class == k)
-    shape = len(members), own.lanes
-    table = WaveTable(
-        branch[graph.opcode[instruction[waves.first[members]]]], waves.out[members],
-        np.zeros((shape[0], own.num_inputs, own.lanes), np.int32),
-        np.zeros((*shape, own.num_constants)), *np.zeros((2, *shape), np.int32))
-    entry = np.flatnonzero(entry_class == k)
-    for argument in range(own.num_inputs):
-      table.arguments[wave[entry], argument, lane[entry]] = rows[argument, entry]
-    if own.num_constants:
-      opcode, column = graph.opcode[instruction[entry]], graph.column[instruction[entry]]
-      some = opcode < len(layout.ops)  # fused ops have no constants
-      entry, opcode, column = entry[some], opcode[some], column[some]
-      values = programs.constants[program[entry], column]
-      values = np.where(is_index[opcode], np.floor(values * programs.space.num_features), values)
-      table.constants[wave[entry], lane[entry]] = values[:, : own.num_constants]
-      if own.is_random:
-        table.position[wave[entry], lane[entry]] = position[program[entry], column]
-        table.task_set[wave[entry], lane[entry]] = places.task_set[program[entry]]
-    tables.append(table)
-  return tuple(tables)
-
-
-def _copies(
-    graph: Graph, resolver: _Resolver, places: Places, num_chunks: int, layout: Layout
-) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-  """Copies of each kind, [K, 2], ordered by chunk and set; and the range of each set."""
-  inputs = _argument_kinds(layout)
-  bounds = np.arange(num_chunks * NUM_COPY_SETS + 1)
-  ranges = np.zeros((num_chunks, NUM_COPY_SETS, len(Kind), 2), np.int64)
-  columns = []
-  for argument in range(NUM_ARGUMENTS):
-    operands = Operands(*(field[argument] for field in graph.arguments))
-    columns.append((operands, graph.program, inputs[graph.opcode, argument]))
-  everyone = np.arange(len(places.chunk))
-  columns.append((graph.predicted, everyone, np.full(len(everyone), layout.label_kind)))
-  found = [
-      (program[which], np.full(len(which), copy_set), kind[which], source, target)
-      for operands, program, kind in columns
-      for copy_set, (which, source, target) in enumerate(resolver.copies(operands, program))]
-  program, copy_set, kind, source, target = (np.concatenate(part) for part in zip(*found))
-  group = places.chunk[program] * NUM_COPY_SETS + copy_set
-  copies = []
-  for k in Kind:
-    own = np.flatnonzero(kind == k)
-    # An address that several instructions read is copied once.
-    word = (group[own] << 32 | target[own] << 1) if len(own) else np.zeros(0, np.int64)
-    _, once = np.unique(word, return_index=True)
-    own = own[once]
-    first = np.searchsorted(group[own], bounds)
-    ranges[:, :, k, 0] = first[:-1].reshape(num_chunks, NUM_COPY_SETS)
-    ranges[:, :, k, 1] = first[1:].reshape(num_chunks, NUM_COPY_SETS)
-    copies.append(np.stack([source[own], target[own]], -1).astype(np.int32))
-  return tuple(copies), ranges
-
-
-@op_table.cached_for_table
-def _argument_kinds(layout: Layout) -> np.ndarray:
-  """[ops, 3] kinds of the arguments in the order of the rule; NONE for none."""
-  wave_class, _ = graph_lib.dispatch(layout)
-  kinds = np.full((len(wave_class), NUM_ARGUMENTS), NONE)
-  for k, own in enumerate(layout.classes):
-    for op_id, op in zip(graph_lib.op_ids(layout, k), own.ops):
-      arguments = ((op.output,) if op.updates_output else ()) + op.inputs
-      kinds[op_id, : len(arguments)] = arguments
-  return kinds
-
-
-def split(
-    tables: Tables, waves: Waves, order: np.ndarray, places: Places, layout: Layout,
-    num_parts: int,
-) -> list[Call]:
-  """Cuts tables into calls of the fixed shapes of the layout.
-
-  Args:
-    tables: of all chunks.
-    waves: of all chunks.
-    order: [N] int, programs in the order of the chunks.
-    places: of the programs.
-    layout: of the executor.
     num_parts: calls at least, if there are enough chunks.
 
   Returns:
     The calls.
   """
-  num_chunks = int(tables.num_chunks)
-  # What each chunk takes of the tables whose sizes are bounded.
-  used = [np.ones(num_chunks, np.int64), np.diff(tables.sections, axis=2).sum((1, 2))]
-  bounds = [min(layout.num_chunks, -(-num_chunks // num_parts)), layout.num_phases]
-  for k, own in enumerate(layout.classes):
-    used.append(np.bincount(waves.chunk[waves.wave_class == k], minlength=num_chunks))
-    bounds.append(own.capacity)
-  for kind in Kind:
-    used.append(np.diff(tables.copy_sets[:, :, kind], axis=2).sum((1, 2)))
-    bounds.append(layout.num_copies)
-  totals = np.cumsum(np.stack(used, 1), axis=0)
-  calls, first = [], 0
-  while first < num_chunks:
-    before = totals[first - 1] if first else np.zeros_like(totals[0])
-    fits = (totals - before <= bounds).all(1)
-    last = int(np.flatnonzero(fits[first:])[-1]) + first + 1
-    begin, end = np.searchsorted(places.chunk[order], [first, last])
-    chosen = order[begin:end]
-    calls.append(Call(
-        _cut(tables, first, last, layout), chosen,
-        (places.chunk[chosen] - first) * layout.num_programs + places.place[chosen]))
-    first = last
+  num_chunks = len(places.sizes)
+  everyone = np.arange(len(places.chunk))
+  rows = np.concatenate([
+      waves.row, layout.first_features + places.local_set, layout.first_label + places.local_set,
+      layout.first_prediction + places.place, np.zeros(1, np.int64)])
+  assert len(rows) == len(waves.row) + NUM_SPECIAL * len(everyone) + 1
+  copies = [_sort_copies(graph, rows, places, kind) for kind in Kind]
+  group = waves.chunk * NUM_SECTIONS + waves.section
+  new = np.ones(len(group), bool)
+  new[1:] = (group[1:] != group[:-1]) | (waves.phase[1:] != waves.phase[:-1])
+  phase = np.cumsum(new) - 1  # of each wave
+  sections = np.searchsorted(group[new], np.arange(num_chunks * NUM_SECTIONS + 1))
+  chunk_waves = np.searchsorted(waves.chunk, np.arange(num_chunks + 1))
+  starts = np.cumsum(places.sizes) - places.sizes
+
+  calls = []
+  for first, last in _ranges(waves, chunk_waves, sections, copies, layout, num_parts):
+    begin, end = chunk_waves[first], chunk_waves[last]
+    bounds = sections[first * NUM_SECTIONS : last * NUM_SECTIONS + 1]
+    chosen = places.order[starts[first] : starts[last - 1] + places.sizes[last - 1]]
+    place = (places.chunk[chosen] - first) * layout.num_programs + places.place[chosen]
+
+    def by_program(values: np.ndarray, place: np.ndarray = place) -> np.ndarray:
+      table = np.zeros(layout.num_chunks * layout.num_programs, np.int32)
+      table[place] = values
+      return table.reshape(layout.num_chunks, -1)
+
+    local = place - places.place[chosen] + places.local_set[chosen]
+    task_sets = by_program(places.task_set[chosen], local)
+    num_sets = np.zeros(layout.num_chunks, np.int32)
+    np.maximum.at(num_sets, places.chunk[chosen] - first, places.local_set[chosen] + 1)
+    ranges = np.stack([own.ranges[first:last] - own.ranges[first, 0, 0] for own in copies], 2)
+    own_phase = phase[begin:end] - bounds[0]
+    phases = np.zeros((layout.num_phases, len(layout.classes), 2), np.int32)
+    calls.append(Call(Tables(
+        waves=tuple(
+            _fill_class(programs, position, graph, waves, places, rows, begin, end, k, layout,
+                        own_phase, phases[:, k]) for k in range(len(layout.classes))),
+        phases=phases,
+        sections=_pad(np.stack([bounds[:-1], bounds[1:]], -1).reshape(-1, NUM_SECTIONS, 2)
+                      - bounds[0], layout.num_chunks),
+        copies=tuple(
+            _pad(np.stack([own.source, own.target], -1)[
+                own.ranges[first, 0, 0] : own.ranges[last - 1, -1, 1]], layout.num_copies)
+            for own in copies),
+        copy_sets=_pad(ranges, layout.num_chunks), task_sets=task_sets, num_task_sets=num_sets,
+        num_programs=_pad(places.sizes[first:last], layout.num_chunks),
+        labels=by_program(layout.first_label + places.local_set[chosen]),
+        trained=by_program(rows[graph.predicted[0, chosen]]),
+        validated=by_program(rows[graph.predicted[1, chosen]]),
+        num_chunks=np.array(last - first, np.int32)), chosen, place))
   return calls
 
 
-def _cut(tables: Tables, first: int, last: int, layout: Layout) -> Tables:
-  """The tables of chunks first to last - 1, counted from their own start and padded."""
-  sections = tables.sections[first:last]
-  phase_range = slice(sections.min(), sections.max())
-  phases = tables.phases[phase_range]
-  waves, starts = [], np.zeros(len(layout.classes), np.int64)
-  for k, (table, own) in enumerate(zip(tables.waves, layout.classes)):
-    begin, end = (phases[0, k, 0], phases[-1, k, 1]) if len(phases) else (0, 0)
-    starts[k] = begin
-    waves.append(WaveTable(*(_pad(field[begin:end], own.capacity) for field in table)))
-  copy_sets = tables.copy_sets[first:last]
-  copy_starts = copy_sets[0, 0, :, 0]
-  copies = tuple(
-      _pad(rows[copy_sets[0, 0, k, 0] : copy_sets[-1, -1, k, 1]], layout.num_copies)
-      for k, rows in enumerate(tables.copies))
-  by_chunk = {
-      name: _pad(getattr(tables, name)[first:last], layout.num_chunks)
-      for name in ("task_sets", "num_task_sets", "num_programs", "labels", "trained", "validated")}
-  return Tables(
-      waves=tuple(waves), phases=_pad(phases - starts[:, None], layout.num_phases),
-      sections=_pad(sections - phase_range.start, layout.num_chunks), copies=copies,
-      copy_sets=_pad(copy_sets - copy_starts[:, None], layout.num_chunks),
-      num_chunks=np.array(last - first, np.int32), **by_chunk)
+def _ranges(
+    waves: Waves, chunk_waves: np.ndarray, sections: np.ndarray, copies: list[_Copies],
+    layout: Layout, num_parts: int,
+) -> list[tuple[int, int]]:
+  """First and last + 1 chunk of each call, as many as the fixed shapes hold."""
+  num_chunks = len(chunk_waves) - 1
+  limit = min(layout.num_chunks, -(-num_chunks // num_parts))
+  used = [np.arange(1, num_chunks + 1), sections[NUM_SECTIONS::NUM_SECTIONS]]
+  bounds = [limit, layout.num_phases]
+  for k, own in enumerate(layout.classes):
+    used.append(np.cumsum(waves.wave_class == k)[chunk_waves[1:] - 1] if len(waves.chunk)
+                else np.zeros(num_chunks, np.int64))
+    bounds.append(own.capacity)
+  for moved in copies:
+    used.append(moved.ranges[:, -1, 1])
+    bounds.append(layout.num_copies)
+  totals = np.stack(used, 1)
+  ranges, first, before = [], 0, np.zeros_like(totals[0])
+  while first < num_chunks:
+    fits = (totals[first:] - before <= bounds).all(1)
+    last = first + (len(fits) if fits.all() else int(np.argmin(fits)))
+    ranges.append((first, last))
+    before, first = totals[last - 1], last
+  return ranges
+
+
+def _fill_class(
+    programs: Programs, position: np.ndarray, graph: Graph, waves: Waves, places: Places,
+    rows: np.ndarray, begin: int, end: int, k: int, layout: Layout, phase: np.ndarray,
+    phases: np.ndarray,
+) -> WaveTable:
+  """The table of class `k` for the waves begin to end - 1; its ranges go into `phases`."""
+  own, ops = layout.classes[k], layout.op_tables
+  shape = own.capacity, own.lanes
+  branch, out = np.zeros((2, own.capacity), np.int32)
+  arguments = np.zeros((own.capacity, own.num_inputs, own.lanes), np.int32)
+  constants = np.zeros((*shape, own.num_constants))
+  random = np.zeros((2, *(shape if own.is_random else (0, 0))), np.int32)
+  table = WaveTable(branch, out, arguments, constants, random[0], random[1])
+  members = np.flatnonzero(waves.wave_class[begin:end] == k) + begin
+  if not len(members):
+    return table
+  num_phases = int(phase[-1]) + 1
+  edges = np.searchsorted(phase[members - begin], np.arange(num_phases + 1))
+  phases[:num_phases, 0], phases[:num_phases, 1] = edges[:-1], edges[1:]
+  count = len(members)
+  out[:count] = waves.out[members]
+  first = waves.first[members]
+  branch[:count] = ops.branch[graph.opcode[waves.instruction[first]]]
+
+  sizes = np.append(waves.first, len(waves.wave))[members + 1] - first
+  entry = np.repeat(first - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+  wave, lane, instruction = (
+      np.repeat(np.arange(count), sizes), waves.lane[entry], waves.instruction[entry])
+  in_validation = np.repeat(waves.section[members] == VALIDATE, sizes)
+  for argument in range(own.num_inputs):
+    values = np.where(
+        in_validation, graph.validated[argument, instruction], graph.trained[argument, instruction])
+    arguments[wave, argument, lane] = rows[values]
+  if own.num_constants:
+    some = np.flatnonzero(graph.opcode[instruction] < len(layout.ops))  # fused ops have none
+    wave, lane, instruction = wave[some], lane[some], instruction[some]
+    program, column = graph.program[instruction], graph.column[instruction]
+    numbers = programs.constants[program, column]
+    is_index = op_table.columns().is_index[graph.opcode[instruction]]
+    numbers = np.where(is_index, np.floor(numbers * programs.space.num_features), numbers)
+    constants[wave, lane] = numbers[:, : own.num_constants]
+    if own.is_random:
+      random[0][wave, lane] = position[program, column]
+      random[1][wave, lane] = places.task_set[program]
+  return table
+
+
+def _sort_copies(graph: Graph, rows: np.ndarray, places: Places, kind: Kind) -> _Copies:
+  """The copies of one kind, an address that several instructions read only once."""
+  groups, sources, targets = [], [], []
+  for copy_set, copies in enumerate(graph.copies):
+    own = np.flatnonzero(copies.kind == kind)
+    groups.append(places.chunk[copies.program[own]] * NUM_COPY_SETS + copy_set)
+    sources.append(rows[copies.source[own]])
+    targets.append(rows[copies.target[own]])
+  group, source, target = map(np.concatenate, (groups, sources, targets))
+  word = group << 32 | target
+  order = np.argsort(word, kind="stable")
+  word = word[order]
+  order = order[np.diff(word, prepend=-1) != 0]
+  edges = np.searchsorted(group[order], np.arange(len(places.sizes) * NUM_COPY_SETS + 1))
+  ranges = np.stack([edges[:-1], edges[1:]], -1).reshape(-1, NUM_COPY_SETS, 2)
+  return _Copies(source[order], target[order], ranges)
 
 
 def _pad(array: np.ndarray, length: int) -> np.ndarray:
-  """Zeros behind, to a fixed length; whole numbers as int32."""
-  kind = np.float64 if array.dtype.kind == "f" else np.int32
-  padded = np.zeros((length, *array.shape[1:]), kind)
+  """As int32, with zeros behind, to a fixed length."""
+  padded = np.zeros((length, *array.shape[1:]), np.int32)
   padded[: len(array)] = array
   return padded

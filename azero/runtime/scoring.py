@@ -147,11 +147,12 @@ class Scorer:
 
     def tile(first, scores):
       total = _slice(scores.total, first)
-      alive = _slice(scores.alive, first) * (_slice(scores.steps, first) == trained)
-      alive *= ~jnp.isnan(total)
-      fitness = jnp.where(alive > 0, self.loss.fitness(total, self._spec.num_valid), 0)
+      alive = (_slice(scores.alive, first) > 0) & (_slice(scores.steps, first) == trained)
+      alive &= ~jnp.isnan(total)
+      fitness = jnp.where(alive, self.loss.fitness(total, self._spec.num_valid), 0)
       best = jnp.maximum(_slice(scores.best, first), fitness)
-      return _put(scores, first, alive=alive, best=best, total=jnp.zeros_like(total))
+      return _put(
+          scores, first, alive=alive.astype(jnp.int32), best=best, total=jnp.zeros_like(total))
 
     return self._for_tiles(g, condition, tile, scores)
 

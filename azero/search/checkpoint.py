@@ -6,7 +6,7 @@ which holds the rest. Its comment ends with the SHA-256 of everything before, so
 anywhere is noticed. The file is replaced in one step: a stop at any moment leaves the old one
 or the new one.
 
-What a state means is none of this module's business: see `Search.state` and `Recorder`.
+What a state means is none of this module's business: see `Search.state` and `runner`.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ def save(path: str | os.PathLike, state: Mapping[str, Any]) -> None:
 
   Raises:
     OSError: it cannot be written; then the old one is still there.
-    TypeError: a leaf that is neither an array nor a JSON value.
+    TypeError, ValueError: a leaf that is neither an array of numbers nor a JSON value.
   """
   path = pathlib.Path(path)
   temporary = path.with_name(path.name + ".tmp")

@@ -4,20 +4,37 @@
     metrics.jsonl        one line at every report: rates, best fitness, cache hits
     improvements.jsonl   every new best program of an island, with its text
     hall_of_fame.json    the best distinct programs, saved at every report and at the end
+    checkpoint.npz       the search itself, from which a stopped run is continued
     report.md            the final report
     *.png                its pictures
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+import contextlib
 import dataclasses
+import errno
+import hashlib
 import json
 import os
 import pathlib
+import sys
 from typing import Any
 
+import numpy as np
+
+from azero.language import ops as op_table
+from azero.language.program import Programs
 from azero.language.text import format_program
 from azero.search.hall_of_fame import Entry, HallOfFame
 from azero.search.search import Improvement, Search
+
+if sys.platform != "win32":
+  import fcntl
+
+# Settings that a run need not be continued with, by their last name.
+MAY_CHANGE = (
+    "max_train_steps", "max_programs", "num_devices", "lanes", "progress", "checkpoint_seconds")
+_LINES = ("metrics.jsonl", "improvements.jsonl")
 
 
 class RunDirectory:
@@ -25,6 +42,11 @@ class RunDirectory:
 
   JSON lines are flushed as they are written, whole files replaced in one step, so that a
   run that is stopped at any moment leaves readable files.
+
+  Attributes:
+    path: of the directory.
+    config: JSON-compatible settings.
+    resumed: whether it holds a run that is to be continued.
   """
 
   def __init__(self, path: str | os.PathLike, config: Mapping[str, Any]):
@@ -45,8 +67,90 @@ class RunDirectory:
       raise FileExistsError(
           f"The run directory '{self.path}' already exists. A run never overwrites another: "
           "choose a new name, or remove that one.") from None
+    self._begin(config, resumed=False)
+    self.save_config()
+
+  @classmethod
+  def open(cls, path: str | os.PathLike, config: Mapping[str, Any]) -> "RunDirectory":
+    """The directory of a run that is to be continued; writes nothing yet.
+
+    Args:
+      path: of the directory.
+      config: the settings to go on with; of those that it was made with only MAY_CHANGE may
+        differ.
+
+    Raises:
+      FileNotFoundError: there is no such directory, or no settings in it.
+      ValueError: settings that cannot be read, or other settings.
+    """
+    directory = cls.__new__(cls)
+    directory.path = pathlib.Path(path)
+    require_same(read_config(path), config, directory.path)
+    directory._begin(config, resumed=True)
+    return directory
+
+  def _begin(self, config: Mapping[str, Any], *, resumed: bool) -> None:
+    self.config = dict(config)
+    self.resumed = resumed
     self._saved_changes = -1
-    self.write("config.json", json.dumps(dict(config), indent=2) + "\n")
+
+  @contextlib.contextmanager
+  def locked(self) -> Iterator[None]:
+    """Keeps other processes from continuing the run while this one is at it.
+
+    Raises:
+      BlockingIOError: another one is.
+    """
+    if sys.platform == "win32":
+      yield
+      return
+    handle = os.open(self.path, os.O_RDONLY)
+    try:
+      try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except OSError as error:
+        if error.errno == errno.EWOULDBLOCK:
+          raise BlockingIOError(
+              f"The run in '{self.path}' is under way in another process: wait for its end or "
+              "stop it with Ctrl-C.") from None
+        # Some network file systems know no locks: then nobody is kept out.
+      yield
+    finally:
+      os.close(handle)
+
+  def save_config(self) -> None:
+    """Replaces config.json."""
+    self.write("config.json", json.dumps(self.config, indent=2) + "\n")
+
+  def sizes(self) -> dict[str, int]:
+    """Bytes of each file of JSON lines, all of them safe on the disk."""
+    sizes = {}
+    for name in _LINES:
+      with open(self.path / name, "ab") as file:
+        os.fsync(file.fileno())
+        sizes[name] = file.seek(0, os.SEEK_END)
+    return sizes
+
+  def cut(self, sizes: Mapping[str, int]) -> None:
+    """Drops the JSON lines that were added since `sizes`.
+
+    Raises:
+      ValueError: lines of that time are missing.
+    """
+    for name, size in sizes.items():
+      path = self.path / name
+      found = path.stat().st_size if path.exists() else 0
+      if found < size:
+        raise ValueError(
+            f"'{path}' has {found} bytes, but {size} when the checkpoint was saved: lines are "
+            "missing. Put a copy of the file back, or start a new run.")
+    for name, size in sizes.items():
+      os.truncate(self.path / name, size)
+
+  def read_metrics(self) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl."""
+    text = (self.path / "metrics.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
 
   def write(self, name: str, text: str) -> pathlib.Path:
     """Writes or replaces one text file in one step; returns its path."""
@@ -83,19 +187,96 @@ class RunDirectory:
 
 
 def settings_of(search: Search) -> dict[str, Any]:
-  """What decides the history of a search, but for the data: JSON-compatible."""
+  """What decides the history of a search: JSON-compatible, arrays as digests."""
   tasks = search.task_sets[0]
+  ops = {op for component in search.space.components for op in component.ops}
+  template = search.template
   return {
       "method": type(search).__name__,
       "search": dataclasses.asdict(search.config),
       "space": dataclasses.asdict(search.space),
+      "own_ops": [
+          op_table.op_by_id(op).name for op in sorted(ops) if op >= op_table.NUM_PAPER_OPS],
       "islands": search.num_islands,
       "tasks": {
           "metric": tasks.metric, "num_tasks": len(tasks), "num_features": tasks.num_features,
           "num_train": tasks.num_train, "num_valid": tasks.num_valid,
           "num_classes": tasks.num_classes,
       },
+      "data_digest": _digest(
+          getattr(each, name) for each in search.task_sets
+          for name in ("train_x", "train_y", "valid_x", "valid_y", "seeds")),
+      "template_digest": None if template is None else _digest(
+          getattr(template, name) for name in Programs.ARRAYS),
   }
+
+
+def read_config(path: str | os.PathLike) -> dict[str, Any]:
+  """The settings of a run directory.
+
+  Raises:
+    FileNotFoundError: there is no such directory, or no settings in it.
+    ValueError: settings that cannot be read.
+  """
+  file = pathlib.Path(path) / "config.json"
+  if not file.parent.is_dir():
+    raise FileNotFoundError(f"There is no run directory '{file.parent}'.")
+  if not file.exists():
+    raise FileNotFoundError(
+        f"'{file.parent}' is no run directory: it has no config.json.")
+  try:
+    config = json.loads(file.read_text(encoding="utf-8"))
+  except ValueError as error:
+    raise ValueError(
+        f"'{file}' cannot be read ({error}). Put a copy of the file back, or start a new "
+        "run.") from None
+  return config
+
+
+def require_same(
+    saved: Mapping[str, Any], given: Mapping[str, Any], path: str | os.PathLike
+) -> None:
+  """Refuses to continue a run with other settings than MAY_CHANGE allows.
+
+  Args:
+    saved: its settings, nested.
+    given: those to go on with; JSON-compatible.
+    path: of the run, for the message.
+
+  Raises:
+    ValueError: names what differs.
+  """
+  before, now = _flat(saved), _flat(json.loads(json.dumps(dict(given))))
+  if before.keys() != now.keys():
+    raise ValueError(
+        f"The run in '{path}' is one of another experiment, or of another version of azero: "
+        f"only it has the settings {', '.join(before.keys() - now.keys()) or '(none)'}; only "
+        f"here are {', '.join(now.keys() - before.keys()) or '(none)'}.")
+  differences = [
+      f"{name} is {before[name]!r} there and {now[name]!r} here" for name in before
+      if before[name] != now[name] and name.split(".")[-1] not in MAY_CHANGE]
+  if differences:
+    raise ValueError(
+        f"The run in '{path}' has other settings: {'; '.join(differences)}. A run is continued "
+        f"with its own; only {', '.join(MAY_CHANGE)} may change.")
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+  """Nested settings by their dotted names."""
+  flat: dict[str, Any] = {}
+  for name, value in settings.items():
+    flat |= (
+        _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping)
+        else {prefix + name: value})
+  return flat
+
+
+def _digest(arrays: Iterable[np.ndarray]) -> str:
+  """Hexadecimal digits that tell arrays from others."""
+  result = hashlib.sha256()
+  for array in arrays:
+    result.update(array.tobytes())
+  return result.hexdigest()[:16]
 
 
 def _entry_to_json(entry: Entry) -> dict[str, Any]:

@@ -79,3 +79,17 @@ def test_control_c_saves_everything_and_reports(tmp_path):
   assert "Report:" in out and "Traceback" not in err
   assert "| ended by | interrupted |" in (tmp_path / "run" / "report.md").read_text()
   assert json.loads((tmp_path / "run" / "hall_of_fame.json").read_text())
+  resume = f"--resume={tmp_path / 'run'}"
+  assert f"Interrupted; {resume} continues the search." in out
+  code, out, err = _run("linear_regression", resume, "--seed=0", "--islands=3")
+  assert code == 2 and "islands is 2 there and 3 here" in err and "Traceback" not in err
+  steps = sum(json.loads((tmp_path / "run" / "islands.json").read_text())["train_steps"])
+  code, out, err = _run(
+      "linear_regression", resume, "--num_devices=1", f"--max_train_steps={steps}")
+  assert code == 0, err
+  assert f"Continuing with 2 islands; everything is recorded in {tmp_path / 'run'}" in out
+  report = (tmp_path / "run" / "report.md").read_text()
+  assert "| ended by | budget |" in report and "--resume" not in report
+  lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+  cycles = [json.loads(line)["cycle"] for line in lines]
+  assert cycles == sorted(cycles)

@@ -2,12 +2,20 @@
 
 import json
 import re
+import signal
 
 import numpy as np
 import pytest
 
 import azero
-from experiments import custom_data, digits, discovery, evaluate_program, linear_regression
+from experiments import (
+    common,
+    custom_data,
+    digits,
+    discovery,
+    evaluate_program,
+    linear_regression,
+)
 
 _FILES = {
     "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json", "report.md",
@@ -83,6 +91,73 @@ def test_without_stopping_every_island_comes_to_an_end(tmp_path):
   assert "| 1 |" in (tmp_path / "run" / "report.md").read_text()
 
 
+def _same_files(first, second, *names):
+  for name in ("improvements.jsonl", "hall_of_fame.json", *names):
+    assert (first / name).read_text() == (second / name).read_text()
+
+
+def test_linear_regression_continues_as_if_it_had_not_been_stopped(linear, tmp_path, monkeypatch):
+  path, whole = linear
+  call = linear_regression._Selection.__call__
+
+  def interrupted(self, search):
+    if search.cycle in (3, 60):
+      signal.raise_signal(signal.SIGINT)
+    return call(self, search)
+
+  monkeypatch.setattr(linear_regression._Selection, "__call__", interrupted)
+  _linear(tmp_path)
+  directory = tmp_path / "run"
+  assert "| ended by | interrupted |" in (directory / "report.md").read_text()
+  for _ in range(2):
+    config = common.continued(linear_regression.Config, directory)
+    result = linear_regression.run(config)
+  assert "| ended by | budget |" in (directory / "report.md").read_text()
+  _same_files(directory, path / "run", "islands.json")
+  assert result.program == whole.program
+  np.testing.assert_array_equal(result.final_fitness, whole.final_fitness)
+  assert json.loads((directory / "config.json").read_text())["islands"] == 2
+
+
+def test_a_discovery_stays_one(tmp_path):
+  first = _linear(tmp_path, select_fitness=0.1)
+  config = common.continued(linear_regression.Config, tmp_path / "run", max_train_steps=600_000)
+  again = linear_regression.run(config)
+  assert again.discoveries == first.discoveries and again.program == first.program
+  assert "| ended by | stopped |" in (tmp_path / "run" / "report.md").read_text()
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"seed": 1}, "seed is 0 there and 1 here"),
+    ({"islands": 3, "dtype": "float64"},
+     "dtype is 'float32' there and 'float64' here; islands is 2 there and 3 here"),
+    ({"run_name": "other"}, "run_name is 'run' there and 'other' here"),
+])
+def test_a_run_is_not_continued_with_other_settings(linear, changes, message):
+  path, _ = linear
+  with pytest.raises(ValueError, match=message) as raised:
+    common.continued(linear_regression.Config, path / "run", **changes)
+  assert "only max_train_steps, max_programs, num_devices, lanes" in str(raised.value)
+  with pytest.raises(ValueError, match="has other settings: select_every is 1000 there and 4000"):
+    linear_regression.run(linear_regression.Config(
+        resume=str(path / "run"), islands=2, children_per_cycle=16, population_size=100,
+        output_dir=str(path), run_name="run"))
+
+
+def test_a_run_is_not_continued_by_another_experiment(linear, tmp_path):
+  path, _ = linear
+  with pytest.raises(ValueError, match="is one of another experiment, or of another version"):
+    common.continued(digits.Config, path / "run")
+  with pytest.raises(FileNotFoundError, match="There is no run directory"):
+    common.continued(digits.Config, tmp_path / "nowhere")
+
+
+def test_a_negative_time_between_checkpoints(tmp_path):
+  with pytest.raises(ValueError, match="--checkpoint_seconds must not be negative, got -1"):
+    _linear(tmp_path, checkpoint_seconds=-1.0)
+  assert not list(tmp_path.iterdir())
+
+
 def test_an_existing_run_directory_is_left_alone(linear):
   path, _ = linear
   before = (path / "run" / "report.md").read_text()
@@ -124,6 +199,21 @@ def test_digits_from_empty_programs_to_a_judged_one(tmp_path):
   assert "the constant prediction: " in report and "with a standard error of" in report
 
 
+def test_digits_continue_as_if_they_had_not_been_stopped(tmp_path):
+  settings = _SMALL | {
+      "output_dir": str(tmp_path), "num_features": 8, "num_train": 60, "num_valid": 40,
+      "num_select": 3, "num_final": 4, "hurdle": 0.25}
+  whole = digits.run(digits.Config(**settings | {"run_name": "whole"}))
+  digits.run(digits.Config(**settings | {"max_programs": 150}))
+  result = digits.run(common.continued(digits.Config, tmp_path / "run", max_programs=400))
+  _same_files(tmp_path / "run", tmp_path / "whole")
+  assert result.program == whole.program
+  assert result.run.search.counts == whole.run.search.counts
+  assert whole.run.search.counts.hurdle_stopped > 0
+  for name, fitness in whole.final.items():
+    np.testing.assert_array_equal(result.final[name], fitness)
+
+
 def test_ten_digits_need_ten_features(tmp_path):
   with pytest.raises(ValueError, match="10"):
     digits.run(digits.Config(
@@ -148,6 +238,22 @@ def test_custom_data_of_a_csv_file(tmp_path):
   _check_directory(tmp_path / "run", azero.spaces.baseline(2))
   assert result.final["linear model (Adam)"].mean() > 0.9
   assert "mine.csv" in (tmp_path / "run" / "report.md").read_text()
+
+
+def test_custom_data_continues_on_the_same_data_only(tmp_path):
+  rows = _two_clusters(np.random.default_rng(0))
+  settings = _SMALL | {
+      "output_dir": str(tmp_path), "data": _write_csv(tmp_path / "mine.csv", rows)}
+  whole = custom_data.run(custom_data.Config(**settings | {"run_name": "whole"}))
+  custom_data.run(custom_data.Config(**settings | {"max_programs": 100}))
+  config = common.continued(custom_data.Config, tmp_path / "run", max_programs=400)
+  _write_csv(tmp_path / "mine.csv", rows[::-1])
+  with pytest.raises(ValueError, match="data_digest is '"):
+    custom_data.run(config)
+  _write_csv(tmp_path / "mine.csv", rows)
+  result = custom_data.run(config)
+  _same_files(tmp_path / "run", tmp_path / "whole")
+  assert result.program == whole.program
 
 
 def test_custom_data_of_an_npz_file_with_a_regression_target(tmp_path):

@@ -80,3 +80,17 @@ def assert_frequencies(counts, probabilities) -> None:
 def assert_uniform(counts) -> None:
   """Checks that counts are those of a uniform choice."""
   assert_frequencies(counts, np.full(len(counts), 1 / len(counts)))
+
+
+def assert_same_state(first, second) -> None:
+  """Checks that two nested states agree in every bit."""
+  assert type(first) is type(second)
+  if isinstance(first, np.ndarray):
+    assert (first.dtype, first.shape) == (second.dtype, second.shape)
+    assert first.tobytes() == second.tobytes()
+  elif isinstance(first, dict):
+    assert first.keys() == second.keys()
+    for key in first:
+      assert_same_state(first[key], second[key])
+  else:
+    assert first == second

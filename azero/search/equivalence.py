@@ -22,9 +22,9 @@ plain neural networks has fitness 0 without being run. The cost is static, the s
 its live instructions, since timing a program would make a search irreproducible.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 import dataclasses
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -32,13 +32,16 @@ from azero.compiler import canonical, liveness
 from azero.language import ops as op_table
 from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
-from azero.runtime.evaluator import Evaluator
+from azero.runtime.evaluator import Evaluation, Evaluator
 from azero.search.cache import LruCache
 from azero.search.hurdles import Hurdles
 from azero.search.state import Stateful
 from azero.tasks.task import Tasks
 
 FINGERPRINT_EXAMPLES = 10  # training examples, and as many validation examples
+T = TypeVar("T")
+Stages = Generator[None, None, T]  # work that yields whenever the devices are busy for it
+
 _ISLAND_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd
 
 
@@ -106,7 +109,7 @@ class CachedEvaluator:
           _first_examples(tasks, FINGERPRINT_EXAMPLES, FINGERPRINT_EXAMPLES)
           for tasks in task_sets]
       self._fingerprinter = Evaluator(
-          space, few, **(settings | {"num_epochs": 1, "trace": True}))
+          space, few, **(settings | {"num_epochs": 1, "fingerprint": True}))
       self._fingerprints = LruCache(len(task_sets), cache_size)
     self.hurdles: Hurdles | None = None
     if hurdle is not None:
@@ -119,7 +122,15 @@ class CachedEvaluator:
   def evaluate(
       self, programs: Programs, islands: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray, canonical.Analysis]:
-    """Fitness of N programs.
+    """Fitness of N programs; see `stages`."""
+    return drain(self.stages(programs, islands))
+
+  def stages(
+      self, programs: Programs, islands: np.ndarray
+  ) -> Stages[tuple[np.ndarray, np.ndarray, canonical.Analysis]]:
+    """Fitness of N programs, in stages: yields whenever the devices have been given work.
+
+    Meanwhile other islands may be evaluated, but not these.
 
     Args:
       programs: N programs.
@@ -135,7 +146,7 @@ class CachedEvaluator:
     unknown = np.flatnonzero(~known & ~costly)
     first, inverse = _distinct(islands[unknown], analysis.key[unknown])
     chosen = unknown[first]
-    values, steps[chosen] = self._evaluate_distinct(
+    values, steps[chosen] = yield from self._evaluate_distinct(
         programs[chosen], islands[chosen], analysis.take(chosen))
     fitness[unknown] = values[inverse]
     self._canonical.put(islands[chosen], analysis.key[chosen], values)
@@ -171,11 +182,11 @@ class CachedEvaluator:
 
   def _evaluate_distinct(
       self, programs: Programs, islands: np.ndarray, analysis: canonical.Analysis
-  ) -> tuple[np.ndarray, np.ndarray]:
+  ) -> Stages[tuple[np.ndarray, np.ndarray]]:
     """Fitness and training steps of programs with distinct canonical keys."""
     if self._fingerprinter is None or not len(programs):
-      return self._train(programs, islands, analysis)
-    short = self._fingerprinter.evaluate(programs, islands, analysis=analysis)
+      return (yield from self._train(programs, islands, analysis))
+    short = yield from _run(self._fingerprinter, programs, islands, analysis)
     steps = short.train_steps
     prints = short.fingerprint
     assert prints is not None
@@ -186,7 +197,8 @@ class CachedEvaluator:
     unknown = np.flatnonzero(~known & ~stopped)
     first, inverse = _distinct(islands[unknown], prints[unknown])
     chosen = unknown[first]
-    values, more = self._train(programs[chosen], islands[chosen], analysis.take(chosen))
+    values, more = yield from self._train(
+        programs[chosen], islands[chosen], analysis.take(chosen))
     fitness[unknown] = values[inverse]
     steps[chosen] += more
     self._fingerprints.put(islands[chosen], prints[chosen], values)
@@ -196,28 +208,46 @@ class CachedEvaluator:
 
   def _train(
       self, programs: Programs, islands: np.ndarray, analysis: canonical.Analysis
-  ) -> tuple[np.ndarray, np.ndarray]:
+  ) -> Stages[tuple[np.ndarray, np.ndarray]]:
     """Fitness and training steps of programs that are new, over the hurdles."""
     if self.hurdles is None or not len(programs):
-      return self._evaluate_fully(programs, islands, analysis)
-    start = self._starter.evaluate(programs, islands, analysis=analysis)
+      return (yield from self._evaluate_fully(programs, islands, analysis))
+    start = yield from _run(self._starter, programs, islands, analysis)
     fitness, steps = start.fitness, start.train_steps
     # All candidates of a batch meet the hurdles that stood before it.
     passed = np.flatnonzero(
         (fitness >= self.hurdles.heights[islands]) & start.trained.any(1))
     self.hurdles.update(islands, fitness)
     self.counts.hurdle_stopped += len(programs) - len(passed)
-    fitness[passed], more = self._evaluate_fully(
+    fitness[passed], more = yield from self._evaluate_fully(
         programs[passed], islands[passed], analysis.take(passed))
     steps[passed] += more
     return fitness, steps
 
   def _evaluate_fully(
       self, programs: Programs, islands: np.ndarray, analysis: canonical.Analysis
-  ) -> tuple[np.ndarray, np.ndarray]:
+  ) -> Stages[tuple[np.ndarray, np.ndarray]]:
     self.counts.evaluated += len(programs)
-    full = self.evaluator.evaluate(programs, islands, analysis=analysis)
+    full = yield from _run(self.evaluator, programs, islands, analysis)
     return full.fitness, full.train_steps
+
+
+def drain(stages: Stages[T]) -> T:
+  """Runs stages to their end, one after the other."""
+  while True:
+    try:
+      next(stages)
+    except StopIteration as end:
+      return end.value
+
+
+def _run(
+    evaluator: Evaluator, programs: Programs, islands: np.ndarray, analysis: canonical.Analysis
+) -> Stages[Evaluation]:
+  """Gives the devices work; when resumed, waits for it."""
+  pending = evaluator.launch(programs, islands, analysis=analysis)
+  yield
+  return pending.result()
 
 
 def _first_examples(tasks: Tasks, num_train: int, num_valid: int) -> Tasks:

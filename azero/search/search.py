@@ -16,7 +16,7 @@ from azero.compiler import canonical
 from azero.language.program import Programs, SearchSpace
 from azero.search import mutation
 from azero.search import state as state_lib
-from azero.search.equivalence import CachedEvaluator, Counts
+from azero.search.equivalence import CachedEvaluator, Counts, Stages
 from azero.search.hall_of_fame import HallOfFame
 from azero.search.streams import Streams
 from azero.tasks.task import Tasks
@@ -24,6 +24,9 @@ from azero.tasks.task import Tasks
 INITIAL = ("empty", "random")
 
 _BATCH = 8192  # candidates evaluated at once; bounds the memory that a batch takes
+_STEP_PROGRAMS = 8192
+_MAX_CYCLES = 32
+_DONE = object()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,8 @@ class SearchConfig:
     mutations: actions to choose from uniformly, see `mutation.ACTIONS`.
     children_per_cycle: children of each island in a cycle. 1 is the paper's algorithm;
       more fill a batch with fewer islands, but choose parents from older populations.
+    cycles_per_step: cycles between two looks at stop conditions and Ctrl-C; None for enough
+      to keep the devices busy.
     initial: "empty" or "random" programs to start from.
     max_train_steps: budget of each island in training steps; None for no limit.
     max_programs: budget of each island in programs; None for no limit.
@@ -52,7 +57,8 @@ class SearchConfig:
     max_abs_error: an error above it stops a program with fitness 0.
     dtype: "float32" or "float64".
     num_devices: JAX devices to use; None for all.
-    lanes: programs evaluated at once on a device; None to choose by the tasks.
+    lanes: programs evaluated at once on a device; None to choose by space and tasks.
+    executor: "waves", or "interpreter" for the slow reference.
     hall_of_fame_size: how many of the best distinct programs to keep.
   """
 
@@ -61,6 +67,7 @@ class SearchConfig:
   mutation_probability: float = 0.9
   mutations: tuple[str, ...] = mutation.PAPER_ACTIONS
   children_per_cycle: int = 1
+  cycles_per_step: int | None = None
   initial: str = "empty"
   max_train_steps: int | None = None
   max_programs: int | None = None
@@ -75,6 +82,7 @@ class SearchConfig:
   dtype: str = "float32"
   num_devices: int | None = None
   lanes: int | None = None
+  executor: str = "waves"
   hall_of_fame_size: int = 20
 
   def __post_init__(self) -> None:
@@ -92,7 +100,7 @@ class SearchConfig:
           f"hurdle must be a part of the training between 0 and 1, or None, got {self.hurdle}.")
     if self.seed < 0:
       raise ValueError(f"seed must not be negative, got {self.seed}.")
-    for name in ("max_train_steps", "max_programs", "lanes"):
+    for name in ("max_train_steps", "max_programs", "lanes", "cycles_per_step"):
       value = getattr(self, name)
       if value is not None and value < 1:
         raise ValueError(f"{name} must be at least 1 or None, got {value}.")
@@ -155,10 +163,14 @@ class Search(abc.ABC):
         train_budget=config.train_budget, hurdle=config.hurdle,
         hurdle_window=config.population_size, combine=config.combine, num_epochs=config.num_epochs,
         max_abs_error=config.max_abs_error, seed=config.seed, dtype=config.dtype,
-        num_devices=config.num_devices, lanes=config.lanes)
+        num_devices=config.num_devices, lanes=config.lanes, executor=config.executor)
     self.streams = Streams(
         [np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(island,)))
          for island in range(self.num_islands)])
+    # By the settings alone, since what happens between steps can end islands.
+    programs = self.num_islands * config.children_per_cycle
+    self._cycles_per_step = config.cycles_per_step or max(
+        1, min(_MAX_CYCLES, _STEP_PROGRAMS // programs))
     self.cycle = 0
     self.active = np.ones(self.num_islands, bool)
     self._taken_out = np.zeros(self.num_islands, bool)
@@ -190,21 +202,36 @@ class Search(abc.ABC):
     return taken
 
   def step(self) -> None:
-    """One cycle on every island that has budget left."""
-    islands = np.flatnonzero(self.active)
-    if not len(islands):
-      return
-    programs, count = self._propose(islands)
-    owners = np.repeat(islands, count)
-    fitness, steps, analysis = self._evaluate(programs, owners, count)
-    self.train_steps += np.bincount(owners, steps, self.num_islands).astype(np.int64)
-    self.num_programs[islands] += count
-    self._accept(islands, programs, fitness.reshape(len(islands), count))
-    self._note_best(islands, programs, fitness.reshape(len(islands), count))
-    self.hall_of_fame.offer(
-        programs, fitness, analysis.key, owners, self.train_steps, self.num_programs)
-    self.cycle += 1
-    self._update_active()
+    """Some cycles on every island that has budget left, the first time only one.
+
+    Islands are in two groups: while devices evaluate the candidates of one, the host works
+    on the other. What an island does depends on neither.
+    """
+    cycles = self._cycles_per_step if self.cycle else 1
+    middle = -(-self.num_islands // 2)
+    running = [
+        self._cycles(first, last, cycles)
+        for first, last in ((0, middle), (middle, self.num_islands))]
+    while running:
+      running = [group for group in running if next(group, _DONE) is not _DONE]
+    self.cycle += cycles
+
+  def _cycles(self, first: int, last: int, count: int) -> Stages[None]:
+    """Cycles of the islands first to last - 1."""
+    for _ in range(count):
+      islands = np.flatnonzero(self.active[first:last]) + first
+      if not len(islands):
+        return
+      programs, children = self._propose(islands)
+      owners = np.repeat(islands, children)
+      fitness, steps, analysis = yield from self._evaluate(programs, owners, children)
+      self.train_steps += np.bincount(owners, steps, self.num_islands).astype(np.int64)
+      self.num_programs[islands] += children
+      self._accept(islands, programs, fitness.reshape(len(islands), children))
+      self._note_best(islands, programs, fitness.reshape(len(islands), children))
+      self.hall_of_fame.offer(
+          programs, fitness, analysis.key, owners, self.train_steps, self.num_programs)
+      self._update_active()
 
   def state(self) -> dict[str, Any]:
     """All that decides what comes next, between two steps; see `state`.
@@ -262,7 +289,7 @@ class Search(abc.ABC):
 
   def _evaluate(
       self, programs: Programs, owners: np.ndarray, count: int
-  ) -> tuple[np.ndarray, np.ndarray, canonical.Analysis]:
+  ) -> Stages[tuple[np.ndarray, np.ndarray, canonical.Analysis]]:
     # What shares a batch decides what the caches forget first, so that the candidates of
     # an island are cut alike whatever the number of islands: into batches of their own, or
     # not at all.
@@ -271,9 +298,9 @@ class Search(abc.ABC):
           first + k for first in range(0, len(owners), count) for k in range(0, count, _BATCH)]
     else:
       starts = list(range(0, len(owners), _BATCH // count * count))
-    parts = [
-        self._evaluator.evaluate(programs[start:stop], owners[start:stop])
-        for start, stop in zip(starts, [*starts[1:], len(owners)])]
+    parts = []
+    for start, stop in zip(starts, [*starts[1:], len(owners)]):
+      parts.append((yield from self._evaluator.stages(programs[start:stop], owners[start:stop])))
     if len(parts) == 1:
       return parts[0]
     fitness, steps, analyses = zip(*parts)

@@ -47,7 +47,7 @@ def config(**settings) -> SearchConfig:
   defaults = {
       "population_size": 12, "tournament_size": 4, "initial": "random",
       "mutations": ("alter", "randomize_instruction", "randomize_function"),
-      "lanes": 16, "num_devices": 1, "seed": 7,
+      "lanes": 16, "num_devices": 1, "seed": 7, "cycles_per_step": 1,
   }
   return SearchConfig(**(defaults | settings))
 

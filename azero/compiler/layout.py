@@ -25,7 +25,9 @@ _WAVE_NUMBERS = 640
 _CHUNK_BYTES = 192 * 1024
 _MAX_PROGRAMS = 256
 _REGISTER = 8  # numbers of a vector register: scalar rows are a multiple of it
-_TABLE_LANES = 8192  # lanes of each class in one call of the executor
+# Of one call of the executor: lanes of each class, and programs.
+_TABLE_LANES = 4096
+_CALL_PROGRAMS = 1024
 
 PROGRAM_TILE = 8  # programs whose predictions are compared with the labels at once
 
@@ -135,6 +137,7 @@ class Layout:
     classes: the classes that have ops.
     num_programs: P, programs of a chunk at most.
     num_chunks: chunks of one call at most.
+    num_listed: Q, programs of one call at most, and room for one chunk more.
     chunk_numbers: numbers that the rows of a chunk should hold at most.
     widths: numbers of a row of each kind.
     first_rows: first row that waves write, of each kind.
@@ -150,6 +153,7 @@ class Layout:
   classes: tuple[WaveClass, ...]
   num_programs: int
   num_chunks: int
+  num_listed: int
   chunk_numbers: int
   widths: tuple[int, int, int]
   first_rows: tuple[int, int, int]
@@ -187,7 +191,7 @@ class Layout:
 
 def make_layout(
     space: SearchSpace, num_tasks: int, num_classes: int, item_bytes: int, *,
-    num_programs: int | None = None, max_chunks: int = 64,
+    num_programs: int | None = None, max_chunks: int = 32,
 ) -> Layout:
   """Chooses the shapes.
 
@@ -220,6 +224,7 @@ def make_layout(
     num_rows.append(first_rows[kind] + -(-rows // _LANES) * _LANES)
   return Layout(
       space, op_table.all_ops(), num_tasks, num_classes, classes, programs, max_chunks,
+      max(_CALL_PROGRAMS, programs) + programs if max_chunks > 1 else 2 * programs,
       _CHUNK_BYTES // item_bytes, widths, first_rows, tuple(num_rows),  # type: ignore[arg-type]
       max_chunks * 16 + 4 * space.num_slots, max_chunks * programs)
 

@@ -45,7 +45,9 @@ class WaveTable(NamedTuple):
 
 
 class Tables(NamedTuple):
-  """What one call of the executor runs: G chunks of P programs at most.
+  """What one call of the executor runs: G chunks of P programs at most, Q in all.
+
+  Programs, and task sets, stand in one list, chunk by chunk.
 
   Attributes:
     waves: a table for each class.
@@ -53,12 +55,13 @@ class Tables(NamedTuple):
     sections: [G, sections, 2] int32, first and last + 1 phase.
     copies: for each kind, [K, 2] int32: from and to.
     copy_sets: [G, copy sets, kinds, 2] int32, first and last + 1 copy.
-    task_sets: [G, P] int32, the task sets of the chunk.
+    task_sets: [Q] int32, the task sets of each chunk from its first program on.
     num_task_sets: [G] int32.
+    first_program: [G] int32, the first program of each chunk.
     num_programs: [G] int32.
-    labels: [G, P] int32, row of each program's labels.
-    trained: [G, P] int32, row of each program's prediction in training.
-    validated: [G, P] int32, the same in validation.
+    labels: [Q] int32, row of each program's labels.
+    trained: [Q] int32, row of each program's prediction in training.
+    validated: [Q] int32, the same in validation.
     num_chunks: [] int32.
   """
 
@@ -69,6 +72,7 @@ class Tables(NamedTuple):
   copy_sets: np.ndarray
   task_sets: np.ndarray
   num_task_sets: np.ndarray
+  first_program: np.ndarray
   num_programs: np.ndarray
   labels: np.ndarray
   trained: np.ndarray
@@ -81,13 +85,11 @@ class Call(NamedTuple):
 
   Attributes:
     tables: its input.
-    programs: [n] int, which programs it runs.
-    place: [n] int, chunk * P + index in the chunk: where their results are.
+    programs: [n] int, which programs it runs, in the order of its lists.
   """
 
   tables: Tables
   programs: np.ndarray
-  place: np.ndarray
 
 
 class Waves(NamedTuple):
@@ -183,19 +185,14 @@ def make_calls(
   starts = np.cumsum(places.sizes) - places.sizes
 
   calls = []
-  for first, last in _ranges(waves, chunk_waves, sections, copies, layout, num_parts):
+  for first, last in _ranges(
+      waves, chunk_waves, places.sizes, sections, copies, layout, num_parts):
     begin, end = chunk_waves[first], chunk_waves[last]
     bounds = sections[first * NUM_SECTIONS : last * NUM_SECTIONS + 1]
     chosen = places.order[starts[first] : starts[last - 1] + places.sizes[last - 1]]
-    place = (places.chunk[chosen] - first) * layout.num_programs + places.place[chosen]
-
-    def by_program(values: np.ndarray, place: np.ndarray = place) -> np.ndarray:
-      table = np.zeros(layout.num_chunks * layout.num_programs, np.int32)
-      table[place] = values
-      return table.reshape(layout.num_chunks, -1)
-
-    local = place - places.place[chosen] + places.local_set[chosen]
-    task_sets = by_program(places.task_set[chosen], local)
+    task_sets = np.zeros(layout.num_listed, np.int32)
+    own_start = starts[places.chunk[chosen]] - starts[first]
+    task_sets[own_start + places.local_set[chosen]] = places.task_set[chosen]
     num_sets = np.zeros(layout.num_chunks, np.int32)
     np.maximum.at(num_sets, places.chunk[chosen] - first, places.local_set[chosen] + 1)
     ranges = np.stack([own.ranges[first:last] - own.ranges[first, 0, 0] for own in copies], 2)
@@ -213,23 +210,24 @@ def make_calls(
                 own.ranges[first, 0, 0] : own.ranges[last - 1, -1, 1]], layout.num_copies)
             for own in copies),
         copy_sets=_pad(ranges, layout.num_chunks), task_sets=task_sets, num_task_sets=num_sets,
+        first_program=_pad(starts[first:last] - starts[first], layout.num_chunks),
         num_programs=_pad(places.sizes[first:last], layout.num_chunks),
-        labels=by_program(layout.first_label + places.local_set[chosen]),
-        trained=by_program(rows[graph.predicted[0, chosen]]),
-        validated=by_program(rows[graph.predicted[1, chosen]]),
-        num_chunks=np.array(last - first, np.int32)), chosen, place))
+        labels=_pad(layout.first_label + places.local_set[chosen], layout.num_listed),
+        trained=_pad(rows[graph.predicted[0, chosen]], layout.num_listed),
+        validated=_pad(rows[graph.predicted[1, chosen]], layout.num_listed),
+        num_chunks=np.array(last - first, np.int32)), chosen))
   return calls
 
 
 def _ranges(
-    waves: Waves, chunk_waves: np.ndarray, sections: np.ndarray, copies: list[_Copies],
-    layout: Layout, num_parts: int,
+    waves: Waves, chunk_waves: np.ndarray, sizes: np.ndarray, sections: np.ndarray,
+    copies: list[_Copies], layout: Layout, num_parts: int,
 ) -> list[tuple[int, int]]:
   """First and last + 1 chunk of each call, as many as the fixed shapes hold."""
   num_chunks = len(chunk_waves) - 1
   limit = min(layout.num_chunks, -(-num_chunks // num_parts))
-  used = [np.arange(1, num_chunks + 1), sections[NUM_SECTIONS::NUM_SECTIONS]]
-  bounds = [limit, layout.num_phases]
+  used = [np.arange(1, num_chunks + 1), np.cumsum(sizes), sections[NUM_SECTIONS::NUM_SECTIONS]]
+  bounds = [limit, layout.num_listed - layout.num_programs, layout.num_phases]
   for k, own in enumerate(layout.classes):
     used.append(np.cumsum(waves.wave_class == k)[chunk_waves[1:] - 1] if len(waves.chunk)
                 else np.zeros(num_chunks, np.int64))

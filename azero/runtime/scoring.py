@@ -165,9 +165,10 @@ class Scorer:
   def _read(self, g, places, first, memory) -> tuple[jax.Array, jax.Array]:
     """Normalised predictions and labels of a tile: [n, A], or [n, D, C] for multi-class."""
     cells = memory[self._layout.label_kind]
+    place = jnp.asarray(self._tables.first_program)[g] + first
     raw, label = (
-        self._by_class(rows.read(cells, lax.dynamic_slice(table, (g, first), (1, PROGRAM_TILE))[0]))
-        for table in (jnp.asarray(places), jnp.asarray(self._tables.labels)))
+        self._by_class(rows.read(cells, _slice(jnp.asarray(table), place)))
+        for table in (places, self._tables.labels))
     return self.loss.normalise(raw), label
 
   def _by_class(self, values: jax.Array) -> jax.Array:

@@ -6,7 +6,6 @@ executable is compiled for each device, before the first batch runs.
 
 from collections.abc import Callable
 import concurrent.futures
-import functools
 from typing import Any
 
 import jax
@@ -92,23 +91,19 @@ class WaveExecutor:
     fingerprint = np.zeros((num_programs, 2), np.uint64) if settings.fingerprint else None
     trace = self._empty_trace(num_programs) if settings.trace else None
     for call, results in launched:
-      by_place = functools.partial(self._by_place, call)
-      fitness[call.programs] = by_place(results.fitness)
-      steps[call.programs] = by_place(results.train_steps)
+      some = slice(0, len(call.programs)), slice(0, num_tasks)
+      fitness[call.programs] = np.asarray(results.fitness)[some]
+      steps[call.programs] = np.asarray(results.train_steps)[some]
       if fingerprint is not None:
-        words = by_place(results.fingerprint).astype(np.uint64)
+        words = np.asarray(results.fingerprint)[some].astype(np.uint64)
         fingerprint[call.programs] = hash_words(words[..., 0] << np.uint64(32) | words[..., 1])
       if trace is not None:
-        # Of one chunk: [E, T + V, P, A, ...] -> [P, D, E, T + V, ...].
-        rows = np.asarray(results.trace)[0].transpose(2, 3, 0, 1, 4)[call.place, :num_tasks]
+        # [E, T + V, P, A, ...] -> [n, D, E, T + V, ...]
+        rows = np.asarray(results.trace).transpose(2, 3, 0, 1, 4)
+        rows = rows[: len(call.programs), :num_tasks]
         trace[0][call.programs] = rows[:, :, :, : self._num_train]
         trace[1][call.programs] = rows[:, :, :, self._num_train :]
     return Outcomes(fitness, steps, trace, fingerprint)
-
-  def _by_place(self, call: Call, values: Any) -> np.ndarray:
-    """[G, P, A, ...] -> [n, D, ...] in the order of the call's programs."""
-    values = np.asarray(values)
-    return values.reshape(-1, *values.shape[2:])[call.place, : self._num_tasks]
 
   def _empty_trace(self, num_programs: int) -> tuple[np.ndarray, np.ndarray]:
     spec = self._spec

@@ -47,13 +47,14 @@ class Examples(NamedTuple):
 
 
 class Results(NamedTuple):
-  """What a call of the executor returns, for G chunks of P programs and A >= D columns.
+  """What a call of the executor returns, for its list of Q programs and A >= D columns.
 
   Attributes:
-    fitness: [G, P, A] in [0, 1]; columns beyond D mean nothing, here and below.
-    train_steps: [G, P, A] int32, examples on which Learn ran.
-    fingerprint: [G, P, A, 2] uint32, hash of the truncated predictions, or None.
-    trace: [G, E, T + V, P, A, 1 + C] errors and predictions, NaN once stopped, or None.
+    fitness: [Q, A] in [0, 1]; columns beyond D mean nothing, here and below.
+    train_steps: [Q, A] int32, examples on which Learn ran.
+    fingerprint: [Q, A, 2] uint32, hash of the truncated predictions, or None.
+    trace: of the last chunk, [E, T + V, P, A, 1 + C] errors and predictions, NaN once
+      stopped, or None.
   """
 
   fitness: jax.Array
@@ -121,23 +122,28 @@ def execute(
     The memory, to be lent again, and the results.
   """
   chunk = _Chunk(spec, tables, examples, seed, max_abs_error)
-  empty = jax.tree.map(
-      lambda leaf: jnp.zeros((spec.layout.num_chunks, *leaf.shape), leaf.dtype),
-      _results(spec, chunk.scorer.zeros()))
+  scores = chunk.scorer.zeros()
+  lists = tuple(
+      jnp.zeros((spec.layout.num_listed, *leaf.shape[1:]), leaf.dtype) for leaf in _listed(scores))
 
   def body(g, state):
-    memory, results = state
+    memory, lists, _ = state
     memory, scores = chunk.run(g, memory)
-    return memory, jax.tree.map(
-        lambda every, own: rows.write(every, own[None], g), results, _results(spec, scores))
+    first = jnp.asarray(tables.first_program)[g]
+    # What a chunk writes beyond its own programs is overwritten by the next.
+    return memory, tuple(
+        rows.write(every, own, first) for every, own in zip(lists, _listed(scores))), scores.trace
 
-  return lax.fori_loop(jnp.int32(0), jnp.asarray(tables.num_chunks), body, (memory, empty))
+  memory, lists, trace = lax.fori_loop(
+      jnp.int32(0), jnp.asarray(tables.num_chunks), body, (memory, lists, scores.trace))
+  return memory, Results(
+      lists[0], lists[1], lists[2] if spec.fingerprint else None, trace if spec.trace else None)
 
 
-def _results(spec: WaveSpec, scores: Scores) -> Results:
-  return Results(
-      scores.best, scores.steps, scores.fingerprint if spec.fingerprint else None,
-      scores.trace if spec.trace else None)
+def _listed(scores: Scores) -> tuple[jax.Array, ...]:
+  """Scores that are returned for every program."""
+  fingerprint = () if isinstance(scores.fingerprint, tuple) else (scores.fingerprint,)
+  return scores.best, scores.steps, *fingerprint
 
 
 class _Chunk:
@@ -216,14 +222,14 @@ class _Chunk:
     """Puts features and labels of the example into the rows of the chunk's task sets."""
     layout, examples = self.layout, self.examples
     shuffled = self.spec.num_epochs > 1
-    task_sets = self.tables.task_sets
+    task_sets, first = self.tables.task_sets, self.tables.first_program[g]
 
     def from_one_example(j, memory):
-      k = task_sets[g, j]
+      k = task_sets[first + j]
       return self._set_example(memory, j, examples.x[example, k], examples.y[example, k])
 
     def from_shuffled(j, memory):
-      k = task_sets[g, j]
+      k = task_sets[first + j]
       x, y = jnp.zeros(layout.widths[Kind.VECTOR], self.dtype), jnp.zeros_like(examples.y[0, 0])
       x = x.reshape(layout.num_tasks, -1)
 

@@ -69,7 +69,32 @@ class Graph(NamedTuple):
   trained: np.ndarray
   validated: np.ndarray
   predicted: np.ndarray
-  copies: tuple[Copies, Copies, Copies]
+  copies: tuple[Copies, ...]
+
+  def take(self, rows: np.ndarray) -> "Graph":
+    """The graph of these programs, distinct and in ascending order."""
+    num, size = self.trained.shape[1], self.predicted.shape[1]
+    number = np.full(size, -1)
+    number[rows] = np.arange(len(rows))
+    instruction = np.flatnonzero(number.take(self.program) >= 0)
+    new_num, new_size = len(instruction), len(rows)
+    value = np.empty(num + NUM_SPECIAL * size + 1, np.int64)
+    value[instruction] = np.arange(new_num)
+    for k in range(NUM_SPECIAL):
+      value[num + k * size : num + (k + 1) * size] = new_num + k * new_size + number
+    value[-1] = new_num + NUM_SPECIAL * new_size
+    copies = []
+    for own in self.copies:
+      some = np.flatnonzero(number.take(own.program) >= 0)
+      copies.append(Copies(
+          number.take(own.program[some]), own.kind[some], value.take(own.source[some]),
+          value.take(own.target[some])))
+    return Graph(
+        number.take(self.program[instruction]), self.column[instruction],
+        self.opcode[instruction], self.section[instruction], self.time[instruction],
+        self.kept[instruction], value.take(self.trained[:, instruction]),
+        value.take(self.validated[:, instruction]), value.take(self.predicted[:, rows]),
+        tuple(copies))
 
 
 class _Entries(NamedTuple):
@@ -301,7 +326,7 @@ def phase_of(time: np.ndarray, layout: Layout) -> np.ndarray:
 
 def _copies(
     code: dataflow.Code, entries: _Entries, program: np.ndarray, layout: Layout
-) -> tuple[Copies, Copies, Copies]:
+) -> tuple[Copies, ...]:
   """What moves: from Setup into the loop, into validation, and back."""
   num = len(code.row)
   columns = op_table.columns()

@@ -47,6 +47,10 @@ class Packed(NamedTuple):
   constants: np.ndarray
   counts: np.ndarray
 
+  def take(self, rows: np.ndarray) -> "Packed":
+    """The code of these programs."""
+    return Packed(*(array[rows] for array in self))
+
 
 def branches(
     space: SearchSpace, function: Function, kind: op_table.Kind

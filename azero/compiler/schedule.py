@@ -4,6 +4,8 @@ Programs are cut into chunks whose rows fit a core's cache. In each chunk the in
 one section, time and op share waves. A wave writes consecutive rows, one for each lane.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from azero.compiler import canonical, tables
@@ -15,36 +17,70 @@ from azero.language.ops import Kind
 from azero.language.program import EMPTY, Function, Programs
 
 
-def schedule(
-    programs: Programs, analysis: canonical.Analysis, task_sets: np.ndarray, layout: Layout, *,
-    raw: bool = False, num_parts: int = 1,
-) -> list[Call]:
-  """Schedules a batch.
+class Plan(NamedTuple):
+  """A batch of N programs, ready to be scheduled as a whole or in part.
+
+  Attributes:
+    programs: N programs.
+    position: [N, L] int, index of each instruction among the live ones.
+    graph: of the programs.
+  """
+
+  programs: Programs
+  position: np.ndarray
+  graph: Graph
+
+  def take(self, rows: np.ndarray) -> "Plan":
+    """The plan of these programs, distinct and in ascending order."""
+    return Plan(self.programs[rows], self.position[rows], self.graph.take(rows))
+
+
+def plan(
+    programs: Programs, analysis: canonical.Analysis, layout: Layout, *, raw: bool = False
+) -> Plan:
+  """Plans a batch.
 
   Args:
     programs: N programs.
     analysis: their analysis.
-    task_sets: [N] int, on which tasks to run each.
     layout: of the executor.
     raw: whether to execute dead instructions too. That changes no result.
+
+  Returns:
+    The plan.
+  """
+  keep = programs.opcode != EMPTY if raw else analysis.live
+  return Plan(programs, analysis.position, graph_lib.build(programs, keep, layout))
+
+
+def schedule(
+    plan: Plan, task_sets: np.ndarray, layout: Layout, dtype: np.dtype, *, num_parts: int = 1
+) -> list[Call]:
+  """Schedules a batch.
+
+  Args:
+    plan: of N programs.
+    task_sets: [N] int, on which tasks to run each.
+    layout: of the executor.
+    dtype: of the memory.
     num_parts: calls at least, if there are enough programs, so that as many devices are busy.
 
   Returns:
     Calls that run every program once.
   """
-  if not len(programs):
+  if not len(plan.programs):
     return []
-  graph = graph_lib.build(programs, programs.opcode != EMPTY if raw else analysis.live, layout)
   order = np.argsort(task_sets, kind="stable")
   budget = layout.chunk_numbers
   while True:
-    chunk = _chunks(graph, order, layout, budget, num_parts)
-    waves = _form_waves(graph, chunk, layout)
+    chunk = _chunks(plan.graph, order, layout, budget, num_parts)
+    waves = _form_waves(plan.graph, chunk, layout)
     if (waves.num_rows <= np.array(layout.num_rows) - layout.first_rows).all():
       break
     budget //= 2  # sparse waves took too many rows; a chunk of one program always fits
   places = _place_programs(order, chunk, task_sets)
-  return tables.make_calls(programs, analysis.position, graph, waves, places, layout, num_parts)
+  return tables.make_calls(
+      plan.programs, plan.position, plan.graph, waves, places, layout, dtype, num_parts)
 
 
 def _chunks(

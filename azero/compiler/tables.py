@@ -4,7 +4,8 @@ The schedule decides which instructions share a wave and which rows they write; 
 becomes arrays of fixed shapes, one set of them for each call of the executor.
 """
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class Tables(NamedTuple):
     waves: a table for each class.
     phases: [F, classes, 2] int32, first and last + 1 wave of each class in each phase.
     sections: [G, sections, 2] int32, first and last + 1 phase.
-    copies: for each kind, [K, 2] int32: from and to.
+    copies: [kinds, K, 2] int32: from and to.
     copy_sets: [G, copy sets, kinds, 2] int32, first and last + 1 copy.
     task_sets: [Q] int32, the task sets of each chunk from its first program on.
     num_task_sets: [G] int32.
@@ -68,7 +69,7 @@ class Tables(NamedTuple):
   waves: tuple[WaveTable, ...]
   phases: np.ndarray
   sections: np.ndarray
-  copies: tuple[np.ndarray, ...]
+  copies: np.ndarray
   copy_sets: np.ndarray
   task_sets: np.ndarray
   num_task_sets: np.ndarray
@@ -84,12 +85,65 @@ class Call(NamedTuple):
   """One call of the executor.
 
   Attributes:
-    tables: its input.
+    integers: [...] int32, the tables in one array; see `unpack`.
+    constants: [...] floats, those of the tables.
     programs: [n] int, which programs it runs, in the order of its lists.
   """
 
-  tables: Tables
+  integers: np.ndarray
+  constants: np.ndarray
   programs: np.ndarray
+
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def _shapes(layout: Layout) -> tuple[list[Shapes], Shapes, list[tuple[int, ...]]]:
+  """Shapes of the integers of each class's waves and of the other tables, and of constants."""
+  waves: list[Shapes] = []
+  for own in layout.classes:
+    random = (own.capacity, own.lanes) if own.is_random else (0, 0)
+    waves.append({
+        "branch": (own.capacity,), "out": (own.capacity,),
+        "arguments": (own.capacity, own.num_inputs, own.lanes), "position": random,
+        "task_set": random})
+  chunks = layout.num_chunks
+  others: Shapes = {
+      "phases": (layout.num_phases, len(layout.classes), 2),
+      "sections": (chunks, NUM_SECTIONS, 2),
+      "copies": (len(Kind), layout.num_copies, 2),
+      "copy_sets": (chunks, NUM_COPY_SETS, len(Kind), 2),
+      "num_task_sets": (chunks,), "first_program": (chunks,), "num_programs": (chunks,),
+      "num_chunks": ()}
+  others |= {
+      name: (layout.num_listed,) for name in ("task_sets", "labels", "trained", "validated")}
+  return waves, others, [(own.capacity, own.lanes, own.num_constants) for own in layout.classes]
+
+
+def new_arrays(layout: Layout, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+  """Empty tables as two arrays, which reach a device faster than many."""
+  waves, others, constants = _shapes(layout)
+  sizes = [math.prod(shape) for shapes in (*waves, others) for shape in shapes.values()]
+  return (np.zeros(sum(sizes), np.int32),
+          np.zeros(sum(math.prod(shape) for shape in constants), dtype))
+
+
+def unpack(layout: Layout, integers: Any, constants: Any) -> Tables:
+  """Tables as views of the two arrays; of NumPy arrays or of those of a traced function."""
+  waves, others, constant_shapes = _shapes(layout)
+  ends = {"integers": 0, "constants": 0}
+
+  def cut(array: Any, name: str, shape: tuple[int, ...]) -> Any:
+    start, ends[name] = ends[name], ends[name] + math.prod(shape)
+    return array[start : ends[name]].reshape(shape)
+
+  tables = tuple(
+      WaveTable(constants=cut(constants, "constants", constant_shape), **{
+          name: cut(integers, "integers", shape) for name, shape in shapes.items()})
+      for shapes, constant_shape in zip(waves, constant_shapes))
+  return Tables(
+      waves=tables,
+      **{name: cut(integers, "integers", shape) for name, shape in others.items()})
 
 
 class Waves(NamedTuple):
@@ -153,7 +207,7 @@ class _Copies(NamedTuple):
 
 def make_calls(
     programs: Programs, position: np.ndarray, graph: Graph, waves: Waves, places: Places,
-    layout: Layout, num_parts: int,
+    layout: Layout, dtype: np.dtype, num_parts: int,
 ) -> list[Call]:
   """Cuts a schedule into calls and fills their tables.
 
@@ -164,6 +218,7 @@ def make_calls(
     waves: of the graph.
     places: of the programs.
     layout: of the executor.
+    dtype: of the constants.
     num_parts: calls at least, if there are enough chunks.
 
   Returns:
@@ -187,35 +242,33 @@ def make_calls(
   calls = []
   for first, last in _ranges(
       waves, chunk_waves, places.sizes, sections, copies, layout, num_parts):
+    integers, constants = new_arrays(layout, dtype)
+    tables = unpack(layout, integers, constants)
     begin, end = chunk_waves[first], chunk_waves[last]
     bounds = sections[first * NUM_SECTIONS : last * NUM_SECTIONS + 1]
+    for k in range(len(layout.classes)):
+      _fill_class(
+          programs, position, graph, waves, places, rows, begin, end, k, layout,
+          phase[begin:end] - bounds[0], tables.waves[k], tables.phases[:, k])
+    num = last - first
+    tables.sections[:num, :, 0] = (bounds[:-1] - bounds[0]).reshape(num, -1)
+    tables.sections[:num, :, 1] = (bounds[1:] - bounds[0]).reshape(num, -1)
+    for kind, own in enumerate(copies):
+      some = slice(own.ranges[first, 0, 0], own.ranges[last - 1, -1, 1])
+      tables.copies[kind, : some.stop - some.start, 0] = own.source[some]
+      tables.copies[kind, : some.stop - some.start, 1] = own.target[some]
+      tables.copy_sets[:num, :, kind] = own.ranges[first:last] - some.start
     chosen = places.order[starts[first] : starts[last - 1] + places.sizes[last - 1]]
-    task_sets = np.zeros(layout.num_listed, np.int32)
-    own_start = starts[places.chunk[chosen]] - starts[first]
-    task_sets[own_start + places.local_set[chosen]] = places.task_set[chosen]
-    num_sets = np.zeros(layout.num_chunks, np.int32)
-    np.maximum.at(num_sets, places.chunk[chosen] - first, places.local_set[chosen] + 1)
-    ranges = np.stack([own.ranges[first:last] - own.ranges[first, 0, 0] for own in copies], 2)
-    own_phase = phase[begin:end] - bounds[0]
-    phases = np.zeros((layout.num_phases, len(layout.classes), 2), np.int32)
-    calls.append(Call(Tables(
-        waves=tuple(
-            _fill_class(programs, position, graph, waves, places, rows, begin, end, k, layout,
-                        own_phase, phases[:, k]) for k in range(len(layout.classes))),
-        phases=phases,
-        sections=_pad(np.stack([bounds[:-1], bounds[1:]], -1).reshape(-1, NUM_SECTIONS, 2)
-                      - bounds[0], layout.num_chunks),
-        copies=tuple(
-            _pad(np.stack([own.source, own.target], -1)[
-                own.ranges[first, 0, 0] : own.ranges[last - 1, -1, 1]], layout.num_copies)
-            for own in copies),
-        copy_sets=_pad(ranges, layout.num_chunks), task_sets=task_sets, num_task_sets=num_sets,
-        first_program=_pad(starts[first:last] - starts[first], layout.num_chunks),
-        num_programs=_pad(places.sizes[first:last], layout.num_chunks),
-        labels=_pad(layout.first_label + places.local_set[chosen], layout.num_listed),
-        trained=_pad(rows[graph.predicted[0, chosen]], layout.num_listed),
-        validated=_pad(rows[graph.predicted[1, chosen]], layout.num_listed),
-        num_chunks=np.array(last - first, np.int32)), chosen))
+    chunk, local = places.chunk[chosen], places.local_set[chosen]
+    tables.task_sets[starts[chunk] - starts[first] + local] = places.task_set[chosen]
+    np.maximum.at(tables.num_task_sets, chunk - first, local + 1)
+    tables.first_program[:num] = starts[first:last] - starts[first]
+    tables.num_programs[:num] = places.sizes[first:last]
+    tables.labels[: len(chosen)] = layout.first_label + local
+    tables.trained[: len(chosen)] = rows[graph.predicted[0, chosen]]
+    tables.validated[: len(chosen)] = rows[graph.predicted[1, chosen]]
+    tables.num_chunks[...] = num
+    calls.append(Call(integers, constants, chosen))
   return calls
 
 
@@ -248,26 +301,20 @@ def _ranges(
 def _fill_class(
     programs: Programs, position: np.ndarray, graph: Graph, waves: Waves, places: Places,
     rows: np.ndarray, begin: int, end: int, k: int, layout: Layout, phase: np.ndarray,
-    phases: np.ndarray,
-) -> WaveTable:
-  """The table of class `k` for the waves begin to end - 1; its ranges go into `phases`."""
+    table: WaveTable, phases: np.ndarray,
+) -> None:
+  """Fills the table of class `k` with the waves begin to end - 1, and its ranges of phases."""
   own, ops = layout.classes[k], layout.op_tables
-  shape = own.capacity, own.lanes
-  branch, out = np.zeros((2, own.capacity), np.int32)
-  arguments = np.zeros((own.capacity, own.num_inputs, own.lanes), np.int32)
-  constants = np.zeros((*shape, own.num_constants))
-  random = np.zeros((2, *(shape if own.is_random else (0, 0))), np.int32)
-  table = WaveTable(branch, out, arguments, constants, random[0], random[1])
   members = np.flatnonzero(waves.wave_class[begin:end] == k) + begin
   if not len(members):
-    return table
+    return
   num_phases = int(phase[-1]) + 1
   edges = np.searchsorted(phase[members - begin], np.arange(num_phases + 1))
   phases[:num_phases, 0], phases[:num_phases, 1] = edges[:-1], edges[1:]
   count = len(members)
-  out[:count] = waves.out[members]
+  table.out[:count] = waves.out[members]
   first = waves.first[members]
-  branch[:count] = ops.branch[graph.opcode[waves.instruction[first]]]
+  table.branch[:count] = ops.branch[graph.opcode[waves.instruction[first]]]
 
   sizes = np.append(waves.first, len(waves.wave))[members + 1] - first
   entry = np.repeat(first - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
@@ -277,7 +324,7 @@ def _fill_class(
   for argument in range(own.num_inputs):
     values = np.where(
         in_validation, graph.validated[argument, instruction], graph.trained[argument, instruction])
-    arguments[wave, argument, lane] = rows[values]
+    table.arguments[wave, argument, lane] = rows[values]
   if own.num_constants:
     some = np.flatnonzero(graph.opcode[instruction] < len(layout.ops))  # fused ops have none
     wave, lane, instruction = wave[some], lane[some], instruction[some]
@@ -285,11 +332,11 @@ def _fill_class(
     numbers = programs.constants[program, column]
     is_index = op_table.columns().is_index[graph.opcode[instruction]]
     numbers = np.where(is_index, np.floor(numbers * programs.space.num_features), numbers)
-    constants[wave, lane] = numbers[:, : own.num_constants]
+    with np.errstate(over="ignore"):  # a constant beyond float32 is infinite there
+      table.constants[wave, lane] = numbers[:, : own.num_constants]
     if own.is_random:
-      random[0][wave, lane] = position[program, column]
-      random[1][wave, lane] = places.task_set[program]
-  return table
+      table.position[wave, lane] = position[program, column]
+      table.task_set[wave, lane] = places.task_set[program]
 
 
 def _sort_copies(graph: Graph, rows: np.ndarray, places: Places, kind: Kind) -> _Copies:
@@ -308,10 +355,3 @@ def _sort_copies(graph: Graph, rows: np.ndarray, places: Places, kind: Kind) -> 
   edges = np.searchsorted(group[order], np.arange(len(places.sizes) * NUM_COPY_SETS + 1))
   ranges = np.stack([edges[:-1], edges[1:]], -1).reshape(-1, NUM_COPY_SETS, 2)
   return _Copies(source[order], target[order], ranges)
-
-
-def _pad(array: np.ndarray, length: int) -> np.ndarray:
-  """As int32, with zeros behind, to a fixed length."""
-  padded = np.zeros((length, *array.shape[1:]), np.int32)
-  padded[: len(array)] = array
-  return padded

@@ -7,12 +7,12 @@ the wave executor, or the interpreter as the reference.
 from collections.abc import Callable, Sequence
 import contextlib
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from azero.compiler import canonical, liveness
+from azero.compiler import canonical, liveness, pack, schedule
 from azero.language.program import Programs, SearchSpace
 from azero.runtime.interpreter_executor import InterpreterExecutor
 from azero.runtime.outcomes import Outcomes
@@ -22,8 +22,12 @@ from azero.tasks.task import Tasks
 
 COMBINE = ("median", "mean")
 DTYPES = ("float32", "float64")
-EXECUTORS: dict[str, type[WaveExecutor] | type[InterpreterExecutor]] = {
+EXECUTORS: dict[str, Any] = {
     "waves": WaveExecutor, "interpreter": InterpreterExecutor}
+
+# What an executor needs to know of a batch of programs; `take` gives that of some of them.
+Plan = schedule.Plan | pack.Packed
+
 
 class Evaluation(NamedTuple):
   """Results of N programs on D tasks.
@@ -138,13 +142,6 @@ class Evaluator:
     Raises:
       ValueError: programs of another space, malformed programs, an unknown task set.
     """
-    return self.launch(programs, task_set, analysis=analysis, raw=raw).result()
-
-  def launch(
-      self, programs: Programs, task_set: int | np.ndarray = 0, *,
-      analysis: canonical.Analysis | None = None, raw: bool = False,
-  ) -> "Pending":
-    """Starts an evaluation and returns while the devices work; as `evaluate` otherwise."""
     if programs.space != self.space:
       raise ValueError("The programs belong to another search space than the evaluator.")
     if analysis is None:
@@ -154,8 +151,22 @@ class Evaluator:
       raise ValueError(
           f"task_set must be from 0 to {len(self.task_sets) - 1}, got {sets.min()} to "
           f"{sets.max()}.")
+    return self.launch(self.plan(programs, analysis, raw=raw), sets).result()
+
+  def plan(
+      self, programs: Programs, analysis: canonical.Analysis, *, raw: bool = False
+  ) -> Plan:
+    """Prepares checked programs of this space, as `evaluate` otherwise.
+
+    The plan, or a part of it, can be launched by any evaluator of this space, executor, type
+    of memory and kind and number of tasks, whatever the number of examples.
+    """
+    return self._executor.plan(programs, analysis, raw)
+
+  def launch(self, plan: Plan, task_sets: np.ndarray) -> "Pending":
+    """Starts the N programs of a plan on the task sets, [N] int, and returns meanwhile."""
     with self._precision():
-      wait = self._executor.launch(programs, analysis, sets, raw)
+      wait = self._executor.launch(plan, task_sets)
     return Pending(functools.partial(self._finish, wait))
 
   def _finish(self, wait: Callable[[], Outcomes]) -> Evaluation:

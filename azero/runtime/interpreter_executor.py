@@ -42,16 +42,17 @@ class InterpreterExecutor:
     inputs = data, settings.seed32, np.asarray(settings.max_abs_error, settings.dtype)
     self._inputs = [jax.device_put(inputs, device) for device in settings.devices]
 
-  def launch(
-      self, programs: Programs, analysis: canonical.Analysis, sets: np.ndarray, raw: bool
-  ) -> Callable[[], Outcomes]:
-    """Starts N programs on the task sets [N]; returns what waits for the outcomes."""
-    packed = pack.pack(programs, analysis, raw=raw)
+  def plan(self, programs: Programs, analysis: canonical.Analysis, raw: bool) -> pack.Packed:
+    """Prepares N programs."""
+    return pack.pack(programs, analysis, raw=raw)
+
+  def launch(self, plan: pack.Packed, sets: np.ndarray) -> Callable[[], Outcomes]:
+    """Starts the programs of a plan on the task sets [N]; returns what waits for outcomes."""
     # Programs of like length share a chunk, which runs as long as its longest.
-    order = np.argsort(-packed.counts[:, 1:].sum(1), kind="stable")
+    order = np.argsort(-plan.counts[:, 1:].sum(1), kind="stable")
     chunks = [order[start : start + self._lanes] for start in range(0, len(order), self._lanes)]
     launched = [
-        self._launch(k % len(self._inputs), chunk, packed, sets) for k, chunk in enumerate(chunks)]
+        self._launch(k % len(self._inputs), chunk, plan, sets) for k, chunk in enumerate(chunks)]
     self._compile_everywhere(len(chunks))
     return lambda: self._collect(order, [jax.tree.map(np.asarray, one) for one in launched])
 

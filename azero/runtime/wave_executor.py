@@ -13,7 +13,7 @@ import numpy as np
 
 from azero.compiler import canonical, schedule
 from azero.compiler.layout import Layout, make_layout
-from azero.compiler.tables import Call, Tables
+from azero.compiler.tables import Call
 from azero.language.program import Programs
 from azero.runtime import evaluation, waves
 from azero.runtime.outcomes import Outcomes, hash_words
@@ -47,38 +47,33 @@ class WaveExecutor:
         for device in settings.devices]
     self._executables: list[Callable[..., Any]] = []
 
-  def launch(
-      self, programs: Programs, analysis: canonical.Analysis, sets: np.ndarray, raw: bool
-  ) -> Callable[[], Outcomes]:
-    """Starts N programs on the task sets [N]; returns what waits for the outcomes."""
-    calls = schedule.schedule(
-        programs, analysis, sets, self._layout, raw=raw, num_parts=len(self._inputs))
-    if calls and not self._executables:
-      self._compile(calls[0].tables)
-    launched = [
-        (call, self._launch(k % len(self._inputs), call.tables)) for k, call in enumerate(calls)]
-    return lambda: self._collect(launched, len(programs))
+  def plan(self, programs: Programs, analysis: canonical.Analysis, raw: bool) -> schedule.Plan:
+    """Prepares N programs."""
+    return schedule.plan(programs, analysis, self._layout, raw=raw)
 
-  def _launch(self, device: int, tables: Tables) -> waves.Results:
+  def launch(self, plan: schedule.Plan, sets: np.ndarray) -> Callable[[], Outcomes]:
+    """Starts the programs of a plan on the task sets [N]; returns what waits for outcomes."""
+    calls = schedule.schedule(
+        plan, sets, self._layout, np.dtype(self._settings.dtype), num_parts=len(self._inputs))
+    if calls and not self._executables:
+      self._compile(calls[0])
+    launched = [(call, self._launch(k % len(self._inputs), call)) for k, call in enumerate(calls)]
+    return lambda: self._collect(launched, len(plan.programs))
+
+  def _launch(self, device: int, call: Call) -> waves.Results:
     """Starts a call on a device and returns without waiting."""
     self._memory[device], results = self._executables[device](
-        self._memory[device], self._typed(tables), *self._inputs[device])
+        self._memory[device], call.integers, call.constants, *self._inputs[device])
     return results
 
-  def _typed(self, tables: Tables) -> Tables:
-    with np.errstate(over="ignore"):  # a constant beyond float32 is infinite there
-      return tables._replace(waves=tuple(
-          table._replace(constants=table.constants.astype(self._settings.dtype))
-          for table in tables.waves))
-
-  def _compile(self, tables: Tables) -> None:
+  def _compile(self, call: Call) -> None:
     """Compiles for all devices, at the same time."""
     jitted = waves.compiled(self._spec)
 
     def compile_for(device: int):
       with jax.enable_x64(self._settings.dtype == "float64"):  # a setting of each thread
         return jitted.lower(
-            self._memory[device], self._typed(tables), *self._inputs[device]).compile()
+            self._memory[device], call.integers, call.constants, *self._inputs[device]).compile()
 
     with concurrent.futures.ThreadPoolExecutor(len(self._inputs)) as pool:
       self._executables = list(pool.map(compile_for, range(len(self._inputs))))

@@ -20,7 +20,7 @@ import numpy as np
 
 from azero.compiler import tables as tables_lib
 from azero.compiler.layout import Layout, WaveClass
-from azero.compiler.tables import BACK_TO_TRAINING, TO_TRAINING, TO_VALIDATION, VALIDATE, Tables
+from azero.compiler.tables import BACK_TO_TRAINING, TO_TRAINING, TO_VALIDATION, VALIDATE
 from azero.language.ops import Constant, Kind, Noise, Op
 from azero.language.program import Function
 from azero.runtime import noise, rows
@@ -105,15 +105,16 @@ def compiled(spec: WaveSpec):
 
 
 def execute(
-    spec: WaveSpec, memory: Memory, tables: Tables, examples: Examples, seed: jax.Array,
-    max_abs_error: jax.Array,
+    spec: WaveSpec, memory: Memory, integers: jax.Array, constants: jax.Array,
+    examples: Examples, seed: jax.Array, max_abs_error: jax.Array,
 ) -> tuple[Memory, Results]:
   """Evaluates the programs of one call.
 
   Args:
     spec: everything static.
     memory: rows of any content but for row 0, which is zero.
-    tables: the schedule.
+    integers: the tables of a `Call`.
+    constants: their constants.
     examples: the tasks.
     seed: [] uint32, evaluation seed of the random ops.
     max_abs_error: [] an error above it stops a program.
@@ -121,6 +122,7 @@ def execute(
   Returns:
     The memory, to be lent again, and the results.
   """
+  tables = tables_lib.unpack(spec.layout, integers, constants)
   chunk = _Chunk(spec, tables, examples, seed, max_abs_error)
   scores = chunk.scorer.zeros()
   lists = tuple(

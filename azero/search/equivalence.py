@@ -32,7 +32,7 @@ from azero.compiler import canonical, liveness
 from azero.language import ops as op_table
 from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
-from azero.runtime.evaluator import Evaluation, Evaluator
+from azero.runtime.evaluator import Evaluation, Evaluator, Plan
 from azero.search.cache import LruCache
 from azero.search.hurdles import Hurdles
 from azero.search.state import Stateful
@@ -147,7 +147,7 @@ class CachedEvaluator:
     first, inverse = _distinct(islands[unknown], analysis.key[unknown])
     chosen = unknown[first]
     values, steps[chosen] = yield from self._evaluate_distinct(
-        programs[chosen], islands[chosen], analysis.take(chosen))
+        self.evaluator.plan(programs[chosen], analysis.take(chosen)), islands[chosen])
     fitness[unknown] = values[inverse]
     self._canonical.put(islands[chosen], analysis.key[chosen], values)
     self.counts.programs += len(programs)
@@ -181,12 +181,12 @@ class CachedEvaluator:
     return (self._op_costs[programs.opcode] * live).sum(1)
 
   def _evaluate_distinct(
-      self, programs: Programs, islands: np.ndarray, analysis: canonical.Analysis
+      self, plan: Plan, islands: np.ndarray
   ) -> Stages[tuple[np.ndarray, np.ndarray]]:
     """Fitness and training steps of programs with distinct canonical keys."""
-    if self._fingerprinter is None or not len(programs):
-      return (yield from self._train(programs, islands, analysis))
-    short = yield from _run(self._fingerprinter, programs, islands, analysis)
+    if self._fingerprinter is None or not len(islands):
+      return (yield from self._train(plan, islands))
+    short = yield from _run(self._fingerprinter, plan, islands)
     steps = short.train_steps
     prints = short.fingerprint
     assert prints is not None
@@ -197,38 +197,36 @@ class CachedEvaluator:
     unknown = np.flatnonzero(~known & ~stopped)
     first, inverse = _distinct(islands[unknown], prints[unknown])
     chosen = unknown[first]
-    values, more = yield from self._train(
-        programs[chosen], islands[chosen], analysis.take(chosen))
+    values, more = yield from self._train(plan.take(chosen), islands[chosen])
     fitness[unknown] = values[inverse]
     steps[chosen] += more
     self._fingerprints.put(islands[chosen], prints[chosen], values)
     self.counts.stopped_early += int(stopped.sum())
-    self.counts.fingerprint_hits += len(programs) - int(stopped.sum()) - len(chosen)
+    self.counts.fingerprint_hits += len(islands) - int(stopped.sum()) - len(chosen)
     return fitness, steps
 
   def _train(
-      self, programs: Programs, islands: np.ndarray, analysis: canonical.Analysis
+      self, plan: Plan, islands: np.ndarray
   ) -> Stages[tuple[np.ndarray, np.ndarray]]:
     """Fitness and training steps of programs that are new, over the hurdles."""
-    if self.hurdles is None or not len(programs):
-      return (yield from self._evaluate_fully(programs, islands, analysis))
-    start = yield from _run(self._starter, programs, islands, analysis)
+    if self.hurdles is None or not len(islands):
+      return (yield from self._evaluate_fully(plan, islands))
+    start = yield from _run(self._starter, plan, islands)
     fitness, steps = start.fitness, start.train_steps
     # All candidates of a batch meet the hurdles that stood before it.
     passed = np.flatnonzero(
         (fitness >= self.hurdles.heights[islands]) & start.trained.any(1))
     self.hurdles.update(islands, fitness)
-    self.counts.hurdle_stopped += len(programs) - len(passed)
-    fitness[passed], more = yield from self._evaluate_fully(
-        programs[passed], islands[passed], analysis.take(passed))
+    self.counts.hurdle_stopped += len(islands) - len(passed)
+    fitness[passed], more = yield from self._evaluate_fully(plan.take(passed), islands[passed])
     steps[passed] += more
     return fitness, steps
 
   def _evaluate_fully(
-      self, programs: Programs, islands: np.ndarray, analysis: canonical.Analysis
+      self, plan: Plan, islands: np.ndarray
   ) -> Stages[tuple[np.ndarray, np.ndarray]]:
-    self.counts.evaluated += len(programs)
-    full = yield from _run(self.evaluator, programs, islands, analysis)
+    self.counts.evaluated += len(islands)
+    full = yield from _run(self.evaluator, plan, islands)
     return full.fitness, full.train_steps
 
 
@@ -241,11 +239,9 @@ def drain(stages: Stages[T]) -> T:
       return end.value
 
 
-def _run(
-    evaluator: Evaluator, programs: Programs, islands: np.ndarray, analysis: canonical.Analysis
-) -> Stages[Evaluation]:
+def _run(evaluator: Evaluator, plan: Plan, islands: np.ndarray) -> Stages[Evaluation]:
   """Gives the devices work; when resumed, waits for it."""
-  pending = evaluator.launch(programs, islands, analysis=analysis)
+  pending = evaluator.launch(plan, islands)
   yield
   return pending.result()
 

@@ -24,8 +24,10 @@ from azero.compiler import dataflow, liveness
 from azero.language import ops as op_table
 from azero.language.program import Programs
 
-# Random odd multipliers, one row for each half of the key.
-_MULTIPLIERS = np.random.default_rng(0x5EED).integers(0, 2**64, (2, 8), np.uint64) | np.uint64(1)
+# Random odd multipliers: [8, 2, 1], one for each half of the key.
+_MULTIPLIERS = np.ascontiguousarray(
+    np.random.default_rng(0x5EED).integers(0, 2**64, (2, 8), np.uint64).T | np.uint64(1)
+)[..., None]
 
 
 class Analysis(NamedTuple):
@@ -59,7 +61,7 @@ def analyse(programs: Programs, *, multiclass: bool = False) -> Analysis:
   live = liveness.live_instructions(programs, multiclass=multiclass)
   code = dataflow.live_code(programs, live)
   position = np.zeros(live.shape, np.int32)
-  position[live] = code.position
+  position.reshape(-1)[code.row * programs.space.num_slots + code.column] = code.position
   return Analysis(live, position, _keys(programs, code, liveness.roles(programs.space, multiclass)))
 
 
@@ -67,47 +69,67 @@ def _keys(programs: Programs, code: dataflow.Code, role: liveness.Roles) -> np.n
   """Canonical keys: [N, 2] uint64."""
   (in1, in2, old), predicted = dataflow.sources(
       code, len(programs), sum(programs.space.num_addresses), role)
-  swapped = op_table.columns().commutative[code.opcode] & (in1 > in2)
-  first, second = np.where(swapped, in2, in1), np.where(swapped, in1, in2)
-  head = (code.opcode << 32 | code.position << 8 | code.function).astype(np.uint64)
+  swapped = np.flatnonzero(op_table.columns().commutative.take(code.opcode) & (in1 > in2))
+  in1[swapped], in2[swapped] = in2[swapped], in1[swapped]
+  head = (code.opcode << 32 | code.position << 8 | code.function).view(np.uint64)
+  word = _hash((head, in1, in2, old), _MULTIPLIERS[:4])
   with_constants, constants = _constants(programs, code)
-  key = np.zeros((len(programs), 2), np.uint64)
+  for half, more in zip(word, _mix(_hash(constants, _MULTIPLIERS[4:7]))):
+    half[with_constants] += more
+  key = _mix(predicted * _MULTIPLIERS[7])
   starts = np.flatnonzero(code.position == 0)
-  for half, multipliers in enumerate(_MULTIPLIERS):
-    word = _hash((head, first, second, old), multipliers[:4])
-    word[with_constants] += _mix(_hash(constants, multipliers[4:7]))
-    key[:, half] = _mix(predicted * multipliers[7])
-    if len(starts):
-      key[code.row[starts], half] += np.add.reduceat(_mix(word), starts)
-  return key
+  if len(starts):
+    rows = code.row.take(starts)
+    for half, more in zip(key, np.add.reduceat(_mix(word), starts, axis=1)):
+      half[rows] += more
+  return np.ascontiguousarray(key.T)
 
 
-def _constants(programs: Programs, code: dataflow.Code) -> tuple[np.ndarray, list[np.ndarray]]:
+def _constants(programs: Programs, code: dataflow.Code) -> tuple[np.ndarray, np.ndarray]:
   """Constants as they act: an index as its position, a deviation without its sign.
 
   Returns:
-    The K live instructions that have constants, and the bits of each: three [K] uint64.
+    The K live instructions that have constants, and the bits of each: [3, K] uint64.
   """
   table = op_table.columns()
-  which = np.flatnonzero(table.num_constants[code.opcode])
-  opcode = code.opcode[which]
-  values = programs.constants[code.row[which], code.column[which]]
-  positions = np.floor(values * programs.space.num_features)
-  values = np.where(table.is_index[opcode], positions, values)
-  values = np.where(table.is_std[opcode], np.abs(values), values)
-  return which, list(np.ascontiguousarray(values.T).view(np.uint64))
+  which = np.flatnonzero(table.num_constants.take(code.opcode))
+  opcode = code.opcode.take(which)
+  slot = code.row.take(which) * programs.space.num_slots + code.column.take(which)
+  values = programs.constants.reshape(-1, op_table.MAX_CONSTANTS).take(slot, axis=0)
+  is_index, is_std = (array.take(opcode, axis=0) for array in (table.is_index, table.is_std))
+  if is_index.any():
+    np.floor(values * programs.space.num_features, values, where=is_index)
+  if is_std.any():
+    np.abs(values, values, where=is_std)
+  return which, np.ascontiguousarray(values.T).view(np.uint64)
 
 
-def _hash(fields: Sequence[np.ndarray], multipliers: np.ndarray) -> np.ndarray:
-  """One word from several: rotated between products, so that no field cancels another."""
+def _hash(fields: Sequence[np.ndarray] | np.ndarray, multipliers: np.ndarray) -> np.ndarray:
+  """One word of each half from several fields.
+
+  Rotated between products, so that no field cancels another.
+
+  Args:
+    fields: [M] uint64 each.
+    multipliers: [number of fields, 2, 1].
+
+  Returns:
+    [2, M] uint64.
+  """
   word = fields[0] * multipliers[0]
   for field, multiplier in zip(fields[1:], multipliers[1:]):
-    word = (word << np.uint64(23) | word >> np.uint64(41)) + field * multiplier
+    high = word << np.uint64(23)
+    word >>= np.uint64(41)
+    word |= high
+    word += field * multiplier
   return word
 
 
 def _mix(word: np.ndarray) -> np.ndarray:
-  """Finaliser of splitmix64: every bit of the input reaches every bit of the output."""
-  word = (word ^ word >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-  word = (word ^ word >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-  return word ^ word >> np.uint64(31)
+  """Finaliser of splitmix64, in place: every bit of the input reaches every bit of it."""
+  word ^= word >> np.uint64(30)
+  word *= np.uint64(0xBF58476D1CE4E5B9)
+  word ^= word >> np.uint64(27)
+  word *= np.uint64(0x94D049BB133111EB)
+  word ^= word >> np.uint64(31)
+  return word

@@ -166,31 +166,37 @@ def _settle(
 
 def _occupied(programs: Programs) -> list[slice]:
   """The slots of each component function up to the last that holds an instruction."""
-  some = programs.opcode.max(0) != program_lib.EMPTY
+  last = programs.opcode.max(0).tolist()
   occupied = []
   for function in Function:
     slots = programs.space.slots(function)
-    used = np.flatnonzero(some[slots])
-    occupied.append(slice(slots.start, slots.start + (int(used[-1]) + 1 if len(used) else 0)))
+    stop = slots.stop
+    while stop > slots.start and last[stop - 1] == program_lib.EMPTY:
+      stop -= 1
+    occupied.append(slice(slots.start, stop))
   return occupied
 
 
 def _bodies(programs: Programs, occupied: list[slice]) -> list[_Body]:
   """Sets of addresses for the occupied slots of each component function."""
+  columns = [slot for slots in occupied for slot in range(slots.start, slots.stop)]
+  arrays = [getattr(programs, name) for name in ("opcode", "in1", "in2", "out")]
+  if len(columns) < programs.space.num_slots:
+    arrays = [array.take(columns, axis=1) for array in arrays]
   units = _units(programs.space)
-  opcode, in1, in2, out = (
-      np.concatenate([array[:, slots] for slots in occupied], axis=1).astype(dtype)
-      for array, dtype in (
-          (programs.opcode, np.intp), (programs.in1, units.dtype), (programs.in2, units.dtype),
-          (programs.out, units.dtype)))
-  unit = units.take(opcode, axis=0)
+  unit = units.take(arrays[0], axis=0)
+  in1, in2, out = (array.astype(units.dtype) for array in arrays[1:])
   read = unit[..., 0] << in1
   read |= unit[..., 1] << in2
   read |= unit[..., 2] << out
-  arrays = [np.ascontiguousarray(words.T) for words in (unit[..., 3] << out, read)]
-  arrays.append(np.zeros_like(arrays[0]))
-  ends = np.cumsum([slots.stop - slots.start for slots in occupied])[:-1]
-  return [_Body(*parts) for parts in zip(*(np.split(array, ends) for array in arrays))]
+  words = np.zeros((len(_Body._fields), len(columns), len(programs)), units.dtype)
+  words[0], words[1] = (unit[..., 3] << out).T, read.T
+  bodies, start = [], 0
+  for slots in occupied:
+    stop = start + slots.stop - slots.start
+    bodies.append(_Body(*words[:, start:stop]))
+    start = stop
+  return bodies
 
 
 def _backward(body: _Body, live_after: np.ndarray) -> np.ndarray:

@@ -31,7 +31,8 @@ class LruCache:
       raise ValueError(f"A cache needs a capacity of at least 1, got {capacity}.")
     self._num_sets = -(-capacity // _WAYS)
     rows = num_islands * self._num_sets
-    self._keys = np.zeros((rows, _WAYS, 2), np.uint64)
+    # The halves of a key apart: the first alone rules out nearly all that do not match.
+    self._first, self._second = np.zeros((2, rows, _WAYS), np.uint64)
     self._values = np.zeros((rows, _WAYS))
     self._stamps = np.zeros((rows, _WAYS), np.int64)  # 0: an empty place
     self._clock = 0
@@ -49,13 +50,18 @@ class LruCache:
     Returns:
       [N] bool, found; [N] float64, the values (0 where not found).
     """
+    found, values = np.zeros(len(keys), bool), np.zeros(len(keys))
     rows = self._rows(islands, keys)
-    match = (self._keys[rows] == keys[:, None]).all(-1) & (self._stamps[rows] > 0)
-    found = match.any(1)
-    way = match.argmax(1)
-    values = np.where(found, self._values[rows, way], 0.0)
+    same = np.flatnonzero(self._first.take(rows, axis=0) == keys[:, :1])
+    which = same // _WAYS
+    place = rows.take(which) * _WAYS + same % _WAYS
+    match = self._second.take(place) == keys[:, 1].take(which)
+    match &= self._stamps.take(place) > 0
+    which, place = which[match], place[match]
+    found[which] = True
+    values[which] = self._values.take(place)
     self._clock += 1
-    self._stamps[rows[found], way[found]] = self._clock
+    self._stamps.reshape(-1)[place] = self._clock
     return found, values
 
   def put(self, islands: np.ndarray, keys: np.ndarray, values: np.ndarray) -> None:
@@ -65,30 +71,39 @@ class LruCache:
     rows = self._rows(islands, keys)
     # Keys of this call that share a set take its places one after the other, oldest first.
     order = np.argsort(rows, kind="stable")
-    starts = np.flatnonzero(np.diff(rows[order], prepend=-1))
-    sizes = np.diff(np.append(starts, len(rows)))
-    rank = np.empty(len(rows), np.int64)
-    rank[order] = np.arange(len(rows)) - np.repeat(starts, sizes)
-    oldest = np.argsort(self._stamps[rows], axis=1, kind="stable")
-    way = oldest[np.arange(len(rows)), rank % _WAYS]
+    sets = rows.take(order)
+    stamps = self._stamps.take(sets, axis=0)
+    way = stamps.argmin(1)
+    shared = np.flatnonzero(sets[1:] == sets[:-1]) + 1  # with the key before, which is rare
+    if len(shared):
+      new = np.ones(len(sets), bool)
+      new[shared] = False
+      order_in_set = np.arange(len(sets))
+      order_in_set -= np.maximum.accumulate(np.where(new, order_in_set, 0))
+      oldest = np.argsort(stamps.take(shared, axis=0), axis=1, kind="stable")
+      way[shared] = oldest[np.arange(len(shared)), order_in_set.take(shared) % _WAYS]
+    place = sets * _WAYS + way
     self._clock += 1
-    self._keys[rows, way] = keys
-    self._values[rows, way] = values
-    self._stamps[rows, way] = self._clock
+    first, second = keys.T
+    self._first.reshape(-1)[place] = first.take(order)
+    self._second.reshape(-1)[place] = second.take(order)
+    self._values.reshape(-1)[place] = values.take(order)
+    self._stamps.reshape(-1)[place] = self._clock
 
   def state(self) -> dict[str, Any]:
     """The entries, where they are and when they were used."""
     places = np.flatnonzero(self._stamps)
     return {
         "clock": self._clock, "places": places,
-        "keys": self._keys.reshape(-1, 2)[places], "values": self._values.ravel()[places],
-        "stamps": self._stamps.ravel()[places]}
+        "keys": np.stack([self._first.take(places), self._second.take(places)], axis=1),
+        "values": self._values.take(places), "stamps": self._stamps.take(places)}
 
   def restore(self, state: Mapping[str, Any]) -> None:
     """Takes over the entries of another cache of the same size."""
     places = state["places"]
     self._clock = state["clock"]
-    self._keys.reshape(-1, 2)[places] = state["keys"]
+    self._first.reshape(-1)[places] = state["keys"][:, 0]
+    self._second.reshape(-1)[places] = state["keys"][:, 1]
     self._values.reshape(-1)[places] = state["values"]
     self._stamps[:] = 0
     self._stamps.reshape(-1)[places] = state["stamps"]

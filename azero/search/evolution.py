@@ -75,16 +75,23 @@ class Evolution(Search):
     count = self.config.children_per_cycle
     size, contestants = self.config.population_size, self.config.tournament_size
     numbers = contestants + mutation.HEAD_DRAWS
-    draws = self.streams.take(islands, count * numbers).reshape(len(islands), count, numbers)
-    survivors = (draws[..., :contestants] * (size - count)).astype(np.int64)
-    slots = (self.oldest[islands, None, None] + count + survivors) % size
-    winner = self.fitness[islands[:, None, None], slots].argmax(-1)
-    slot = np.take_along_axis(slots, winner[..., None], -1)[..., 0]
-    parents = self.population[(islands[:, None] * size + slot).ravel()]
-    head = draws[..., contestants:].reshape(-1, mutation.HEAD_DRAWS)
-    tail = self.streams.take_ragged(
-        np.repeat(islands, count), self._mutator.tail_draws(parents, head))
-    return self._mutator.mutate(parents, head, tail), count
+    draws = self.streams.take(islands, count * numbers).reshape(-1, numbers)
+    owners = np.repeat(islands, count)
+    slots = (draws[:, :contestants] * (size - count)).astype(np.int64)  # of the survivors
+    slots += (self.oldest + count).take(owners)[:, None]
+    slots -= size * (slots >= size)
+    slots += (owners * size)[:, None]
+    winner = self.fitness.take(slots).argmax(1)
+    winner += np.arange(len(slots)) * contestants
+    parents = slots.take(winner)
+    children = Programs(self.space, *(
+        getattr(self.population, name).take(parents, axis=0) for name in Programs.ARRAYS))
+    head = draws[:, contestants:]
+    plan = self._mutator.plan(children, head)
+    needing = np.flatnonzero(plan.tail_draws)
+    tail = self.streams.take_ragged(owners.take(needing), plan.tail_draws.take(needing))
+    self._mutator.apply(plan, children, head, tail)
+    return children, count
 
   def _initial(self, islands: np.ndarray) -> tuple[Programs, int]:
     size = self.config.population_size
@@ -95,9 +102,10 @@ class Evolution(Search):
 
   def _accept(self, islands: np.ndarray, programs: Programs, fitness: np.ndarray) -> None:
     size, count = self.config.population_size, fitness.shape[1]
-    slots = (self.oldest[islands, None] + np.arange(count)) % size
-    rows = (islands[:, None] * size + slots).ravel()
+    slots = self.oldest[islands, None] + np.arange(count)
+    slots -= size * (slots >= size)
+    slots += islands[:, None] * size
     for name in Programs.ARRAYS:
-      getattr(self.population, name)[rows] = getattr(programs, name)
-    self.fitness[islands[:, None], slots] = fitness
+      getattr(self.population, name)[slots.ravel()] = getattr(programs, name)
+    self.fitness.reshape(-1)[slots] = fitness
     self.oldest[islands] = (self.oldest[islands] + count) % size

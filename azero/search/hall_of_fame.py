@@ -77,17 +77,16 @@ class HallOfFame:
     if not len(candidates):
       return
     candidates = candidates[np.argsort(-fitness[candidates], kind="stable")]
-    _, first = np.unique(keys[candidates], axis=0, return_index=True)
-    for k in candidates[np.sort(first)]:  # the best of each key, best first
-      key = (int(keys[k, 0]), int(keys[k, 1]))
-      if fitness[k] <= self._bar:
+    for k, value, first, second in zip(  # best first
+        candidates.tolist(), fitness[candidates].tolist(), *keys[candidates].T.tolist()):
+      if value <= self._bar:
         break
-      if key in self._entries and self._entries[key].fitness >= fitness[k]:
+      key = (first, second)
+      if key in self._entries and self._entries[key].fitness >= value:
         continue
       island = int(islands[k])
       self._entries[key] = Entry(
-          programs[int(k)], float(fitness[k]), island, int(train_steps[island]),
-          int(num_programs[island]))
+          programs[k], value, island, int(train_steps[island]), int(num_programs[island]))
       self.changes += 1
       if len(self._entries) > self.capacity:
         del self._entries[min(self._entries, key=lambda key: self._entries[key].fitness)]

@@ -9,6 +9,8 @@ the same order makes the same children.
 
 import dataclasses
 import enum
+import functools
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,12 +26,16 @@ ACTIONS = (
 # The paper's three actions; removal is twice as likely as insertion (S3).
 PAPER_ACTIONS = ("insert_or_remove", "randomize_function", "alter")
 
+_ALTER, _RANDOMIZE_INSTRUCTION, _RANDOMIZE_FUNCTION, _INSERT, _REMOVE = range(5)
+_NONE = -1
+
 INSTRUCTION_DRAWS = 7  # op, in1, in2, out and three constants
 SIGN_FLIP_PROBABILITY = 0.1
 _SIGNIFICANT_DIGITS = 6
 # Alterations multiply a constant by 1.17 in the geometric mean; nothing else would keep
 # one that evolution does not select for inside the range of float32.
 _MAX_CONSTANT = 1e38
+_POWERS = 10.0 ** np.arange(301)
 
 
 class _Head(enum.IntEnum):
@@ -77,11 +83,24 @@ class Mutator:
       raise ValueError(f"The mutation probability must be in [0, 1], got {self.probability}.")
     searched_functions(self.space)  # raises if there are none
 
+  def plan(self, parents: Programs, head: np.ndarray) -> "Plan":
+    """What the [N, HEAD_DRAWS] uniform numbers of the heads decide for N parents."""
+    space = self.space
+    codes = _outcomes(self.actions)
+    grow = head[:, _Head.CHOICE] < 1 / 3
+    action = codes.take(2 * _pick(head[:, _Head.ACTION], len(self.actions)) + grow)
+    action[head[:, _Head.MUTATE] >= self.probability] = _NONE
+    functions = searched_functions(space)
+    function = functions.take(_pick(head[:, _Head.FUNCTION], len(functions)))
+    inside = _tables(space).inside.take(function, axis=0)
+    inside &= parents.opcode != EMPTY
+    length = inside.sum(1)
+    tail_draws = np.where(action == _RANDOMIZE_FUNCTION, length * INSTRUCTION_DRAWS, 0)
+    return Plan(action, function, length, tail_draws)
+
   def tail_draws(self, parents: Programs, head: np.ndarray) -> np.ndarray:
     """How many further numbers each child needs: [N] int."""
-    action, function = self._decide(head)
-    length = parents.lengths[np.arange(len(parents)), function]
-    return np.where(action == _code("randomize_function"), length * INSTRUCTION_DRAWS, 0)
+    return self.plan(parents, head).tail_draws
 
   def mutate(self, parents: Programs, head: np.ndarray, tail: np.ndarray) -> Programs:
     """Children of N parents.
@@ -96,35 +115,64 @@ class Mutator:
     """
     children = Programs(
         parents.space, *(getattr(parents, name).copy() for name in Programs.ARRAYS))
-    action, function = self._decide(head)
-    lengths = parents.lengths[np.arange(len(parents)), function]
-    for name, apply in (
-        ("alter", _alter), ("randomize_instruction", _randomize_instruction),
-        ("insert", _insert), ("remove", _remove)):
-      rows = np.flatnonzero(action == _code(name))
-      if len(rows):
-        apply(children, rows, function[rows], lengths[rows], head[rows])
-    rows = np.flatnonzero((action == _code("randomize_function")) & (lengths > 0))
-    if len(rows):
-      row, k = np.nonzero(np.arange(lengths[rows].max()) < lengths[rows][:, None])
-      draws = tail[rows][:, : lengths[rows].max() * INSTRUCTION_DRAWS]
-      draws = draws.reshape(len(rows), -1, INSTRUCTION_DRAWS)[row, k]
-      slots = np.array(self.space.offsets)[function[rows][row]] + k
-      _write_random(children, rows[row], slots, function[rows][row], draws)
+    plan = self.plan(parents, head)
+    self.apply(plan, children, head, tail[np.flatnonzero(plan.tail_draws)])
     return children
 
-  def _decide(self, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Action code, -1 for none, and component function of every child."""
-    codes = np.array([_code(name) for name in self.actions])
-    action = codes[_pick(head[:, _Head.ACTION], len(codes))]
-    either = action == _code("insert_or_remove")
-    grow = head[:, _Head.CHOICE] < 1 / 3
-    action = np.where(either, np.where(grow, _code("insert"), _code("remove")), action)
-    action = np.where(head[:, _Head.MUTATE] < self.probability, action, -1)
-    functions = searched_functions(self.space)
-    return action, functions[_pick(head[:, _Head.FUNCTION], len(functions))]
+  def apply(
+      self, plan: "Plan", programs: Programs, head: np.ndarray, tail: np.ndarray
+  ) -> None:
+    """Mutates N programs in place.
+
+    Args:
+      plan: of these programs and heads.
+      programs: N programs, in arrays of their own.
+      head: [N, HEAD_DRAWS] uniform numbers.
+      tail: [those of the N with tail_draws, at least the largest of these] uniform numbers.
+    """
+    tables = _tables(self.space)
+    action, function, length, _ = plan
+    insert = (action == _INSERT) & (length < tables.max_length.take(function))
+    remove = (action == _REMOVE) & (length > tables.min_length.take(function))
+    first = np.arange(len(programs)) * self.space.num_slots + tables.offsets.take(function)
+    # Where instructions are counted over the slots of all programs.
+    chosen = first + _pick(head[:, _Head.SLOT], length + insert)
+    end = first + length
+    _shift(programs, insert, remove, chosen, end)
+
+    rows = np.flatnonzero(insert | ((action == _RANDOMIZE_INSTRUCTION) & (length > 0)))
+    slots, functions = chosen.take(rows), function.take(rows)
+    draws = head[rows, _Head.OP : _Head.CHOICE]
+    rows = np.flatnonzero(plan.tail_draws)
+    if len(rows):
+      lengths, longest = length.take(rows), length.take(rows).max()
+      row, k = np.divmod(np.flatnonzero(np.arange(longest) < lengths[:, None]), longest)
+      tail = tail[:, : longest * INSTRUCTION_DRAWS].reshape(-1, INSTRUCTION_DRAWS)
+      slots = np.concatenate([slots, first.take(rows).take(row) + k])
+      functions = np.concatenate([functions, function.take(rows).take(row)])
+      draws = np.concatenate([draws, tail.take(row * longest + k, axis=0)])
+    _write_random(programs, slots, functions, draws)
+    rows = np.flatnonzero((action == _ALTER) & (length > 0))
+    _alter(programs, chosen.take(rows), head[rows])
 
 
+class Plan(NamedTuple):
+  """What becomes of N programs.
+
+  Attributes:
+    action: [N] int, an index into ACTIONS, or -1 for none.
+    function: [N] int, the component function that it changes.
+    length: [N] int, instructions in there.
+    tail_draws: [N] int, further uniform numbers that it needs.
+  """
+
+  action: np.ndarray
+  function: np.ndarray
+  length: np.ndarray
+  tail_draws: np.ndarray
+
+
+@op_table.cached_for_table
 def searched_functions(space: SearchSpace) -> np.ndarray:
   """The component functions that search may change: [1 to 3] int.
 
@@ -155,14 +203,14 @@ def random_programs(
   """
   programs = (template or Programs.empty(space))[np.zeros(len(draws), int)]
   used = 0
+  first = np.arange(len(draws))[:, None] * space.num_slots
   for function in searched_functions(space):
-    first, length = space.offsets[function], space.components[function].max_length
-    row, k = np.divmod(np.arange(len(draws) * length), length)
+    slots = (first + np.arange(space.num_slots)[space.slots(function)]).ravel()
+    length = space.components[function].max_length
     part = draws[:, used : used + length * INSTRUCTION_DRAWS]
     used += length * INSTRUCTION_DRAWS
     _write_random(
-        programs, row, first + k, np.full(len(row), function),
-        part.reshape(-1, INSTRUCTION_DRAWS))
+        programs, slots, np.full(len(slots), function), part.reshape(-1, INSTRUCTION_DRAWS))
   return programs
 
 
@@ -172,134 +220,181 @@ def num_random_draws(space: SearchSpace) -> int:
       space.components[function].max_length for function in searched_functions(space))
 
 
-def _code(action: str) -> int:
-  return ACTIONS.index(action)
+class _Tables(NamedTuple):
+  """What mutations look up of a space.
+
+  Attributes:
+    offsets: [3] int, first slot of each component function.
+    min_length: [3] int.
+    max_length: [3] int.
+    inside: [3, L] bool, the slots of each component function.
+    allowed: [3, most ops] int16, the ops of each component function.
+    num_allowed: [3] int.
+    num_choices: [ops, 3] int, addresses to choose from for in1, in2 and out; 0 for no operand.
+    first_choice: [ops, 3] int16, the first of them.
+  """
+
+  offsets: np.ndarray
+  min_length: np.ndarray
+  max_length: np.ndarray
+  inside: np.ndarray
+  allowed: np.ndarray
+  num_allowed: np.ndarray
+  num_choices: np.ndarray
+  first_choice: np.ndarray
+
+
+@op_table.cached_for_table
+def _tables(space: SearchSpace) -> _Tables:
+  ops = [component.ops for component in space.components]
+  counts = np.array([len(some) for some in ops])
+  allowed = np.zeros((len(ops), counts.max()), np.int16)
+  for row, some in zip(allowed, ops):
+    row[: len(some)] = some
+  table = op_table.columns()
+  # A missing operand has kind -1, the last entry: no address to choose from.
+  readable, writable, first = (np.array(sizes + (0,)) for sizes in (
+      space.num_addresses, tuple(space.writable(kind) for kind in Kind),
+      tuple(program_lib.FIRST_WRITABLE[kind] for kind in Kind)))
+  num_choices = np.column_stack([readable[table.input_kind], writable[table.output_kind]])
+  first_choice = np.zeros(num_choices.shape, np.int16)
+  first_choice[:, 2] = first[table.output_kind]
+  return _Tables(
+      np.array(space.offsets[:-1]),
+      np.array([component.min_length for component in space.components]),
+      np.array([component.max_length for component in space.components]),
+      np.arange(len(ops))[:, None] == space.function_of_slot, allowed, counts, num_choices,
+      first_choice)
+
+
+@functools.cache
+def _outcomes(actions: tuple[str, ...]) -> np.ndarray:
+  """Codes of actions, for each whether it shrinks or grows a program: [2 * actions] int."""
+  codes = []
+  for name in actions:
+    either = name == "insert_or_remove"
+    codes += [_REMOVE, _INSERT] if either else [ACTIONS.index(name)] * 2
+  return np.array(codes)
 
 
 def _pick(draw: np.ndarray, count) -> np.ndarray:
   """A uniform choice out of `count` by a number in [0, 1)."""
-  return (draw * count).astype(int)
+  return (draw * count).astype(np.intp)
 
 
-def _alter(children, rows, function, lengths, head) -> None:
-  """Redraws one address, or alters one constant, of one instruction."""
-  some = lengths > 0
-  rows, function, head = rows[some], function[some], head[some]
-  slot = np.array(children.space.offsets)[function] + _pick(head[:, _Head.SLOT], lengths[some])
-  opcode = children.opcode[rows, slot]
+def _alter(programs: Programs, slots: np.ndarray, head: np.ndarray) -> None:
+  """Redraws one address, or alters one constant, of the instructions in these slots."""
+  opcode = programs.opcode.take(slots)
+  table, tables = op_table.columns(), _tables(programs.space)
+  num_inputs = table.num_inputs.take(opcode)
+  num_constants = table.num_constants.take(opcode)
+  has_output = table.output_kind.take(opcode) >= 0
+  num_operands = num_inputs + has_output
+  argument = _pick(head[:, _Head.CHOICE], num_operands + (num_constants > 0))
+  # Which operand of in1, in2 and out an argument is; the output follows the inputs.
+  operand = np.where(has_output & (argument == num_inputs), 2, argument)
+  which = np.flatnonzero(argument < num_operands)
+  operand, place = operand.take(which), slots.take(which)
+  row = opcode.take(which) * 3 + operand
+  address = tables.first_choice.take(row) + _pick(
+      head[which, _Head.IN1 + operand], tables.num_choices.take(row))
+  for k, name in enumerate(("in1", "in2", "out")):
+    chosen = np.flatnonzero(operand == k)
+    getattr(programs, name).reshape(-1)[place.take(chosen)] = address.take(chosen)
+  which = np.flatnonzero((argument == num_operands) & (num_constants > 0))
+  if len(which):
+    _alter_constants(programs, slots.take(which), opcode.take(which), head[which])
+
+
+def _alter_constants(
+    programs: Programs, slots: np.ndarray, opcode: np.ndarray, head: np.ndarray
+) -> None:
+  """Alters one constant of each of these instructions."""
   table = op_table.columns()
-  num_inputs = table.num_inputs[opcode]
-  num_outputs = table.output_kind[opcode] >= 0
-  num_constants = table.num_constants[opcode]
-  num_arguments = num_inputs + num_outputs + (num_constants > 0)
-  argument = _pick(head[:, _Head.CHOICE], num_arguments)
-  addresses = _draw_addresses(children.space, opcode, head[:, _Head.IN1 : _Head.OUT + 1])
-  has_arguments = num_arguments > 0
-  for name, chosen, drawn in (
-      ("in1", (argument == 0) & (num_inputs > 0), addresses[0]),
-      ("in2", (argument == 1) & (num_inputs > 1), addresses[1]),
-      ("out", (argument == num_inputs) & num_outputs, addresses[2])):
-    chosen = chosen & has_arguments
-    getattr(children, name)[rows[chosen], slot[chosen]] = drawn[chosen]
-  data = (argument == num_inputs + num_outputs) & (num_constants > 0)
-  rows, slot, opcode, head = rows[data], slot[data], opcode[data], head[data]
-  which = _pick(head[:, _Head.OP], num_constants[data])
-  old = children.constants[rows, slot, which]
-  draw = head[np.arange(len(rows)), _Head.CONSTANTS + which]
+  which = _pick(head[:, _Head.OP], table.num_constants.take(opcode))
+  constants = programs.constants.reshape(-1)
+  place = slots * op_table.MAX_CONSTANTS + which
+  draw = head[np.arange(len(head)), _Head.CONSTANTS + which]
   flips = head[:, _Head.SIGN] < SIGN_FLIP_PROBABILITY
   flips &= ~table.is_std[opcode, which]
-  scaled = round_constants(old * (0.5 + 1.5 * draw) * np.where(flips, -1.0, 1.0))
+  scaled = round_constants(constants.take(place) * (0.5 + 1.5 * draw) * np.where(flips, -1.0, 1.0))
   scaled = np.clip(scaled, -_MAX_CONSTANT, _MAX_CONSTANT)
-  children.constants[rows, slot, which] = np.where(table.is_index[opcode, which], draw, scaled)
+  constants[place] = np.where(table.is_index[opcode, which], draw, scaled)
 
 
-def _randomize_instruction(children, rows, function, lengths, head) -> None:
-  some = lengths > 0
-  slot = np.array(children.space.offsets)[function[some]] + _pick(
-      head[some, _Head.SLOT], lengths[some])
-  _write_random(children, rows[some], slot, function[some], head[some, _Head.OP : _Head.CHOICE])
+def _shift(
+    programs: Programs, insert: np.ndarray, remove: np.ndarray, slots: np.ndarray,
+    ends: np.ndarray,
+) -> None:
+  """Makes room for an instruction in a slot, or closes the gap that one leaves.
+
+  Args:
+    programs: N programs.
+    insert: [N] bool, whose instructions from `slots` on move one down.
+    remove: [N] bool, whose instructions behind `slots` move one up.
+    slots: [N] int, counted over all programs.
+    ends: [N] int, behind the last instruction of the component function.
+  """
+  rows = np.flatnonzero(insert | remove)
+  up = remove.take(rows)
+  start = slots.take(rows) + up
+  counts = ends.take(rows) - start
+  before = counts.cumsum() - counts
+  source = np.repeat(start - before, counts)
+  source += np.arange(len(source))
+  target = source + np.repeat(np.where(up, -1, 1), counts)
+  emptied = ends[remove] - 1
+  for name in ("opcode", "in1", "in2", "out"):
+    array = getattr(programs, name).reshape(-1)
+    array[target] = array.take(source)
+    array[emptied] = EMPTY if name == "opcode" else 0
+  constants = programs.constants.reshape(-1)
+  constants[_constant_places(target)] = constants.take(_constant_places(source))
+  constants[_constant_places(emptied)] = 0.0
 
 
-def _insert(children, rows, function, lengths, head) -> None:
-  limits = np.array([component.max_length for component in children.space.components])
-  room = lengths < limits[function]
-  rows, function, lengths, head = rows[room], function[room], lengths[room], head[room]
-  slot = np.array(children.space.offsets)[function] + _pick(head[:, _Head.SLOT], lengths + 1)
-  _shift(children, rows, function, slot, 1)
-  _write_random(children, rows, slot, function, head[:, _Head.OP : _Head.CHOICE])
+def _constant_places(slots: np.ndarray) -> np.ndarray:
+  """Where the constants of these slots are, counted over all programs: [M, 3] int."""
+  return slots[:, None] * op_table.MAX_CONSTANTS + np.arange(op_table.MAX_CONSTANTS)
 
 
-def _remove(children, rows, function, lengths, head) -> None:
-  limits = np.array([component.min_length for component in children.space.components])
-  room = lengths > limits[function]
-  rows, function, lengths, head = rows[room], function[room], lengths[room], head[room]
-  slot = np.array(children.space.offsets)[function] + _pick(head[:, _Head.SLOT], lengths)
-  _shift(children, rows, function, slot, -1)
+def _write_random(
+    programs: Programs, slots: np.ndarray, function: np.ndarray, draws: np.ndarray
+) -> None:
+  """Writes random instructions into M slots: op, addresses and constants.
 
-
-def _shift(children, rows, function, slot, by: int) -> None:
-  """Moves the instructions from `slot` on one down (by 1), or those after it one up (by -1)."""
-  columns = np.arange(children.space.num_slots)
-  offsets = np.array(children.space.offsets)
-  last = (offsets[function + 1] - 1)[:, None]
-  if by > 0:
-    moved = (columns > slot[:, None]) & (columns <= last)
-  else:
-    moved = (columns >= slot[:, None]) & (columns < last)
-  source = columns - by * moved
-  for name in Programs.ARRAYS:
-    array = getattr(children, name)
-    array[rows] = array[rows[:, None], source]
-  if by < 0:
-    for name in Programs.ARRAYS:
-      getattr(children, name)[rows, last[:, 0]] = EMPTY if name == "opcode" else 0
-
-
-def _write_random(children, rows, slots, function, draws) -> None:
-  """Writes random instructions: op, addresses and constants by seven numbers each."""
-  space = children.space
-  allowed = [component.ops for component in space.components]
-  counts = np.array([len(ops) for ops in allowed])
-  table = np.zeros((len(allowed), counts.max()), np.int16)
-  for k, ops in enumerate(allowed):
-    table[k, : len(ops)] = ops
-  opcode = table[function, _pick(draws[:, 0], counts[function])]
-  in1, in2, out = _draw_addresses(space, opcode, draws[:, 1:4])
-  children.opcode[rows, slots] = opcode
-  children.in1[rows, slots] = in1
-  children.in2[rows, slots] = in2
-  children.out[rows, slots] = out
-  children.constants[rows, slots] = _draw_constants(opcode, draws[:, 4:7])
-
-
-def _draw_addresses(
-    space: SearchSpace, opcode: np.ndarray, draws: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Random in1, in2, out for each opcode by [N, 3] numbers; 0 where the op has none."""
-  table = op_table.columns()
-  num_addresses, num_writable, first_writable = (np.array(sizes + (0,)) for sizes in (
-      space.num_addresses, tuple(space.writable(kind) for kind in Kind),
-      tuple(program_lib.FIRST_WRITABLE[kind] for kind in Kind)))
-  # A missing operand has kind -1, the last entry: no address to choose from.
-  in1, in2 = (
-      _pick(draws[:, k], num_addresses[table.input_kind[opcode, k]]) for k in range(2))
-  kind = table.output_kind[opcode]
-  return in1, in2, first_writable[kind] + _pick(draws[:, 2], num_writable[kind])
+  Args:
+    programs: N programs.
+    slots: [M] int, counted over all programs.
+    function: [M] int.
+    draws: [M, INSTRUCTION_DRAWS] uniform numbers.
+  """
+  tables = _tables(programs.space)
+  choice = _pick(draws[:, 0], tables.num_allowed.take(function))
+  opcode = tables.allowed.take(function * tables.allowed.shape[1] + choice)
+  addresses = (draws[:, 1:4] * tables.num_choices.take(opcode, axis=0)).astype(np.int16)
+  addresses += tables.first_choice.take(opcode, axis=0)
+  for name, values in zip(("opcode", "in1", "in2", "out"), (opcode, *addresses.T)):
+    getattr(programs, name).reshape(-1)[slots] = values
+  constants, places = programs.constants.reshape(-1), _constant_places(slots)
+  constants[places] = 0.0
+  which = np.flatnonzero(op_table.columns().num_constants.take(opcode))
+  constants[places.take(which, axis=0)] = _draw_constants(opcode.take(which), draws[which, 4:7])
 
 
 def _draw_constants(opcode: np.ndarray, draws: np.ndarray) -> np.ndarray:
-  """Fresh constants for each opcode by [N, 3] numbers; 0 where the op has none."""
+  """Fresh constants for each opcode by [M, 3] numbers; 0 where the op has none."""
   table = op_table.columns()
-  values = np.where(table.is_signed[opcode], 2 * draws - 1, 0.0)
-  values = round_constants(np.where(table.is_std[opcode], draws, values))
-  return np.where(table.is_index[opcode], draws, values)
+  values = np.where(table.is_signed.take(opcode, axis=0), 2 * draws - 1, 0.0)
+  values = round_constants(np.where(table.is_std.take(opcode, axis=0), draws, values))
+  return np.where(table.is_index.take(opcode, axis=0), draws, values)
 
 
 def round_constants(values: np.ndarray) -> np.ndarray:
   """Rounds to six significant digits, so that a printed program is the program itself."""
   magnitude = np.floor(np.log10(np.where(values == 0, 1.0, np.abs(values))))
-  digits = np.clip(_SIGNIFICANT_DIGITS - 1 - magnitude, -300, 300)
+  digits = (_SIGNIFICANT_DIGITS - 1 - magnitude).astype(np.intp)
   # Scaling by an integer power of ten, never by its rounded inverse, gives the decimal's
   # nearest double.
-  up, down = 10.0 ** np.maximum(digits, 0), 10.0 ** np.maximum(-digits, 0)
+  up, down = (_POWERS.take(power, mode="clip") for power in (digits, -digits))
   return np.round(values * up / down) / up * down

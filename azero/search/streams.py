@@ -45,7 +45,14 @@ class Streams:
 
   def take(self, islands: np.ndarray, count: int) -> np.ndarray:
     """The next `count` numbers of each of these islands, named once each: [n, count]."""
-    return self.take_ragged(islands, np.full(len(islands), count))
+    if not len(islands) or not count:
+      return np.empty((len(islands), 0))
+    if count > _BLOCK:
+      return self._take_many(islands, count)
+    self._ensure(islands, np.full(len(islands), count), 0)
+    start = self._cursor[islands]
+    self._cursor[islands] = start + count
+    return self._windows(islands, start, count)
 
   def take_ragged(self, islands: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The next counts[k] numbers of islands[k], for each k in turn.
@@ -59,17 +66,41 @@ class Streams:
     """
     if not len(islands) or not counts.max():
       return np.empty((len(islands), 0))
+    longest = int(counts.max())
     order = np.argsort(islands, kind="stable")
-    before = np.cumsum(counts[order]) - counts[order]
-    groups, first = np.unique(islands[order], return_index=True)
-    sizes = np.diff(np.append(first, len(order)))
-    offsets = np.empty(len(islands), np.int64)
-    offsets[order] = before - np.repeat(before[first], sizes)
-    totals = np.add.reduceat(counts[order], first)
-    self._ensure(groups, totals, int(counts.max() - counts.min()))
-    start = self._cursor[islands] + offsets
-    self._cursor[groups] += totals
-    return self._buffer[islands[:, None], start[:, None] + np.arange(counts.max())]
+    groups, counted = islands.take(order), counts.take(order)
+    new = np.ones(len(islands), bool)
+    np.not_equal(groups[1:], groups[:-1], out=new[1:])
+    first = np.flatnonzero(new)
+    before = counted.cumsum() - counted
+    names = groups.take(first)
+    totals = np.add.reduceat(counted, first)
+    self._ensure(names, totals, longest)
+    # The first number of an island here is the next of its stream.
+    base = np.zeros(len(self._cursor), np.int64)
+    base[names] = self._cursor[names] - before.take(first)
+    start = np.empty(len(islands), np.int64)
+    start[order] = before + base.take(groups)
+    self._cursor[names] += totals
+    return self._windows(islands, start, longest)
+
+  def _windows(self, islands: np.ndarray, start: np.ndarray, length: int) -> np.ndarray:
+    """Copies `length` numbers from `start` on, of each of these islands: [n, length]."""
+    size, item = self._buffer.size, self._buffer.itemsize
+    windows = np.ndarray(
+        (size - length + 1, length), self._buffer.dtype, self._buffer, strides=(item, item))
+    return windows[islands * self._buffer.shape[1] + start]
+
+  def _take_many(self, islands: np.ndarray, count: int) -> np.ndarray:
+    """As `take`, past the buffer: a few large takes must not make it large for good."""
+    taken = np.empty((len(islands), count))
+    for row, island in zip(taken, islands):
+      start, filled = self._cursor[island], self._filled[island]
+      left = min(int(filled - start), count)
+      row[:left] = self._buffer[island, start : start + left]
+      self._generators[island].random(out=row[left:])
+      self._cursor[island] += left
+    return taken
 
   def _ensure(self, islands: np.ndarray, totals: np.ndarray, margin: int) -> None:
     """Draws ahead where fewer than `totals` numbers are left, with room to read beyond."""

@@ -13,7 +13,7 @@ from azero.compiler import graph as graph_lib
 from azero.compiler.graph import Graph
 from azero.compiler.layout import Layout
 from azero.compiler.tables import NUM_SECTIONS, VALIDATE, Call, Places, Waves
-from azero.language.ops import Kind
+from azero.language.ops import NO_OP, Kind
 from azero.language.program import EMPTY, Function, Programs
 
 
@@ -49,7 +49,7 @@ def plan(
   Returns:
     The plan.
   """
-  keep = programs.opcode != EMPTY if raw else analysis.live
+  keep = (programs.opcode != EMPTY) & (programs.opcode != NO_OP) if raw else analysis.live
   return Plan(programs, analysis.position, graph_lib.build(programs, keep, layout))
 
 

@@ -325,8 +325,8 @@ def _fill_class(
     values = np.where(
         in_validation, graph.validated[argument, instruction], graph.trained[argument, instruction])
     table.arguments[wave, argument, lane] = rows[values]
-  if own.num_constants:
-    some = np.flatnonzero(graph.opcode[instruction] < len(layout.ops))  # fused ops have none
+  if own.num_constants or own.is_random:
+    some = np.flatnonzero(graph.opcode[instruction] < len(layout.ops))  # fused ops have neither
     wave, lane, instruction = wave[some], lane[some], instruction[some]
     program, column = graph.program[instruction], graph.column[instruction]
     numbers = programs.constants[program, column]

@@ -32,6 +32,13 @@ def full_space(num_features: int) -> SearchSpace:
       Component(ALL_OPS, 5))
 
 
+def fusing_space(num_features: int) -> SearchSpace:
+  """Few ops, many of whose pairs the wave executor fuses: scaled vectors, outer products, sums."""
+  ops = (18, 23, 24, 27, 28, 31, 39, 40)
+  return SearchSpace(
+      3, 4, 3, num_features, Component((56, 57, 58), 4), Component(ops, 8), Component(ops, 8))
+
+
 def random_programs(
     space: SearchSpace, count: int, seed: int, *, multiclass: bool = False, full: bool = False
 ) -> Programs:

@@ -1,0 +1,58 @@
+"""The wave executor equals the interpreter in every space the paper uses, at length.
+
+Half of the programs are random, half of them evolved: mutated and selected many times.
+"""
+
+import executors
+import numpy as np
+import pytest
+import random_programs
+
+from azero.language import spaces
+from azero.language.program import Programs
+from azero.runtime.evaluator import Evaluator
+from azero.search import mutation
+
+pytestmark = pytest.mark.slow
+
+COUNT = 1500  # random programs of a case, and as many evolved ones
+ROUNDS = 150
+_SPACES = {
+    "demo": (spaces.demo(4), 0), "linear": (spaces.linear(8), 0), "affine": (spaces.affine(8), 0),
+    "backprop": (spaces.backprop(8), 0), "minimal_input": (spaces.minimal_input(16), 2),
+    "adaptation": (spaces.adaptation(16), 3), "ablation": (spaces.ablation(16), 2),
+    "baseline": (spaces.baseline(16), 2), "full": (random_programs.full_space(5), 3)}
+
+
+def _evolved(evaluator: Evaluator, start: Programs) -> Programs:
+  """What is left after many rounds in which the fitter of two has a child that replaces it."""
+  rng = np.random.default_rng(1)
+  actions = ("insert", "remove", "alter", "randomize_instruction", "randomize_function")
+  mutator = mutation.Mutator(evaluator.space, actions)
+  population, fitness = start, evaluator.evaluate(start).fitness
+  for _ in range(ROUNDS):
+    first, second = rng.integers(len(start), size=(2, len(start)))
+    parents = population[np.where(fitness[first] >= fitness[second], first, second)]
+    head = rng.random((len(parents), mutation.HEAD_DRAWS))
+    tail = rng.random((len(parents), max(1, mutator.tail_draws(parents, head).max())))
+    population = mutator.mutate(parents, head, tail)
+    fitness = evaluator.evaluate(population).fitness
+  return population
+
+
+@pytest.mark.parametrize(("name", "dtype"), [
+    *((name, "float64") for name in _SPACES),
+    *((name, "float32") for name in ("demo", "minimal_input", "baseline"))])
+def test_every_space(name, dtype, monkeypatch):
+  space, num_classes = _SPACES[name]
+  sets = [random_programs.random_tasks(space.num_features, num_classes, seed=s) for s in (0, 1)]
+  pair = executors.make_pair(space, sets, dtype=dtype, seed=random_programs.SEED, num_epochs=2)
+  start = random_programs.random_programs(
+      space, COUNT, seed=6, multiclass=num_classes > 2, full=True)
+  programs = Programs.concatenate([start, _evolved(pair.waves, start)])
+  task_sets = np.arange(len(programs)) % 2
+  found = executors.compare(pair, programs, task_sets, monkeypatch)
+  print(f"{name} {dtype}: {len(programs)} programs, {len(found.different)} different,"
+        f" {len(found.unexplained)} unexplained")
+  assert not len(found.unexplained), programs[int(found.unexplained[0])]
+  assert len(found.different) <= 0.001 * len(programs)

@@ -78,26 +78,20 @@ class Scorer:
       memory: Memory, scores: Scores,
   ) -> tuple[Memory, Scores]:
     """Normalises the predictions in memory and compares them, if the condition holds."""
-    kind = self._layout.label_kind
-
     done = epoch * self._spec.num_train + example  # examples before this one
+    memory = self._normalise(g, condition, memory)
 
-    def tile(first, state):
-      memory, scores = state
-      prediction, label = self._read(g, self._tables.trained, first, memory)
+    def tile(first, scores):
+      prediction, label = self._read(g, self._tables.trained, first, memory, in_memory=True)
       error = self.loss.train_error(label, prediction)
       before = _slice(scores.steps, first)
       goes_on = (before == done) & (error <= self._max_abs_error)  # False for NaN
       goes_on &= _slice(scores.alive, first) > 0
       scores = _put(scores, first, steps=before + goes_on.astype(jnp.int32))
-      if self._layout.num_classes:
-        normal = rows.write(
-            memory[kind], self._as_rows(prediction), self._layout.first_prediction + first)
-        memory = rows.replace(memory, kind, normal)
       stopped = _read_back(scores.steps, first) != done + 1
-      return memory, self._note(scores, first, epoch, example, stopped, error, prediction)
+      return self._note(scores, first, epoch, example, stopped, error, prediction)
 
-    return self._for_tiles(g, condition, tile, (memory, scores))
+    return memory, self._for_tiles(g, condition, tile, scores)
 
   def validate(
       self, g: jax.Array, epoch: jax.Array, example: jax.Array, condition: jax.Array,
@@ -161,13 +155,36 @@ class Scorer:
         jnp.int32(0), jnp.where(condition, count, 0), lambda i, state: tile(i * _TILE, state),
         state)
 
-  def _read(self, g, places, first, memory) -> tuple[jax.Array, jax.Array]:
-    """Normalised predictions and labels of a tile: [n, A], or [n, D, C] for multi-class."""
+  def _normalise(self, g, condition, memory: Memory) -> Memory:
+    """Writes normalised predictions, in a loop of its own.
+
+    If what compares them were in the same loop, XLA would copy the memory for it.
+    """
+    kind = self._layout.label_kind
+    if not self._layout.num_classes:
+      return memory
+
+    def tile(first, cells):
+      place = jnp.asarray(self._tables.first_program)[g] + first
+      raw = self._by_class(rows.read(cells, _slice(jnp.asarray(self._tables.trained), place)))
+      normal = self._as_rows(self.loss.normalise(raw))
+      return rows.write(cells, normal, self._layout.first_prediction + first)
+
+    return rows.replace(memory, kind, self._for_tiles(g, condition, tile, memory[kind]))
+
+  def _read(
+      self, g, places, first, memory, *, in_memory: bool = False
+  ) -> tuple[jax.Array, jax.Array]:
+    """Normalised predictions and labels of a tile: [n, A], or [n, D, C] for multi-class.
+
+    With `in_memory` those predictions that `_normalise` has written.
+    """
     cells = memory[self._layout.label_kind]
     place = jnp.asarray(self._tables.first_program)[g] + first
-    raw, label = (
-        self._by_class(rows.read(cells, _slice(jnp.asarray(table), place)))
-        for table in (places, self._tables.labels))
+    label = self._by_class(rows.read(cells, _slice(jnp.asarray(self._tables.labels), place)))
+    if in_memory and self._layout.num_classes:
+      return self._by_class(_slice(cells, self._layout.first_prediction + first)), label
+    raw = self._by_class(rows.read(cells, _slice(jnp.asarray(places), place)))
     return self.loss.normalise(raw), label
 
   def _by_class(self, values: jax.Array) -> jax.Array:

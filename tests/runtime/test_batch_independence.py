@@ -190,10 +190,12 @@ def _compilations(run) -> list[str]:
   propagate = logger.propagate
   logger.addHandler(handler)
   logger.propagate = False
+  before = jax.config.jax_log_compiles
+  jax.config.update("jax_log_compiles", True)  # of all threads, unlike jax.log_compiles()
   try:
-    with jax.log_compiles():
-      run()
+    run()
   finally:
+    jax.config.update("jax_log_compiles", before)
     logger.removeHandler(handler)
     logger.propagate = propagate
   return handler.names
@@ -222,16 +224,19 @@ def test_later_batches_compile_nothing(programs, reference):
   assert _compilations(run) == []
 
 
-def test_first_batch_compiles_for_all_devices():
+@pytest.mark.parametrize(("executor", "name"), [
+    ("waves", "jit(execute)"), ("interpreter", "jit(run)")])
+def test_first_batch_compiles_for_all_devices(executor, name):
   # A first batch of one program reaches one device only, later ones both.
   space = SearchSpace(2, 1, 0, 4, Component((), 0), Component((50,), 1), Component((), 0))
   tasks = random_programs.random_tasks(4)
-  evaluator = Evaluator(space, tasks, lanes=16)
+  evaluator = Evaluator(space, tasks, lanes=16, executor=executor)
   code = "def Setup():\ndef Predict():\n  s1 = mean(v0)\ndef Learn():"
   programs = text.parse_many([code] * 50, space)
   first = _compilations(lambda: evaluator.evaluate(programs[0]))
-  assert first == ["jit(run)"] * len(jax.devices())
+  assert first == [name] * len(jax.devices())
   assert _compilations(lambda: evaluator.evaluate(programs)) == []
   # Nor does another evaluator of the same shapes compile anything.
-  again = Evaluator(space, tasks[::-1], lanes=16, seed=3, max_abs_error=50.0)
+  again = Evaluator(
+      space, tasks[::-1], lanes=16, seed=3, max_abs_error=50.0, executor=executor)
   assert _compilations(lambda: again.evaluate(programs)) == []

@@ -1,4 +1,4 @@
-"""The interpreter reproduces the golden traces of the published evaluator; see data/README.md."""
+"""Both executors reproduce the golden traces of the published evaluator; see data/README.md."""
 
 import dataclasses
 import functools
@@ -9,7 +9,7 @@ import pytest
 
 from azero.compiler import canonical
 from azero.language.program import EMPTY, Component, Function, Programs
-from azero.runtime.evaluator import Evaluation, Evaluator
+from azero.runtime.evaluator import EXECUTORS, Evaluation, Evaluator
 from azero.tasks.task import Tasks
 
 NAMES = [group.name for group in golden.groups()]
@@ -39,9 +39,10 @@ def _group(name: str) -> tuple[golden.Group, Programs]:
   return group, Programs(smaller, *(array[row, slot] for array in arrays)).validate()
 
 
-def _evaluate(programs: Programs, tasks: Tasks, dtype: str) -> Evaluation:
+def _evaluate(programs: Programs, tasks: Tasks, dtype: str, executor: str) -> Evaluation:
   evaluator = Evaluator(
-      programs.space, tasks, dtype=dtype, trace=True, num_devices=1, lanes=LANES)
+      programs.space, tasks, dtype=dtype, trace=True, num_devices=1, lanes=LANES,
+      executor=executor)
   return evaluator.evaluate(programs)
 
 
@@ -57,9 +58,10 @@ def _errors(result: Evaluation, i: int) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_float64(name):
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_float64(executor, name):
   group, programs = _group(name)
-  result = _evaluate(programs, group.tasks, "float64")
+  result = _evaluate(programs, group.tasks, "float64", executor)
   np.testing.assert_allclose(result.fitness, group.fitness, rtol=0, atol=1e-6)
   for i, kind in enumerate(group.kinds):
     for got, wanted in zip(_errors(result, i), (group.train_errors[i], group.valid_errors[i])):
@@ -72,10 +74,12 @@ def test_float64(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_float32(name):
+@pytest.mark.parametrize(
+    "executor", ["waves", pytest.param("interpreter", marks=pytest.mark.slow)])
+def test_float32(executor, name):
   # No case needs to be left out.
   group, programs = _group(name)
-  result = _evaluate(programs, group.tasks, "float32")
+  result = _evaluate(programs, group.tasks, "float32", executor)
   np.testing.assert_allclose(result.fitness, group.fitness, rtol=0, atol=1e-6)
   # An error is a small difference of label and prediction, each rounded to 6e-8 of its size;
   # training on 60 examples multiplies that.

@@ -54,7 +54,7 @@ class Tables(NamedTuple):
     waves: a table for each class.
     phases: [F, classes, 2] int32, first and last + 1 wave of each class in each phase.
     sections: [G, sections, 2] int32, first and last + 1 phase.
-    copies: [kinds, K, 2] int32: from and to.
+    copies: for each kind, [K, 2] int32: from and to.
     copy_sets: [G, copy sets, kinds, 2] int32, first and last + 1 copy.
     task_sets: [Q] int32, the task sets of each chunk from its first program on.
     num_task_sets: [G] int32.
@@ -69,7 +69,7 @@ class Tables(NamedTuple):
   waves: tuple[WaveTable, ...]
   phases: np.ndarray
   sections: np.ndarray
-  copies: np.ndarray
+  copies: tuple[np.ndarray, ...]
   copy_sets: np.ndarray
   task_sets: np.ndarray
   num_task_sets: np.ndarray
@@ -111,7 +111,6 @@ def _shapes(layout: Layout) -> tuple[list[Shapes], Shapes, list[tuple[int, ...]]
   others: Shapes = {
       "phases": (layout.num_phases, len(layout.classes), 2),
       "sections": (chunks, NUM_SECTIONS, 2),
-      "copies": (len(Kind), layout.num_copies, 2),
       "copy_sets": (chunks, NUM_COPY_SETS, len(Kind), 2),
       "num_task_sets": (chunks,), "first_program": (chunks,), "num_programs": (chunks,),
       "num_chunks": ()}
@@ -124,6 +123,7 @@ def new_arrays(layout: Layout, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]
   """Empty tables as two arrays, which reach a device faster than many."""
   waves, others, constants = _shapes(layout)
   sizes = [math.prod(shape) for shapes in (*waves, others) for shape in shapes.values()]
+  sizes.append(len(Kind) * layout.num_copies * 2)
   return (np.zeros(sum(sizes), np.int32),
           np.zeros(sum(math.prod(shape) for shape in constants), dtype))
 
@@ -141,8 +141,10 @@ def unpack(layout: Layout, integers: Any, constants: Any) -> Tables:
       WaveTable(constants=cut(constants, "constants", constant_shape), **{
           name: cut(integers, "integers", shape) for name, shape in shapes.items()})
       for shapes, constant_shape in zip(waves, constant_shapes))
+  # Apart from each other: a slice of one array would be taken anew in every pass of the loop.
+  copies = tuple(cut(integers, "integers", (layout.num_copies, 2)) for _ in Kind)
   return Tables(
-      waves=tables,
+      waves=tables, copies=copies,
       **{name: cut(integers, "integers", shape) for name, shape in others.items()})
 
 
@@ -255,8 +257,8 @@ def make_calls(
     tables.sections[:num, :, 1] = (bounds[1:] - bounds[0]).reshape(num, -1)
     for kind, own in enumerate(copies):
       some = slice(own.ranges[first, 0, 0], own.ranges[last - 1, -1, 1])
-      tables.copies[kind, : some.stop - some.start, 0] = own.source[some]
-      tables.copies[kind, : some.stop - some.start, 1] = own.target[some]
+      tables.copies[kind][: some.stop - some.start, 0] = own.source[some]
+      tables.copies[kind][: some.stop - some.start, 1] = own.target[some]
       tables.copy_sets[:num, :, kind] = own.ranges[first:last] - some.start
     chosen = places.order[starts[first] : starts[last - 1] + places.sizes[last - 1]]
     chunk, local = places.chunk[chosen], places.local_set[chosen]

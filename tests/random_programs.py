@@ -112,11 +112,13 @@ def random_tasks(
 
 
 @functools.cache
-def traced_evaluator(num_features: int, num_classes: int = 0) -> Evaluator:
+def traced_evaluator(
+    num_features: int, num_classes: int = 0, executor: str = "waves"
+) -> Evaluator:
   """An evaluator of `full_space` on `random_tasks` in float64, with traces."""
   return Evaluator(
       full_space(num_features), random_tasks(num_features, num_classes), dtype="float64",
-      num_devices=1, lanes=LANES, seed=SEED, trace=True)
+      num_devices=1, lanes=LANES, seed=SEED, trace=True, executor=executor)
 
 
 @functools.cache

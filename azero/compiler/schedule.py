@@ -71,28 +71,29 @@ def schedule(
   if not len(plan.programs):
     return []
   order = np.argsort(task_sets, kind="stable")
-  budget = layout.chunk_numbers
+  budget, limit = layout.chunk_numbers, layout.num_programs
   while True:
-    chunk = _chunks(plan.graph, order, layout, budget, num_parts)
+    chunk = _chunks(plan.graph, order, layout, budget, limit, num_parts)
     waves = _form_waves(plan.graph, chunk, layout)
     if _fits(plan.graph, chunk, waves, layout):
       break
-    budget //= 2  # sparse waves took too much room; a chunk of one program always fits
+    # Sparse waves or copies took too much room; a chunk of one program always fits.
+    budget, limit = max(budget // 2, 1), max(limit // 2, 1)
   places = _place_programs(order, chunk, task_sets)
   return tables.make_calls(
       plan.programs, plan.position, plan.graph, waves, places, layout, dtype, num_parts)
 
 
 def _chunks(
-    graph: Graph, order: np.ndarray, layout: Layout, budget: int, num_parts: int
+    graph: Graph, order: np.ndarray, layout: Layout, budget: int, limit: int, num_parts: int
 ) -> np.ndarray:
-  """[N] int, the chunk of each program: consecutive in `order`, of bounded size and number."""
+  """[N] int, the chunk of each program: consecutive in `order`, at most `limit` in a chunk."""
   ops, opcode = layout.op_tables, graph.opcode
   size = np.bincount(
       graph.program, ops.widths[ops.wave_class[opcode]] * graph.kept, len(order)).astype(np.int64)
   # Whole numbers, so that a chunk never holds more than so many programs.
-  cost = np.maximum(size[order] * layout.num_programs, budget)
-  bound = min(budget * layout.num_programs, max(-(-int(cost.sum()) // num_parts), budget))
+  cost = np.maximum(size[order] * limit, budget)
+  bound = min(budget * limit, max(-(-int(cost.sum()) // num_parts), budget))
   number = (np.cumsum(cost) - cost) // bound
   chunk = np.empty(len(order), np.int64)
   chunk[order] = np.cumsum(np.diff(number, prepend=number[0]) > 0)

@@ -334,10 +334,8 @@ def _fill_class(
   wave, lane = np.repeat(np.arange(count), sizes), waves.lane[entry]
   for argument in range(own.num_inputs):
     table.arguments[wave, argument, lane] = arguments[argument, entry]
-  if not own.num_constants:
-    return
   instruction = waves.instruction[entry]
-  some = np.flatnonzero(ops.num_constants[graph.opcode[instruction]])
+  some = np.flatnonzero(ops.has_data[graph.opcode[instruction]])
   wave, lane, instruction = wave[some], lane[some], instruction[some]
   program, column = graph.program[instruction], graph.column[instruction]
   numbers = programs.constants[program, column]

@@ -19,7 +19,6 @@ from azero.runtime.loss import Loss
 from azero.runtime.rows import Memory
 
 _KEPT_BITS = 0xFFFFFF80  # of a prediction in a fingerprint: 16 bits of mantissa
-_NAN_BITS = 0x7FC00000
 _TILE = np.int32(PROGRAM_TILE)
 
 
@@ -188,8 +187,10 @@ class Scorer:
     shown = prediction if self._layout.multiclass else prediction[..., None]
     shown = jnp.where(stopped[..., None], jnp.nan, shown)
     if self._spec.fingerprint:
-      scores = _put(
-          scores, first, fingerprint=_fold_in(_slice(scores.fingerprint, first), shown))
+      # Of a stopped program it stays as it is: how long its chunk runs depends on the others.
+      own = _slice(scores.fingerprint, first)
+      folded = jnp.where(stopped[..., None], own, _fold_in(own, shown))
+      scores = _put(scores, first, fingerprint=folded)
     if self._spec.trace:
       row = jnp.concatenate([jnp.where(stopped, jnp.nan, error)[..., None], shown], -1)
       start = epoch, example, first, jnp.int32(0), jnp.int32(0)
@@ -218,10 +219,9 @@ def _put(scores: Scores, first: jax.Array, **tiles: jax.Array) -> Scores:
 
 def _fold_in(fingerprint: jax.Array, shown: jax.Array) -> jax.Array:
   """Fingerprints [n, A, 2] after one more example with predictions [n, A, 1 or C]."""
-  # Without the lowest bits of the mantissa, one zero and one NaN.
+  # Without the lowest bits of the mantissa, and one zero.
   numbers = shown.astype(jnp.float32)
   bits = lax.bitcast_convert_type(numbers + jnp.float32(0), jnp.uint32) & jnp.uint32(_KEPT_BITS)
-  bits = jnp.where(jnp.isnan(numbers), jnp.uint32(_NAN_BITS), bits)
   key = fingerprint[..., 0], fingerprint[..., 1]
   for k in range(shown.shape[-1]):
     key = noise.fold(key, bits[..., k])

@@ -164,9 +164,9 @@ def op_space(ops: Sequence[Op], num_features: int) -> SearchSpace:
   names = ("scalar_sum", "vector_sum", "matrix_sum", "vector_outer_product",
            "vector_inner_product")
   ids = {op.id for op in ops} | {op_table.op_by_name(name).id for name in names}
-  sizes = [_FIRST[kind] + _MAX_COPIES + 1 for kind in Kind]
+  scalars, vectors, matrices = (_FIRST[kind] + _MAX_COPIES + 1 for kind in Kind)
   return SearchSpace(
-      *sizes, num_features, Component((), 0), Component(tuple(ids), 1),
+      scalars, vectors, matrices, num_features, Component((), 0), Component(tuple(ids), 1),
       Component(tuple(ids), 1 + 3 * _MAX_COPIES))
 
 

@@ -34,8 +34,8 @@ NOISE_RATIOS = {"uniform": 10.0, "gaussian": 25.0}  # that random ops should kee
 
 # A batch is so many scalar additions, if that gives a number of programs within bounds; if
 # not, it has fewer examples.
-_BATCH_WORK = 2e8
-_MIN_PROGRAMS, _MAX_PROGRAMS = 16, 512
+_BATCH_WORK = 4e8
+_MIN_PROGRAMS, _MAX_PROGRAMS = 24, 512
 _MIN_EXAMPLES = 100
 _POPULATION_FEATURES, _POPULATION_TASKS = 16, 10
 _ISLANDS, _CHILDREN, _POPULATION_SIZE = 16, 16, 100
@@ -57,9 +57,10 @@ def scaled_tasks(num_tasks: int, num_features: int, num_train: int, num_valid: i
 
 def program_rate(
     program: Programs, num_tasks: int, num_train: int, num_valid: int, effort: Effort, *,
-    dtype: str = "float32", seed: int = 0,
+    dtype: str = "float32", seed: int = 0, num_devices: int = 1, batches: int = 1,
+    keep_examples: bool = False,
 ) -> Row:
-  """Training steps a second of variants of one program on one device.
+  """Training steps a second of variants of one program.
 
   Args:
     program: a batch of one.
@@ -69,6 +70,9 @@ def program_rate(
     effort: how long to measure.
     dtype: of the memory.
     seed: of the variants.
+    num_devices: to use.
+    batches: how many times as many programs as is usual.
+    keep_examples: whether to measure with all examples, however long that takes.
 
   Returns:
     The row: shapes, steps_per_second of the device and end to end, ns_per_step, and the
@@ -78,10 +82,11 @@ def program_rate(
   each = benchmark_programs.work(program) * num_tasks
   count = int(np.clip(_BATCH_WORK / (each * num_train), _MIN_PROGRAMS, _MAX_PROGRAMS))
   most = max(_MIN_EXAMPLES, int(_BATCH_WORK / (each * count)))
-  examples = min(num_train, most)
+  examples = num_train if keep_examples else min(num_train, most)
   tasks = scaled_tasks(
       num_tasks, num_features, examples, max(1, num_valid * examples // num_train))
-  evaluator = Evaluator(program.space, tasks, num_devices=1, dtype=dtype)
+  count *= batches
+  evaluator = Evaluator(program.space, tasks, num_devices=num_devices, dtype=dtype)
   rates = measuring.measure_batch(
       evaluator, benchmark_programs.variants(program, count, seed), effort)
   return {
@@ -119,7 +124,8 @@ def growth(
   for name, source in PROGRAMS.items():
     for num_train in examples:
       row = program_rate(
-          zoo.load(source, num_features), num_tasks, num_train, max(1, num_train // 10), effort)
+          zoo.load(source, num_features), num_tasks, num_train, max(1, num_train // 10), effort,
+          keep_examples=True)
       yield {"varied": "examples", "program": name} | row
 
 
@@ -148,7 +154,7 @@ def populations(
   tasks = make_tasks(seed=int(seeds[0]), num_train=num_train)
   config = SearchConfig(
       population_size=_POPULATION_SIZE, children_per_cycle=_CHILDREN, seed=seed,
-      max_programs=evolve_programs, train_budget=4.0)
+      max_programs=evolve_programs, train_budget=4.0, combine="mean")
   for name, make_space in SPACES.items():
     space = make_space(_POPULATION_FEATURES)
     evaluator = Evaluator(space, tasks, num_devices=1)

@@ -18,6 +18,7 @@ from absl import app, flags
 import jax
 
 from azero.runtime import devices
+from azero.runtime.evaluator import EXECUTORS
 from azero.search.records import RunDirectory, read_config, require_same
 from azero.search.runner import RunResult
 
@@ -44,6 +45,11 @@ class RunConfig:
   checkpoint_seconds: float = setting(
       60.0, "Time between checkpoints, from which a run can be continued.")
   num_devices: int = setting(0, "CPU devices to use; 0 for one on each core.")
+  executor: str = setting(
+      "waves", "What evaluates programs; the interpreter is the slow reference.",
+      choices=tuple(EXECUTORS))
+  cycles_per_step: int = setting(
+      0, "Cycles between two looks at stop conditions; 0 for enough to keep devices busy.")
   lanes: int = setting(
       0, "Programs evaluated at once on a device, 0 to choose; fewer suit few children.")
   progress: str = setting("auto", "How to show progress.", choices=("auto", "off"))

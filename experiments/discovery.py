@@ -115,7 +115,8 @@ def discover(
       children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
       max_programs=config.max_programs or None, train_budget=config.train_budget or None,
       hurdle=config.hurdle or None, combine=config.combine, num_epochs=config.num_epochs,
-      seed=config.seed, dtype=config.dtype, lanes=config.lanes or None)
+      seed=config.seed, dtype=config.dtype, lanes=config.lanes or None,
+      executor=config.executor, cycles_per_step=config.cycles_per_step or None)
   search = Evolution(space, data.search, settings)
   directory = config.directory(name)
   common.announce(directory, config.islands)

@@ -98,7 +98,8 @@ def make_search(config: Config) -> Evolution:
       population_size=config.population_size, tournament_size=config.tournament_size,
       mutations=("alter", "randomize_instruction", "randomize_function"), initial="random",
       children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
-      combine="mean", seed=config.seed, dtype=config.dtype, lanes=config.lanes or None)
+      combine="mean", seed=config.seed, dtype=config.dtype, lanes=config.lanes or None,
+      executor=config.executor, cycles_per_step=config.cycles_per_step or None)
   common.require_positive(config, "islands", "num_tasks", "select_every", "max_train_steps")
   if not 0 < config.select_fitness <= 1:
     raise ValueError(f"--select_fitness must be in (0, 1], got {config.select_fitness}.")

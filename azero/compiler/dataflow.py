@@ -68,12 +68,13 @@ def live_code(programs: Programs, live: np.ndarray) -> Code:
   rank = np.arange(len(flat))
   position = rank - starts[:: len(Function)].take(row)
   place = rank - starts.take(section)
-  opcode = programs.opcode.take(flat).astype(np.int64)
-  operands = liveness.address_bases(programs.space).take(opcode, axis=1)
-  out = programs.out.take(flat)
-  for operand, addresses in zip(
-      operands, (programs.in1.take(flat), programs.in2.take(flat), out, out)):
-    operand += addresses
+  opcode, in1, in2, out = (
+      array.take(flat).astype(np.int64)
+      for array in (programs.opcode, programs.in1, programs.in2, programs.out))
+  operands = np.empty((4, len(flat)), np.int64)
+  bases = liveness.address_bases(programs.space)
+  for operand, base, addresses in zip(operands, bases, (in1, in2, out, out)):
+    np.add(base.take(opcode), addresses, operand)
   return Code(row, column, function, position, place, opcode, operands)
 
 
@@ -125,7 +126,7 @@ def _writes_above(code: Code, cells: np.ndarray, shape: tuple[int, int, int]) ->
     latest = earlier.astype(np.float64).view(np.int64)
     latest >>= _EXPONENT_SHIFT
     latest += before + (first - _EXPONENT_BIAS)
-    np.copyto(above, latest, where=earlier > 0)
+    above = np.where(earlier > 0, latest, above)
   return above.view(np.uint64)
 
 

@@ -25,9 +25,10 @@ _WAVE_NUMBERS = 640
 _CHUNK_BYTES = 192 * 1024
 _MAX_PROGRAMS = 256
 _REGISTER = 8  # numbers of a vector register: scalar rows are a multiple of it
-# Of one call of the executor: lanes of each class, and programs.
+# Of one call of the executor: lanes of each class, programs, and copies of each kind.
 _TABLE_LANES = 4096
 _CALL_PROGRAMS = 1024
+_CALL_COPIES = 2048
 
 PROGRAM_TILE = 8  # programs whose predictions are compared with the labels at once
 
@@ -226,7 +227,10 @@ def make_layout(
       space, op_table.all_ops(), num_tasks, num_classes, classes, programs, max_chunks,
       max(_CALL_PROGRAMS, programs) + programs if max_chunks > 1 else 2 * programs,
       _CHUNK_BYTES // item_bytes, widths, first_rows, tuple(num_rows),  # type: ignore[arg-type]
-      max_chunks * 16 + 4 * space.num_slots, max_chunks * programs)
+      # A chunk has a few phases a section, and at most as many as one program has slots.
+      max_chunks * 16 + 4 * space.num_slots,
+      # Each operand and the prediction in each of three copy sets, if it comes to that.
+      max(_CALL_COPIES, 3 * (3 * space.num_slots + 1)))
 
 
 def _make_classes(space: SearchSpace, widths: tuple[int, int, int]):

@@ -19,6 +19,9 @@ from azero.language import ops as op_table
 from azero.language import program as program_lib
 from azero.language.program import Function, Programs, SearchSpace
 
+# Operations on so few bytes take no longer than copying some of them would.
+_CHEAP_BYTES = 8192
+
 UNUSED = -program_lib.MAX_ADDRESSES  # plus any address it is negative: no operand
 
 
@@ -147,7 +150,7 @@ def _settle(
   keep = ~(pinned.label | pinned.features)  # it overwrites these before Predict
   active = np.flatnonzero(gained)
   while len(active):
-    if 4 * len(active) <= len(before_predict):  # few enough to go on with a copy of them
+    if 4 * len(active) <= len(before_predict) and before_predict.nbytes > _CHEAP_BYTES:
       some_predict, some_learn = (
           _Body(*(words.take(active, axis=1) for words in body)) for body in (predict, learn))
       some = before_predict[active]

@@ -13,7 +13,7 @@ from azero.compiler import graph as graph_lib
 from azero.compiler.graph import Graph
 from azero.compiler.layout import Layout
 from azero.compiler.tables import NUM_SECTIONS, VALIDATE, Call, Places, Waves
-from azero.language.ops import Kind
+from azero.language.ops import NO_OP, Kind
 from azero.language.program import EMPTY, Function, Programs
 
 
@@ -49,7 +49,7 @@ def plan(
   Returns:
     The plan.
   """
-  keep = programs.opcode != EMPTY if raw else analysis.live
+  keep = (programs.opcode != EMPTY) & (programs.opcode != NO_OP) if raw else analysis.live
   return Plan(programs, analysis.position, graph_lib.build(programs, keep, layout))
 
 
@@ -75,9 +75,9 @@ def schedule(
   while True:
     chunk = _chunks(plan.graph, order, layout, budget, num_parts)
     waves = _form_waves(plan.graph, chunk, layout)
-    if (waves.num_rows <= np.array(layout.num_rows) - layout.first_rows).all():
+    if _fits(plan.graph, chunk, waves, layout):
       break
-    budget //= 2  # sparse waves took too many rows; a chunk of one program always fits
+    budget //= 2  # sparse waves took too much room; a chunk of one program always fits
   places = _place_programs(order, chunk, task_sets)
   return tables.make_calls(
       plan.programs, plan.position, plan.graph, waves, places, layout, dtype, num_parts)
@@ -138,6 +138,20 @@ def _form_waves(graph: Graph, chunk: np.ndarray, layout: Layout) -> Waves:
   return Waves(
       instruction, wave, lane, wave_class, first, wave_chunk, wave_section,
       graph_lib.phase_of(graph.time[instruction[first]], layout), out, row, num_rows)
+
+
+def _fits(graph: Graph, chunk: np.ndarray, waves: Waves, layout: Layout) -> bool:
+  """Whether every chunk fits the memory and the tables of one call."""
+  rows = np.array(layout.num_rows) - layout.first_rows
+  num_chunks, num_classes = len(waves.num_rows), len(layout.classes)
+  used = np.bincount(
+      waves.chunk * num_classes + waves.wave_class, minlength=num_chunks * num_classes)
+  capacity = [own.capacity for own in layout.classes]
+  copies = sum(
+      np.bincount(chunk[own.program], minlength=num_chunks) for own in graph.copies)
+  return bool(
+      (waves.num_rows <= rows).all() and np.max(copies, initial=0) <= layout.num_copies
+      and (used.reshape(num_chunks, num_classes) <= capacity).all())
 
 
 def _place_programs(order: np.ndarray, chunk: np.ndarray, task_sets: np.ndarray) -> Places:

@@ -39,7 +39,7 @@ def configure_jax(num_devices: int = 0) -> None:
   """
   cores = num_cores()
   if not 0 <= num_devices <= cores:
-    raise ValueError(f"num_devices must be from 0 (all) to {cores}, the cores of this machine; "
+    raise ValueError(f"--num_devices must be from 0 (all) to {cores}, the cores of this machine; "
                      f"got {num_devices}.")
   given = os.environ.get("XLA_FLAGS", "").split()
   wanted = [flag for flag in (_NATIVE_LOOPS, _ONE_THREAD) if flag not in given]

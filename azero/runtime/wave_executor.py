@@ -20,6 +20,9 @@ from azero.runtime.outcomes import Outcomes, hash_words
 from azero.runtime.settings import Settings
 from azero.tasks.task import Tasks
 
+_MEMORIES = 3  # of each device; two groups of islands have a call each under way
+# Instructions times examples that are worth a call: a few milliseconds.
+_PART_WORK = 400_000
 _TRACED_PROGRAMS = 64  # of a chunk; a trace is large
 
 
@@ -42,10 +45,12 @@ class WaveExecutor:
     examples = _examples(sets, settings, self._layout)
     inputs = examples, settings.seed32, np.asarray(settings.max_abs_error, dtype)
     self._inputs = [jax.device_put(inputs, device) for device in settings.devices]
-    self._memory = [
-        jax.device_put(waves.new_memory(self._layout, dtype), device)
+    # Memories of each device in turn: one that a running call has is waited for.
+    self._memories = [
+        [jax.device_put(waves.new_memory(self._layout, dtype), device) for _ in range(_MEMORIES)]
         for device in settings.devices]
     self._executables: list[Callable[..., Any]] = []
+    self._next_device = 0
 
   def plan(self, programs: Programs, analysis: canonical.Analysis, raw: bool) -> schedule.Plan:
     """Prepares N programs."""
@@ -53,17 +58,24 @@ class WaveExecutor:
 
   def launch(self, plan: schedule.Plan, sets: np.ndarray) -> Callable[[], Outcomes]:
     """Starts the programs of a plan on the task sets [N]; returns what waits for outcomes."""
+    spec = self._spec
+    work = len(plan.graph.program) * (spec.num_train + spec.num_valid) * spec.num_epochs
     calls = schedule.schedule(
-        plan, sets, self._layout, np.dtype(self._settings.dtype), num_parts=len(self._inputs))
+        plan, sets, self._layout, np.dtype(self._settings.dtype),
+        num_parts=min(len(self._inputs), 1 + work // _PART_WORK))
     if calls and not self._executables:
       self._compile(calls[0])
-    launched = [(call, self._launch(k % len(self._inputs), call)) for k, call in enumerate(calls)]
+    launched = [(call, self._launch(call)) for call in calls]
     return lambda: self._collect(launched, len(plan.programs))
 
-  def _launch(self, device: int, call: Call) -> waves.Results:
-    """Starts a call on a device and returns without waiting."""
-    self._memory[device], results = self._executables[device](
-        self._memory[device], call.integers, call.constants, *self._inputs[device])
+  def _launch(self, call: Call) -> waves.Results:
+    """Starts a call on the next device and returns without waiting."""
+    device = self._next_device
+    self._next_device = (device + 1) % len(self._inputs)
+    memories = self._memories[device]
+    memory, results = self._executables[device](
+        memories.pop(0), call.integers, call.constants, *self._inputs[device])
+    memories.append(memory)
     return results
 
   def _compile(self, call: Call) -> None:
@@ -73,7 +85,8 @@ class WaveExecutor:
     def compile_for(device: int):
       with jax.enable_x64(self._settings.dtype == "float64"):  # a setting of each thread
         return jitted.lower(
-            self._memory[device], call.integers, call.constants, *self._inputs[device]).compile()
+            self._memories[device][0], call.integers, call.constants,
+            *self._inputs[device]).compile()
 
     with concurrent.futures.ThreadPoolExecutor(len(self._inputs)) as pool:
       self._executables = list(pool.map(compile_for, range(len(self._inputs))))

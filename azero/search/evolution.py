@@ -105,7 +105,8 @@ class Evolution(Search):
     slots = self.oldest[islands, None] + np.arange(count)
     slots -= size * (slots >= size)
     slots += islands[:, None] * size
+    rows = slots.ravel()
     for name in Programs.ARRAYS:
-      getattr(self.population, name)[slots.ravel()] = getattr(programs, name)
-    self.fitness.reshape(-1)[slots] = fitness
+      getattr(self.population, name)[rows] = getattr(programs, name)
+    self.fitness.reshape(-1)[rows] = fitness.ravel()
     self.oldest[islands] = (self.oldest[islands] + count) % size

@@ -85,14 +85,13 @@ class Mutator:
 
   def plan(self, parents: Programs, head: np.ndarray) -> "Plan":
     """What the [N, HEAD_DRAWS] uniform numbers of the heads decide for N parents."""
-    space = self.space
     codes = _outcomes(self.actions)
     grow = head[:, _Head.CHOICE] < 1 / 3
     action = codes.take(2 * _pick(head[:, _Head.ACTION], len(self.actions)) + grow)
     action[head[:, _Head.MUTATE] >= self.probability] = _NONE
-    functions = searched_functions(space)
-    function = functions.take(_pick(head[:, _Head.FUNCTION], len(functions)))
-    inside = _tables(space).inside.take(function, axis=0)
+    tables = _tables(self.space)
+    function = tables.searched.take(_pick(head[:, _Head.FUNCTION], len(tables.searched)))
+    inside = tables.inside.take(function, axis=0)
     inside &= parents.opcode != EMPTY
     length = inside.sum(1)
     tail_draws = np.where(action == _RANDOMIZE_FUNCTION, length * INSTRUCTION_DRAWS, 0)
@@ -116,12 +115,10 @@ class Mutator:
     children = Programs(
         parents.space, *(getattr(parents, name).copy() for name in Programs.ARRAYS))
     plan = self.plan(parents, head)
-    self.apply(plan, children, head, tail[np.flatnonzero(plan.tail_draws)])
+    self.apply(plan, children, head, tail[plan.tail_draws > 0])
     return children
 
-  def apply(
-      self, plan: "Plan", programs: Programs, head: np.ndarray, tail: np.ndarray
-  ) -> None:
+  def apply(self, plan: "Plan", programs: Programs, head: np.ndarray, tail: np.ndarray) -> None:
     """Mutates N programs in place.
 
     Args:
@@ -132,13 +129,17 @@ class Mutator:
     """
     tables = _tables(self.space)
     action, function, length, _ = plan
-    insert = (action == _INSERT) & (length < tables.max_length.take(function))
-    remove = (action == _REMOVE) & (length > tables.min_length.take(function))
+    insert = action == _INSERT
+    insert &= length < tables.max_length.take(function)
+    remove = action == _REMOVE
+    remove &= length > tables.min_length.take(function)
     first = np.arange(len(programs)) * self.space.num_slots + tables.offsets.take(function)
     # Where instructions are counted over the slots of all programs.
     chosen = first + _pick(head[:, _Head.SLOT], length + insert)
     end = first + length
-    _shift(programs, insert, remove, chosen, end)
+    rows = np.flatnonzero(insert | remove)
+    if len(rows):
+      _shift(programs, remove.take(rows), chosen.take(rows), end.take(rows))
 
     rows = np.flatnonzero(insert | ((action == _RANDOMIZE_INSTRUCTION) & (length > 0)))
     slots, functions = chosen.take(rows), function.take(rows)
@@ -151,9 +152,11 @@ class Mutator:
       slots = np.concatenate([slots, first.take(rows).take(row) + k])
       functions = np.concatenate([functions, function.take(rows).take(row)])
       draws = np.concatenate([draws, tail.take(row * longest + k, axis=0)])
-    _write_random(programs, slots, functions, draws)
+    if len(slots):
+      _write_random(programs, slots, functions, draws)
     rows = np.flatnonzero((action == _ALTER) & (length > 0))
-    _alter(programs, chosen.take(rows), head[rows])
+    if len(rows):
+      _alter(programs, chosen.take(rows), head[rows])
 
 
 class Plan(NamedTuple):
@@ -172,7 +175,6 @@ class Plan(NamedTuple):
   tail_draws: np.ndarray
 
 
-@op_table.cached_for_table
 def searched_functions(space: SearchSpace) -> np.ndarray:
   """The component functions that search may change: [1 to 3] int.
 
@@ -230,6 +232,7 @@ class _Tables(NamedTuple):
     inside: [3, L] bool, the slots of each component function.
     allowed: [3, most ops] int16, the ops of each component function.
     num_allowed: [3] int.
+    searched: [1 to 3] int, the component functions that search may change.
     num_choices: [ops, 3] int, addresses to choose from for in1, in2 and out; 0 for no operand.
     first_choice: [ops, 3] int16, the first of them.
   """
@@ -240,6 +243,7 @@ class _Tables(NamedTuple):
   inside: np.ndarray
   allowed: np.ndarray
   num_allowed: np.ndarray
+  searched: np.ndarray
   num_choices: np.ndarray
   first_choice: np.ndarray
 
@@ -263,18 +267,16 @@ def _tables(space: SearchSpace) -> _Tables:
       np.array(space.offsets[:-1]),
       np.array([component.min_length for component in space.components]),
       np.array([component.max_length for component in space.components]),
-      np.arange(len(ops))[:, None] == space.function_of_slot, allowed, counts, num_choices,
-      first_choice)
+      np.arange(len(ops))[:, None] == space.function_of_slot, allowed, counts,
+      searched_functions(space), num_choices, first_choice)
 
 
 @functools.cache
 def _outcomes(actions: tuple[str, ...]) -> np.ndarray:
   """Codes of actions, for each whether it shrinks or grows a program: [2 * actions] int."""
-  codes = []
-  for name in actions:
-    either = name == "insert_or_remove"
-    codes += [_REMOVE, _INSERT] if either else [ACTIONS.index(name)] * 2
-  return np.array(codes)
+  return np.ravel([
+      (_REMOVE, _INSERT) if name == "insert_or_remove" else (ACTIONS.index(name),) * 2
+      for name in actions])
 
 
 def _pick(draw: np.ndarray, count) -> np.ndarray:
@@ -295,9 +297,9 @@ def _alter(programs: Programs, slots: np.ndarray, head: np.ndarray) -> None:
   operand = np.where(has_output & (argument == num_inputs), 2, argument)
   which = np.flatnonzero(argument < num_operands)
   operand, place = operand.take(which), slots.take(which)
-  row = opcode.take(which) * 3 + operand
+  row = opcode.take(which) * tables.num_choices.shape[1] + operand
   address = tables.first_choice.take(row) + _pick(
-      head[which, _Head.IN1 + operand], tables.num_choices.take(row))
+      head.take(which * HEAD_DRAWS + operand + int(_Head.IN1)), tables.num_choices.take(row))
   for k, name in enumerate(("in1", "in2", "out")):
     chosen = np.flatnonzero(operand == k)
     getattr(programs, name).reshape(-1)[place.take(chosen)] = address.take(chosen)
@@ -314,35 +316,31 @@ def _alter_constants(
   which = _pick(head[:, _Head.OP], table.num_constants.take(opcode))
   constants = programs.constants.reshape(-1)
   place = slots * op_table.MAX_CONSTANTS + which
-  draw = head[np.arange(len(head)), _Head.CONSTANTS + which]
+  draw = head.take(np.arange(len(head)) * HEAD_DRAWS + int(_Head.CONSTANTS) + which)
+  meaning = opcode.astype(np.intp) * op_table.MAX_CONSTANTS + which
   flips = head[:, _Head.SIGN] < SIGN_FLIP_PROBABILITY
-  flips &= ~table.is_std[opcode, which]
+  flips &= ~table.is_std.take(meaning)
   scaled = round_constants(constants.take(place) * (0.5 + 1.5 * draw) * np.where(flips, -1.0, 1.0))
-  scaled = np.clip(scaled, -_MAX_CONSTANT, _MAX_CONSTANT)
-  constants[place] = np.where(table.is_index[opcode, which], draw, scaled)
+  scaled = np.minimum(np.maximum(scaled, -_MAX_CONSTANT), _MAX_CONSTANT)
+  constants[place] = np.where(table.is_index.take(meaning), draw, scaled)
 
 
-def _shift(
-    programs: Programs, insert: np.ndarray, remove: np.ndarray, slots: np.ndarray,
-    ends: np.ndarray,
-) -> None:
-  """Makes room for an instruction in a slot, or closes the gap that one leaves.
+def _shift(programs: Programs, remove: np.ndarray, slots: np.ndarray, ends: np.ndarray) -> None:
+  """Makes room for an instruction in each slot, or closes the gap that one leaves.
 
   Args:
-    programs: N programs.
-    insert: [N] bool, whose instructions from `slots` on move one down.
-    remove: [N] bool, whose instructions behind `slots` move one up.
-    slots: [N] int, counted over all programs.
-    ends: [N] int, behind the last instruction of the component function.
+    programs: the batch.
+    remove: [R] bool, whether the instructions behind the slot move one up; those from the
+      slot on move one down if not.
+    slots: [R] int, counted over all programs, of programs that differ.
+    ends: [R] int, behind the last instruction of the component function.
   """
-  rows = np.flatnonzero(insert | remove)
-  up = remove.take(rows)
-  start = slots.take(rows) + up
-  counts = ends.take(rows) - start
+  start = slots + remove
+  counts = ends - start
   before = counts.cumsum() - counts
   source = np.repeat(start - before, counts)
   source += np.arange(len(source))
-  target = source + np.repeat(np.where(up, -1, 1), counts)
+  target = source + np.repeat(np.where(remove, -1, 1), counts)
   emptied = ends[remove] - 1
   for name in ("opcode", "in1", "in2", "out"):
     array = getattr(programs, name).reshape(-1)
@@ -379,7 +377,8 @@ def _write_random(
   constants, places = programs.constants.reshape(-1), _constant_places(slots)
   constants[places] = 0.0
   which = np.flatnonzero(op_table.columns().num_constants.take(opcode))
-  constants[places.take(which, axis=0)] = _draw_constants(opcode.take(which), draws[which, 4:7])
+  if len(which):
+    constants[places.take(which, axis=0)] = _draw_constants(opcode.take(which), draws[which, 4:7])
 
 
 def _draw_constants(opcode: np.ndarray, draws: np.ndarray) -> np.ndarray:

@@ -207,6 +207,8 @@ class Search(abc.ABC):
     Islands are in two groups: while devices evaluate the candidates of one, the host works
     on the other. What an island does depends on neither.
     """
+    if self.finished:
+      return
     cycles = self._cycles_per_step if self.cycle else 1
     middle = -(-self.num_islands // 2)
     running = [

@@ -46,7 +46,8 @@ def _check_directory(path, space):
 def _linear(tmp_path, name="run", **changes):
   settings = {
       "islands": 2, "children_per_cycle": 16, "population_size": 100, "max_train_steps": 300_000,
-      "select_every": 1000, "progress": "off", "output_dir": str(tmp_path), "run_name": name}
+      "select_every": 1000, "progress": "off", "output_dir": str(tmp_path), "run_name": name,
+      "cycles_per_step": 1}
   return linear_regression.run(linear_regression.Config(**settings | changes))
 
 

@@ -6,7 +6,8 @@ from search_cases import NUM_TASKS, NUM_TRAIN, VARIABLE, repeat, tasks
 
 from azero.language.text import parse_many
 from azero.runtime.evaluator import Evaluator
-from azero.search import equivalence, mutation
+from azero.runtime.outcomes import hash_predictions
+from azero.search import mutation
 from azero.search.equivalence import FINGERPRINT_EXAMPLES, CachedEvaluator, Counts
 
 ISLANDS = 3
@@ -238,7 +239,7 @@ def hashes(predictions):
   predictions = np.asarray(predictions)
   trace = np.stack([np.full_like(predictions, 9.0), predictions], axis=-1)
   short = trace[:, None, None]
-  return [tuple(row) for row in equivalence._hash_predictions((short, short)).tolist()]
+  return [tuple(row) for row in hash_predictions((short, short)).tolist()]
 
 
 def test_hashes_truncate_predictions():

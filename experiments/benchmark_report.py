@@ -55,14 +55,14 @@ def _programs(rows: Sequence[Row]) -> list[str]:
         program, features, tasks, row["programs"], row["train"], row["valid"],
         *(_millions(by_dtype[dtype][f"steps_per_second{way}"]) for way in ("", "_end_to_end")
           for dtype in by_dtype), f"{row['ns_per_step']:.1f}",
-        f"{min(row['trained'] for row in by_dtype.values()):.1%}"))
+        f"{min(row['trained'] for row in by_dtype.values()):.1%}", f"{row['cores']:.2f}"))
   dtypes = list(dict.fromkeys(row["dtype"] for row in rows))
   return [
       "## Hand-written programs", "Million training steps per second on one device.",
       reporting.table((
           "program", "F", "D", "programs", "train", "valid",
           *(f"{way}, {dtype}" for way in ("device", "end to end") for dtype in dtypes),
-          "ns / step (float32)", "trained"), lines)]
+          "ns / step (float32)", "trained", "cores busy (float32, device)"), lines)]
 
 
 def _populations(rows: Sequence[Row]) -> list[str]:

@@ -94,7 +94,7 @@ def program_rate(
       "valid": tasks.num_valid, "programs": count, "dtype": dtype, "trained": rates.trained,
       "steps_per_second": rates.steps / rates.device,
       "steps_per_second_end_to_end": rates.steps / rates.end_to_end,
-      "ns_per_step": 1e9 * rates.device / rates.steps}
+      "ns_per_step": 1e9 * rates.device / rates.steps, "cores": rates.cores}
 
 
 def hand_written(

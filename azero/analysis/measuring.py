@@ -72,12 +72,15 @@ class Rates(NamedTuple):
       the host lays out the tables of the next.
     end_to_end: seconds of `Evaluator.evaluate`: analysis, plan, tables, devices, results, one
       after the other.
+    cores: processor time over wall time of the device's runs; below the number of devices
+      if other processes took part of it.
     steps: training steps of a batch, those that were really trained.
     trained: fraction of programs and tasks that trained on every example.
   """
 
   device: float
   end_to_end: float
+  cores: float
   steps: int
   trained: float
 
@@ -100,10 +103,12 @@ def measure_batch(evaluator: Evaluator, programs: Programs, effort: Effort) -> R
   evaluation = evaluator.evaluate(programs)
   plan = evaluator.plan(programs, evaluator.analyse(programs))
   sets = np.zeros(len(programs), np.int32)
+  start = time.perf_counter(), time.process_time()
   device = device_seconds({"": lambda: evaluator.launch(plan, sets)}, effort)[""]
+  cores = (time.process_time() - start[1]) / (time.perf_counter() - start[0])
   end_to_end = best_seconds(lambda: evaluator.evaluate(programs), effort)
   return Rates(
-      device, end_to_end, int(evaluation.train_steps.sum()), float(evaluation.trained.mean()))
+      device, end_to_end, cores, int(evaluation.train_steps.sum()), float(evaluation.trained.mean()))
 
 
 def device_seconds(

@@ -11,7 +11,7 @@ from azero.language import ops, spaces, text, zoo
 from azero.language.program import EMPTY, Function
 from azero.runtime.evaluator import Evaluator
 from azero.search.evolution import Evolution
-from experiments import benchmark, benchmark_report
+from experiments import benchmark, benchmark_report, linear_regression
 
 _EFFORT = measuring.Effort(seconds=0.005, runs=1)
 # Two columns of independent instructions, with reads before and after writes of one address.
@@ -49,6 +49,13 @@ def network():
   """An evaluator for the plain neural network."""
   return Evaluator(
       zoo.load("plain_nn", 4).space, benchmarks.scaled_tasks(2, 4, 30, 10), num_devices=1)
+
+
+@pytest.fixture(scope="module")
+def small_search():
+  """The demo search, small, and compiled once for all tests."""
+  return linear_regression.make_search(linear_regression.Config(
+      islands=2, children_per_cycle=8, population_size=20))
 
 
 def test_another_legal_order_changes_no_result():
@@ -142,15 +149,16 @@ def test_stages_are_timed_and_methods_put_back(network):
 
 def _tiny(tmp_path, **changes):
   settings = {
-      "seconds": 0.005, "runs": 1, "features": "4", "tasks": "2", "num_train": 20,
-      "num_valid": 10, "lengths": "1,2", "examples": "5,10", "islands": 2,
-      "children_per_cycle": 8, "population_size": 20, "warm_up_seconds": 0.0,
+      "seconds": 0.005, "runs": 1, "num_train": 20, "num_valid": 10, "warm_up_seconds": 0.0,
       "search_seconds": 0.2, "output_dir": str(tmp_path), "run_name": "run"}
   return benchmark.Config(**settings | changes)
 
 
-def test_quick_writes_exactly_the_headline_figures(tmp_path, monkeypatch):
+def test_quick_writes_exactly_the_headline_figures(tmp_path, monkeypatch, small_search):
+  monkeypatch.setattr(benchmark, "_demo_search", lambda config: small_search)
   monkeypatch.setattr(benchmark, "_QUICK_TASKS", 2)
+  monkeypatch.setattr(benchmarks, "PROGRAMS", {
+      "linear": "linear_regressor", "neural_net": "linear_regressor"})  # which compiles sooner
   file = tmp_path / "quick.json"
   benchmark.run(_tiny(tmp_path, quick=True, json=str(file)))
   figures = json.loads(file.read_text())
@@ -165,7 +173,8 @@ def test_quick_writes_exactly_the_headline_figures(tmp_path, monkeypatch):
   assert not (tmp_path / "run").exists()
 
 
-def test_parts_are_measured_and_saved(tmp_path, monkeypatch):
+def test_parts_are_measured_and_saved(tmp_path, monkeypatch, small_search):
+  monkeypatch.setattr(benchmark, "_demo_search", lambda config: small_search)
   op_costs = benchmarks.op_costs
   few = [ops.op_by_name(name) for name in ("scalar_exp", "vector_uniform")]
   monkeypatch.setattr(benchmarks, "op_costs", lambda *args, **kwargs: op_costs(

@@ -63,9 +63,9 @@ class Config:
   lengths: str = common.setting("1,2,4,8,16,32,64", "Instructions of the chains.")
   examples: str = common.setting("10,100,1000,4000", "Training examples to grow to.")
   op_features: str = common.setting("4,16,64", "F of the single ops.")
-  population: int = common.setting(512, "Programs of a population at most.")
+  population: int = common.setting(256, "Programs of a population at most.")
   evolve_programs: int = common.setting(
-      10000, "Programs that each island of the evolved populations tries.")
+      6000, "Programs that each island of the evolved populations tries.")
   islands: int = common.setting(128, "Islands of the demo search.")
   children_per_cycle: int = common.setting(16, "Children of each island in a cycle.")
   population_size: int = common.setting(1000, "P of the demo search.")

@@ -108,7 +108,8 @@ def measure_batch(evaluator: Evaluator, programs: Programs, effort: Effort) -> R
   cores = (time.process_time() - start[1]) / (time.perf_counter() - start[0])
   end_to_end = best_seconds(lambda: evaluator.evaluate(programs), effort)
   return Rates(
-      device, end_to_end, cores, int(evaluation.train_steps.sum()), float(evaluation.trained.mean()))
+      device, end_to_end, cores, int(evaluation.train_steps.sum()),
+      float(evaluation.trained.mean()))
 
 
 def device_seconds(

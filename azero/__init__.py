@@ -10,6 +10,7 @@ from azero.language import spaces, zoo
 from azero.language.ops import all_ops, register_op
 from azero.language.program import Component, Function, Programs, SearchSpace
 from azero.language.text import ProgramSyntaxError, format_program, parse, parse_many
+from azero.runtime.devices import configure_jax
 from azero.runtime.evaluator import Evaluation, Evaluator
 from azero.search.hall_of_fame import HallOfFame
 from azero.search.search import SearchConfig
@@ -30,7 +31,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Component", "Evaluation", "Evaluator", "Function", "HallOfFame", "ProgramSyntaxError",
     "Programs", "SearchConfig", "SearchSpace", "Tasks", "affine_regression", "all_ops",
-    "evaluate", "evolve", "format_program", "from_arrays", "from_csv", "from_npz",
+    "configure_jax", "evaluate", "evolve", "format_program", "from_arrays", "from_csv", "from_npz",
     "linear_regression", "load_tasks_npz", "make_tasks", "parse", "parse_many", "plot",
     "projected_digits", "random_search", "register_op", "spaces", "teacher_regression", "zoo",
 ]

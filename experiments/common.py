@@ -4,7 +4,7 @@ A module defines a frozen config dataclass, whose fields carry their help as met
 and `run(config)`. Flags are made from the fields and read once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import datetime
 import logging
@@ -70,11 +70,20 @@ class RunConfig:
     del settings["resume"]
     if self.resume:
       return RunDirectory.open(self.resume, settings)
-    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    # The process id tells runs apart that are started in the same second.
-    default = f"{experiment}-{now}-{os.getpid()}"
-    return RunDirectory(
-        pathlib.Path(self.output_dir) / (self.run_name or default), settings)
+    return new_directory(experiment, self.output_dir, self.run_name, settings)
+
+
+def new_directory(
+    experiment: str, output_dir: str, run_name: str, settings: Mapping[str, Any]) -> RunDirectory:
+  """A new run directory, by default with the name of the experiment and the time.
+
+  Raises:
+    FileExistsError: it exists already.
+  """
+  now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+  # The process id tells runs apart that are started in the same second.
+  default = f"{experiment}-{now}-{os.getpid()}"
+  return RunDirectory(pathlib.Path(output_dir) / (run_name or default), settings)
 
 
 def continued(

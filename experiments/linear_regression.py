@@ -76,6 +76,23 @@ def run(config: Config) -> Result:
     FileExistsError: the run directory exists.
     FileNotFoundError: there is no run to continue.
   """
+  search = make_search(config)
+  selection = _Selection(config, _unseen(config, _SELECT_SEED))
+  directory = config.directory("linear_regression")
+  common.announce(directory, config.islands)
+  result = runner.run(
+      search, directory=directory, progress=config.progress, should_stop=selection,
+      checkpoint_seconds=config.checkpoint_seconds)
+  selection.check(search)
+  return _conclude(config, result, selection, directory)
+
+
+def make_search(config: Config) -> Evolution:
+  """The search of the experiment, with the tasks of its islands.
+
+  Raises:
+    ValueError: a bad setting.
+  """
   space = spaces.demo(config.num_features)
   settings = SearchConfig(
       population_size=config.population_size, tournament_size=config.tournament_size,
@@ -90,15 +107,7 @@ def run(config: Config) -> Result:
   task_sets = [
       linear_regression(config.num_tasks, seed=int(seed), num_features=config.num_features)
       for seed in island_seeds]
-  search = Evolution(space, task_sets, settings)
-  selection = _Selection(config, _unseen(config, _SELECT_SEED))
-  directory = config.directory("linear_regression")
-  common.announce(directory, config.islands)
-  result = runner.run(
-      search, directory=directory, progress=config.progress, should_stop=selection,
-      checkpoint_seconds=config.checkpoint_seconds)
-  selection.check(search)
-  return _conclude(config, result, selection, directory)
+  return Evolution(space, task_sets, settings)
 
 
 def _unseen(config: Config, part: int):

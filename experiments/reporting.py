@@ -47,15 +47,19 @@ def report(
   if result is not None:
     parts += ["## What it took", _cost_table(result)]
   if config is not None:
-    module = _module_name(config)
-    flags = " ".join(
-        f"--{field.name}={shlex.quote(str(getattr(config, field.name)))}"
-        for field in dataclasses.fields(config)
-        if getattr(config, field.name) != field.default and field.name != "resume")
-    parts += ["## Settings", code_block(f"python -m {module} {flags}".strip())]
+    parts += ["## Settings", code_block(command(config))]
     parts.append(table(("setting", "value"), [
         (field.name, getattr(config, field.name)) for field in dataclasses.fields(config)]))
   return "\n\n".join(parts) + "\n"
+
+
+def command(config: Any) -> str:
+  """The command that runs an experiment with the settings of a config dataclass."""
+  flags = " ".join(
+      f"--{field.name}={shlex.quote(str(getattr(config, field.name)))}"
+      for field in dataclasses.fields(config)
+      if getattr(config, field.name) != field.default and field.name != "resume")
+  return f"python -m {_module_name(config)} {flags}".strip()
 
 
 def _module_name(config: Any) -> str:

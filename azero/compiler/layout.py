@@ -107,6 +107,7 @@ class OpTables(NamedTuple):
       as this operand; 0 for none.
     updates_output: [ops] bool.
     is_random: [ops] bool.
+    has_data: [ops] bool, whether an op has constants or draws random numbers.
     outputs: [classes] int, kind of what a class writes.
     lanes: [classes] int.
     widths: [classes] int, numbers of a row that a class writes.
@@ -117,6 +118,7 @@ class OpTables(NamedTuple):
   fusions: np.ndarray
   updates_output: np.ndarray
   is_random: np.ndarray
+  has_data: np.ndarray
   outputs: np.ndarray
   lanes: np.ndarray
   widths: np.ndarray
@@ -263,11 +265,12 @@ def _op_tables(layout: Layout) -> OpTables:
   ids = {op.name: op.id for op in layout.ops}
   ids |= {fusion.op.name: num_ops + k for k, fusion in enumerate(fusions())}
   wave_class, branch = np.zeros((2, num_ops + num_fused), np.int64)
-  updates, random = np.zeros((2, num_ops + num_fused), bool)
+  updates, random, data = np.zeros((3, num_ops + num_fused), bool)
   for k, own in enumerate(layout.classes):
     for place, op in enumerate(own.ops):
       op_id = ids[op.name]
       wave_class[op_id], branch[op_id] = k, place
+      data[op_id] = bool(op.constants) or op.noise is not None
       updates[op_id], random[op_id] = op.updates_output, op.noise is not None
   present = {op.name for own in layout.classes for op in own.ops}
   fused = np.zeros((num_ops, num_ops, op_table.MAX_INPUTS), np.int64)
@@ -276,6 +279,6 @@ def _op_tables(layout: Layout) -> OpTables:
       fused[ids[fusion.producer], ids[fusion.consumer], fusion.operand] = ids[fusion.op.name]
   outputs = np.array([own.output for own in layout.classes], np.int64)
   return OpTables(
-      wave_class, branch, fused, updates, random, outputs,
+      wave_class, branch, fused, updates, random, data, outputs,
       np.array([own.lanes for own in layout.classes], np.int64),
       np.array(layout.widths)[outputs])

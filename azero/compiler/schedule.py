@@ -137,7 +137,8 @@ def _form_waves(graph: Graph, chunk: np.ndarray, layout: Layout) -> Waves:
   row = np.zeros(len(graph.program), np.int64)
   row[instruction] = out[wave] + lane
   return Waves(
-      instruction, wave, lane, wave_class, first, wave_chunk, wave_section,
+      instruction, wave, lane, wave_class, first, np.diff(first, append=len(wave)), wave_chunk,
+      wave_section,
       graph_lib.phase_of(graph.time[instruction[first]], layout), out, row, num_rows)
 
 

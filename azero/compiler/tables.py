@@ -54,7 +54,7 @@ class Tables(NamedTuple):
     waves: a table for each class.
     phases: [F, classes, 2] int32, first and last + 1 wave of each class in each phase.
     sections: [G, sections, 2] int32, first and last + 1 phase.
-    copies: [kinds, K, 2] int32: from and to.
+    copies: for each kind, [K, 2] int32: from and to.
     copy_sets: [G, copy sets, kinds, 2] int32, first and last + 1 copy.
     task_sets: [Q] int32, the task sets of each chunk from its first program on.
     num_task_sets: [G] int32.
@@ -69,7 +69,7 @@ class Tables(NamedTuple):
   waves: tuple[WaveTable, ...]
   phases: np.ndarray
   sections: np.ndarray
-  copies: np.ndarray
+  copies: tuple[np.ndarray, ...]
   copy_sets: np.ndarray
   task_sets: np.ndarray
   num_task_sets: np.ndarray
@@ -111,7 +111,6 @@ def _shapes(layout: Layout) -> tuple[list[Shapes], Shapes, list[tuple[int, ...]]
   others: Shapes = {
       "phases": (layout.num_phases, len(layout.classes), 2),
       "sections": (chunks, NUM_SECTIONS, 2),
-      "copies": (len(Kind), layout.num_copies, 2),
       "copy_sets": (chunks, NUM_COPY_SETS, len(Kind), 2),
       "num_task_sets": (chunks,), "first_program": (chunks,), "num_programs": (chunks,),
       "num_chunks": ()}
@@ -124,6 +123,7 @@ def new_arrays(layout: Layout, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]
   """Empty tables as two arrays, which reach a device faster than many."""
   waves, others, constants = _shapes(layout)
   sizes = [math.prod(shape) for shapes in (*waves, others) for shape in shapes.values()]
+  sizes.append(len(Kind) * layout.num_copies * 2)
   return (np.zeros(sum(sizes), np.int32),
           np.zeros(sum(math.prod(shape) for shape in constants), dtype))
 
@@ -141,8 +141,10 @@ def unpack(layout: Layout, integers: Any, constants: Any) -> Tables:
       WaveTable(constants=cut(constants, "constants", constant_shape), **{
           name: cut(integers, "integers", shape) for name, shape in shapes.items()})
       for shapes, constant_shape in zip(waves, constant_shapes))
+  # Apart from each other: a slice of one array would be taken anew in every pass of the loop.
+  copies = tuple(cut(integers, "integers", (layout.num_copies, 2)) for _ in Kind)
   return Tables(
-      waves=tables,
+      waves=tables, copies=copies,
       **{name: cut(integers, "integers", shape) for name, shape in others.items()})
 
 
@@ -156,6 +158,7 @@ class Waves(NamedTuple):
     lane: [E] int.
     wave_class: [W] int.
     first: [W] int, index of the wave's first entry among the E.
+    sizes: [W] int, entries of the wave.
     chunk: [W] int.
     section: [W] int.
     phase: [W] int, within the section.
@@ -169,6 +172,7 @@ class Waves(NamedTuple):
   lane: np.ndarray
   wave_class: np.ndarray
   first: np.ndarray
+  sizes: np.ndarray
   chunk: np.ndarray
   section: np.ndarray
   phase: np.ndarray
@@ -198,11 +202,11 @@ class Places(NamedTuple):
 
 
 class _Copies(NamedTuple):
-  """Copies of one kind, ordered by chunk and copy set: [K] rows each."""
+  """Copies ordered by kind, chunk and copy set: [K] rows each."""
 
   source: np.ndarray
   target: np.ndarray
-  ranges: np.ndarray  # [chunks, copy sets, 2] first and last + 1
+  ranges: np.ndarray  # [kinds, chunks, copy sets, 2] first and last + 1
 
 
 def make_calls(
@@ -230,7 +234,11 @@ def make_calls(
       waves.row, layout.first_features + places.local_set, layout.first_label + places.local_set,
       layout.first_prediction + places.place, np.zeros(1, np.int64)])
   assert len(rows) == len(waves.row) + NUM_SPECIAL * len(everyone) + 1
-  copies = [_sort_copies(graph, rows, places, kind) for kind in Kind]
+  copies = _sort_copies(graph, rows, places)
+  values = np.where(
+      waves.section[waves.wave] == VALIDATE, graph.validated.take(waves.instruction, 1),
+      graph.trained.take(waves.instruction, 1))
+  arguments = rows.take(values)
   group = waves.chunk * NUM_SECTIONS + waves.section
   new = np.ones(len(group), bool)
   new[1:] = (group[1:] != group[:-1]) | (waves.phase[1:] != waves.phase[:-1])
@@ -248,16 +256,16 @@ def make_calls(
     bounds = sections[first * NUM_SECTIONS : last * NUM_SECTIONS + 1]
     for k in range(len(layout.classes)):
       _fill_class(
-          programs, position, graph, waves, places, rows, begin, end, k, layout,
+          programs, position, graph, waves, places, arguments, begin, end, k, layout,
           phase[begin:end] - bounds[0], tables.waves[k], tables.phases[:, k])
     num = last - first
     tables.sections[:num, :, 0] = (bounds[:-1] - bounds[0]).reshape(num, -1)
     tables.sections[:num, :, 1] = (bounds[1:] - bounds[0]).reshape(num, -1)
-    for kind, own in enumerate(copies):
-      some = slice(own.ranges[first, 0, 0], own.ranges[last - 1, -1, 1])
-      tables.copies[kind, : some.stop - some.start, 0] = own.source[some]
-      tables.copies[kind, : some.stop - some.start, 1] = own.target[some]
-      tables.copy_sets[:num, :, kind] = own.ranges[first:last] - some.start
+    for kind, ranges in enumerate(copies.ranges):
+      some = slice(ranges[first, 0, 0], ranges[last - 1, -1, 1])
+      tables.copies[kind][: some.stop - some.start, 0] = copies.source[some]
+      tables.copies[kind][: some.stop - some.start, 1] = copies.target[some]
+      tables.copy_sets[:num, :, kind] = ranges[first:last] - some.start
     chosen = places.order[starts[first] : starts[last - 1] + places.sizes[last - 1]]
     chunk, local = places.chunk[chosen], places.local_set[chosen]
     tables.task_sets[starts[chunk] - starts[first] + local] = places.task_set[chosen]
@@ -274,7 +282,7 @@ def make_calls(
 
 def _ranges(
     waves: Waves, chunk_waves: np.ndarray, sizes: np.ndarray, sections: np.ndarray,
-    copies: list[_Copies], layout: Layout, num_parts: int,
+    copies: _Copies, layout: Layout, num_parts: int,
 ) -> list[tuple[int, int]]:
   """First and last + 1 chunk of each call, as many as the fixed shapes hold."""
   num_chunks = len(chunk_waves) - 1
@@ -285,73 +293,77 @@ def _ranges(
     used.append(np.cumsum(waves.wave_class == k)[chunk_waves[1:] - 1] if len(waves.chunk)
                 else np.zeros(num_chunks, np.int64))
     bounds.append(own.capacity)
-  for moved in copies:
-    used.append(moved.ranges[:, -1, 1])
+  for ranges in copies.ranges:
+    used.append(ranges[:, -1, 1] - ranges[0, 0, 0])
     bounds.append(layout.num_copies)
   totals = np.stack(used, 1)
-  ranges, first, before = [], 0, np.zeros_like(totals[0])
+  calls, first, before = [], 0, np.zeros_like(totals[0])
   while first < num_chunks:
     fits = (totals[first:] - before <= bounds).all(1)
     last = first + (len(fits) if fits.all() else int(np.argmin(fits)))
-    ranges.append((first, last))
+    calls.append((first, last))
     before, first = totals[last - 1], last
-  return ranges
+  return calls
 
 
 def _fill_class(
     programs: Programs, position: np.ndarray, graph: Graph, waves: Waves, places: Places,
-    rows: np.ndarray, begin: int, end: int, k: int, layout: Layout, phase: np.ndarray,
+    arguments: np.ndarray, begin: int, end: int, k: int, layout: Layout, phase: np.ndarray,
     table: WaveTable, phases: np.ndarray,
 ) -> None:
-  """Fills the table of class `k` with the waves begin to end - 1, and its ranges of phases."""
+  """Fills the table of class `k` with the waves begin to end - 1, and its ranges of phases.
+
+  `arguments` are the rows of all entries of waves, [3, E]; `phase` those of these waves.
+  """
   own, ops = layout.classes[k], layout.op_tables
   members = np.flatnonzero(waves.wave_class[begin:end] == k) + begin
   if not len(members):
     return
   num_phases = int(phase[-1]) + 1
-  edges = np.searchsorted(phase[members - begin], np.arange(num_phases + 1))
+  edges = phase[members - begin].searchsorted(np.arange(num_phases + 1))
   phases[:num_phases, 0], phases[:num_phases, 1] = edges[:-1], edges[1:]
   count = len(members)
   table.out[:count] = waves.out[members]
   first = waves.first[members]
   table.branch[:count] = ops.branch[graph.opcode[waves.instruction[first]]]
 
-  sizes = np.append(waves.first, len(waves.wave))[members + 1] - first
-  entry = np.repeat(first - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
-  wave, lane, instruction = (
-      np.repeat(np.arange(count), sizes), waves.lane[entry], waves.instruction[entry])
-  in_validation = np.repeat(waves.section[members] == VALIDATE, sizes)
+  sizes = waves.sizes[members]
+  ends = sizes.cumsum()
+  entry = np.repeat(first - ends + sizes, sizes)
+  entry += np.arange(len(entry))
+  wave, lane = np.repeat(np.arange(count), sizes), waves.lane[entry]
   for argument in range(own.num_inputs):
-    values = np.where(
-        in_validation, graph.validated[argument, instruction], graph.trained[argument, instruction])
-    table.arguments[wave, argument, lane] = rows[values]
-  if own.num_constants or own.is_random:
-    some = np.flatnonzero(graph.opcode[instruction] < len(layout.ops))  # fused ops have neither
-    wave, lane, instruction = wave[some], lane[some], instruction[some]
-    program, column = graph.program[instruction], graph.column[instruction]
-    numbers = programs.constants[program, column]
-    is_index = op_table.columns().is_index[graph.opcode[instruction]]
-    numbers = np.where(is_index, np.floor(numbers * programs.space.num_features), numbers)
-    with np.errstate(over="ignore"):  # a constant beyond float32 is infinite there
-      table.constants[wave, lane] = numbers[:, : own.num_constants]
-    if own.is_random:
-      table.position[wave, lane] = position[program, column]
-      table.task_set[wave, lane] = places.task_set[program]
+    table.arguments[wave, argument, lane] = arguments[argument, entry]
+  instruction = waves.instruction[entry]
+  some = np.flatnonzero(ops.has_data[graph.opcode[instruction]])
+  wave, lane, instruction = wave[some], lane[some], instruction[some]
+  program, column = graph.program[instruction], graph.column[instruction]
+  numbers = programs.constants[program, column]
+  is_index = op_table.columns().is_index[graph.opcode[instruction]]
+  numbers = np.where(is_index, np.floor(numbers * programs.space.num_features), numbers)
+  with np.errstate(over="ignore"):  # a constant beyond float32 is infinite there
+    table.constants[wave, lane] = numbers[:, : own.num_constants]
+  if own.is_random:
+    table.position[wave, lane] = position[program, column]
+    table.task_set[wave, lane] = places.task_set[program]
 
 
-def _sort_copies(graph: Graph, rows: np.ndarray, places: Places, kind: Kind) -> _Copies:
-  """The copies of one kind, an address that several instructions read only once."""
-  groups, sources, targets = [], [], []
-  for copy_set, copies in enumerate(graph.copies):
-    own = np.flatnonzero(copies.kind == kind)
-    groups.append(places.chunk[copies.program[own]] * NUM_COPY_SETS + copy_set)
-    sources.append(rows[copies.source[own]])
-    targets.append(rows[copies.target[own]])
-  group, source, target = map(np.concatenate, (groups, sources, targets))
+def _sort_copies(graph: Graph, rows: np.ndarray, places: Places) -> _Copies:
+  """The copies, an address that several instructions read only once."""
+  num_chunks = len(places.sizes)
+  groups = [
+      (copies.kind * num_chunks + places.chunk[copies.program]) * NUM_COPY_SETS + copy_set
+      for copy_set, copies in enumerate(graph.copies)]
+  group = np.concatenate(groups)
+  source = rows[np.concatenate([copies.source for copies in graph.copies])]
+  target = rows[np.concatenate([copies.target for copies in graph.copies])]
   word = group << 32 | target
-  order = np.argsort(word, kind="stable")
+  order = word.argsort(kind="stable")
   word = word[order]
-  order = order[np.diff(word, prepend=-1) != 0]
-  edges = np.searchsorted(group[order], np.arange(len(places.sizes) * NUM_COPY_SETS + 1))
-  ranges = np.stack([edges[:-1], edges[1:]], -1).reshape(-1, NUM_COPY_SETS, 2)
-  return _Copies(source[order], target[order], ranges)
+  new = np.ones(len(word), bool)
+  new[1:] = word[1:] != word[:-1]
+  order = order[new]
+  edges = group[order].searchsorted(np.arange(len(Kind) * num_chunks * NUM_COPY_SETS + 1))
+  ranges = np.stack([edges[:-1], edges[1:]], -1)
+  return _Copies(
+      source[order], target[order], ranges.reshape(len(Kind), num_chunks, NUM_COPY_SETS, 2))

@@ -78,20 +78,28 @@ class Scorer:
       memory: Memory, scores: Scores,
   ) -> tuple[Memory, Scores]:
     """Normalises the predictions in memory and compares them, if the condition holds."""
-    done = epoch * self._spec.num_train + example  # examples before this one
-    memory = self._normalise(g, condition, memory)
+    kind = self._layout.label_kind
 
-    def tile(first, scores):
-      prediction, label = self._read(g, self._tables.trained, first, memory, in_memory=True)
+    done = epoch * self._spec.num_train + example  # examples before this one
+
+    def tile(first, state):
+      memory, scores = state
+      prediction = self._read(g, self._tables.trained, first, memory)
+      if self._layout.num_classes:
+        place = self._layout.first_prediction + first
+        memory = rows.replace(memory, kind, rows.write(
+            memory[kind], self._as_rows(self.loss.normalise(prediction)), place))
+        prediction = self._by_class(_read_back(memory[kind], place))
+      label = self._read(g, self._tables.labels, first, memory)
       error = self.loss.train_error(label, prediction)
       before = _slice(scores.steps, first)
       goes_on = (before == done) & (error <= self._max_abs_error)  # False for NaN
       goes_on &= _slice(scores.alive, first) > 0
       scores = _put(scores, first, steps=before + goes_on.astype(jnp.int32))
       stopped = _read_back(scores.steps, first) != done + 1
-      return self._note(scores, first, epoch, example, stopped, error, prediction)
+      return memory, self._note(scores, first, epoch, example, stopped, error, prediction)
 
-    return memory, self._for_tiles(g, condition, tile, scores)
+    return self._for_tiles(g, condition, tile, (memory, scores))
 
   def validate(
       self, g: jax.Array, epoch: jax.Array, example: jax.Array, condition: jax.Array,
@@ -102,7 +110,8 @@ class Scorer:
     trained = (epoch + 1) * self._spec.num_train
 
     def tile(first, scores):
-      prediction, label = self._read(g, self._tables.validated, first, memory)
+      prediction = self.loss.normalise(self._read(g, self._tables.validated, first, memory))
+      label = self._read(g, self._tables.labels, first, memory)
       error = self.loss.valid_error(label, prediction)
       good = jnp.isfinite(error)
       if self._layout.num_classes == 0:
@@ -155,37 +164,11 @@ class Scorer:
         jnp.int32(0), jnp.where(condition, count, 0), lambda i, state: tile(i * _TILE, state),
         state)
 
-  def _normalise(self, g, condition, memory: Memory) -> Memory:
-    """Writes normalised predictions, in a loop of its own.
-
-    If what compares them were in the same loop, XLA would copy the memory for it.
-    """
-    kind = self._layout.label_kind
-    if not self._layout.num_classes:
-      return memory
-
-    def tile(first, cells):
-      place = jnp.asarray(self._tables.first_program)[g] + first
-      raw = self._by_class(rows.read(cells, _slice(jnp.asarray(self._tables.trained), place)))
-      normal = self._as_rows(self.loss.normalise(raw))
-      return rows.write(cells, normal, self._layout.first_prediction + first)
-
-    return rows.replace(memory, kind, self._for_tiles(g, condition, tile, memory[kind]))
-
-  def _read(
-      self, g, places, first, memory, *, in_memory: bool = False
-  ) -> tuple[jax.Array, jax.Array]:
-    """Normalised predictions and labels of a tile: [n, A], or [n, D, C] for multi-class.
-
-    With `in_memory` those predictions that `_normalise` has written.
-    """
-    cells = memory[self._layout.label_kind]
+  def _read(self, g, table, first, memory) -> jax.Array:
+    """Predictions or labels of a tile: [n, A], or [n, D, C] for multi-class."""
     place = jnp.asarray(self._tables.first_program)[g] + first
-    label = self._by_class(rows.read(cells, _slice(jnp.asarray(self._tables.labels), place)))
-    if in_memory and self._layout.num_classes:
-      return self._by_class(_slice(cells, self._layout.first_prediction + first)), label
-    raw = self._by_class(rows.read(cells, _slice(jnp.asarray(places), place)))
-    return self.loss.normalise(raw), label
+    cells = memory[self._layout.label_kind]
+    return self._by_class(rows.read(cells, _slice(jnp.asarray(table), place)))
 
   def _by_class(self, values: jax.Array) -> jax.Array:
     if not self._layout.multiclass:
@@ -221,7 +204,11 @@ def _slice(array: jax.Array, first: jax.Array) -> jax.Array:
 
 
 def _read_back(array: jax.Array, first: jax.Array) -> jax.Array:
-  """A tile that has just been written; as a gather, lest XLA computes it a second time."""
+  """A tile that has just been written.
+
+  As a gather, lest XLA computes it a second time from what was there before, and for that
+  keeps a copy of the whole.
+  """
   return rows.read(array, first + jnp.arange(PROGRAM_TILE, dtype=jnp.int32))
 
 

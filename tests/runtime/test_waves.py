@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import random_programs
-from random_programs import ALL_OPS, full_space, random_tasks
+from random_programs import ALL_OPS, full_space, fusing_space, random_tasks
 
 import azero
 from azero.language import text
@@ -43,6 +43,15 @@ def test_random_programs(num_classes, dtype, settings, monkeypatch):
     _check(found, programs, traces="trace" in settings)
     assert np.mean(found.waves.fitness == 0) < 0.3
     assert len(np.unique(found.waves.per_task)) > (1000 if num_classes == 0 else 4)
+
+
+def test_fused_pairs(monkeypatch):
+  space = fusing_space(3)
+  pair = executors.make_pair(space, [random_tasks(3, 2)], dtype="float64", trace=True)
+  programs = random_programs.random_programs(space, COUNT, seed=5, full=True)
+  graph = pair.waves.plan(programs, pair.waves.analyse(programs)).graph
+  assert len(set(graph.opcode) - set(ALL_OPS)) == 8  # every fused op
+  _check(executors.compare(pair, programs, 0, monkeypatch), programs, traces=True)
 
 
 def test_programs_of_the_zoo(monkeypatch):

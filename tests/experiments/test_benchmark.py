@@ -1,0 +1,218 @@
+"""The benchmark: fair programs, honest counts, and the files it promises."""
+
+import json
+
+import numpy as np
+import pytest
+
+from azero.analysis import benchmark_programs, benchmarks, measuring
+from azero.compiler import canonical
+from azero.language import ops, spaces, text, zoo
+from azero.language.program import EMPTY, Function
+from azero.runtime.evaluator import Evaluator
+from azero.search.evolution import Evolution
+from experiments import benchmark, benchmark_report, linear_regression
+
+_EFFORT = measuring.Effort(seconds=0.005, runs=1)
+# Two columns of independent instructions, with reads before and after writes of one address.
+_NETWORK = """
+def Setup():
+  s2 = 0.1
+  v1[0.2] = 0.3
+  v2[0.7] = 0.4
+  s3 = 0.2
+def Predict():
+  s4 = dot(v0, v1)
+  s5 = dot(v0, v2)
+  v3 = s2 * v0
+  s1 = s4 + s5
+  s4 = s2 * s3
+  v4 = maximum(v3, v0)
+def Learn():
+  s6 = s0 - s1
+  s6 = s6 * s4
+  v5 = s6 * v4
+  v1 = v1 + v5
+  v6 = s6 * v3
+  v2 = v2 + v6
+  s3 = minimum(s3, s2)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch):
+  monkeypatch.setattr(benchmarks, "_BATCH_WORK", 1.0)
+
+
+@pytest.fixture(scope="module")
+def network():
+  """An evaluator for the plain neural network."""
+  return Evaluator(
+      zoo.load("plain_nn", 4).space, benchmarks.scaled_tasks(2, 4, 30, 10), num_devices=1)
+
+
+@pytest.fixture(scope="module")
+def small_search():
+  """The demo search, small, and compiled once for all tests."""
+  return linear_regression.make_search(linear_regression.Config(
+      islands=2, children_per_cycle=8, population_size=20))
+
+
+def test_another_legal_order_changes_no_result():
+  program = text.parse(_NETWORK, num_features=4)
+  programs = benchmark_programs.reordered(
+      program[np.zeros(64, int)], np.random.default_rng(0)).validate()
+  orders = {tuple(row) for row in programs.opcode.tolist()}
+  assert len(orders) > 20
+  for one in programs.opcode:
+    assert sorted(one) == sorted(program.opcode[0])
+  tasks = benchmarks.scaled_tasks(2, 4, 30, 10)
+  fitness = Evaluator(program.space, tasks, num_devices=1).evaluate(programs).fitness
+  assert 0 < fitness[0] < 1
+  np.testing.assert_allclose(fitness, fitness[0], rtol=1e-6)
+
+
+def test_reordering_keeps_what_reads_behind_what_writes(network):
+  program = zoo.load("plain_nn", 4)
+  programs = benchmark_programs.reordered(program[np.zeros(200, int)], np.random.default_rng(1))
+  setup = program.space.slots(Function.SETUP)
+  # A random op draws by its position, so that only the others can be compared.
+  same = programs[(programs.opcode[:, setup] == program.opcode[:, setup]).all(1)]
+  assert (same.opcode != program.opcode).any()
+  fitness = network.evaluate(same).fitness
+  np.testing.assert_allclose(fitness, fitness[0], rtol=1e-6)
+  # The linear regressor has no other order.
+  linear = zoo.load("linear_regressor", 4)
+  assert benchmark_programs.reordered(linear, np.random.default_rng(0)) == linear
+
+
+def test_variants_differ_in_constants_and_are_distinct():
+  program = zoo.load("linear_regressor", 4)
+  programs = benchmark_programs.variants(program, 50, seed=3).validate()
+  rates = programs.constants[:, 0, 0]
+  assert len(set(rates)) == 50
+  assert 0.0005 <= rates.min() and rates.max() <= 0.001
+  assert len(benchmark_programs.distinct(programs)) == 50
+  np.testing.assert_array_equal(programs.constants[:, 1:], 0)
+
+
+@pytest.mark.parametrize("kind", ["scalar", "vector"])
+def test_all_instructions_of_a_chain_are_live(kind):
+  program = benchmark_programs.chain(kind, 7, 4)
+  analysis = canonical.analyse(program)
+  assert analysis.live[0].sum() == (program.opcode[0] != EMPTY).sum()
+  assert program.lengths[0, Function.LEARN] == 7
+
+
+def test_a_repeated_op_adds_its_executions():
+  op = ops.op_by_name("matrix_vector_product")
+  space = benchmark_programs.op_space([op], 4)
+  one, without = (
+      benchmark_programs.repeated_op(each, op, 5, space, 3, 0) for each in (op, None))
+  assert (one.opcode == op.id).sum(1).tolist() == [5, 5, 5]
+  assert (one.lengths - without.lengths).tolist() == [[0, 0, 5]] * 3
+
+
+def test_every_counted_step_was_trained(network):
+  programs = benchmark_programs.variants(zoo.load("plain_nn", 4), 24, 0)
+  rates = measuring.measure_batch(network, programs, _EFFORT)
+  assert rates.steps == 24 * 2 * 30 and rates.trained == 1.0
+  assert rates.device > 0 and rates.end_to_end > 0
+
+
+def test_steps_that_were_not_trained_do_not_count(network):
+  programs = benchmark_programs.variants(zoo.load("plain_nn", 4), 24, 0)
+  programs.constants[3, : programs.space.offsets[1]] = 1e6  # weights and a rate that explode
+  rates = measuring.measure_batch(network, programs, _EFFORT)
+  assert 23 * 2 * 30 <= rates.steps < 24 * 2 * 30 and rates.trained == pytest.approx(23 / 24)
+
+
+def test_evolved_programs_are_distinct():
+  rng = np.random.default_rng(0)
+  programs = benchmark_programs.random_population(spaces.demo(), 100, 0)
+  again = benchmark_programs.distinct(programs[rng.integers(len(programs), size=300)])
+  keys = canonical.analyse(again).key
+  assert len(np.unique(keys, axis=0)) == len(again) <= len(programs) <= 100
+
+
+def test_stages_are_timed_and_methods_put_back(network):
+  propose = Evolution._propose
+  with measuring.timed_stages() as spent:
+    assert Evolution._propose is not propose
+    network.evaluate(zoo.load("plain_nn", 4))
+  assert Evolution._propose is propose
+  assert set(spent) == set(measuring.STAGES)
+  assert all(spent[stage] > 0 for stage in (
+      "analyse", "schedule", "launch", "wait for devices"))
+  assert spent["propose"] == spent["accept"] == 0
+
+
+def _tiny(tmp_path, **changes):
+  settings = {
+      "seconds": 0.005, "runs": 1, "num_train": 20, "num_valid": 10, "warm_up_seconds": 0.0,
+      "search_seconds": 0.2, "output_dir": str(tmp_path), "run_name": "run"}
+  return benchmark.Config(**settings | changes)
+
+
+def test_quick_writes_exactly_the_headline_figures(tmp_path, monkeypatch, small_search):
+  monkeypatch.setattr(benchmark, "_demo_search", lambda config: small_search)
+  assert benchmark._QUICK_FEATURES == (4, 8, 16)
+  monkeypatch.setattr(benchmark, "_QUICK_FEATURES", (4, 8))
+  monkeypatch.setattr(benchmark, "_QUICK_TASKS", 2)
+  monkeypatch.setattr(benchmarks, "PROGRAMS", {
+      "linear": "linear_regressor", "neural_net": "linear_regressor"})  # which compiles sooner
+  file = tmp_path / "quick.json"
+  benchmark.run(_tiny(tmp_path, quick=True, json=str(file)))
+  figures = json.loads(file.read_text())
+  assert set(figures) == {"steps_per_second", "demo"}
+  assert set(figures["steps_per_second"]) == {"linear", "neural_net"}
+  for rates in figures["steps_per_second"].values():
+    assert set(rates) == {"4", "8"}
+    assert all(rate > 0 for rate in rates.values())
+  assert set(figures["demo"]) == {"programs_per_second", "num_devices"}
+  assert figures["demo"]["programs_per_second"] > 0
+  assert figures["demo"]["num_devices"] == 2
+  assert not (tmp_path / "run").exists()
+
+
+def test_parts_are_measured_and_saved(tmp_path, monkeypatch, small_search):
+  monkeypatch.setattr(benchmark, "_demo_search", lambda config: small_search)
+  op_costs = benchmarks.op_costs
+  few = [ops.op_by_name(name) for name in ("scalar_exp", "vector_uniform")]
+  monkeypatch.setattr(benchmarks, "op_costs", lambda *args, **kwargs: op_costs(
+      *args, **kwargs | {"ops": few, "num_programs": 4}))
+  results = benchmark.run(_tiny(tmp_path, parts="demo,ops", op_features="3"))
+  directory = tmp_path / "run"
+  assert (directory / "benchmark.png").read_bytes()[:4] == b"\x89PNG"
+  saved = json.loads((directory / "benchmark.json").read_text())
+  assert saved == json.loads(json.dumps(results))
+  stages = saved["demo"]["stages"]
+  assert tuple(stages) == measuring.STAGES and sum(stages.values()) == pytest.approx(1)
+  assert all(stages[name] > 0 for name in ("propose", "analyse", "caches", "accept"))
+  assert {row["op"] for row in saved["ops"]} == {
+      "scalar_sum", "vector_sum", "matrix_sum", "scalar_exp", "vector_uniform"}
+  assert all(row["ns_per_element"] >= 0 for row in saved["ops"])
+  report = (directory / "report.md").read_text()
+  assert "python -m experiments.benchmark --" in report and "jaxlib" in report
+  assert "programs per second" in report and "| vector_uniform | vector |" in report
+
+
+def test_growth_varies_one_size_at_a_time(monkeypatch):
+  monkeypatch.setattr(benchmarks, "PROGRAMS", {"linear": "linear_regressor"})
+  rows = list(benchmarks.growth([2], [5], 4, 2, _EFFORT))
+  assert [(row["varied"], row["program"]) for row in rows] == [
+      ("length", "scalar chain"), ("length", "vector chain"), ("examples", "linear")]
+  assert rows[-1]["train"] == 5
+  assert all(row["ns_per_step"] > 0 and row["trained"] == 1 for row in rows)
+  assert benchmark_report.tables({"growth": rows}, "growth")[0] == "## How cost grows"
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"parts": "speed"}, r"--parts has \['speed'\]; choose from programs"),
+    ({"features": "4,x"}, "--features must be numbers from 1, separated by commas, got '4,x'"),
+    ({"seconds": 0.0}, "--seconds and --search_seconds must be positive"),
+    ({"runs": 0}, "--runs must be at least 1"),
+])
+def test_bad_settings_are_refused(tmp_path, changes, message):
+  with pytest.raises(ValueError, match=message):
+    benchmark.run(_tiny(tmp_path, **changes))

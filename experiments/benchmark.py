@@ -209,15 +209,16 @@ def _scaling(config: Config) -> list[dict[str, Any]]:
 def _point(config: Config) -> dict[str, Any]:
   """What this process does with the devices it has."""
   count = len(jax.devices())
-  rates = {}
+  rates, cores = {}, []
   for name, num_features in _SCALING_CASES:
     row = benchmarks.program_rate(
         zoo.load(benchmarks.PROGRAMS[name], num_features), _QUICK_TASKS, config.num_train,
         config.num_valid, config.effort, num_devices=count, batches=_SCALING_BATCHES)
     rates[f"{name}, F={num_features}"] = row["steps_per_second"]
+    cores.append(row["cores"])
   demo = _demo(config, _demo_search(config))
   return {
-      "num_devices": count, "steps_per_second": rates,
+      "num_devices": count, "steps_per_second": rates, "cores": min(cores),
       "programs_per_second": demo["programs_per_second"],
       "peak_memory": measuring.peak_memory()}
 

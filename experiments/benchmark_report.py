@@ -30,7 +30,8 @@ def report(results: Mapping[str, Any], picture: str) -> str:
       "the tables of the next launch while the device is at one. *End to end* is one call of "
       "`evaluate` after the other: analysis, schedule, device and results in turn. Nothing is "
       "cached, every program has its own constants and its own legal order of instructions, "
-      "and only steps that were really trained count.",
+      "and only steps that were really trained count. Where fewer cores were busy than there are "
+      "devices, other processes took part of the machine, and the figures are too low.",
       f"![All results]({picture})"]
   for part in _TABLES:
     if part in results:
@@ -111,7 +112,8 @@ def _scaling(rows: Sequence[Row]) -> list[str]:
     rate = row["programs_per_second"]
     memory = row["peak_memory"]
     lines.append((
-        row["num_devices"], *cells, f"{rate:,.0f} ({rate / first['programs_per_second']:.2f}x)",
+        row["num_devices"], *cells, f"{row['cores']:.2f}",
+        f"{rate:,.0f} ({rate / first['programs_per_second']:.2f}x)",
         f"{memory / 1e9:.2f}" if memory else ""))
   return [
       "## Scaling over devices",
@@ -120,6 +122,7 @@ def _scaling(rows: Sequence[Row]) -> list[str]:
       "host has a core of its own.",
       reporting.table((
           "devices", *(f"M steps/s, {name}" for name in first["steps_per_second"]),
+          "cores busy meanwhile",
           "demo programs/s", "peak memory, GB"), lines)]
 
 
@@ -171,7 +174,8 @@ def _ops(rows: Sequence[Row]) -> list[str]:
       "execute the op up to 16 times for every training example on operands that the example "
       "changes, less the same programs without it. Sorted by F = "
       f"{middle}. The ratio is to an addition of the same kind; above {benchmarks.MAX_RATIO} the "
-      "op is marked as slow. A constant costs nothing where it is hoisted out of the loop.",
+      "op is marked as slow. Zero is what the difference of two measurements does not "
+      "resolve; a constant costs nothing where it is hoisted out of the loop.",
       reporting.table(
           ("op", "widest", *(f"ns, {name}" for name in header),
            *(f"ratio, {name}" for name in header), ""), lines),

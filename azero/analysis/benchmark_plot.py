@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 import numpy as np
 
 from azero.analysis import benchmarks
@@ -67,6 +67,14 @@ def _sizes(axes: Axes, values: Sequence[int]) -> None:
   axes.xaxis.set_minor_locator(NullLocator())
 
 
+def _rate_axis(axes: Axes) -> None:
+  """A logarithmic axis that is readable within a decade, too."""
+  axes.set_yscale("log")
+  axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+  axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+  axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def _rates(axes: Axes, rows: Sequence[Row]) -> None:
   tasks = _nearest({row["tasks"] for row in rows}, _REFERENCE_TASKS)
   for colour, name in zip(_COLOURS, benchmarks.PROGRAMS):
@@ -77,7 +85,7 @@ def _rates(axes: Axes, rows: Sequence[Row]) -> None:
                 [row["steps_per_second"] / 1e6 for row in some], style, marker="o",
                 color=colour, markersize=4, label=f"{_words(name)}, {dtype}")
   _sizes(axes, [row["features"] for row in rows])
-  axes.set_yscale("log")
+  _rate_axis(axes)
   axes.set_xlabel("F")
   axes.set_ylabel("million training steps / s")
   axes.set_title(f"Hand-written programs, D = {tasks}, one device", loc="left")
@@ -94,7 +102,7 @@ def _growth_with_tasks(axes: Axes, rows: Sequence[Row]) -> None:
                 marker=marker, color=colour, markersize=4, linewidth=1,
                 label=f"{_words(name)}, F = {size}")
   _sizes(axes, [row["tasks"] for row in rows])
-  axes.set_yscale("log")
+  _rate_axis(axes)
   axes.set_xlabel("D")
   axes.set_ylabel("ns / training step and task")
   axes.set_title("Cost over the number of tasks, float32", loc="left")
@@ -112,7 +120,7 @@ def _growth_with(varied: str, label: str) -> Callable[[Axes, Any], None]:
       axes.plot([row[key] for row in own], [row["ns_per_step"] for row in own], marker="o",
                 color=colour, markersize=4, label=_words(name))
     _sizes(axes, [row[key] for row in some])
-    axes.set_yscale("log")
+    _rate_axis(axes)
     axes.set_xlabel(label)
     axes.set_ylabel("ns / training step and task")
     shape = f"F = {some[0]['features']}, D = {some[0]['tasks']}"
@@ -184,10 +192,14 @@ def _ops(axes: Axes, rows: Sequence[Row]) -> None:
       (row for row in rows if row["features"] == features), key=lambda row: row["ns_per_element"])
   least = min((row["ns_per_element"] for row in some if row["ns_per_element"] > 0), default=1.0)
   for place, row in enumerate(some):
-    axes.plot(max(row["ns_per_element"], least), place, "o", markersize=4,
-              color=_KIND_COLOURS[row["kind"]])
+    measured = row["ns_per_element"] > 0
+    axes.plot(row["ns_per_element"] if measured else least, place, "o" if measured else "<",
+              markersize=4, color=_KIND_COLOURS[row["kind"]],
+              markerfacecolor=None if measured else "none")
   for kind, colour in _KIND_COLOURS.items():
     axes.plot([], [], "o", color=colour, markersize=4, label=f"widest operand: {kind}")
+  axes.plot([], [], "<", color="#555555", markerfacecolor="none", markersize=4,
+            label="too little to be measured")
   axes.set_xscale("log")
   axes.set_ylim(-1, len(some))
   axes.set_yticks(range(len(some)), [row["op"] for row in some])

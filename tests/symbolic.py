@@ -108,7 +108,7 @@ class _Chunk:
   def copy(self, copy_set: int) -> None:
     for kind in Kind:
       first, last = self.tables.copy_sets[self.g, copy_set, kind]
-      for source, target in self.tables.copies[kind, first:last]:
+      for source, target in self.tables.copies[kind][first:last]:
         self.rows[kind][target] = self.rows[kind][source]
 
   def load(self, phase: str, counter: int) -> None:

@@ -5,9 +5,10 @@ import os
 import hypothesis
 import jax
 
-from azero.runtime.devices import configure_jax
+from azero.runtime.devices import set_xla_flags
 
-configure_jax(2)
+set_xla_flags()
+jax.config.update("jax_num_cpu_devices", 2)  # on a machine with one core, too
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_threefry_partitionable", True)
 

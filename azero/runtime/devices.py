@@ -41,8 +41,13 @@ def configure_jax(num_devices: int = 0) -> None:
   if not 0 <= num_devices <= cores:
     raise ValueError(f"--num_devices must be from 0 (all) to {cores}, the cores of this machine; "
                      f"got {num_devices}.")
+  set_xla_flags()
+  jax.config.update("jax_num_cpu_devices", num_devices or cores)
+
+
+def set_xla_flags() -> None:
+  """Puts the flags into the environment, in front of those that are there."""
   given = os.environ.get("XLA_FLAGS", "").split()
   wanted = [flag for flag in (_NATIVE_LOOPS, _ONE_THREAD) if flag not in given]
   # What does not start with a dash ends the flags, so that ours go in front.
   os.environ["XLA_FLAGS"] = " ".join([*wanted, *given])
-  jax.config.update("jax_num_cpu_devices", num_devices or cores)

@@ -6,8 +6,9 @@ candidates of all of them; what an island does never depends on the others.
 """
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -180,6 +181,8 @@ class Search(abc.ABC):
     self.best_programs = Programs.empty(space, self.num_islands)
     self.hall_of_fame = HallOfFame(config.hall_of_fame_size)
     self.improvements: list[Improvement] = []  # since the last `take_improvements`
+    # What the cycles of the step under way leave to be recorded: (cycle, first island, how).
+    self._finished: list[tuple[int, int, Callable[[], None]]] = []
 
   @property
   def counts(self) -> Counts:
@@ -216,11 +219,15 @@ class Search(abc.ABC):
         for first, last in ((0, middle), (middle, self.num_islands))]
     while running:
       running = [group for group in running if next(group, _DONE) is not _DONE]
+    # Records in the order of the cycles, whichever group was ahead of the other.
+    for _, _, record in sorted(self._finished, key=lambda item: item[:2]):
+      record()
+    self._finished.clear()
     self.cycle += cycles
 
   def _cycles(self, first: int, last: int, count: int) -> Stages[None]:
     """Cycles of the islands first to last - 1."""
-    for _ in range(count):
+    for cycle in range(count):
       islands = np.flatnonzero(self.active[first:last]) + first
       if not len(islands):
         return
@@ -230,10 +237,21 @@ class Search(abc.ABC):
       self.train_steps += np.bincount(owners, steps, self.num_islands).astype(np.int64)
       self.num_programs[islands] += children
       self._accept(islands, programs, fitness.reshape(len(islands), children))
-      self._note_best(islands, programs, fitness.reshape(len(islands), children))
-      self.hall_of_fame.offer(
-          programs, fitness, analysis.key, owners, self.train_steps, self.num_programs)
+      self._finished.append((cycle, first, functools.partial(
+          self._record, islands, programs, fitness, analysis.key, self.train_steps.copy(),
+          self.num_programs.copy())))
       self._update_active()
+
+  def _record(
+      self, islands: np.ndarray, programs: Programs, fitness: np.ndarray, keys: np.ndarray,
+      train_steps: np.ndarray, num_programs: np.ndarray,
+  ) -> None:
+    """Notes the best programs of a cycle, with the totals of the islands after it."""
+    by_island = fitness.reshape(len(islands), -1)
+    self._note_best(islands, programs, by_island, train_steps, num_programs)
+    self.hall_of_fame.offer(
+        programs, fitness, keys, np.repeat(islands, by_island.shape[1]), train_steps,
+        num_programs)
 
   def state(self) -> dict[str, Any]:
     """All that decides what comes next, between two steps; see `state`.
@@ -310,7 +328,10 @@ class Search(abc.ABC):
         np.concatenate(fitness), np.concatenate(steps),
         canonical.Analysis(*(np.concatenate(arrays) for arrays in zip(*map(tuple, analyses)))))
 
-  def _note_best(self, islands: np.ndarray, programs: Programs, fitness: np.ndarray) -> None:
+  def _note_best(
+      self, islands: np.ndarray, programs: Programs, fitness: np.ndarray,
+      train_steps: np.ndarray, num_programs: np.ndarray,
+  ) -> None:
     best = fitness.argmax(1)
     value = fitness[np.arange(len(islands)), best]
     for k in np.flatnonzero(value > self.best_fitness[islands]):
@@ -320,5 +341,4 @@ class Search(abc.ABC):
       for name in Programs.ARRAYS:
         getattr(self.best_programs, name)[island] = getattr(program, name)[0]
       self.improvements.append(Improvement(
-          island, float(value[k]), int(self.train_steps[island]), int(self.num_programs[island]),
-          program))
+          island, float(value[k]), int(train_steps[island]), int(num_programs[island]), program))

@@ -142,6 +142,7 @@ def test_a_run_is_not_continued_with_other_settings(linear, changes, message):
   with pytest.raises(ValueError, match="has other settings: select_every is 1000 there and 4000"):
     linear_regression.run(linear_regression.Config(
         resume=str(path / "run"), islands=2, children_per_cycle=16, population_size=100,
+        cycles_per_step=1,
         output_dir=str(path), run_name="run"))
 
 

@@ -34,7 +34,7 @@ NOISE_RATIOS = {"uniform": 10.0, "gaussian": 25.0}  # that random ops should kee
 
 # A batch is so many scalar additions, if that gives a number of programs within bounds; if
 # not, it has fewer examples.
-_BATCH_WORK = 4e8
+_BATCH_WORK = 2e9
 _MIN_PROGRAMS, _MAX_PROGRAMS = 24, 512
 _MIN_EXAMPLES = 100
 _POPULATION_FEATURES, _POPULATION_TASKS = 16, 10

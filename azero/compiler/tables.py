@@ -229,11 +229,10 @@ def make_calls(
     The calls.
   """
   num_chunks = len(places.sizes)
-  everyone = np.arange(len(places.chunk))
   rows = np.concatenate([
       waves.row, layout.first_features + places.local_set, layout.first_label + places.local_set,
       layout.first_prediction + places.place, np.zeros(1, np.int64)])
-  assert len(rows) == len(waves.row) + NUM_SPECIAL * len(everyone) + 1
+  assert len(rows) == len(waves.row) + NUM_SPECIAL * len(places.chunk) + 1
   copies = _sort_copies(graph, rows, places)
   values = np.where(
       waves.section[waves.wave] == VALIDATE, graph.validated.take(waves.instruction, 1),

@@ -67,7 +67,6 @@ class Outcome(NamedTuple):
   Attributes:
     fitness: [] in [0, 1].
     train_steps: [] int32, examples on which Learn ran.
-    trained: [] bool, whether the first epoch's training ran to its end.
     trace: None, or per example the errors and normalised predictions, NaN from the
       example that stopped the program on: (train [E, T, 1 + P], valid [E, V, 1 + P]) with P
       the length of a prediction: 1, or C for multi-class.
@@ -75,7 +74,6 @@ class Outcome(NamedTuple):
 
   fitness: jax.Array
   train_steps: jax.Array
-  trained: jax.Array
   trace: tuple[jax.Array, jax.Array] | None
 
 
@@ -174,18 +172,16 @@ def evaluate(
     memory, alive, steps, best = state
     (memory, alive, steps), train_trace = lax.scan(
         train_example, (memory, alive, steps), indices(epoch, num_train))
-    trained = alive
     (memory, alive, total), valid_trace = lax.scan(
         valid_example, (memory, alive, jnp.zeros((), dtype)), indices(epoch, num_valid))
     fitness = jnp.where(alive, loss.fitness(total, num_valid), jnp.zeros((), dtype))
-    return (memory, alive, steps, jnp.maximum(best, fitness)), (trained, train_trace, valid_trace)
+    return (memory, alive, steps, jnp.maximum(best, fitness)), (train_trace, valid_trace)
 
   memory = run(Function.SETUP, noise.Phase.SETUP, 0, interpreter.zero_memory(space, dtype))
   start = (memory, jnp.array(True), jnp.int32(0), jnp.zeros((), dtype))
-  end, (trained, train_trace, valid_trace) = lax.scan(
+  end, trace = lax.scan(
       run_epoch, start, jnp.arange(spec.num_epochs, dtype=jnp.int32))
-  trace = (train_trace, valid_trace) if spec.trace else None
-  return Outcome(end[3], end[2], trained[0], trace)
+  return Outcome(end[3], end[2], trace if spec.trace else None)
 
 
 def _set_features(memory: Memory, x: jax.Array) -> Memory:

@@ -6,9 +6,6 @@ happens only sometimes is a loop of zero or one trips, because a conditional tha
 memory copies it.
 """
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -16,7 +13,6 @@ import jax.numpy as jnp
 from azero.language.ops import Kind
 
 Memory = tuple[jax.Array, ...]  # rows of each kind: [rows, width]
-T = TypeVar("T")
 
 
 def read(cells: jax.Array, places: jax.Array) -> jax.Array:
@@ -42,12 +38,3 @@ def copy(cells: jax.Array, moves: jax.Array, first: jax.Array, last: jax.Array) 
 def replace(memory: Memory, kind: Kind, cells: jax.Array) -> Memory:
   """The memory with other rows of one kind."""
   return tuple(cells if k == kind else own for k, own in zip(Kind, memory))
-
-
-def when(condition: jax.Array, function: Callable[[T], T], state: T) -> T:
-  """The state, changed by the function if the condition holds.
-
-  What the function reads and does not change is computed whether it holds or not.
-  """
-  return lax.fori_loop(
-      jnp.int32(0), condition.astype(jnp.int32), lambda _, state: function(state), state)

@@ -5,6 +5,7 @@ kind of device.
 """
 
 import dataclasses
+import signal
 
 import numpy as np
 
@@ -50,6 +51,16 @@ def config(**settings) -> SearchConfig:
       "lanes": 16, "num_devices": 1, "seed": 7, "cycles_per_step": 1,
   }
   return SearchConfig(**(defaults | settings))
+
+
+def interrupt_at(*cycles: int):
+  """A condition that presses Ctrl-C after these cycles."""
+  def should_stop(search) -> bool:
+    if search.cycle in cycles:
+      signal.raise_signal(signal.SIGINT)
+    return False
+
+  return should_stop
 
 
 def repeat(program: Programs, count: int) -> Programs:

@@ -2,11 +2,10 @@
 
 import dataclasses
 import json
-import signal
 
 import numpy as np
 import pytest
-from search_cases import FIXED, assert_same_state, config, tasks
+from search_cases import FIXED, assert_same_state, config, interrupt_at, tasks
 
 import azero
 from azero.language.text import parse
@@ -32,15 +31,6 @@ def run(search, path, *, resume=False, **arguments):
   directory = RunDirectory.open if resume else RunDirectory
   return runner.run(
       search, directory=directory(path, settings_of(search)), progress="off", **arguments)
-
-
-def interrupt_at(*cycles):
-  def should_stop(search):
-    if search.cycle in cycles:
-      signal.raise_signal(signal.SIGINT)
-    return False
-
-  return should_stop
 
 
 def fail_at(cycle):

@@ -5,7 +5,7 @@ import threading
 import types
 
 import pytest
-from search_cases import FIXED, config, tasks
+from search_cases import FIXED, config, interrupt_at, tasks
 
 from azero.language.text import parse
 from azero.search import runner
@@ -76,15 +76,6 @@ def test_everything_is_recorded(tmp_path):
   assert len(hall) == 20
   for entry in hall:
     parse(entry["program"], FIXED).validate()
-
-
-def interrupt_at(*cycles):
-  def should_stop(search):
-    if search.cycle in cycles:
-      signal.raise_signal(signal.SIGINT)
-    return False
-
-  return should_stop
 
 
 def test_ctrl_c_stops_cleanly(tmp_path):

@@ -1,0 +1,277 @@
+"""Runs the arms of an experiment, repeat by repeat, and keeps what comes out.
+
+An experiment has a run directory with a line of `outcomes.jsonl` for every repeat that
+ended, and in it a run directory for each batch of repeats. A stopped experiment is continued
+from there: ended repeats are kept, the batch under way goes on from its checkpoint.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import json
+import time
+
+import numpy as np
+
+from azero.analysis import measuring
+from azero.language import text
+from azero.language.ops import op_by_name
+from azero.language.program import Programs, SearchSpace
+from azero.runtime.evaluator import Evaluator
+from azero.search import runner
+from azero.search.federation import Federation
+from azero.search.records import RunDirectory
+from azero.tasks.task import Tasks
+from experiments import workers
+from experiments.workers import Arm, Kind, WorkersConfig
+
+_OUTCOMES = "outcomes.jsonl"
+_MAX_CANDIDATES = 50  # of each kind of worker in a repeat, by fitness on T_search
+# Learning rates, relative to those printed, that references are tried with.
+_RATE_FACTORS = np.logspace(-2, 2, 9)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+  """What a repeat ended with.
+
+  Attributes:
+    arm: name.
+    repeat: number.
+    program: text of the chosen program.
+    search_fitness: on the search tasks of the worker that found it.
+    select_fitness: median accuracy on the tasks that it was chosen on.
+    accuracy: mean accuracy on the other tasks of T_select.
+    train_steps: of all workers of the repeat.
+    programs: of all workers of the repeat.
+  """
+
+  arm: str
+  repeat: int
+  program: str
+  search_fitness: float
+  select_fitness: float
+  accuracy: float
+  train_steps: int
+  programs: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Trials:
+  """All that an experiment has by now.
+
+  Attributes:
+    outcomes: of the repeats that ended.
+    references: mean accuracy of reference programs, by name, on the tasks that judge, for
+      each arm.
+    complete: whether no repeat is missing.
+    seconds: wall time of this part of the run.
+  """
+
+  outcomes: list[Outcome]
+  references: dict[str, dict[str, float]]
+  complete: bool
+  seconds: float
+
+  def of(self, arm: Arm) -> list[Outcome]:
+    """The outcomes of one arm."""
+    return [outcome for outcome in self.outcomes if outcome.arm == arm.name]
+
+
+def run(
+    config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory, *,
+    references: Callable[[Kind], Mapping[str, Programs]],
+) -> Trials:
+  """Runs every repeat of every arm that has not ended yet.
+
+  Args:
+    config: the settings.
+    arms: with different names.
+    directory: of the experiment.
+    references: programs to compare with on the tasks of a kind, by name; each is judged with
+      the learning rate that is best on the tasks to choose on.
+
+  Returns:
+    What came out. After Ctrl-C the repeats under way are judged as they are; continued,
+    they go on.
+
+  Raises:
+    FileNotFoundError: a data set is not prepared.
+    ValueError: settings that do not fit each other.
+  """
+  start = time.monotonic()
+  outcomes = _read_outcomes(directory)
+  # Before the search, so that a data set that is missing is missed at once.
+  judges = {arm.name: _Judge(config, arm.space, arm.select) for arm in arms}
+  by_kind = {arm.select: judges[arm.name].accuracies(references(arm.select)) for arm in arms}
+  compared = {arm.name: by_kind[arm.select] for arm in arms}
+  pending = _pending(config, arms, outcomes)
+  for number, (arm, repeats) in enumerate(pending):
+    search = workers.federation(config, arm, repeats)
+    print(f"{arm.title}: repeats {repeats[0] + 1} to {repeats[-1] + 1} of {config.repeats}, "
+          f"{search.num_islands} workers", flush=True)
+    result = runner.run(
+        search, directory=_batch_directory(directory, arm, repeats), progress=config.progress,
+        checkpoint_seconds=config.checkpoint_seconds,
+        should_stop=Estimate(config.estimate_seconds, len(pending)) if not number else None)
+    found = [
+        judges[arm.name].outcome(arm, search, n, repeat) for n, repeat in enumerate(repeats)]
+    outcomes += found
+    if result.status == "interrupted":
+      return Trials(outcomes, compared, False, time.monotonic() - start)
+    _append_outcomes(directory, found)
+  return Trials(outcomes, compared, True, time.monotonic() - start)
+
+
+def _pending(
+    config: WorkersConfig, arms: Sequence[Arm], outcomes: Sequence[Outcome]
+) -> list[tuple[Arm, list[int]]]:
+  """Batches of repeats that have not ended. Arms take turns, so that none waits for long."""
+  ended = {(outcome.arm, outcome.repeat) for outcome in outcomes}
+  batches = []
+  for first in range(0, config.repeats, config.at_once):
+    repeats = list(range(first, min(first + config.at_once, config.repeats)))
+    batches += [(arm, repeats) for arm in arms if (arm.name, first) not in ended]
+  return batches
+
+
+class _Judge:
+  """Chooses the program of a repeat on one half of the T_select tasks, judges it on the other."""
+
+  def __init__(self, config: WorkersConfig, space: SearchSpace, kind: Kind):
+    self._space = space.with_features(kind.num_features)
+    self._tasks = workers.select_tasks(config, kind)
+    self._settings = {
+        "num_epochs": kind.num_epochs, "seed": config.seed, "dtype": config.dtype,
+        "executor": config.executor}
+    self._evaluators = [self._evaluator(self._space, tasks) for tasks in self._tasks]
+
+  def outcome(self, arm: Arm, search: Federation, number: int, repeat: int) -> Outcome:
+    """What the workers of experiment `number` of a search found."""
+    programs, fitness = _candidates(search, number)
+    programs = programs.with_features(self._space.num_features)
+    choose, judge = self._evaluators
+    chosen = choose.evaluate(programs).fitness
+    best = int(chosen.argmax())
+    own = search.experiments == number
+    return Outcome(
+        arm.name, repeat, text.format_program(programs[best]), float(fitness[best]),
+        float(chosen[best]), float(judge.evaluate(programs[best]).per_task.mean()),
+        int(search.train_steps[own].sum()), int(search.num_programs[own].sum()))
+
+  def accuracies(self, references: Mapping[str, Programs]) -> dict[str, float]:
+    """Mean accuracy of programs on the tasks that judge, at their best learning rate."""
+    accuracies = {}
+    for name, program in references.items():
+      choose, judge = (self._evaluator(program.space, tasks) for tasks in self._tasks)
+      tried = with_rates(program)
+      best = int(choose.evaluate(tried).fitness.argmax())
+      accuracies[name] = float(judge.evaluate(tried[best]).per_task.mean())
+    return accuracies
+
+  def _evaluator(self, space: SearchSpace, tasks: Tasks) -> Evaluator:
+    return Evaluator(space, tasks, **self._settings)
+
+
+def _candidates(search: Federation, number: int) -> tuple[Programs, np.ndarray]:
+  """The best programs of the workers of an experiment, with their fitness on T_search."""
+  programs, fitness = [], []
+  own = np.flatnonzero(search.experiments == number)
+  best, first = search.best_programs, 0
+  for part in search.searches:
+    workers_of_kind = own[(own >= first) & (own < first + part.num_islands)]
+    order = np.argsort(-search.best_fitness[workers_of_kind], kind="stable")
+    chosen = workers_of_kind[order[:_MAX_CANDIDATES]]
+    programs.append(best[chosen])
+    fitness.append(search.best_fitness[chosen])
+    first += part.num_islands
+  mine = [entry for entry in search.hall_of_fame if entry.island in own]
+  features = best.space.num_features
+  programs += [entry.program.with_features(features) for entry in mine]
+  fitness.append(np.array([entry.fitness for entry in mine]))
+  return Programs.concatenate(programs), np.concatenate(fitness)
+
+
+def with_rates(program: Programs) -> Programs:
+  """A program with its learning rate, the scalar constants, multiplied by several factors.
+
+  Args:
+    program: a batch of one.
+
+  Returns:
+    One program for each factor from 0.01 to 100.
+  """
+  variants = program[np.zeros(len(_RATE_FACTORS), int)]
+  scalar = variants.opcode == op_by_name("scalar_const_set").id
+  factors = np.where(scalar, _RATE_FACTORS[:, None], 1.0)
+  return dataclasses.replace(variants, constants=variants.constants * factors[..., None])
+
+
+class Estimate:
+  """Shows, once and while a search runs, how long the whole experiment will take.
+
+  A condition for `runner.run` that never holds.
+  """
+
+  def __init__(self, seconds: float, batches: int):
+    """Takes over.
+
+    Args:
+      seconds: after so long; 0 for never.
+      batches: how many searches like this one the experiment has.
+    """
+    self._start = time.monotonic()
+    self._seconds, self._batches = seconds, batches
+
+  def __call__(self, search: Federation) -> bool:
+    """Shows the estimate if it is time."""
+    elapsed = time.monotonic() - self._start
+    if self._seconds and elapsed >= self._seconds:
+      self._seconds = 0.0
+      print(self._text(search, elapsed), flush=True)
+    return False
+
+  def _text(self, search: Federation, elapsed: float) -> str:
+    done = search.counts.train_steps
+    left = search.budget_left()["train_steps"] or 0
+    one = elapsed * (1.0 + left / max(done, 1))
+    parts = [
+        f"Estimate after {elapsed:.0f} s: at {done / elapsed:,.0f} training steps a second this "
+        f"search takes {_duration(one)}"]
+    if self._batches > 1:
+      parts.append(f"the {self._batches} searches of this experiment {_duration(one * self._batches)}")
+    memory = measuring.peak_memory()
+    if memory is not None:
+      full = memory + cache_growth(search)
+      parts.append(f"with up to {full / 1e9:.1f} GB of memory")
+    return (
+        ", ".join(parts) + ". Programs grow as they evolve, and the rate falls. Ctrl-C stops "
+        "with everything saved.")
+
+
+def cache_growth(search: Federation) -> float:
+  """Bytes that the caches of a search will take when they are full, beyond what they have."""
+  return float(sum(part.cache_bytes_left() for part in search.searches))
+
+
+def _duration(seconds: float) -> str:
+  for unit, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+    if seconds >= 2 * size:
+      return f"{seconds / size:,.1f} {unit}"
+  return f"{seconds:.0f} s"
+
+
+def _batch_directory(
+    directory: RunDirectory, arm: Arm, repeats: Sequence[int]) -> RunDirectory:
+  path = directory.path / f"{arm.name}-{repeats[0] + 1:03}-{repeats[-1] + 1:03}"
+  return (RunDirectory.open if path.exists() else RunDirectory)(path, directory.config)
+
+
+def _read_outcomes(directory: RunDirectory) -> list[Outcome]:
+  path = directory.path / _OUTCOMES
+  lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+  return [Outcome(**json.loads(line)) for line in lines]
+
+
+def _append_outcomes(directory: RunDirectory, outcomes: Sequence[Outcome]) -> None:
+  with open(directory.path / _OUTCOMES, "a", encoding="utf-8") as file:
+    file.writelines(json.dumps(dataclasses.asdict(outcome)) + "\n" for outcome in outcomes)

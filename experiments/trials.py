@@ -18,6 +18,7 @@ from azero.language.ops import op_by_name
 from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
 from azero.search import runner
+from azero.search.cache import BYTES_PER_ENTRY
 from azero.search.federation import Federation
 from azero.search.records import RunDirectory
 from azero.tasks.task import Tasks
@@ -241,16 +242,20 @@ class Estimate:
       parts.append(f"the {self._batches} searches of this experiment {_duration(one * self._batches)}")
     memory = measuring.peak_memory()
     if memory is not None:
-      full = memory + cache_growth(search)
-      parts.append(f"with up to {full / 1e9:.1f} GB of memory")
+      full = memory + cache_bytes(search)
+      parts.append(f"with {memory / 1e9:.1f} GB of memory now and at most {full / 1e9:.1f} GB later")
     return (
         ", ".join(parts) + ". Programs grow as they evolve, and the rate falls. Ctrl-C stops "
         "with everything saved.")
 
 
-def cache_growth(search: Federation) -> float:
-  """Bytes that the caches of a search will take when they are full, beyond what they have."""
-  return float(sum(part.cache_bytes_left() for part in search.searches))
+def cache_bytes(search: Federation) -> float:
+  """Bytes of the caches of all workers when they are full, which takes long."""
+  total = 0
+  for part in search.searches:
+    caches = part.config.canonical_cache + part.config.fingerprint
+    total += part.num_islands * caches * part.config.cache_size * BYTES_PER_ENTRY
+  return float(total)
 
 
 def _duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+BYTES_PER_ENTRY = 32  # both halves of a key, a value and a stamp
 _WAYS = 8
 
 

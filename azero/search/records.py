@@ -35,6 +35,8 @@ if sys.platform != "win32":
 # Settings that a run need not be continued with, by their last name.
 MAY_CHANGE = (
     "max_train_steps", "max_programs", "num_devices", "lanes", "progress", "checkpoint_seconds")
+HALL_OF_FAME = "hall_of_fame.json"
+
 _LINES = ("metrics.jsonl", "improvements.jsonl")
 
 
@@ -170,7 +172,9 @@ class RunDirectory:
     self._append("improvements.jsonl", [
         {
             "island": item.island, "fitness": item.fitness, "train_steps": item.train_steps,
-            "num_programs": item.num_programs, "program": format_program(item.program),
+            "num_programs": item.num_programs,
+            "num_features": item.program.space.num_features,
+            "program": format_program(item.program),
         } for item in improvements])
 
   def save_hall_of_fame(self, hall_of_fame: Hall) -> None:
@@ -178,7 +182,7 @@ class RunDirectory:
     if hall_of_fame.changes != self._saved_changes:
       self._saved_changes = hall_of_fame.changes
       entries = [_entry_to_json(entry) for entry in hall_of_fame]
-      self.write("hall_of_fame.json", json.dumps(entries, indent=2) + "\n")
+      self.write(HALL_OF_FAME, json.dumps(entries, indent=2) + "\n")
 
   def _append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
     lines = [json.dumps(dict(row), allow_nan=False) + "\n" for row in rows]
@@ -301,4 +305,5 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
   fields = {
       field.name: getattr(entry, field.name)
       for field in dataclasses.fields(entry) if field.name != "program"}
-  return fields | {"program": format_program(entry.program)}
+  return fields | {
+      "num_features": entry.program.space.num_features, "program": format_program(entry.program)}

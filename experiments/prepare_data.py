@@ -20,6 +20,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from absl import logging
 import numpy as np
 
 from azero.tasks.idx import read_idx_splits
@@ -76,6 +77,7 @@ def run(config: Config) -> pathlib.Path:
   source = config.source or image_source.prepare_from
   if config.file_format == "tfrecord":
     _require_tensorflow("Writing tfrecord files", "or choose --file_format=array_record")
+  logging.set_verbosity(logging.WARNING)  # TFDS tells of every file at INFO
   if source == "tfds":
     _download(image_source, config)
   else:
@@ -184,8 +186,8 @@ def unreachable_hosts(urls: Iterable[str], *, seconds: float = _PROBE_SECONDS) -
     try:
       request = urllib.request.Request(f"{scheme}://{host}/", method="HEAD")
       urllib.request.urlopen(request, timeout=seconds).close()
-    except urllib.error.HTTPError:
-      pass  # a refusal is an answer
+    except urllib.error.HTTPError as refusal:
+      refusal.close()  # and an answer
     except OSError:
       return
     answered.add(host)

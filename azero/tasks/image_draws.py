@@ -13,7 +13,7 @@ import numpy as np
 from azero.tasks.image_sources import ImageSource, data_directory, find_prepared, fingerprint
 from azero.tasks.projection import standardise
 from azero.tasks.sampling import task_generators
-from azero.tasks.task_cache import Arrays
+from azero.tasks.task_cache import Arrays, load_or_make
 from azero.tasks.tfds_store import Images, read_images
 
 # Data sets of no more classes are kept whole, as the next task is likely to need others.
@@ -42,7 +42,9 @@ def load_images(
     source: ImageSource, split: str, classes: Sequence[int],
     data_dir: str | os.PathLike | None = None,
 ) -> Images:
-  """The images of a split that have these classes, and maybe more; kept in memory.
+  """The images of a split that have these classes, and maybe more.
+
+  They are kept in memory, and decoded on disk.
 
   Raises:
     FileNotFoundError: the data set is not prepared.
@@ -58,8 +60,18 @@ def _load(
     source: ImageSource, split: str, data_dir: str, contents: str,
     classes: frozenset[int] | None,
 ) -> Images:
-  del contents  # only in the key: a directory that was prepared anew is read anew
-  return read_images(source, split, data_dir=data_dir, classes=classes)
+  def read() -> Arrays:
+    return dict(vars(read_images(source, split, data_dir=data_dir, classes=classes)))
+
+  # To decode the images takes a hundred times as long as to read them decoded.
+  arrays = load_or_make(
+      "-".join(map(str, (source.name, split, *sorted(classes or ())))),
+      {"source": source.full_name, "split": split, "contents": contents,
+       "classes": sorted(classes) if classes else None},
+      read)
+  for array in arrays.values():
+    array.setflags(write=False)  # they are shared
+  return Images(**arrays)
 
 
 def shrink(

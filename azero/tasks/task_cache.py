@@ -1,7 +1,7 @@
 """Keeps computed arrays on disk: made once, checked whenever they are read.
 
 A file is one line of JSON, the manifest (the arguments that the arrays were made from,
-their shapes, a checksum), followed by the arrays in NumPy's .npz format. Files come into
+their shapes, a checksum), and then the arrays in NumPy's .npz format. Files come into
 being by a rename, so processes that make the same one at once do not disturb each other.
 """
 
@@ -47,43 +47,47 @@ def load_or_make(
   directory = cache_directory() / "tasks"
   # Before the work, so that a directory that cannot be made is no late surprise.
   directory.mkdir(parents=True, exist_ok=True)
-  text = json.dumps(arguments, sort_keys=True)
-  path = directory / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.task"
+  key = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode()).hexdigest()[:16]
+  path = directory / f"{name}-{key}.arrays"
   try:
-    return _read(path, json.loads(text))
+    return _read(path, arguments)
   except FileNotFoundError:
     pass
   except ValueError as error:
-    _log.warning("The cached file %s is damaged (%s); it is made again.", path, error)
+    _log.warning("The cached file %s is damaged: %s. It is made again.", path, error)
   arrays = make()
-  _write(path, json.loads(text), arrays)
+  _write(path, arguments, arrays)
   return arrays
 
 
-def _read(path: pathlib.Path, arguments: dict[str, Any]) -> Arrays:
+def _manifest(arguments: Mapping[str, Any], arrays: Arrays, payload: bytes) -> bytes:
+  manifest = {
+      "arguments": arguments,
+      "shapes": {name: array.shape for name, array in arrays.items()},
+      "sha256": hashlib.sha256(payload).hexdigest()}
+  return json.dumps(manifest, sort_keys=True).encode()
+
+
+def _read(path: pathlib.Path, arguments: Mapping[str, Any]) -> Arrays:
   line, _, payload = path.read_bytes().partition(b"\n")
-  manifest = json.loads(line)
-  if not isinstance(manifest, dict) or manifest.get("arguments") != arguments:
-    raise ValueError("its manifest is of something else")
-  if manifest.get("sha256") != hashlib.sha256(payload).hexdigest():
+  if hashlib.sha256(payload).hexdigest().encode() not in line:
     raise ValueError("its checksum is wrong")
   with np.load(io.BytesIO(payload)) as contents:
-    return {name: contents[name] for name in contents.files}
+    arrays = {name: contents[name] for name in contents.files}
+  if line != _manifest(arguments, arrays, payload):
+    raise ValueError("its manifest is of something else")
+  return arrays
 
 
-def _write(path: pathlib.Path, arguments: dict[str, Any], arrays: Arrays) -> None:
+def _write(path: pathlib.Path, arguments: Mapping[str, Any], arrays: Arrays) -> None:
   buffer = io.BytesIO()
   contents: dict[str, Any] = {**arrays}
   np.savez(buffer, **contents)
   payload = buffer.getvalue()
-  manifest = {
-      "arguments": arguments,
-      "shapes": {name: list(array.shape) for name, array in arrays.items()},
-      "sha256": hashlib.sha256(payload).hexdigest()}
   handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
   try:
     with os.fdopen(handle, "wb") as file:
-      file.write(json.dumps(manifest).encode() + b"\n" + payload)
+      file.write(_manifest(arguments, arrays, payload) + b"\n" + payload)
     os.replace(temporary, path)
   except BaseException:
     os.unlink(temporary)

@@ -50,7 +50,7 @@ def read_images(
     classes: classes to keep; only their images are decoded. Default all.
 
   Returns:
-    The images, arrays read-only.
+    The images.
 
   Raises:
     FileNotFoundError: the data set is not prepared there; says how to prepare it.
@@ -82,12 +82,9 @@ def read_images(
     raise ValueError(
         f"The {split} split in {directory} should hold {expected} examples, but "
         f"{class_sizes.sum()} are there. Delete the directory and prepare the data set again.")
-  arrays = (
+  return Images(
       np.array(pixels, np.uint8).reshape(-1, source.num_pixels), np.array(labels, np.int64),
       class_sizes)
-  for array in arrays:
-    array.setflags(write=False)  # they are shared
-  return Images(*arrays)
 
 
 def write_images(
@@ -189,8 +186,13 @@ def _records(builder: Any, directory: pathlib.Path, split: str) -> Iterator[byte
 def _decode(encoded: bytes, source: ImageSource, directory: pathlib.Path) -> np.ndarray:
   """A flat image: [P] uint8."""
   # TFDS's own decoder would pick OpenCV where it is installed, and complain where not.
-  with Image.open(io.BytesIO(encoded)) as image:
-    pixels = np.asarray(image)
+  try:
+    with Image.open(io.BytesIO(encoded)) as image:
+      pixels = np.asarray(image)
+  except OSError as error:
+    raise ValueError(
+        f"{directory} holds an image that cannot be decoded ({error}). Prepare the data set "
+        "again.") from error
   if pixels.dtype != np.uint8 or pixels.size != source.num_pixels:
     raise ValueError(
         f"{directory} holds an image of shape {pixels.shape} and type {pixels.dtype}, and "

@@ -144,6 +144,33 @@ def tell_how_to_continue(result: RunResult, directory: RunDirectory) -> None:
     print(f"Interrupted; --resume={directory.path} continues the search.")
 
 
+def numbers(name: str, text: str) -> list[int]:
+  """The value of a flag that lists numbers with commas between them.
+
+  Raises:
+    ValueError: something else, no number, one below 1, or one twice.
+  """
+  parts = [part.strip() for part in text.split(",")]
+  if not all(part.isdecimal() and int(part) > 0 for part in parts) or len(set(parts)) < len(parts):
+    raise ValueError(
+        f"--{name} must list different numbers from 1 with commas between them, as in 1,10; got "
+        f"'{text}'.")
+  return [int(part) for part in parts]
+
+
+def choices(name: str, text: str, known: Sequence[str]) -> list[str]:
+  """The value of a flag that lists some of the known names with commas between them.
+
+  Raises:
+    ValueError: another name, or one twice.
+  """
+  parts = [part.strip() for part in text.split(",")]
+  if not set(parts) <= set(known) or len(set(parts)) < len(parts):
+    raise ValueError(
+        f"--{name} must list some of {','.join(known)} with commas between them; got '{text}'.")
+  return parts
+
+
 def require_positive(config: Any, *names: str) -> None:
   """Refuses a config in which one of these settings is below 1.
 

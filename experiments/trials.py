@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import json
 import time
+from typing import Any
 
 import numpy as np
 
-from azero.analysis import measuring
+from azero.analysis import measuring, statistics
 from azero.language import text
 from azero.language.ops import op_by_name
 from azero.language.program import Programs, SearchSpace
@@ -22,7 +23,7 @@ from azero.search.cache import BYTES_PER_ENTRY
 from azero.search.federation import Federation
 from azero.search.records import RunDirectory
 from azero.tasks.task import Tasks
-from experiments import workers
+from experiments import reporting, workers
 from experiments.workers import Arm, Kind, WorkersConfig
 
 _OUTCOMES = "outcomes.jsonl"
@@ -129,10 +130,12 @@ def _pending(
   """Batches of repeats that have not ended. Arms take turns, so that none waits for long."""
   ended = {(outcome.arm, outcome.repeat) for outcome in outcomes}
   batches = []
-  for first in range(0, config.repeats, config.at_once):
-    repeats = list(range(first, min(first + config.at_once, config.repeats)))
-    batches += [(arm, repeats) for arm in arms if (arm.name, first) not in ended]
-  return batches
+  for arm in arms:
+    count = config.at_once(arm.workers)
+    for first in range(0, config.repeats, count):
+      if (arm.name, first) not in ended:
+        batches.append((arm, list(range(first, min(first + count, config.repeats)))))
+  return sorted(batches, key=lambda batch: batch[1][0])  # stable: in the order of the arms
 
 
 class _Judge:
@@ -141,7 +144,7 @@ class _Judge:
   def __init__(self, config: WorkersConfig, space: SearchSpace, kind: Kind):
     self._space = space.with_features(kind.num_features)
     self._tasks = workers.select_tasks(config, kind)
-    self._settings = {
+    self._settings: dict[str, Any] = {
         "num_epochs": kind.num_epochs, "seed": config.seed, "dtype": config.dtype,
         "executor": config.executor}
     self._evaluators = [self._evaluator(self._space, tasks) for tasks in self._tasks]
@@ -202,9 +205,47 @@ def with_rates(program: Programs) -> Programs:
     One program for each factor from 0.01 to 100.
   """
   variants = program[np.zeros(len(_RATE_FACTORS), int)]
-  scalar = variants.opcode == op_by_name("scalar_const_set").id
+  scalar = variants.opcode == op_by_name("scalar_constant").id
   factors = np.where(scalar, _RATE_FACTORS[:, None], 1.0)
   return dataclasses.replace(variants, constants=variants.constants * factors[..., None])
+
+
+def conclude(
+    config: WorkersConfig, directory: RunDirectory, result: Trials, *, title: str,
+    summary: Sequence[str], tables: Sequence[str], picture: str | None,
+) -> None:
+  """Writes the report, prints its tables and says how to go on after a stop."""
+  state = (
+      "Every repeat ended." if result.complete else
+      "**Stopped before its end**: repeats under way are judged as they were.")
+  best = max(result.outcomes, key=lambda outcome: outcome.accuracy, default=None)
+  program = None if best is None else text.parse(best.program)
+  directory.write("report.md", reporting.report(
+      title, summary=[*summary, state, f"Wall time of this run: {result.seconds:.0f} s."],
+      tables=tables, program=program, config=config, picture=picture))
+  print("\n" + "\n\n".join(tables))
+  print(f"\n{state} Report: {directory.path / 'report.md'}")
+  if not result.complete:
+    print(f"--resume={directory.path} continues the experiment.")
+
+
+def summary_cells(values: Sequence[float], references: Mapping[str, float]) -> list[str]:
+  """Cells of a table: mean with two standard errors, and fractions above each reference."""
+  if not values:
+    return ["-"] * (1 + len(references))
+  mean, error = statistics.mean_and_two_sem(values)
+  cells = [f"{mean:.3f}" if len(values) == 1 else f"{mean:.3f} ± {error:.3f}"]
+  for bar in references.values():
+    above = sum(value > bar for value in values)
+    fraction, deviation = statistics.fraction_and_two_sigma(above, len(values))
+    cells.append(f"{fraction:.2f} ± {deviation:.2f}")
+  return cells
+
+
+def reference_table(references: Mapping[str, float]) -> str:
+  """Accuracies of the references on the tasks that judge."""
+  return reporting.table(("reference, here", "accuracy"), [
+      (name, f"{accuracy:.4f}") for name, accuracy in references.items()])
 
 
 class Estimate:
@@ -239,11 +280,12 @@ class Estimate:
         f"Estimate after {elapsed:.0f} s: at {done / elapsed:,.0f} training steps a second this "
         f"search takes {_duration(one)}"]
     if self._batches > 1:
-      parts.append(f"the {self._batches} searches of this experiment {_duration(one * self._batches)}")
+      every = _duration(one * self._batches)
+      parts.append(f"the {self._batches} searches of this experiment {every}")
     memory = measuring.peak_memory()
     if memory is not None:
-      full = memory + cache_bytes(search)
-      parts.append(f"with {memory / 1e9:.1f} GB of memory now and at most {full / 1e9:.1f} GB later")
+      later = memory + cache_bytes(search)
+      parts.append(f"with {memory / 1e9:.1f} GB of memory now, at most {later / 1e9:.1f} GB later")
     return (
         ", ".join(parts) + ". Programs grow as they evolve, and the rate falls. Ctrl-C stops "
         "with everything saved.")

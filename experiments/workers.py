@@ -36,7 +36,6 @@ class WorkersConfig(common.RunConfig):
       "mnist", "Data set that part of the workers search on, for diversity (S3).")
   data_dir: str = common.setting(
       "", "TFDS's data directory; default $TFDS_DATA_DIR or ~/tensorflow_datasets.")
-  workers: int = common.setting(1000, "W, worker processes of a repeat.")
   repeats: int = common.setting(30, "Repeats of each setting.")
   repeats_at_once: int = common.setting(
       0, f"Repeats that run side by side; 0 for as many as make up {_WORKERS_AT_ONCE} workers.")
@@ -70,17 +69,16 @@ class WorkersConfig(common.RunConfig):
       ValueError: says which.
     """
     common.require_positive(
-        self, "workers", "repeats", "task_sets", "max_train_steps", "num_select", "num_features",
+        self, "repeats", "task_sets", "max_train_steps", "num_select", "num_features",
         "num_train", "num_valid")
     if self.repeats_at_once < 0:
       raise ValueError(f"--repeats_at_once must not be negative, got {self.repeats_at_once}.")
     if not self.estimate_seconds >= 0:
       raise ValueError(f"--estimate_seconds must not be negative, got {self.estimate_seconds}.")
 
-  @property
-  def at_once(self) -> int:
-    """Repeats that run side by side."""
-    return min(self.repeats, self.repeats_at_once or max(1, _WORKERS_AT_ONCE // self.workers))
+  def at_once(self, workers: int) -> int:
+    """Repeats of so many workers each that run side by side."""
+    return min(self.repeats, self.repeats_at_once or max(1, _WORKERS_AT_ONCE // workers))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -226,9 +224,10 @@ def concatenate(parts: Sequence[Tasks]) -> Tasks:
   """Task batches of one shape and metric as one."""
   if len(parts) == 1:
     return parts[0]
-  return dataclasses.replace(parts[0], **{
+  arrays: dict[str, Any] = {
       name: np.concatenate([getattr(part, name) for part in parts])
-      for name in ("train_x", "train_y", "valid_x", "valid_y", "seeds")})
+      for name in ("train_x", "train_y", "valid_x", "valid_y", "seeds")}
+  return dataclasses.replace(parts[0], **arrays)
 
 
 def _seed(*numbers: int) -> int:

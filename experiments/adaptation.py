@@ -1,0 +1,201 @@
+"""Do algorithms adapt to the type of task? (section 4.3, figure 7)
+
+Populations start from a network trained by gradient descent and evolve on tasks with few
+examples, on tasks with little training, or on tasks with all ten classes; a control evolves
+on tasks without that difficulty. The chosen program of each repeat is searched for the motif
+that the paper saw: a noisy ReLU, a learning rate that decays, a learning rate from the mean
+of the weights. Fisher's exact test says whether the motif comes more often than in controls.
+
+    python -m experiments.adaptation --task_type=fast_training --preset=small
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import json
+
+from azero.analysis import comparison_plot, motifs, statistics
+from azero.language import spaces, text, zoo
+from azero.language.program import Programs
+from azero.search.records import RunDirectory
+from experiments import common, references, reporting, trials, workers
+from experiments.trials import Outcome, Trials
+from experiments.workers import Arm, Kind
+
+TASK_TYPES = ("few_examples", "fast_training", "multiple_classes")
+MOTIFS = {
+    "few_examples": motifs.NOISY_RELU, "fast_training": motifs.LEARNING_RATE_DECAY,
+    "multiple_classes": motifs.MEAN_WEIGHTS_RATE}
+# Repeats of 30 in which the paper saw the motif: in the experiment and in the control.
+PAPER = {"few_examples": (8, 0), "fast_training": (30, 3), "multiple_classes": (24, 0)}
+_PAPER_REPEATS = 30
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(workers.WorkersConfig):
+  """Settings; defaults are the paper's, with its five days as steps at the rate of S10."""
+
+  task_type: str = common.setting(
+      "fast_training", "What is difficult about the tasks.", choices=TASK_TYPES)
+  warm_start: str = common.setting(
+      "", "Program to start from: a name of the zoo or a file; default figure 5's network, or "
+      "one for ten classes.")
+  workers: int = common.setting(1000, "W, worker processes of a repeat.")
+  tasks: str = common.setting("10,100", "Numbers of search tasks D of the kinds of workers.")
+  max_train_steps: int = common.setting(1_000_000_000_000, "Training steps of each worker.")
+  few_examples: int = common.setting(80, "Training examples where there are few.")
+  num_train: int = common.setting(800, "Training examples of the other binary tasks.")
+  fast_epochs: int = common.setting(10, "Epochs of fast training.")
+  num_epochs: int = common.setting(100, "Epochs of few examples and of both controls.")
+  class_train: int = common.setting(45_000, "Training examples of ten-class tasks.")
+  class_valid: int = common.setting(5_000, "Validation examples of ten-class tasks.")
+  binary_train: int = common.setting(8_000, "Training examples of the ten-class tasks' control.")
+
+  PRESETS = {
+      "smoke": {
+          "dataset": "mnist_5k", "workers": 1, "repeats": 2, "task_sets": 1, "tasks": "2",
+          "children_per_cycle": 8, "max_train_steps": 40_000, "migration_every": 40,
+          "few_examples": 10, "num_train": 20, "fast_epochs": 1, "num_epochs": 2,
+          "class_train": 50, "class_valid": 20, "binary_train": 40, "num_valid": 20,
+          "num_select": 2, "population_size": 20, "estimate_seconds": 0.0},
+      "small": {
+          "dataset": "fashion_mnist", "workers": 1, "repeats": 12, "task_sets": 12,
+          "tasks": "10", "children_per_cycle": 16, "max_train_steps": 400_000_000,
+          "num_valid": 200, "num_select": 20, "class_train": 8_000, "class_valid": 1_000},
+  }
+
+
+def run(config: Config) -> Trials:
+  """Runs the experiment and writes its directory.
+
+  Raises:
+    ValueError: a bad setting, or a program that does not fit.
+    FileNotFoundError: a data set or a program is missing.
+    FileExistsError: the run directory exists.
+  """
+  arms = make_arms(config)
+  directory = config.directory("adaptation")
+  print(f"Everything is recorded in {directory.path}")
+  result = trials.run(config, arms, directory, references=references.references)
+  tables = _compare(config, arms, result, directory)
+  picture = None
+  if result.outcomes:
+    picture = "comparison.png"
+    _plot(config, arms, result).savefig(directory.path / picture, dpi=130)
+  trials.conclude(
+      config, directory, result,
+      title=f"Section 4.3: adaptation, {config.task_type.replace('_', ' ')}",
+      summary=[
+          f"{config.workers} worker(s) in each repeat, {config.max_train_steps:,} training steps "
+          f"each, on {config.dataset}, F = {config.num_features}. The experiment: "
+          f"{_about(arms[0].select)}. The control: {_about(arms[1].select)}. The motif is looked "
+          "for in the program of each repeat that is best on T_select."],
+      tables=tables, picture=picture)
+  return result
+
+
+def make_arms(config: Config) -> list[Arm]:
+  """Experiment and control.
+
+  Raises:
+    ValueError: a setting that no search accepts, or a program that does not fit.
+    FileNotFoundError: there is no such program.
+  """
+  config.check()
+  common.require_positive(config, "workers", "few_examples", "fast_epochs", "num_epochs")
+  experiment, control = {
+      "few_examples": ((config.few_examples, config.num_epochs),
+                       (config.num_train, config.num_epochs)),
+      "fast_training": ((config.num_train, config.fast_epochs),
+                        (config.num_train, config.num_epochs)),
+      "multiple_classes": ((config.class_train, 1), (config.binary_train, 1)),
+  }[config.task_type]
+  ten_classes = config.task_type == "multiple_classes"
+  return [
+      _arm(config, "experiment", *experiment, ten_classes=ten_classes),
+      _arm(config, "control", *control, ten_classes=False)]
+
+
+def _arm(
+    config: Config, name: str, num_train: int, num_epochs: int, *, ten_classes: bool) -> Arm:
+  select = Kind(
+      name="select", datasets=(config.dataset,), num_features=config.num_features,
+      num_tasks=config.num_select, num_train=num_train, num_epochs=num_epochs,
+      num_valid=config.class_valid if ten_classes else config.num_valid, ten_classes=ten_classes)
+  kinds = [
+      dataclasses.replace(select, name=f"d{count}", num_tasks=count)
+      for count in common.numbers("tasks", config.tasks)]
+  return Arm(
+      name=name, title=name.capitalize(), space=spaces.adaptation(config.num_features),
+      kinds=kinds, workers=config.workers, select=select, template=_start(config, ten_classes))
+
+
+def _start(config: Config, ten_classes: bool) -> Programs:
+  space = spaces.adaptation(config.num_features)
+  if not config.warm_start:
+    source = references.ten_class_network() if ten_classes else zoo.source("figure_5")
+  elif config.warm_start in zoo.names():
+    source = zoo.source(config.warm_start)
+  else:
+    with open(config.warm_start, encoding="utf-8") as file:
+      source = file.read()
+  return text.parse(source, space)
+
+
+def _compare(
+    config: Config, arms: Sequence[Arm], result: Trials, directory: RunDirectory) -> list[str]:
+  motif = MOTIFS[config.task_type]
+  counts, rows, found = [], [], []
+  for arm in arms:
+    outcomes = result.of(arm)
+    findings = [_find(outcome, arm, motif) for outcome in outcomes]
+    found += [
+        {"arm": arm.name, "repeat": outcome.repeat, "motif": motif, "why": why}
+        for outcome, why in zip(outcomes, findings)]
+    counts.append((sum(why is not None for why in findings), len(outcomes)))
+    rows.append((arm.title, *trials.summary_cells(
+        [outcome.accuracy for outcome in outcomes], result.references[arm.name])))
+  directory.write("motifs.jsonl", "".join(json.dumps(item) + "\n" for item in found))
+  here, paper = counts, [(count, _PAPER_REPEATS) for count in PAPER[config.task_type]]
+  table = reporting.table(
+      ("", f"{motif} in the experiment", "in the control", "p (Fisher, two-sided)"),
+      [(name, *(f"{count} of {total}" for count, total in pairs), _p_value(pairs))
+       for name, pairs in (("here", here), ("paper", paper))])
+  names = list(result.references[arms[0].name])
+  return [table, reporting.table(
+      ("", "best accuracy", *(f"over the {name}" for name in names)), rows)] + [
+          f"{arm.title}:\n\n{trials.reference_table(result.references[arm.name])}"
+          for arm in arms]
+
+
+def _find(outcome: Outcome, arm: Arm, motif: str) -> str | None:
+  """Why the program of a repeat has the motif, or None."""
+  program = text.parse(outcome.program, arm.space)
+  found = motifs.find(program, multiclass=arm.select.ten_classes)
+  return next((item.why for item in found if item.motif == motif), None)
+
+
+def _p_value(pairs: Sequence[tuple[int, int]]) -> str:
+  if not all(total for _, total in pairs):
+    return "-"
+  return f"{statistics.fisher_exact(*pairs[0], *pairs[1]):.2g}"
+
+
+def _plot(
+    config: Config, arms: Sequence[Arm], result: Trials) -> comparison_plot.Picture:
+  bars = []
+  for arm in arms:
+    values = [outcome.accuracy for outcome in result.of(arm)]
+    error = statistics.mean_and_two_sem(values)[1] if len(values) > 1 else 0.0
+    bars.append(comparison_plot.Bar(arm.title, values, error))
+  return comparison_plot.plot_comparison(
+      bars, label="accuracy on unseen tasks of the same type",
+      title=f"Adaptation: {config.task_type.replace('_', ' ')}")
+
+
+def _about(kind: Kind) -> str:
+  classes = "ten classes" if kind.ten_classes else "pairs of classes"
+  return f"{classes}, {kind.num_train:,} training examples, {kind.num_epochs} epoch(s)"
+
+
+if __name__ == "__main__":
+  common.main(Config, run)

@@ -1,0 +1,138 @@
+"""Searching with minimal human input (section 4.2, figure 6).
+
+From empty programs and 58 ops to learners of projected image tasks, with everything that
+the method has: migration, functional equivalence checking, hurdles, two data sets. Workers
+are divided over all combinations of data set, examples and epochs, tasks, and features.
+Each repeat is one of the paper's experiments and ends with one candidate; the best of them
+can go on to `experiments.final_evaluation`.
+
+    python -m experiments.minimal_input --preset=small
+"""
+
+import dataclasses
+import itertools
+
+from azero.analysis import comparison_plot, statistics
+from azero.language import spaces
+from experiments import common, references, reporting, trials, workers
+from experiments.references import NETWORK
+from experiments.trials import Trials
+from experiments.workers import Arm, Kind
+
+_PAPER_SUCCESSES = 13, 20  # experiments whose candidate beats the network on T_select
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(workers.WorkersConfig):
+  """Settings; defaults are the paper's, with its five days as steps at the rate of S10."""
+
+  workers: int = common.setting(10_000, "W, worker processes of a repeat.")
+  repeats: int = common.setting(20, "Experiments, each with a candidate.")
+  examples: str = common.setting(
+      "800x1,8000x1,800x10", "Training examples and epochs of the kinds of workers, as NxE.")
+  tasks: str = common.setting("1,10", "Numbers of search tasks D of the kinds of workers.")
+  features: str = common.setting("8,16,256", "Numbers of features F of the kinds of workers.")
+  max_train_steps: int = common.setting(1_000_000_000_000, "Training steps of each worker.")
+
+  PRESETS = {
+      "smoke": {
+          "dataset": "mnist_5k", "second_dataset": "mnist_5k", "workers": 4, "repeats": 1,
+          "task_sets": 1, "children_per_cycle": 8, "max_train_steps": 20_000,
+          "migration_every": 40, "examples": "20x1,40x1", "tasks": "2", "features": "4,8",
+          "num_train": 40, "num_valid": 20, "num_select": 2, "num_features": 8,
+          "population_size": 20, "estimate_seconds": 0.0},
+      "small": {
+          "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "workers": 16, "repeats": 1,
+          "task_sets": 2, "children_per_cycle": 16, "max_train_steps": 100_000_000,
+          "examples": "320x1,640x1", "tasks": "1,10", "features": "8,16", "num_train": 640,
+          "num_valid": 80, "num_select": 50},
+  }
+
+
+def run(config: Config) -> Trials:
+  """Runs the experiment and writes its directory.
+
+  Raises:
+    ValueError: a bad setting.
+    FileNotFoundError: a data set is not prepared.
+    FileExistsError: the run directory exists.
+  """
+  arm = make_arm(config)
+  directory = config.directory("minimal_input")
+  print(f"Everything is recorded in {directory.path}")
+  result = trials.run(config, [arm], directory, references=references.references)
+  values = [outcome.accuracy for outcome in result.outcomes]
+  compared = result.references[arm.name]
+  successes = sum(value > compared[NETWORK] for value in values)
+  tables = [
+      reporting.table(
+          ("repeat", "T_search", "T_select", "unseen tasks", "over the network"),
+          [(outcome.repeat + 1, f"{outcome.search_fitness:.4f}", f"{outcome.select_fitness:.4f}",
+            f"{outcome.accuracy:.4f}", "yes" if outcome.accuracy > compared[NETWORK] else "no")
+           for outcome in result.outcomes]),
+      trials.reference_table(compared),
+      reporting.table(("", "candidates over the network"), [
+          ("here", f"{successes} of {len(values)}"),
+          ("paper (CIFAR-10, five days on 10,000 cores)",
+           "{} of {}".format(*_PAPER_SUCCESSES))])]
+  picture = None
+  if values:
+    picture = "comparison.png"
+    error = statistics.mean_and_two_sem(values)[1] if len(values) > 1 else 0.0
+    comparison_plot.plot_comparison(
+        [comparison_plot.Bar("evolved from scratch", values, error)], references=compared,
+        label="accuracy of the candidates on unseen tasks",
+        title=f"Minimal human input, {config.workers} workers",
+    ).savefig(directory.path / picture, dpi=130)
+  trials.conclude(
+      config, directory, result, title="Section 4.2: searching with minimal human input",
+      summary=[
+          f"{config.workers} workers in each repeat over {len(arm.kinds)} kinds of tasks of "
+          f"{config.dataset} and {config.second_dataset}, {config.max_train_steps:,} training "
+          f"steps each. T_select: {config.num_select} tasks of {config.dataset} to choose on and "
+          "as many others to judge, F = "
+          f"{config.num_features}, {config.num_train:,} training examples."],
+      tables=tables, picture=picture)
+  return result
+
+
+def make_arm(config: Config) -> Arm:
+  """The search of the experiment.
+
+  Raises:
+    ValueError: a list of settings that is none, or a setting that no search accepts.
+  """
+  config.check()
+  common.require_positive(config, "workers")
+  grid = itertools.product(
+      (config.dataset, config.second_dataset), _examples(config.examples),
+      common.numbers("tasks", config.tasks), common.numbers("features", config.features))
+  kinds = [
+      Kind(
+          name=f"{place}-{dataset}-{count}x{epochs}-d{num_tasks}-f{features}",
+          datasets=(dataset,), num_features=features, num_tasks=num_tasks, num_train=count,
+          num_valid=config.num_valid, num_epochs=epochs)
+      for place, (dataset, (count, epochs), num_tasks, features) in enumerate(grid)]
+  select = Kind(
+      name="select", datasets=(config.dataset,), num_features=config.num_features,
+      num_tasks=config.num_select, num_train=config.num_train, num_valid=config.num_valid)
+  return Arm(
+      name="experiment", title="Minimal human input",
+      space=spaces.minimal_input(config.num_features), kinds=kinds, workers=config.workers,
+      select=select)
+
+
+def _examples(given: str) -> list[tuple[int, int]]:
+  pairs = []
+  for part in given.split(","):
+    count, _, epochs = part.strip().partition("x")
+    if not (count.isdecimal() and epochs.isdecimal() and int(count) > 1 and int(epochs) > 0):
+      raise ValueError(
+          "--examples must list training examples and epochs as NxE with commas between them, as "
+          f"in 800x1,800x10; got '{given}'.")
+    pairs.append((int(count), int(epochs)))
+  return pairs
+
+
+if __name__ == "__main__":
+  common.main(Config, run)

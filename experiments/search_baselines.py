@@ -1,0 +1,150 @@
+"""Baselines for other search methods at three scales of compute (supplement S10, table S5).
+
+A restricted space, empty initial programs, binary tasks projected to 16 features, and a
+budget of training steps for each process. "Full" is the method of section 4.2; "Basic" lacks
+functional equivalence checking, hurdles and the second data set.
+
+With several processes half of those of "Full" search on the second data set. A single one
+has half of its tasks from either, which the paper leaves open.
+
+    python -m experiments.search_baselines --preset=small
+"""
+
+from collections.abc import Sequence
+import dataclasses
+
+from azero.analysis import comparison_plot, statistics
+from azero.language import spaces
+from experiments import common, references, reporting, trials, workers
+from experiments.trials import Trials
+from experiments.workers import Arm, Kind
+
+METHODS = ("basic", "full")
+# Table S5: (method, processes): best accuracy, success fractions over logistic regression and
+# over the neural network; each with its error.
+PAPER = {
+    ("basic", 1): ((0.671, 0.004), (0.01, 0.02), (0.00, 0.00)),
+    ("basic", 10): ((0.681, 0.005), (0.07, 0.05), (0.00, 0.00)),
+    ("basic", 100): ((0.691, 0.004), (0.26, 0.09), (0.00, 0.00)),
+    ("full", 1): ((0.684, 0.003), (0.03, 0.03), (0.00, 0.00)),
+    ("full", 10): ((0.693, 0.003), (0.23, 0.08), (0.03, 0.03)),
+    ("full", 100): ((0.707, 0.003), (0.59, 0.10), (0.11, 0.06)),
+}
+_PAPER_REFERENCES = "0.702 for logistic regression and 0.729 for the network on its CIFAR-10 tasks"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(workers.WorkersConfig):
+  """Settings; defaults are the paper's."""
+
+  methods: str = common.setting("basic,full", "Methods, of basic and full.")
+  processes: str = common.setting("1,10,100", "Numbers of worker processes.")
+  num_tasks: int = common.setting(10, "D, search tasks of each worker.")
+  repeats: int = common.setting(100, "Repeats of each setting.")
+
+  PRESETS = {
+      "smoke": {
+          "dataset": "mnist_5k", "second_dataset": "mnist_5k", "processes": "1,2", "repeats": 2,
+          "task_sets": 2, "children_per_cycle": 8, "max_train_steps": 60_000,
+          "migration_every": 40, "num_tasks": 2, "num_train": 40, "num_valid": 20,
+          "num_select": 2, "population_size": 20, "estimate_seconds": 0.0},
+      "small": {
+          "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "processes": "1",
+          "repeats": 8, "task_sets": 8, "children_per_cycle": 16,
+          "max_train_steps": 300_000_000, "num_train": 640, "num_valid": 80,
+          "num_select": 50},
+  }
+
+
+def run(config: Config) -> Trials:
+  """Runs the experiment and writes its directory.
+
+  Raises:
+    ValueError: a bad setting.
+    FileNotFoundError: a data set is not prepared.
+    FileExistsError: the run directory exists.
+  """
+  arms = make_arms(config)
+  directory = config.directory("search_baselines")
+  print(f"Everything is recorded in {directory.path}")
+  result = trials.run(config, arms, directory, references=references.references)
+  tables, figure = _compare(config, arms, result)
+  if figure is not None:
+    figure.savefig(directory.path / "comparison.png", dpi=130)
+  trials.conclude(
+      config, directory, result, title="S10: baselines at three scales of compute",
+      summary=[
+          f"Search on {config.dataset}, F = {config.num_features}, {config.num_train:,} training "
+          f"examples, {config.max_train_steps:,} training steps for each process (the paper: "
+          "CIFAR-10, 8,000 examples, 100,000,000,000 steps). The best program of each repeat is "
+          f"chosen on {config.num_select} tasks of T_select and judged on as many others. The "
+          f"paper's references reach {_PAPER_REFERENCES}."],
+      tables=tables, picture="comparison.png" if figure is not None else None)
+  return result
+
+
+def make_arms(config: Config) -> list[Arm]:
+  """The settings that are compared.
+
+  Raises:
+    ValueError: an unknown method, or numbers of processes that are none.
+  """
+  config.check()
+  common.require_positive(config, "num_tasks")
+  methods = common.choices("methods", config.methods, METHODS)
+  processes = common.numbers("processes", config.processes)
+  return [
+      Arm(
+          name=f"{method}-{count}", title=f"{method.capitalize()}, {count} process(es)",
+          space=spaces.baseline(config.num_features), workers=count,
+          kinds=_kinds(config, method, count), select=_kind(config, "select", (config.dataset,)),
+          fingerprint=method == "full", hurdle=method == "full")
+      for method in methods for count in processes]
+
+
+def _kinds(config: Config, method: str, processes: int) -> list[Kind]:
+  both = (config.dataset, config.second_dataset)
+  if method == "basic":
+    return [_kind(config, "first", both[:1])]
+  if processes == 1:
+    return [_kind(config, "both", both)]
+  return [_kind(config, "first", both[:1]), _kind(config, "second", both[1:])]
+
+
+def _kind(config: Config, name: str, datasets: tuple[str, ...]) -> Kind:
+  return Kind(
+      name=name, datasets=datasets, num_features=config.num_features,
+      num_tasks=config.num_select if name == "select" else config.num_tasks,
+      num_train=config.num_train, num_valid=config.num_valid)
+
+
+def _compare(
+    config: Config, arms: Sequence[Arm], result: Trials
+) -> tuple[list[str], comparison_plot.Picture | None]:
+  rows, bars = [], []
+  for arm in arms:
+    method, count = arm.name.split("-")
+    paper = PAPER.get((method, int(count)))
+    values = [outcome.accuracy for outcome in result.of(arm)]
+    compared = result.references[arm.name]
+    cells = trials.summary_cells(values, compared)
+    published = (
+        [f"{value:.3f} ± {error:.3f}" for value, error in paper] if paper else ["-"] * 3)
+    rows.append((arm.title, len(values), *cells, *published))
+    error = statistics.mean_and_two_sem(values)[1] if len(values) > 1 else 0.0
+    bars.append(comparison_plot.Bar(
+        f"{method}\n{count}", values, error, paper[0] if paper else None))
+  header = (
+      "method", "repeats", "best accuracy", "over logistic regression", "over the network",
+      "paper: best accuracy", "paper: over logistic", "paper: over the network")
+  compared = result.references[arms[0].name]
+  tables = [reporting.table(header, rows), trials.reference_table(compared)]
+  if not result.outcomes:
+    return tables, None
+  return tables, comparison_plot.plot_comparison(
+      bars, label="accuracy of the best program on unseen tasks", references=compared,
+      title=f"Search baselines, {config.max_train_steps:.3g} training steps a process")
+
+
+if __name__ == "__main__":
+  common.main(Config, run)

@@ -80,7 +80,8 @@ class Evaluator:
 
     Args:
       space: memory sizes and allowed ops; its F must be that of the tasks.
-      tasks: one task batch, or one for each island, all of one shape and metric.
+      tasks: one task batch, or one for each island, all of one shape and metric; several
+        islands may have the same.
       combine: "median" or "mean" over the tasks of a set.
       num_epochs: E, passes over the training examples.
       max_abs_error: an error above it stops a program.
@@ -113,12 +114,16 @@ class Evaluator:
     self.multiclass = sets[0].multiclass
     self.num_tasks = len(sets[0])
     self.num_train = sets[0].num_train
-    _check_range(sets, np.dtype(dtype))
     settings = Settings(
         space, num_epochs, max_abs_error, seed, dtype, tuple(devices[:num_devices]), lanes, trace,
         fingerprint)
+    # Islands that share their tasks share them on the devices, too.
+    distinct = list(dict.fromkeys(sets))
+    number = {each: k for k, each in enumerate(distinct)}
+    self._numbers = np.array([number[each] for each in sets], np.int32)
+    _check_range(distinct, np.dtype(dtype))
     with self._precision():
-      self._executor = EXECUTORS[executor](sets, settings)
+      self._executor = EXECUTORS[executor](distinct, settings)
 
   def analyse(self, programs: Programs) -> canonical.Analysis:
     """Liveness and canonical keys, for this evaluator's kind of task."""
@@ -166,7 +171,7 @@ class Evaluator:
   def launch(self, plan: Plan, task_sets: np.ndarray) -> "Pending":
     """Starts the N programs of a plan on the task sets, [N] int, and returns meanwhile."""
     with self._precision():
-      wait = self._executor.launch(plan, task_sets)
+      wait = self._executor.launch(plan, self._numbers.take(task_sets))
     return Pending(functools.partial(self._finish, wait))
 
   def _finish(self, wait: Callable[[], Outcomes]) -> Evaluation:

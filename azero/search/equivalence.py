@@ -115,17 +115,14 @@ class CachedEvaluator:
     self._canonical = LruCache(len(task_sets), cache_size) if canonical_cache else None
     self._fingerprinter: Evaluator | None = None
     if fingerprint:
-      few = [
-          _first_examples(tasks, FINGERPRINT_EXAMPLES, FINGERPRINT_EXAMPLES)
-          for tasks in task_sets]
+      few = _first_examples(task_sets, FINGERPRINT_EXAMPLES, FINGERPRINT_EXAMPLES)
       self._fingerprinter = Evaluator(
           space, few, **(settings | {"num_epochs": 1, "fingerprint": True}))
       self._fingerprints = LruCache(len(task_sets), cache_size)
     self.hurdles: Hurdles | None = None
     if hurdle is not None:
-      first_part = [
-          _first_examples(tasks, max(1, round(hurdle * tasks.num_train)), tasks.num_valid)
-          for tasks in task_sets]
+      first_part = _first_examples(
+          task_sets, max(1, round(hurdle * task_sets[0].num_train)), task_sets[0].num_valid)
       self._starter = Evaluator(space, first_part, **(settings | {"num_epochs": 1}))
       self.hurdles = Hurdles(len(task_sets), hurdle_window)
 
@@ -272,11 +269,15 @@ def _run(evaluator: Evaluator, plan: Plan, islands: np.ndarray) -> Stages[Evalua
   return pending.result()
 
 
-def _first_examples(tasks: Tasks, num_train: int, num_valid: int) -> Tasks:
-  """The same tasks with only the first of their examples."""
-  return dataclasses.replace(
-      tasks, train_x=tasks.train_x[:, :num_train], train_y=tasks.train_y[:, :num_train],
-      valid_x=tasks.valid_x[:, :num_valid], valid_y=tasks.valid_y[:, :num_valid])
+def _first_examples(
+    task_sets: Sequence[Tasks], num_train: int, num_valid: int) -> list[Tasks]:
+  """The same tasks with only the first of their examples; what was shared still is."""
+  cut = {
+      tasks: dataclasses.replace(
+          tasks, train_x=tasks.train_x[:, :num_train], train_y=tasks.train_y[:, :num_train],
+          valid_x=tasks.valid_x[:, :num_valid], valid_y=tasks.valid_y[:, :num_valid])
+      for tasks in dict.fromkeys(task_sets)}
+  return [cut[tasks] for tasks in task_sets]
 
 
 def _distinct(islands: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

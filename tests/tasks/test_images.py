@@ -175,9 +175,9 @@ def test_ten_classes():
   for labels, count in ((tasks.train_y, 18), (tasks.valid_y, 2)):
     for row in labels:
       np.testing.assert_array_equal(np.bincount(row.astype(int)), count)
-  select = ten_class_tasks("cifar10", "select", 200, 0, 10, num_train=20, num_valid=10)
+  select = ten_class_tasks("cifar10", "select", 30, 0, 10, num_train=20, num_valid=10)
   search = ten_class_tasks("cifar10", "search", 5, 0, 10, num_train=20, num_valid=10)
-  assert len(set(select.seeds.tolist())) == 200
+  assert len(set(select.seeds.tolist())) == 30
   assert not set(select.seeds.tolist()) & set(search.seeds.tolist())
 
 

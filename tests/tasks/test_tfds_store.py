@@ -130,7 +130,7 @@ def test_a_damaged_file_is_one_error(data_dirs, tmp_path, file_format):
   data = bytearray(path.read_bytes())
   data[60_000] ^= 255  # among the examples
   path.write_bytes(data)
-  with pytest.raises(ValueError, match=r"mnist.*[Pp]repare the data set again"):
+  with pytest.raises(ValueError, match=r"mnist.*damaged.* prepare the data set again"):
     read_images(SOURCES["mnist"], "train", data_dir=tmp_path)
 
 
@@ -159,7 +159,8 @@ def _edit(path: pathlib.Path, change):
 
 @pytest.mark.parametrize(("file", "change", "message"), [
     ("dataset_info.json", lambda info: info.update(name="kmnist"), "its name is kmnist"),
-    ("dataset_info.json", lambda info: info["splits"].pop(), "without 'train'"),
+    ("dataset_info.json", lambda info: info.update(
+        splits=[split for split in info["splits"] if split["name"] != "train"]), "without 'train'"),
     ("dataset_info.json", lambda info: info.update(fileFormat="parquet"), "format parquet"),
     ("features.json", lambda features: features["featuresDict"]["features"]["label"][
         "classLabel"].update(numClasses="12"), "it has 12 classes, not 10"),
@@ -178,7 +179,7 @@ def test_a_directory_of_something_else_is_one_error(data_dirs, tmp_path, file, c
 def test_unreadable_metadata_is_one_error(data_dirs, tmp_path):
   directory = _copy(data_dirs, tmp_path, "array_record")
   (directory / "dataset_info.json").write_text("{")
-  with pytest.raises(ValueError, match="metadata in .* cannot be read"):
+  with pytest.raises(ValueError, match=r"metadata in .* cannot be read"):
     read_images(SOURCES["mnist"], "train", data_dir=tmp_path)
 
 

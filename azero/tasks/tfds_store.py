@@ -167,13 +167,13 @@ def _check_metadata(
 
 def _records(builder: Any, directory: pathlib.Path, split: str) -> Iterator[bytes]:
   """The serialised examples of a split."""
-  if builder.info.file_format.value == "tfrecord":
-    for path in builder.info.splits[split].filepaths:
-      yield from read_records(path)
-    return
   from tensorflow_datasets.core.decode import DeserializeMethod
 
   try:
+    if builder.info.file_format.value == "tfrecord":
+      for path in builder.info.splits[split].filepaths:
+        yield from read_records(path)
+      return
     data = builder.as_data_source(split, deserialize_method=DeserializeMethod.RAW_BYTES)
     for start in range(0, len(data), _BATCH):
       yield from data.__getitems__(range(start, min(start + _BATCH, len(data))))

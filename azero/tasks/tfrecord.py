@@ -48,17 +48,14 @@ def _read_record(file: BinaryIO, path: str | os.PathLike, number: int) -> bytes 
     return None
   where = f"{path}, record {number}"
   if len(header) < _HEADER.size:
-    raise ValueError(f"{where}: the file ends within the record. Prepare the data set again.")
+    raise ValueError(f"{where}: the file ends within the record")
   length, checksum = _HEADER.unpack(header)
   if masked_checksum(header[:8]) != checksum:
     raise ValueError(
-        f"{where}: the length has a wrong checksum. The file is damaged or no TFRecord file; "
-        "prepare the data set again.")
+        f"{where}: the length has a wrong checksum: the file is damaged, or no TFRecord file")
   data, footer = file.read(length), file.read(_FOOTER.size)
   if len(data) < length or len(footer) < _FOOTER.size:
-    raise ValueError(f"{where}: the file ends within the record. Prepare the data set again.")
+    raise ValueError(f"{where}: the file ends within the record")
   if masked_checksum(data) != _FOOTER.unpack(footer)[0]:
-    raise ValueError(
-        f"{where}: the data have a wrong checksum. The file is damaged; prepare the data set "
-        "again.")
+    raise ValueError(f"{where}: the data have a wrong checksum: the file is damaged")
   return data

@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import registered
 from tensorflow_datasets.core.decode import DeserializeMethod
 
+from azero.tasks.image_sources import SOURCES
 from azero.tasks.tfrecord import masked_checksum
 
 
@@ -74,3 +75,32 @@ def random_images(source, class_sizes, seed):
   rng = np.random.default_rng(seed)
   labels = rng.permutation(np.repeat(list(class_sizes), list(class_sizes.values())))
   return rng.integers(0, 256, (len(labels), *source.image_shape), np.uint8), labels
+
+
+# Images of each class. One class of MNIST has fewer than the others, and of ImageNet's
+# 1000 classes only three have any.
+CLASS_SIZES = {
+    "cifar10": dict.fromkeys(range(10), 20),
+    "mnist": {**dict.fromkeys(range(10), 20), 3: 11},
+    "fashion_mnist": dict.fromkeys(range(10), 10),
+    "svhn_cropped": {c: 12 + 3 * c for c in range(10)},
+    "imagenet_resized": {3: 25, 500: 20, 999: 30},
+}
+TEST_CLASS_SIZE = 5
+
+
+def tiny_splits(source):
+  """The random images from which `prepare_all` makes a data set: splits by name."""
+  sizes = CLASS_SIZES[source.name]
+  return {
+      "train": random_images(source, sizes, seed=0),
+      source.test_split: random_images(source, dict.fromkeys(sizes, TEST_CLASS_SIZE), seed=1)}
+
+
+def prepare_all(data_dir, file_format):
+  """Prepares all data sets of TFDS that tasks are made of."""
+  for name in CLASS_SIZES:
+    source = SOURCES[name]
+    directory = prepare(source, tiny_splits(source), data_dir)
+    if file_format == "tfrecord":
+      convert_to_tfrecord(directory)

@@ -40,7 +40,10 @@ def groups(*, small=None, wide=None, group=None, **settings):
           dataclasses.replace(second, **(group or {}).get("wide", {}))]
 
 
-def make(*, migration=Migration(every=10), **settings):
+EVERY_TEN = Migration(every=10)
+
+
+def make(*, migration=EVERY_TEN, **settings):
   return Federation(groups(**settings), migration)
 
 

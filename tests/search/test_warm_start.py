@@ -120,7 +120,7 @@ def test_a_program_file_is_read(tmp_path):
 
 
 MISFITS = {
-    "def Setup():\n  s2 = sin(s3)\n": r"op 4 \(scalar_sin\) is not allowed in Setup",
+    "def Setup():\n  s2 = sin(s3)\n": r"op 7 \(scalar_sin\) is not allowed in Setup",
     "def Predict():\n  s9 = s0 + s1\n": "address s9 is out of range: the space has s0 to s3",
     "def Learn():\n" + 4 * "  s2 = s0 - s1\n": "more than the 3 instructions that the space allows",
     "def Learn():\n  s2 = s0 &\n": "line 2",
@@ -144,7 +144,7 @@ def test_what_does_not_fit_is_named(tmp_path, text):
 def test_files_that_hold_no_programs_are_refused(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"no program file and no run directory '.*nowhere'"):
     read_programs(tmp_path / "nowhere", FIXED)
-  with pytest.raises(FileNotFoundError, match="has no hall_of_fame.json to start from"):
+  with pytest.raises(FileNotFoundError, match=r"has no hall_of_fame\.json to start from"):
     read_programs(tmp_path, FIXED)
   for content in ("{", "[1]", '[{"program": "def Setup():"}]', '{"a": 1}'):
     (tmp_path / "hall_of_fame.json").write_text(content)

@@ -11,7 +11,7 @@ import pytest
 import azero
 from azero.language import ops, program
 from azero.runtime import evaluation, evaluator
-from azero.search import search
+from azero.search import federation, migration, search
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _MODULES = sorted([*_ROOT.glob("azero/**/*.py"), *_ROOT.glob("experiments/*.py")])
@@ -53,7 +53,7 @@ def test_modules_are_short_documented_and_import_one_way(path):
 
 @pytest.mark.parametrize("config", [
     search.SearchConfig, program.SearchSpace, program.Component, program.Programs, ops.Op,
-    evaluation.Spec])
+    evaluation.Spec, federation.Group, migration.Migration])
 def test_every_field_is_documented(config):
   documented = set(re.findall(r"^\s+(\w+): ", inspect.getdoc(config), re.MULTILINE))
   assert {field.name for field in dataclasses.fields(config)} <= documented

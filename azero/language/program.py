@@ -156,6 +156,8 @@ class SearchSpace:
 
   def with_features(self, num_features: int) -> "SearchSpace":
     """The same space for another number of features F."""
+    if num_features == self.num_features:
+      return self
     return dataclasses.replace(self, num_features=num_features)
 
 

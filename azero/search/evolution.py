@@ -2,8 +2,8 @@
 
 Each cycle of an island removes the oldest programs, lets random programs of the rest hold
 a tournament, mutates a copy of the winner and adds it as the youngest. With one child in
-a cycle this is exactly the paper's algorithm. What `leaving`, `members` and `immigrate` do is
-migration's, see there.
+a cycle this is exactly the paper's algorithm. `leaving`, `members` and `immigrate`
+serve migration, see `migration`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -106,6 +106,11 @@ class Federation:
     return len(self.experiments)
 
   @property
+  def task_sets(self) -> list[Tasks]:
+    """The tasks of each worker; those of different groups differ in shape."""
+    return [tasks for search in self.searches for tasks in search.task_sets]
+
+  @property
   def cycle(self) -> int:
     """Cycles of all groups in all."""
     return sum(search.cycle for search in self.searches)
@@ -264,11 +269,13 @@ def _check(groups: Sequence[Group], migration: Migration | None) -> None:
       raise ValueError(
           f"The spaces of the groups '{names[0]}' and '{group.name}' must differ in F only; "
           "make both with space.with_features(F).")
+    if isinstance(group.task_sets, Tasks) or not group.task_sets:
+      raise ValueError(f"Group '{group.name}' needs a sequence of tasks, one for each worker.")
     if group.experiments is not None and len(group.experiments) != len(group.task_sets):
       raise ValueError(
           f"Group '{group.name}' has {len(group.task_sets)} workers but {len(group.experiments)} "
           "numbers of experiments; give one for each worker.")
-    if group.experiments is not None and min(group.experiments, default=0) < 0:
+    if group.experiments is not None and min(group.experiments) < 0:
       raise ValueError(f"Group '{group.name}': numbers of experiments must not be negative.")
     if group.migration_every is not None and group.migration_every < 1:
       raise ValueError(

@@ -205,8 +205,8 @@ def settings_of(search: Search | Federation) -> dict[str, Any]:
 
 
 def _group_settings(group: Group) -> dict[str, Any]:
-  return {
-      "experiments": list(group.experiments or ()), "migration_every": group.migration_every}
+  experiments = None if group.experiments is None else [int(k) for k in group.experiments]
+  return {"experiments": experiments, "migration_every": group.migration_every}
 
 
 def _settings_of_one(search: Search) -> dict[str, Any]:

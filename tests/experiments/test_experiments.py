@@ -216,6 +216,22 @@ def test_digits_continue_as_if_they_had_not_been_stopped(tmp_path):
     np.testing.assert_array_equal(result.final[name], fitness)
 
 
+def test_digits_start_from_what_an_earlier_run_found(tmp_path):
+  settings = _SMALL | {
+      "output_dir": str(tmp_path), "num_features": 8, "num_train": 60, "num_valid": 40,
+      "num_select": 3, "num_final": 4}
+  first = digits.run(digits.Config(**settings))
+  # No more than the initial population, whose programs are those of the hall of fame.
+  later = settings | {"run_name": "later", "max_programs": 20}
+  second = digits.run(digits.Config(**later, warm_start=str(tmp_path / "run")))
+  best, before = (result.run.search.hall_of_fame.best for result in (second, first))
+  assert best.fitness >= before.fitness > 0 and best.num_programs == 20
+  nothing = settings | {"run_name": "nothing", "warm_start": str(tmp_path / "nowhere")}
+  with pytest.raises(FileNotFoundError, match="no program file and no run directory"):
+    digits.run(digits.Config(**nothing))
+  assert not (tmp_path / "nothing").exists()
+
+
 def test_ten_digits_need_ten_features(tmp_path):
   with pytest.raises(ValueError, match="10"):
     digits.run(digits.Config(

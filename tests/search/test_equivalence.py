@@ -122,6 +122,32 @@ def test_without_the_second_stage_equal_behaviour_is_not_noticed():
   assert evaluator.counts.evaluated == 3
 
 
+def test_without_caches_every_program_is_trained(plain):
+  evaluator = cached(fingerprint=False, canonical_cache=False)
+  texts = [LINEAR, LINEAR, SAME_LINEAR, OTHER_LINEAR]
+  expected = plain.evaluate(parse_many(texts, VARIABLE)).fitness
+  for _ in range(2):
+    fitness, steps = evaluate(evaluator, texts)
+    np.testing.assert_array_equal(fitness, expected)
+    assert steps == [FULL] * 4
+  assert evaluator.counts == Counts(programs=8, evaluated=8, train_steps=8 * FULL)
+  other = cached(fingerprint=False, canonical_cache=False)
+  other.restore(evaluator.state())
+  assert other.counts == evaluator.counts
+  assert evaluate(other, [LINEAR])[1] == [FULL]
+
+
+def test_fingerprints_alone_recognise_copies_at_the_cost_of_a_fingerprint(plain):
+  evaluator = cached(canonical_cache=False)
+  fitness, steps = evaluate(evaluator, [LINEAR, SAME_LINEAR, ONES[0]])
+  assert fitness[0] == fitness[1] != fitness[2]
+  assert steps == [SHORT + FULL, SHORT, SHORT + FULL]
+  again, steps = evaluate(evaluator, [LINEAR])
+  assert again[0] == fitness[0] and steps == [SHORT]
+  assert evaluator.counts == Counts(
+      programs=4, fingerprint_hits=2, evaluated=2, train_steps=4 * SHORT + 2 * FULL)
+
+
 def test_equal_fingerprints_in_a_batch_and_from_before():
   evaluator = cached()
   fitness, steps = evaluate(evaluator, [ONES[0], LINEAR, ONES[1]])

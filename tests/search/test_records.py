@@ -71,7 +71,8 @@ def test_improvements_come_with_their_programs(tmp_path):
   rows = lines(path / "improvements.jsonl")
   assert [row["island"] for row in rows] == [2, 0, 0]
   assert rows[0] == {
-      "island": 2, "fitness": 0.5, "train_steps": 400, "num_programs": 30, "program": TEXT}
+      "island": 2, "fitness": 0.5, "train_steps": 400, "num_programs": 30, "num_features": 4,
+      "program": TEXT}
   assert parse(rows[0]["program"], FIXED) == program
 
 
@@ -87,7 +88,8 @@ def test_the_hall_of_fame_is_replaced_when_it_changed(tmp_path):
   offer(0.25, 1)
   records.save_hall_of_fame(hall)
   assert json.loads(path.read_text()) == [{
-      "fitness": 0.25, "island": 1, "train_steps": 700, "num_programs": 50, "program": TEXT}]
+      "fitness": 0.25, "island": 1, "train_steps": 700, "num_programs": 50, "num_features": 4,
+      "program": TEXT}]
   path.unlink()
   records.save_hall_of_fame(hall)
   assert not path.exists()

@@ -35,6 +35,21 @@ def test_the_plain_network_is_its_own_unit():
     assert limited.counts.over_budget == refused
 
 
+@pytest.mark.parametrize("features, num_train", [(4, 5), (16, 40)])
+def test_the_unit_is_the_network_with_the_features_of_the_tasks(features, num_train):
+  program = azero.parse(_DEAR, num_features=features)
+  network = azero.zoo.load("plain_nn", features)
+  tasks = azero.linear_regression(
+      1, seed=0, num_features=features, num_train=num_train, num_valid=5)
+  cost, unit = (
+      sum(azero.all_ops()[op].cost(features) for op in programs.opcode[0] if op >= 0)
+      for programs in (program, network))
+  for budget, refused in ((0.999 * cost / unit, 1), (1.001 * cost / unit, 0)):
+    limited = CachedEvaluator(program.space, [tasks], train_budget=budget, fingerprint=False)
+    limited.evaluate(program, np.zeros(1, int))
+    assert (limited.counts.over_budget, limited.counts.evaluated) == (refused, 1 - refused)
+
+
 def test_a_budget_must_be_positive():
   with pytest.raises(ValueError, match="train_budget must be positive or None, got 0"):
     config(train_budget=0.0)

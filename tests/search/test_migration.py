@@ -1,0 +1,151 @@
+import json
+
+import hypothesis
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+from search_cases import FIXED, VARIABLE, assert_frequencies, assert_uniform
+
+from azero.language.program import Programs
+from azero.search.migration import Migration, Pool
+
+
+def marked(worker, count, space=FIXED):
+  """Programs whose constants say whose they are, and which."""
+  programs = Programs.empty(space, count)
+  programs.constants[:, 0, 0] = worker
+  programs.constants[:, 0, 1] = np.arange(count)
+  return programs
+
+
+def marks(programs):
+  """The worker and the number of each program."""
+  return [(int(worker), int(k)) for worker, k, _ in programs.constants[:, 0]]
+
+
+def pool_of(sizes, seed=0):
+  pool = Pool(np.random.default_rng(seed))
+  for worker, count in enumerate(sizes):
+    pool.upload(worker, marked(worker, count))
+  return pool
+
+
+def test_what_is_received_is_what_was_sent():
+  pool = pool_of([5, 5, 5])
+  everything = {(worker, k) for worker in range(3) for k in range(5)}
+  received = marks(pool.download(1, 5))
+  assert len(set(received)) == 5 and set(received) <= everything
+  # Who takes all gets each once; the pool keeps what it gave.
+  assert sorted(marks(pool.download(0, 15))) == sorted(everything)
+  assert len(pool) == 15
+
+
+@hypothesis.given(
+    sizes=st.lists(st.integers(1, 6), min_size=1, max_size=6), seed=st.integers(0, 99),
+    data=st.data())
+def test_a_pool_holds_what_each_worker_sent_last(sizes, seed, data):
+  pool = pool_of(sizes, seed)
+  last = list(range(len(sizes)))
+  for turn in range(data.draw(st.integers(0, 4))):
+    worker = data.draw(st.integers(0, len(sizes) - 1))
+    last[worker] = 100 + turn
+    pool.upload(worker, marked(last[worker], sizes[worker]))
+  held = {(mark, k) for mark, count in zip(last, sizes) for k in range(count)}
+  assert len(pool) == len(held)
+  count = data.draw(st.integers(0, len(held)))
+  received = marks(pool.download(0, count))
+  assert len(set(received)) == len(received) == count and set(received) <= held
+
+
+def test_immigrants_come_from_all_workers_alike():
+  pool = pool_of([10] * 5)
+  origins = np.zeros(5, int)
+  programs = np.zeros(10, int)
+  for _ in range(400):
+    for owner, k in marks(pool.download(2, 10)):
+      origins[owner] += 1
+      programs[k] += 1
+  assert_uniform(origins)
+  assert_uniform(programs)
+
+
+def test_programs_and_not_workers_are_drawn():
+  pool = pool_of([30, 10])
+  origins = np.zeros(2, int)
+  for _ in range(400):
+    for owner, _ in marks(pool.download(1, 5)):
+      origins[owner] += 1
+  assert_frequencies(origins, [0.75, 0.25])
+
+
+def test_programs_arrive_with_the_features_of_their_new_worker():
+  pool = Pool(np.random.default_rng(0))
+  pool.upload(3, marked(3, 4))
+  pool.upload(8, marked(8, 4, FIXED.with_features(16)))
+  for worker, features in ((3, 4), (8, 16)):
+    received = pool.download(worker, 8)
+    assert received.space == FIXED.with_features(features)
+    assert {owner for owner, _ in marks(received)} == {3, 8}
+
+
+def test_what_was_sent_may_change_without_the_pool():
+  pool, programs = Pool(np.random.default_rng(0)), marked(0, 3)
+  pool.upload(0, programs)
+  programs.constants[:] = 7
+  received = pool.download(0, 3)
+  assert sorted(marks(received)) == [(0, 0), (0, 1), (0, 2)]
+  received.constants[:] = 9
+  assert sorted(marks(pool.download(0, 3))) == [(0, 0), (0, 1), (0, 2)]
+
+
+def test_an_emptied_pool_is_filled_anew():
+  pool = pool_of([4, 4])
+  pool.clear()
+  assert len(pool) == 0
+  with pytest.raises(ValueError, match="Worker 0 must send programs before"):
+    pool.download(0, 1)
+  pool.upload(1, marked(5, 2))
+  assert sorted(marks(pool.download(1, 2))) == [(5, 0), (5, 1)]
+
+
+def test_a_restored_pool_goes_on_alike():
+  pool = pool_of([5, 6, 7])
+  pool.upload(4, marked(4, 2, FIXED.with_features(9)))
+  pool.download(0, 3)
+  other = Pool(np.random.default_rng(99))
+  other.restore(FIXED, {**pool.state(), "rng": json.loads(json.dumps(pool.state()["rng"]))})
+  for worker, count in ((1, 5), (4, 20), (0, 1)):
+    assert other.download(worker, count) == pool.download(worker, count)
+  other.upload(1, marked(7, 6))
+  assert all(owner != 7 for owner, _ in marks(pool.download(0, 20)))
+  empty = Pool(np.random.default_rng(1))
+  empty.restore(FIXED, Pool(np.random.default_rng(5)).state())
+  assert len(empty) == 0
+
+
+def test_same_seed_same_immigrants():
+  first, second, other = (pool_of([20] * 3, seed).download(0, 10) for seed in (1, 1, 2))
+  assert first == second and first != other
+
+
+def test_pool_errors():
+  pool = pool_of([3, 3])
+  with pytest.raises(ValueError, match="Worker 5 must send programs before it receives some"):
+    pool.download(5, 1)
+  with pytest.raises(ValueError, match="Worker 0 asks for 7 programs, the pool holds 6"):
+    pool.download(0, 7)
+  with pytest.raises(ValueError, match="Worker 1 sends 2 programs after 3"):
+    pool.upload(1, marked(1, 2))
+  with pytest.raises(ValueError, match="may differ in F only"):
+    pool.upload(2, Programs.empty(VARIABLE, 3))
+  assert len(pool) == 6
+
+
+@pytest.mark.parametrize("settings, message", [
+    ({"every": 0}, "every of a migration must be at least 1, got 0"),
+    ({"migrants": 0}, "migrants of a migration must be at least 1, got 0"),
+    ({"seed": -1}, "seed of a migration must not be negative, got -1"),
+])
+def test_settings_are_checked(settings, message):
+  with pytest.raises(ValueError, match=message):
+    Migration(**settings)

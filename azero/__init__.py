@@ -12,8 +12,11 @@ from azero.language.program import Component, Function, Programs, SearchSpace
 from azero.language.text import ProgramSyntaxError, format_program, parse, parse_many
 from azero.runtime.devices import configure_jax
 from azero.runtime.evaluator import Evaluation, Evaluator
+from azero.search.federation import Federation, Group
 from azero.search.hall_of_fame import HallOfFame
+from azero.search.migration import Migration
 from azero.search.search import SearchConfig
+from azero.search.warm_start import read_programs
 from azero.tasks import (
     affine_regression,
     from_arrays,
@@ -29,9 +32,10 @@ from azero.tasks.task import Tasks, make_tasks
 __version__ = "0.1.0"
 
 __all__ = [
-    "Component", "Evaluation", "Evaluator", "Function", "HallOfFame", "ProgramSyntaxError",
-    "Programs", "SearchConfig", "SearchSpace", "Tasks", "affine_regression", "all_ops",
-    "configure_jax", "evaluate", "evolve", "format_program", "from_arrays", "from_csv", "from_npz",
-    "linear_regression", "load_tasks_npz", "make_tasks", "parse", "parse_many", "plot",
-    "projected_digits", "random_search", "register_op", "spaces", "teacher_regression", "zoo",
+    "Component", "Evaluation", "Evaluator", "Federation", "Function", "Group", "HallOfFame",
+    "Migration", "ProgramSyntaxError", "Programs", "SearchConfig", "SearchSpace", "Tasks",
+    "affine_regression", "all_ops", "configure_jax", "evaluate", "evolve", "format_program",
+    "from_arrays", "from_csv", "from_npz", "linear_regression", "load_tasks_npz", "make_tasks",
+    "parse", "parse_many", "plot", "projected_digits", "random_search", "read_programs",
+    "register_op", "spaces", "teacher_regression", "zoo",
 ]

@@ -58,7 +58,8 @@ def evolve(
     should_stop: called after every cycle with the search; True ends it. One with a memory
       of its own needs the methods `state` and `restore`, see `azero.search.state`, for a
       run to be continued.
-    template: one program to start from instead of empty ones.
+    template: one or more programs to start from instead of empty ones, given to the programs
+      of a population in turn; `read_programs` reads those of an earlier run.
     checkpoint_seconds: time between checkpoints in the directory.
     **settings: of `SearchConfig`: population_size, max_programs, seed, ...
 

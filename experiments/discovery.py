@@ -17,6 +17,7 @@ from azero.runtime.evaluator import Evaluator
 from azero.search import runner
 from azero.search.evolution import Evolution
 from azero.search.search import SearchConfig
+from azero.search.warm_start import read_programs
 from azero.tasks.task import Tasks
 from experiments import common, reporting
 
@@ -38,6 +39,9 @@ class DiscoveryConfig(common.RunConfig):
   hurdle: float = common.setting(
       0.0, "Part of the training after which programs under their island's 75th percentile "
       "stop; 0 for no hurdle.")
+  warm_start: str = common.setting(
+      "", "A program file, or the directory of a run whose hall of fame the populations start "
+      "from, each program in turn; default empty programs.")
   num_tasks: int = common.setting(10, "D, search tasks of each island.")
   num_epochs: int = common.setting(1, "E, passes over the training examples.")
   combine: str = common.setting(
@@ -107,7 +111,7 @@ def discover(
   Raises:
     ValueError: settings that contradict each other or the tasks.
     FileExistsError: the run directory exists.
-    FileNotFoundError: there is no run to continue.
+    FileNotFoundError: there is no run to continue, or nothing to start from.
   """
   settings = SearchConfig(
       population_size=config.population_size, tournament_size=config.tournament_size,
@@ -117,7 +121,10 @@ def discover(
       hurdle=config.hurdle or None, combine=config.combine, num_epochs=config.num_epochs,
       seed=config.seed, dtype=config.dtype, lanes=config.lanes or None,
       executor=config.executor, cycles_per_step=config.cycles_per_step or None)
-  search = Evolution(space, data.search, settings)
+  template = None
+  if config.warm_start:
+    template = read_programs(config.warm_start, space, multiclass=data.final.multiclass)
+  search = Evolution(space, data.search, settings, template=template)
   directory = config.directory(name)
   common.announce(directory, config.islands)
   result = runner.run(

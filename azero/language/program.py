@@ -234,6 +234,10 @@ class Programs:
     more = f"\n# ... {len(self) - 3} more" if len(self) > 3 else ""
     return "\n".join(f"# program {i}\n{code}" for i, code in enumerate(shown)) + more
 
+  def with_features(self, num_features: int) -> "Programs":
+    """The same programs, in the same arrays, for another number of features F."""
+    return dataclasses.replace(self, space=self.space.with_features(num_features))
+
   @property
   def lengths(self) -> np.ndarray:
     """Instructions in Setup, Predict and Learn: [N, 3] int."""

@@ -3,7 +3,8 @@
 A batch of children passes through stages, each cheaper than the next:
 
 1. The canonical key: programs that differ only in dead code, names or operand order
-   behave alike in every bit. Known keys are answered, equal keys are evaluated once.
+   behave alike in every bit. Known keys are answered, equal keys are evaluated once. The
+   paper has no such stage.
 2. The fingerprint: predictions after 10 training examples and on 10 validation examples
    of every task, truncated and hashed. Programs of equal fingerprint are taken to be the
    same algorithm, as in the paper. A program that is stopped during those examples on
@@ -17,12 +18,18 @@ Both caches hold the fitness that a program was given, whether in full or at a h
 the paper, an algorithm is scored once, and who meets it again gets the same score even if
 the hurdle has moved.
 
+With stages 1 and 2 off nothing is answered from a cache: every program is evaluated, copies
+too. That is the paper's search without functional equivalence checking (S9).
+
 Before all of them stands the train budget of S3: a program that costs more than so many
 plain neural networks has fitness 0 without being run. The cost is static, the sum over
-its live instructions, since timing a program would make a search irreproducible.
+its live instructions with the F of the space, since timing a program would make a search
+irreproducible. Program and network go through equally many examples, whose number does
+not matter therefore.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+import collections
+from collections.abc import Generator, Iterable, Mapping, Sequence
 import dataclasses
 from typing import Any, TypeVar
 
@@ -39,6 +46,8 @@ from azero.search.state import Stateful
 from azero.tasks.task import Tasks
 
 FINGERPRINT_EXAMPLES = 10  # training examples, and as many validation examples
+_DONE = object()
+
 T = TypeVar("T")
 Stages = Generator[None, None, T]  # work that yields whenever the devices are busy for it
 
@@ -77,8 +86,8 @@ class CachedEvaluator:
   """Fitness of batches of programs of several islands, through caches of each island."""
 
   def __init__(
-      self, space: SearchSpace, task_sets: Sequence[Tasks], *, fingerprint: bool = True,
-      cache_size: int = 100_000, train_budget: float | None = None,
+      self, space: SearchSpace, task_sets: Sequence[Tasks], *, canonical_cache: bool = True,
+      fingerprint: bool = True, cache_size: int = 100_000, train_budget: float | None = None,
       hurdle: float | None = None, hurdle_window: int = 100, **settings,
   ):
     """Prepares the evaluators and empty caches.
@@ -86,6 +95,7 @@ class CachedEvaluator:
     Args:
       space: the search space.
       task_sets: one task batch for each island.
+      canonical_cache: whether to use stage 1.
       fingerprint: whether to use stage 2.
       cache_size: entries of each cache of each island.
       train_budget: cost of a program at most, in plain neural networks; None for no limit.
@@ -102,7 +112,7 @@ class CachedEvaluator:
       live = liveness.live_instructions(network)
       self._max_cost = train_budget * self._costs(network, live)[0]
     self.evaluator = Evaluator(space, task_sets, **settings)
-    self._canonical = LruCache(len(task_sets), cache_size)
+    self._canonical = LruCache(len(task_sets), cache_size) if canonical_cache else None
     self._fingerprinter: Evaluator | None = None
     if fingerprint:
       few = [
@@ -141,15 +151,20 @@ class CachedEvaluator:
     """
     analysis = self.evaluator.analyse(programs)
     steps = np.zeros(len(programs), np.int64)
-    known, fitness = self._canonical.get(islands, analysis.key)
+    known, fitness = np.zeros(len(programs), bool), np.zeros(len(programs))
+    if self._canonical is not None:
+      known, fitness = self._canonical.get(islands, analysis.key)
     costly = self._costs(programs, analysis.live) > self._max_cost
     unknown = np.flatnonzero(~known & ~costly)
-    first, inverse = _distinct(islands[unknown], analysis.key[unknown])
+    first = inverse = np.arange(len(unknown))
+    if self._canonical is not None:
+      first, inverse = _distinct(islands[unknown], analysis.key[unknown])
     chosen = unknown[first]
-    values, steps[chosen] = yield from self._evaluate_distinct(
+    values, steps[chosen] = yield from self._evaluate_new(
         self.evaluator.plan(programs[chosen], analysis.take(chosen)), islands[chosen])
     fitness[unknown] = values[inverse]
-    self._canonical.put(islands[chosen], analysis.key[chosen], values)
+    if self._canonical is not None:
+      self._canonical.put(islands[chosen], analysis.key[chosen], values)
     self.counts.programs += len(programs)
     self.counts.over_budget += int(costly.sum())
     self.counts.canonical_hits += len(programs) - int(costly.sum()) - len(unknown)
@@ -169,7 +184,9 @@ class CachedEvaluator:
       part.restore(state[name])
 
   def _parts(self) -> dict[str, Stateful]:
-    parts: dict[str, Stateful] = {"canonical": self._canonical}
+    parts: dict[str, Stateful] = {}
+    if self._canonical is not None:
+      parts["canonical"] = self._canonical
     if self._fingerprinter is not None:
       parts["fingerprints"] = self._fingerprints
     if self.hurdles is not None:
@@ -180,10 +197,10 @@ class CachedEvaluator:
     """Static cost of each program: [N]."""
     return (self._op_costs[programs.opcode] * live).sum(1)
 
-  def _evaluate_distinct(
+  def _evaluate_new(
       self, plan: Plan, islands: np.ndarray
   ) -> Stages[tuple[np.ndarray, np.ndarray]]:
-    """Fitness and training steps of programs with distinct canonical keys."""
+    """Fitness and training steps of programs that stage 1 cannot answer."""
     if self._fingerprinter is None or not len(islands):
       return (yield from self._train(plan, islands))
     short = yield from _run(self._fingerprinter, plan, islands)
@@ -237,6 +254,15 @@ def drain(stages: Stages[T]) -> T:
       next(stages)
     except StopIteration as end:
       return end.value
+
+
+def interleave(work: Iterable[Stages[Any]], at_once: int = 2) -> None:
+  """Runs pieces of work to their ends, so many at once: the host at one, devices at others."""
+  waiting, running = collections.deque(work), list[Stages[Any]]()
+  while waiting or running:
+    while waiting and len(running) < at_once:
+      running.append(waiting.popleft())
+    running = [piece for piece in running if next(piece, _DONE) is not _DONE]
 
 
 def _run(evaluator: Evaluator, plan: Plan, islands: np.ndarray) -> Stages[Evaluation]:

@@ -2,7 +2,8 @@
 
 Each cycle of an island removes the oldest programs, lets random programs of the rest hold
 a tournament, mutates a copy of the winner and adds it as the youngest. With one child in
-a cycle this is exactly the paper's algorithm.
+a cycle this is exactly the paper's algorithm. What `leaving`, `members` and `immigrate` do is
+migration's, see there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from azero.language.program import Programs, SearchSpace
 from azero.search import mutation
 from azero.search import state as state_lib
+from azero.search.equivalence import Stages
 from azero.search.search import Search, SearchConfig
 from azero.tasks.task import Tasks
 
@@ -31,7 +33,7 @@ class Evolution(Search):
 
   def __init__(
       self, space: SearchSpace, task_sets: Tasks | Sequence[Tasks], config: SearchConfig, *,
-      template: Programs | None = None,
+      template: Programs | None = None, first_island: int = 0,
   ):
     """See `Search`; a template fills the initial population if `initial` is "empty".
 
@@ -43,11 +45,11 @@ class Evolution(Search):
           f"children_per_cycle ({config.children_per_cycle}) must be smaller than "
           f"population_size ({config.population_size}): that many of the oldest are removed "
           "before the parents are chosen.")
-    super().__init__(space, task_sets, config, template=template)
+    super().__init__(space, task_sets, config, template=template, first_island=first_island)
     self._mutator = mutation.Mutator(space, config.mutations, config.mutation_probability)
     if config.initial == "empty" and not {"insert", "insert_or_remove"} & set(config.mutations):
-      lengths = (template or Programs.empty(space)).lengths[0]
-      if not lengths[mutation.searched_functions(space)].any():
+      lengths = (template or Programs.empty(space)).lengths
+      if not lengths[:, mutation.searched_functions(space)].any():
         raise ValueError(
             f"The mutations {', '.join(config.mutations)} leave empty programs empty: start "
             'from random ones (initial="random"), or add the mutation "insert_or_remove".')
@@ -55,6 +57,39 @@ class Evolution(Search):
     self.population = Programs.empty(space, self.num_islands * size)
     self.fitness = np.zeros((self.num_islands, size))
     self.oldest = np.zeros(self.num_islands, np.int64)
+
+  def leaving(self, islands: np.ndarray, count: int) -> np.ndarray:
+    """Draws who leaves each of these islands: [n, count] distinct places of its population."""
+    numbers = self.streams.take(islands, self.config.population_size)
+    return numbers.argsort(axis=1, kind="stable")[:, :count]
+
+  def members(self, island: int, places: np.ndarray) -> Programs:
+    """Copies of the programs at these places of an island's population."""
+    return self.population[island * self.config.population_size + places]
+
+  def immigrate(
+      self, islands: np.ndarray, places: np.ndarray, programs: Programs
+  ) -> list[Stages[None]]:
+    """The work of taking in programs, to be run to its end before `conclude`.
+
+    An immigrant is evaluated on the tasks of its new island like a child of that island, and
+    takes the place and with it the age of who left.
+
+    Args:
+      islands: [n] different islands, in order.
+      places: [n, count], whose place is taken.
+      programs: [n * count] programs, island by island.
+    """
+    count = places.shape[1]
+
+    def take_in(chosen: np.ndarray) -> Stages[None]:
+      arrived = programs[(chosen[:, None] * count + np.arange(count)).ravel()]
+      fitness = yield from self._score(0, islands[chosen], arrived, count)
+      self._settle(islands[chosen], places[chosen], arrived, fitness)
+
+    halves = [
+        np.flatnonzero((islands >= first) & (islands < last)) for first, last in self._halves()]
+    return [take_in(chosen) for chosen in halves if len(chosen)]
 
   def state(self) -> dict[str, Any]:
     """Adds the populations, their fitnesses and ages."""
@@ -97,16 +132,20 @@ class Evolution(Search):
     size = self.config.population_size
     if self.config.initial == "random":
       return self._random_programs(islands, size), size
-    start = self.template or Programs.empty(self.space)
-    return start[np.zeros(len(islands) * size, int)], size
+    return self._templates(islands, size), size
 
   def _accept(self, islands: np.ndarray, programs: Programs, fitness: np.ndarray) -> None:
     size, count = self.config.population_size, fitness.shape[1]
     slots = self.oldest[islands, None] + np.arange(count)
     slots -= size * (slots >= size)
-    slots += islands[:, None] * size
-    rows = slots.ravel()
+    self._settle(islands, slots, programs, fitness)
+    self.oldest[islands] = (self.oldest[islands] + count) % size
+
+  def _settle(
+      self, islands: np.ndarray, places: np.ndarray, programs: Programs, fitness: np.ndarray
+  ) -> None:
+    """Puts programs, [n * count], at places, [n, count], of the populations."""
+    rows = (places + islands[:, None] * self.config.population_size).ravel()
     for name in Programs.ARRAYS:
       getattr(self.population, name)[rows] = getattr(programs, name)
     self.fitness.reshape(-1)[rows] = fitness.ravel()
-    self.oldest[islands] = (self.oldest[islands] + count) % size

@@ -1,6 +1,7 @@
 """The hall of fame: the best distinct programs that a search has met."""
 
-from collections.abc import Iterator, Mapping
+import abc
+from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 from typing import Any
 
@@ -29,24 +30,22 @@ class Entry:
   num_programs: int
 
 
-class HallOfFame:
-  """The `capacity` best programs with distinct canonical keys, best first.
-
-  Of two programs with one key the first of the better fitness stays. Islands may have
-  different tasks: a fitness counts on the tasks of its own island.
+class Hall(abc.ABC):
+  """Entries, the best first; islands may have different tasks, and a fitness counts on those
+  of its own island.
   """
 
-  def __init__(self, capacity: int = 20):
-    self.capacity = capacity
-    self.changes = 0  # grows with every change, so that a writer knows when to save
-    self._entries: dict[tuple[int, int], Entry] = {}
-    self._bar = -np.inf
+  @property
+  @abc.abstractmethod
+  def changes(self) -> int:
+    """Grows with every change, so that a writer knows when to save."""
+
+  @abc.abstractmethod
+  def __iter__(self) -> Iterator[Entry]:
+    """The entries, the best first."""
 
   def __len__(self) -> int:
-    return len(self._entries)
-
-  def __iter__(self) -> Iterator[Entry]:
-    return iter(sorted(self._entries.values(), key=lambda entry: -entry.fitness))
+    return sum(1 for _ in self)
 
   @property
   def best(self) -> Entry:
@@ -55,9 +54,37 @@ class HallOfFame:
     Raises:
       LookupError: nothing was offered yet.
     """
-    if not self._entries:
-      raise LookupError("The hall of fame is empty: no program was evaluated yet.")
-    return next(iter(self))
+    for entry in self:
+      return entry
+    raise LookupError("The hall of fame is empty: no program was evaluated yet.")
+
+
+class HallOfFame(Hall):
+  """The `capacity` best programs with distinct canonical keys.
+
+  Of two programs with one key the first of the better fitness stays.
+  """
+
+  def __init__(self, capacity: int = 20, *, first_island: int = 0):
+    """Makes an empty hall.
+
+    Args:
+      capacity: how many entries it holds.
+      first_island: number in the entries of the island that is 0 in `offer`.
+    """
+    self.capacity = capacity
+    self._first_island = first_island
+    self._changes = 0
+    self._entries: dict[tuple[int, int], Entry] = {}
+    self._bar = -np.inf
+
+  def __iter__(self) -> Iterator[Entry]:
+    return iter(sorted(self._entries.values(), key=lambda entry: -entry.fitness))
+
+  @property
+  def changes(self) -> int:
+    """See `Hall`."""
+    return self._changes
 
   def offer(
       self, programs: Programs, fitness: np.ndarray, keys: np.ndarray, islands: np.ndarray,
@@ -86,8 +113,9 @@ class HallOfFame:
         continue
       island = int(islands[k])
       self._entries[key] = Entry(
-          programs[k], value, island, int(train_steps[island]), int(num_programs[island]))
-      self.changes += 1
+          programs[k], value, self._first_island + island, int(train_steps[island]),
+          int(num_programs[island]))
+      self._changes += 1
       if len(self._entries) > self.capacity:
         del self._entries[min(self._entries, key=lambda key: self._entries[key].fitness)]
       if len(self._entries) == self.capacity:
@@ -98,14 +126,35 @@ class HallOfFame:
     return {
         "entries": state_lib.found_state(space, list(self._entries.values())),
         "keys": np.array(list(self._entries), np.uint64).reshape(-1, 2),
-        "changes": self.changes}
+        "changes": self._changes}
 
   def restore(self, space: SearchSpace, state: Mapping[str, Any]) -> None:
     """Takes over the entries of another hall of the same capacity."""
     keys = [(int(first), int(second)) for first, second in state["keys"]]
-    entries = (Entry(**fields) for fields in state_lib.found_in(space, state["entries"]))
+    entries = (
+        Entry(**fields) for fields in state_lib.found_in(lambda island: space, state["entries"]))
     self._entries = dict(zip(keys, entries, strict=True))
-    self.changes = state["changes"]
+    self._changes = state["changes"]
     self._bar = -np.inf
     if len(self._entries) == self.capacity:
       self._bar = min(entry.fitness for entry in self._entries.values())
+
+
+class JointHall(Hall):
+  """The halls of several groups of islands as one.
+
+  Groups differ in their tasks. So each keeps its own best, and a program that is good in
+  several is here several times.
+  """
+
+  def __init__(self, halls: Sequence[Hall]):
+    self._halls = list(halls)
+
+  @property
+  def changes(self) -> int:
+    """See `Hall`."""
+    return sum(hall.changes for hall in self._halls)
+
+  def __iter__(self) -> Iterator[Entry]:
+    entries = [entry for hall in self._halls for entry in hall]
+    return iter(sorted(entries, key=lambda entry: -entry.fitness))

@@ -198,12 +198,13 @@ def random_programs(
   Args:
     space: the search space.
     draws: [N, num_random_draws(space)] uniform numbers.
-    template: one program whose other component functions are kept; default empty.
+    template: programs whose other component functions are kept, in turn; default empty.
 
   Returns:
     N programs.
   """
-  programs = (template or Programs.empty(space))[np.zeros(len(draws), int)]
+  start = template or Programs.empty(space)
+  programs = start[np.arange(len(draws)) % len(start)]
   used = 0
   first = np.arange(len(draws))[:, None] * space.num_slots
   for function in searched_functions(space):

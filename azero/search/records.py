@@ -25,7 +25,8 @@ import numpy as np
 from azero.language import ops as op_table
 from azero.language.program import Programs
 from azero.language.text import format_program
-from azero.search.hall_of_fame import Entry, HallOfFame
+from azero.search.federation import Federation, Group
+from azero.search.hall_of_fame import Entry, Hall
 from azero.search.search import Improvement, Search
 
 if sys.platform != "win32":
@@ -34,6 +35,8 @@ if sys.platform != "win32":
 # Settings that a run need not be continued with, by their last name.
 MAY_CHANGE = (
     "max_train_steps", "max_programs", "num_devices", "lanes", "progress", "checkpoint_seconds")
+HALL_OF_FAME = "hall_of_fame.json"
+
 _LINES = ("metrics.jsonl", "improvements.jsonl")
 
 
@@ -169,15 +172,17 @@ class RunDirectory:
     self._append("improvements.jsonl", [
         {
             "island": item.island, "fitness": item.fitness, "train_steps": item.train_steps,
-            "num_programs": item.num_programs, "program": format_program(item.program),
+            "num_programs": item.num_programs,
+            "num_features": item.program.space.num_features,
+            "program": format_program(item.program),
         } for item in improvements])
 
-  def save_hall_of_fame(self, hall_of_fame: HallOfFame) -> None:
+  def save_hall_of_fame(self, hall_of_fame: Hall) -> None:
     """Replaces hall_of_fame.json if anything changed since it was last saved."""
     if hall_of_fame.changes != self._saved_changes:
       self._saved_changes = hall_of_fame.changes
       entries = [_entry_to_json(entry) for entry in hall_of_fame]
-      self.write("hall_of_fame.json", json.dumps(entries, indent=2) + "\n")
+      self.write(HALL_OF_FAME, json.dumps(entries, indent=2) + "\n")
 
   def _append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
     lines = [json.dumps(dict(row), allow_nan=False) + "\n" for row in rows]
@@ -186,8 +191,25 @@ class RunDirectory:
         file.writelines(lines)
 
 
-def settings_of(search: Search) -> dict[str, Any]:
+def settings_of(search: Search | Federation) -> dict[str, Any]:
   """What decides the history of a search: JSON-compatible, arrays as digests."""
+  if isinstance(search, Federation):
+    migration = search.migration
+    return {
+        "method": type(search).__name__,
+        "migration": None if migration is None else dataclasses.asdict(migration),
+        "groups": {
+            group.name: _group_settings(group) | _settings_of_one(part)
+            for group, part in zip(search.groups, search.searches)}}
+  return _settings_of_one(search)
+
+
+def _group_settings(group: Group) -> dict[str, Any]:
+  return {
+      "experiments": list(group.experiments or ()), "migration_every": group.migration_every}
+
+
+def _settings_of_one(search: Search) -> dict[str, Any]:
   tasks = search.task_sets[0]
   ops = {op for component in search.space.components for op in component.ops}
   template = search.template
@@ -283,4 +305,5 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
   fields = {
       field.name: getattr(entry, field.name)
       for field in dataclasses.fields(entry) if field.name != "program"}
-  return fields | {"program": format_program(entry.program)}
+  return fields | {
+      "num_features": entry.program.space.num_features, "program": format_program(entry.program)}

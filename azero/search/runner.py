@@ -6,12 +6,13 @@ import dataclasses
 import signal
 import threading
 import time
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from azero.search import checkpoint
 from azero.search.equivalence import Counts
+from azero.search.federation import Federation
 from azero.search.progress import Progress
 from azero.search.records import RunDirectory, require_same, settings_of
 from azero.search.search import Improvement, Search
@@ -21,9 +22,11 @@ _REPORT_SECONDS = 2.0  # between lines of metrics, and between saves of the hall
 _CHECKPOINT = "checkpoint.npz"
 _SCHEMA = 1  # of what a checkpoint holds; to be raised when a state changes its meaning
 
+AnySearch = TypeVar("AnySearch", bound=Search | Federation)
+
 
 @dataclasses.dataclass(frozen=True)
-class RunResult:
+class RunResult(Generic[AnySearch]):
   """How a run ended.
 
   Attributes:
@@ -34,7 +37,7 @@ class RunResult:
     improvements: every new best of an island, in order.
   """
 
-  search: Search
+  search: AnySearch
   status: str
   seconds: float
   metrics: list[dict[str, Any]] = dataclasses.field(repr=False)
@@ -42,13 +45,13 @@ class RunResult:
 
 
 def run(
-    search: Search, *, directory: RunDirectory | None = None, progress: str = "auto",
-    should_stop: Callable[[Search], bool] | None = None, checkpoint_seconds: float = 60.0,
-) -> RunResult:
+    search: AnySearch, *, directory: RunDirectory | None = None, progress: str = "auto",
+    should_stop: Callable[[AnySearch], bool] | None = None, checkpoint_seconds: float = 60.0,
+) -> RunResult[AnySearch]:
   """Steps a search until its budget is spent, a condition holds or Ctrl-C is pressed.
 
   Args:
-    search: the search; may have run before.
+    search: the search, or a federation of several; may have run before.
     directory: where to record it; default nowhere. If it holds a run that is to be
       continued, the search takes over its state and goes on from there.
     progress: "auto" or "off".
@@ -96,7 +99,7 @@ def run(
       search, status, recorder.seconds(), recorder.metrics, recorder.improvements)
 
 
-class _Recorder:
+class _Recorder(Generic[AnySearch]):
   """What a run has found, in memory and in its directory if it has one.
 
   Attributes:
@@ -105,8 +108,8 @@ class _Recorder:
   """
 
   def __init__(
-      self, search: Search, directory: RunDirectory | None,
-      condition: Callable[[Search], bool] | None, checkpoint_seconds: float,
+      self, search: AnySearch, directory: RunDirectory | None,
+      condition: Callable[[AnySearch], bool] | None, checkpoint_seconds: float,
   ):
     self.metrics: list[dict[str, Any]] = []
     self.improvements: list[Improvement] = []
@@ -139,7 +142,8 @@ class _Recorder:
       self._condition.restore(state["condition"])
     self.metrics = self._directory.read_metrics()
     self.improvements = [
-        Improvement(**fields) for fields in found_in(self._search.space, state["improvements"])]
+        Improvement(**fields)
+        for fields in found_in(self._search.space_of, state["improvements"])]
     self._start -= state["seconds"]
     self._before = Counts(**state["counts_before"])
     self._begun_at = self._search.cycle
@@ -190,7 +194,7 @@ class _Recorder:
         "seconds": self.seconds(), "counts_before": dataclasses.asdict(self._before),
         "sizes": self._directory.sizes(), "search": self._search.state(),
         "condition": None if self._condition is None else self._condition.state(),
-        "improvements": found_state(self._search.space, self.improvements)})
+        "improvements": found_state(self._search.space_of(0), self.improvements)})
     self._last_save = time.monotonic()
 
 
@@ -199,22 +203,23 @@ def _lock(directory: RunDirectory | None) -> contextlib.AbstractContextManager:
 
 
 def check(
-    search: Search, should_stop: Callable[[Search], bool] | None, checkpoint_seconds: float
+    search: AnySearch, should_stop: Callable[[AnySearch], bool] | None, checkpoint_seconds: float
 ) -> None:
   """Refuses a search without an end, and an impossible time between checkpoints.
 
   Raises:
     ValueError: the search has no budget and no condition, or a negative time.
   """
-  config = search.config
-  if config.max_train_steps is None and config.max_programs is None and should_stop is None:
+  if not search.bounded and should_stop is None:
     raise ValueError(
         "The search would never end: set max_train_steps, max_programs or should_stop.")
   if not checkpoint_seconds >= 0:
     raise ValueError(f"checkpoint_seconds must not be negative, got {checkpoint_seconds}.")
 
 
-def metrics_of(search: Search, seconds: float, before: Counts | None = None) -> dict[str, Any]:
+def metrics_of(
+    search: Search | Federation, seconds: float, before: Counts | None = None
+) -> dict[str, Any]:
   """What is reported of a search.
 
   Args:
@@ -224,7 +229,8 @@ def metrics_of(search: Search, seconds: float, before: Counts | None = None) -> 
 
   Returns:
     Totals over all islands since the search was made, and rates; fitnesses are 0 before
-    the first program.
+    the first program. Of a federation also the migrations, and the work and the best
+    fitnesses of each group.
   """
   counts = dataclasses.asdict(search.counts)
   seen = max(counts["programs"], 1)
@@ -235,7 +241,7 @@ def metrics_of(search: Search, seconds: float, before: Counts | None = None) -> 
     earlier = 0 if before is None else getattr(before, name)
     return round((counts[name] - earlier) / max(seconds, 1e-9), 1)
 
-  return counts | {
+  row = counts | {
       "seconds": round(seconds, 3),
       "cycle": search.cycle,
       "active_islands": int(search.active.sum()),
@@ -246,9 +252,22 @@ def metrics_of(search: Search, seconds: float, before: Counts | None = None) -> 
       "best_fitness": float(best.max()),
       "median_best_fitness": float(np.median(best)),
   }
+  return row | _details(search) if isinstance(search, Federation) else row
 
 
-def progress_line(search: Search, row: Mapping[str, Any]) -> str:
+def _details(federation: Federation) -> dict[str, Any]:
+  """What is reported of a federation in addition."""
+  groups = {}
+  for group, search in zip(federation.groups, federation.searches):
+    best = np.maximum(search.best_fitness, 0.0)
+    groups[group.name] = {
+        "programs": search.counts.programs, "train_steps": search.counts.train_steps,
+        "active_islands": int(search.active.sum()), "best_fitness": float(best.max()),
+        "median_best_fitness": float(np.median(best))}
+  return {"migrations": federation.migrations, "groups": groups}
+
+
+def progress_line(search: Search | Federation, row: Mapping[str, Any]) -> str:
   """The metrics of a search in one line: work, rate, best, cache hits, time left."""
   line = (
       f"{_short(row['programs'])} programs, {_short(row['programs_per_second'])}/s, "
@@ -260,16 +279,13 @@ def progress_line(search: Search, row: Mapping[str, Any]) -> str:
   return line if left is None else f"{line}, at most {_clock(left)} left"
 
 
-def _seconds_left(search: Search, row: Mapping[str, Any]) -> float | None:
+def _seconds_left(search: Search | Federation, row: Mapping[str, Any]) -> float | None:
   """Time until every island's budget is spent, at the mean rate so far."""
-  config = search.config
   estimates = []
-  for spent, budget, rate in (
-      (search.train_steps, config.max_train_steps, row["train_steps_per_second"]),
-      (search.num_programs, config.max_programs, row["programs_per_second"])):
-    if budget is not None and rate:
-      left = np.maximum(budget - spent, 0)[search.active].sum()
-      estimates.append(float(left) / rate)
+  for name, left in search.budget_left().items():
+    rate = row[f"{name}_per_second"]
+    if left is not None and rate:
+      estimates.append(left / rate)
   return min(estimates, default=None)
 
 

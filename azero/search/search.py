@@ -2,7 +2,8 @@
 
 An island is one run of the paper's algorithm: its own tasks, generator, budget and (in
 evolution) population. All islands advance in lockstep, so that one batch holds the
-candidates of all of them; what an island does never depends on the others.
+candidates of all of them; what an island does never depends on the others. Groups of
+islands whose tasks have other shapes, and migration, are those of `federation`.
 """
 
 import abc
@@ -15,7 +16,7 @@ import numpy as np
 
 from azero.compiler import canonical
 from azero.language.program import Programs, SearchSpace
-from azero.search import mutation
+from azero.search import equivalence, mutation
 from azero.search import state as state_lib
 from azero.search.equivalence import CachedEvaluator, Counts, Stages
 from azero.search.hall_of_fame import HallOfFame
@@ -27,7 +28,6 @@ INITIAL = ("empty", "random")
 _BATCH = 8192  # candidates evaluated at once; bounds the memory that a batch takes
 _STEP_PROGRAMS = 8192
 _MAX_CYCLES = 32
-_DONE = object()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,9 @@ class SearchConfig:
     max_programs: budget of each island in programs; None for no limit.
     seed: decides everything that is random.
     fingerprint: whether to use the functional equivalence cache.
+    canonical_cache: whether to use the cache of canonical keys. With `fingerprint` alone off,
+      copies of a program and programs that differ in dead code still are evaluated once; with
+      both off every program is trained, as in the paper without functional equivalence checks.
     cache_size: entries of each cache of each island.
     train_budget: a program that costs more than so many plain neural networks has fitness
       0 (S3; the paper's is 4); None for no limit.
@@ -74,6 +77,7 @@ class SearchConfig:
   max_programs: int | None = None
   seed: int = 0
   fingerprint: bool = True
+  canonical_cache: bool = True
   cache_size: int = 100_000
   train_budget: float | None = None
   hurdle: float | None = None
@@ -130,7 +134,7 @@ class Search(abc.ABC):
 
   def __init__(
       self, space: SearchSpace, task_sets: Tasks | Sequence[Tasks], config: SearchConfig, *,
-      template: Programs | None = None,
+      template: Programs | None = None, first_island: int = 0,
   ):
     """Prepares the evaluators; evaluates nothing yet.
 
@@ -138,48 +142,52 @@ class Search(abc.ABC):
       space: the search space.
       task_sets: one task batch for each island.
       config: the settings.
-      template: one program to start from; random initial programs keep its component
-        functions that are not searched.
+      template: programs to start from, given to the initial programs of each island in turn;
+        random initial programs keep the component functions that are not searched.
+      first_island: number of the first island among those of a larger search: it decides its
+        random numbers and stands in records.
 
     Raises:
       ValueError: settings or tasks that do not fit, a space in which nothing is searched,
-        or a template that is not one valid program of the space.
+        or a template of other programs than valid ones of the space.
     """
     sets = [task_sets] if isinstance(task_sets, Tasks) else list(task_sets)
     self.space = space
     self.config = config
     self.task_sets = sets
     self.num_islands = len(sets)
+    self.first_island = first_island
     self.template = template
     self._draws_per_program = mutation.num_random_draws(space)
     if template is not None:
-      if len(template) != 1 or template.space != space:
+      if not len(template) or template.space != space:
         raise ValueError(
-            "The template must be one program of the search's own space; got "
+            "The template must be programs of the search's own space, one or more; got "
             f"{len(template)} of {'that' if template.space == space else 'another'} space. "
             "parse(text, space) reads a program into a space.")
       template.validate()
     self._evaluator = CachedEvaluator(
-        space, sets, fingerprint=config.fingerprint, cache_size=config.cache_size,
-        train_budget=config.train_budget, hurdle=config.hurdle,
+        space, sets, canonical_cache=config.canonical_cache, fingerprint=config.fingerprint,
+        cache_size=config.cache_size, train_budget=config.train_budget, hurdle=config.hurdle,
         hurdle_window=config.population_size, combine=config.combine, num_epochs=config.num_epochs,
         max_abs_error=config.max_abs_error, seed=config.seed, dtype=config.dtype,
         num_devices=config.num_devices, lanes=config.lanes, executor=config.executor)
     self.streams = Streams(
         [np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(island,)))
-         for island in range(self.num_islands)])
+         for island in range(first_island, first_island + self.num_islands)])
     # By the settings alone, since what happens between steps can end islands.
     programs = self.num_islands * config.children_per_cycle
     self._cycles_per_step = config.cycles_per_step or max(
         1, min(_MAX_CYCLES, _STEP_PROGRAMS // programs))
     self.cycle = 0
+    self._cycles_done = 0  # of the step under way
     self.active = np.ones(self.num_islands, bool)
     self._taken_out = np.zeros(self.num_islands, bool)
     self.train_steps = np.zeros(self.num_islands, np.int64)
     self.num_programs = np.zeros(self.num_islands, np.int64)
     self.best_fitness = np.full(self.num_islands, -np.inf)
     self.best_programs = Programs.empty(space, self.num_islands)
-    self.hall_of_fame = HallOfFame(config.hall_of_fame_size)
+    self.hall_of_fame = HallOfFame(config.hall_of_fame_size, first_island=first_island)
     self.improvements: list[Improvement] = []  # since the last `take_improvements`
     # What the cycles of the step under way leave to be recorded: (cycle, first island, how).
     self._finished: list[tuple[int, int, Callable[[], None]]] = []
@@ -190,9 +198,28 @@ class Search(abc.ABC):
     return self._evaluator.counts
 
   @property
+  def bounded(self) -> bool:
+    """Whether there is a budget that ends the search."""
+    return self.config.max_train_steps is not None or self.config.max_programs is not None
+
+  @property
   def finished(self) -> bool:
     """Whether no island has budget left."""
     return not self.active.any()
+
+  def budget_left(self) -> dict[str, int | None]:
+    """What the islands may still spend in all, by the names of `Counts`; None for no limit."""
+    left: dict[str, int | None] = {}
+    for name, spent, budget in (
+        ("train_steps", self.train_steps, self.config.max_train_steps),
+        ("programs", self.num_programs, self.config.max_programs)):
+      left[name] = None if budget is None else int(
+          np.maximum(budget - spent, 0)[self.active].sum())
+    return left
+
+  def space_of(self, island: int) -> SearchSpace:
+    """The search space of an island."""
+    return self.space
 
   def finish(self, island: int) -> None:
     """Takes an island out of the search, as if its budget were spent."""
@@ -205,25 +232,36 @@ class Search(abc.ABC):
     return taken
 
   def step(self) -> None:
-    """Some cycles on every island that has budget left, the first time only one.
+    """Some cycles on every island that has budget left, the first time only one."""
+    if not self.finished:
+      equivalence.interleave(self.launch(self.cycles_of_step))
+      self.conclude()
 
-    Islands are in two groups: while devices evaluate the candidates of one, the host works
-    on the other. What an island does depends on neither.
+  @property
+  def cycles_of_step(self) -> int:
+    """How many cycles the next step has."""
+    return self._cycles_per_step if self.cycle else 1
+
+  def launch(self, cycles: int) -> list[Stages[None]]:
+    """The work of so many cycles, to be run to its end before `conclude`.
+
+    The islands are in two halves: while devices evaluate the candidates of one, the host
+    works on the other. What an island does depends on neither.
     """
-    if self.finished:
-      return
-    cycles = self._cycles_per_step if self.cycle else 1
-    middle = -(-self.num_islands // 2)
-    running = [
-        self._cycles(first, last, cycles)
-        for first, last in ((0, middle), (middle, self.num_islands))]
-    while running:
-      running = [group for group in running if next(group, _DONE) is not _DONE]
-    # Records in the order of the cycles, whichever group was ahead of the other.
+    return [self._cycles(first, last, cycles) for first, last in self._halves()]
+
+  def conclude(self) -> None:
+    """Ends a step whose work is done."""
+    # Records in the order of the cycles, whichever half was ahead of the other.
     for _, _, record in sorted(self._finished, key=lambda item: item[:2]):
       record()
     self._finished.clear()
-    self.cycle += cycles
+    self.cycle += self._cycles_done
+    self._cycles_done = 0
+
+  def _halves(self) -> tuple[tuple[int, int], tuple[int, int]]:
+    middle = -(-self.num_islands // 2)
+    return (0, middle), (middle, self.num_islands)
 
   def _cycles(self, first: int, last: int, count: int) -> Stages[None]:
     """Cycles of the islands first to last - 1."""
@@ -232,15 +270,23 @@ class Search(abc.ABC):
       if not len(islands):
         return
       programs, children = self._propose(islands)
-      owners = np.repeat(islands, children)
-      fitness, steps, analysis = yield from self._evaluate(programs, owners, children)
-      self.train_steps += np.bincount(owners, steps, self.num_islands).astype(np.int64)
-      self.num_programs[islands] += children
-      self._accept(islands, programs, fitness.reshape(len(islands), children))
-      self._finished.append((cycle, first, functools.partial(
-          self._record, islands, programs, fitness, analysis.key, self.train_steps.copy(),
-          self.num_programs.copy())))
-      self._update_active()
+      fitness = yield from self._score(cycle, islands, programs, children)
+      self._accept(islands, programs, fitness)
+      self._cycles_done = max(self._cycles_done, cycle + 1)
+
+  def _score(
+      self, cycle: int, islands: np.ndarray, programs: Programs, count: int
+  ) -> Stages[np.ndarray]:
+    """Evaluates `count` programs of each of these islands, at their cost: fitness [n, count]."""
+    owners = np.repeat(islands, count)
+    fitness, steps, analysis = yield from self._evaluate(programs, owners, count)
+    self.train_steps += np.bincount(owners, steps, self.num_islands).astype(np.int64)
+    self.num_programs[islands] += count
+    self._finished.append((cycle, int(islands[0]), functools.partial(
+        self._record, islands, programs, fitness, analysis.key, self.train_steps.copy(),
+        self.num_programs.copy())))
+    self._update_active()
+    return fitness.reshape(len(islands), count)
 
   def _record(
       self, islands: np.ndarray, programs: Programs, fitness: np.ndarray, keys: np.ndarray,
@@ -283,7 +329,8 @@ class Search(abc.ABC):
     self._evaluator.restore(state["evaluator"])
     self.hall_of_fame.restore(self.space, state["hall_of_fame"])
     self.improvements = [
-        Improvement(**fields) for fields in state_lib.found_in(self.space, state["improvements"])]
+        Improvement(**fields)
+        for fields in state_lib.found_in(self.space_of, state["improvements"])]
     self._update_active()
 
   def _update_active(self) -> None:
@@ -305,7 +352,13 @@ class Search(abc.ABC):
   def _random_programs(self, islands: np.ndarray, count: int) -> Programs:
     draws = self._draws_per_program
     numbers = self.streams.take(islands, count * draws).reshape(-1, draws)
-    return mutation.random_programs(self.space, numbers, template=self.template)
+    return mutation.random_programs(
+        self.space, numbers, template=self._templates(islands, count))
+
+  def _templates(self, islands: np.ndarray, count: int) -> Programs:
+    """What `count` programs of each of these islands start from."""
+    start = self.template or Programs.empty(self.space)
+    return start[np.tile(np.arange(count) % len(start), len(islands))]
 
   def _evaluate(
       self, programs: Programs, owners: np.ndarray, count: int
@@ -341,4 +394,5 @@ class Search(abc.ABC):
       for name in Programs.ARRAYS:
         getattr(self.best_programs, name)[island] = getattr(program, name)[0]
       self.improvements.append(Improvement(
-          island, float(value[k]), int(train_steps[island]), int(num_programs[island]), program))
+          self.first_island + island, float(value[k]), int(train_steps[island]),
+          int(num_programs[island]), program))

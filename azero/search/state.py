@@ -5,7 +5,7 @@ whatever stores them needs to know nothing of a search. Their arrays may be view
 goes on changing: they are to be stored before the next step.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -59,8 +59,10 @@ def programs_of(space: SearchSpace, state: Mapping[str, np.ndarray]) -> Programs
 
 
 def found_state(space: SearchSpace, items: Sequence[Found]) -> dict[str, Any]:
-  """N found programs as arrays, [N, ...] each."""
-  programs = [Programs.empty(space, 0), *(item.program for item in items)]
+  """N found programs, of this space or with another F, as arrays, [N, ...] each."""
+  programs = [
+      Programs.empty(space, 0),
+      *(item.program.with_features(space.num_features) for item in items)]
   return {
       "programs": programs_state(Programs.concatenate(programs)),
       "fitness": np.array([item.fitness for item in items], np.float64),
@@ -70,11 +72,18 @@ def found_state(space: SearchSpace, items: Sequence[Found]) -> dict[str, Any]:
   }
 
 
-def found_in(space: SearchSpace, state: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-  """The fields of each found program of a state, in order."""
-  programs = programs_of(space, state["programs"])
-  for k in range(len(programs)):
+def found_in(
+    space_of: Callable[[int], SearchSpace], state: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+  """The fields of each found program of a state, in order.
+
+  Args:
+    space_of: the search space of an island.
+    state: of `found_state`.
+  """
+  for k, island in enumerate(state["island"].tolist()):
+    row = {name: array[k : k + 1] for name, array in state["programs"].items()}
     yield {
-        "program": programs[k], "fitness": float(state["fitness"][k]),
-        "island": int(state["island"][k]), "train_steps": int(state["train_steps"][k]),
+        "program": programs_of(space_of(island), row), "fitness": float(state["fitness"][k]),
+        "island": island, "train_steps": int(state["train_steps"][k]),
         "num_programs": int(state["num_programs"][k])}

@@ -283,10 +283,10 @@ def test_errors(settings, message):
     Evolution(FIXED, tasks(), config(**settings))
 
 
-def test_a_template_must_be_one_valid_program_of_the_space():
+def test_a_template_must_be_valid_programs_of_the_space():
   template = parse(REGRESSOR, FIXED)
-  for bad in (template[[0, 0]], parse(REGRESSOR, VARIABLE)):
-    with pytest.raises(ValueError, match="must be one program of the search's own space"):
+  for bad in (template[:0], parse(REGRESSOR, VARIABLE)):
+    with pytest.raises(ValueError, match="must be programs of the search's own space, one or more"):
       Evolution(FIXED, tasks(), config(), template=bad)
   broken = template[0]
   broken.out[0, 0] = 0

@@ -1,0 +1,281 @@
+"""Groups of workers whose tasks differ in shape, with migration between them.
+
+The paper's larger experiments divide W workers over combinations of data set, training
+examples, epochs, tasks and features (section 4.2, supplement S5). Islands whose tasks have one
+shape are a group, an `Evolution`; a federation advances several groups together and lets the
+workers of an experiment exchange programs, see `migration`. Repeats of an experiment run side
+by side and exchange nothing.
+
+Migrations happen at fixed cycles of each group, when all groups have come to them. So the
+history depends on the settings alone, and groups of costly tasks may migrate after fewer
+programs than those of cheap ones. Workers whose budget is spent take no part any more.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from azero.language.program import Programs, SearchSpace
+from azero.search import equivalence
+from azero.search.equivalence import Counts
+from azero.search.evolution import Evolution
+from azero.search.hall_of_fame import JointHall
+from azero.search.migration import Migration, Pool
+from azero.search.search import Improvement, SearchConfig
+from azero.tasks.task import Tasks
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Group:
+  """Workers whose tasks have one shape and who share their settings.
+
+  Attributes:
+    name: of the group, for records; not that of another.
+    space: the search space; those of all groups differ in F only.
+    task_sets: one task batch for each worker.
+    config: settings of each worker. Budgets, population size, epochs, hurdle, train budget
+      and caches may differ from group to group. A train budget counts in plain networks of
+      the group's own F.
+    experiments: [W] number of the experiment that each worker belongs to; None for 0.
+    migration_every: in place of `Migration.every` for this group.
+    template: programs to start from, of a space that differs in F at most.
+  """
+
+  name: str
+  space: SearchSpace
+  task_sets: Sequence[Tasks]
+  config: SearchConfig
+  experiments: Sequence[int] | None = None
+  migration_every: int | None = None
+  template: Programs | None = None
+
+
+class Federation:
+  """Several groups of workers; for `runner.run` it is a search like others.
+
+  Workers, which are islands, are numbered over all groups in their order.
+
+  Attributes:
+    groups: as they were given.
+    searches: one for each group.
+    migration: its settings, or None.
+    migrations: how many there were.
+    experiments: [W] number of the experiment of each worker.
+    hall_of_fame: the best programs of each group.
+  """
+
+  def __init__(self, groups: Sequence[Group], migration: Migration | None = None):
+    """Prepares the evaluators; evaluates nothing yet.
+
+    Args:
+      groups: one or more.
+      migration: how workers of an experiment exchange programs; None for not at all.
+
+    Raises:
+      ValueError: settings, tasks or programs that do not fit each other.
+    """
+    _check(groups, migration)
+    self.groups = list(groups)
+    self.migration = migration
+    self.migrations = 0
+    self.searches: list[Evolution] = []
+    first = 0
+    for group in self.groups:
+      template = group.template
+      if template is not None:
+        template = template.with_features(group.space.num_features)
+      self.searches.append(Evolution(
+          group.space, group.task_sets, group.config, template=template, first_island=first))
+      first += len(group.task_sets)
+    self.experiments = np.concatenate([
+        np.zeros(len(group.task_sets), np.int64) if group.experiments is None
+        else np.asarray(group.experiments, np.int64) for group in self.groups])
+    self.hall_of_fame = JointHall([search.hall_of_fame for search in self.searches])
+    self._pools: dict[int, Pool] = {}
+    if migration is not None:
+      for number in sorted(set(self.experiments.tolist())):
+        # Two numbers tell this generator from those of the workers, which have one.
+        seeds = np.random.SeedSequence(migration.seed, spawn_key=(number, 0))
+        self._pools[number] = Pool(np.random.default_rng(seeds))
+
+  @property
+  def num_islands(self) -> int:
+    """Workers of all groups."""
+    return len(self.experiments)
+
+  @property
+  def cycle(self) -> int:
+    """Cycles of all groups in all."""
+    return sum(search.cycle for search in self.searches)
+
+  @property
+  def counts(self) -> Counts:
+    """How programs were answered so far, over all workers."""
+    return Counts(*np.sum(
+        [dataclasses.astuple(search.counts) for search in self.searches], axis=0).tolist())
+
+  @property
+  def bounded(self) -> bool:
+    """Whether budgets end all groups."""
+    return all(search.bounded for search in self.searches)
+
+  @property
+  def finished(self) -> bool:
+    """Whether no worker has budget left."""
+    return all(search.finished for search in self.searches)
+
+  @property
+  def active(self) -> np.ndarray:
+    """[W] bool, who has budget left."""
+    return np.concatenate([search.active for search in self.searches])
+
+  @property
+  def train_steps(self) -> np.ndarray:
+    """[W] int, of each worker so far."""
+    return np.concatenate([search.train_steps for search in self.searches])
+
+  @property
+  def num_programs(self) -> np.ndarray:
+    """[W] int, evaluated on each worker so far, immigrants included."""
+    return np.concatenate([search.num_programs for search in self.searches])
+
+  @property
+  def best_fitness(self) -> np.ndarray:
+    """[W] float, on the tasks of each worker; those of different groups cannot be compared."""
+    return np.concatenate([search.best_fitness for search in self.searches])
+
+  @property
+  def best_programs(self) -> Programs:
+    """The best program of each worker, in the space of the first group."""
+    features = self.groups[0].space.num_features
+    return Programs.concatenate(
+        [search.best_programs.with_features(features) for search in self.searches])
+
+  def budget_left(self) -> dict[str, int | None]:
+    """What the workers may still spend in all; None for no limit."""
+    parts = [search.budget_left() for search in self.searches if not search.finished]
+    return {
+        name: None if any(part[name] is None for part in parts)
+        else sum(part[name] or 0 for part in parts)
+        for name in ("train_steps", "programs")}
+
+  def space_of(self, island: int) -> SearchSpace:
+    """The search space of a worker."""
+    return self._search_of(island).space
+
+  def finish(self, island: int) -> None:
+    """Takes a worker out of the search, as if its budget were spent."""
+    search = self._search_of(island)
+    search.finish(island - search.first_island)
+
+  def take_improvements(self) -> list[Improvement]:
+    """New bests since the last call, group by group."""
+    return [item for search in self.searches for item in search.take_improvements()]
+
+  def step(self) -> None:
+    """Some cycles of every group, at most to its next migration; then that, if all are there.
+
+    Each group works as it would alone. While devices evaluate candidates of one half of a
+    group, the host works on the next half or group.
+    """
+    cycles = [self._cycles_now(k) for k in range(len(self.searches))]
+    equivalence.interleave(
+        work for search, count in zip(self.searches, cycles) for work in search.launch(count))
+    for search in self.searches:
+      search.conclude()
+    if self._pools and not self.finished and all(
+        search.finished or search.cycle == self._next_migration(k)
+        for k, search in enumerate(self.searches)):
+      self._migrate()
+
+  def state(self) -> dict[str, Any]:
+    """All that decides what comes next, between two steps; see `state`."""
+    return {
+        "migrations": self.migrations,
+        "searches": {str(k): search.state() for k, search in enumerate(self.searches)},
+        "pools": {str(number): pool.state() for number, pool in self._pools.items()}}
+
+  def restore(self, state: Mapping[str, Any]) -> None:
+    """Takes over the state of another federation of the same settings; see `Search.restore`."""
+    self.migrations = state["migrations"]
+    for k, search in enumerate(self.searches):
+      search.restore(state["searches"][str(k)])
+    for number, pool in self._pools.items():
+      pool.restore(self.groups[0].space, state["pools"][str(number)])
+
+  def _search_of(self, island: int) -> Evolution:
+    return next(
+        search for search in reversed(self.searches) if search.first_island <= island)
+
+  def _next_migration(self, k: int) -> int:
+    """The cycle of group k after which the next migration happens."""
+    assert self.migration is not None
+    every = self.groups[k].migration_every or self.migration.every
+    # The first cycle makes the initial population.
+    return 1 + (self.migrations + 1) * -(-every // self.groups[k].config.children_per_cycle)
+
+  def _cycles_now(self, k: int) -> int:
+    search = self.searches[k]
+    cycles = 0 if search.finished else search.cycles_of_step
+    return min(cycles, self._next_migration(k) - search.cycle) if self._pools else cycles
+
+  def _migrate(self) -> None:
+    """Lets the workers that have budget left exchange programs."""
+    assert self.migration is not None
+    leaving = []
+    for search in self.searches:
+      islands = np.flatnonzero(search.active)
+      count = self.migration.migrants or search.config.population_size // 2
+      places = search.leaving(islands, count)
+      leaving.append((search, islands, places))
+      for island, chosen in zip(islands.tolist(), places):
+        self._pool_of(search, island).upload(
+            search.first_island + island, search.members(island, chosen))
+    work = []
+    for search, islands, places in leaving:
+      arrivals = [
+          self._pool_of(search, island).download(search.first_island + island, places.shape[1])
+          for island in islands.tolist()]
+      if arrivals:
+        work += search.immigrate(islands, places, Programs.concatenate(arrivals))
+    equivalence.interleave(work)
+    for search in self.searches:
+      search.conclude()
+    for pool in self._pools.values():
+      pool.clear()
+    self.migrations += 1
+
+  def _pool_of(self, search: Evolution, island: int) -> Pool:
+    return self._pools[int(self.experiments[search.first_island + island])]
+
+
+def _check(groups: Sequence[Group], migration: Migration | None) -> None:
+  """Refuses groups that do not fit each other."""
+  if not groups:
+    raise ValueError("A federation needs at least one group.")
+  names = [group.name for group in groups]
+  if len(set(names)) < len(names):
+    raise ValueError(f"Groups must have different names, got {', '.join(names)}.")
+  first = groups[0].space
+  for group in groups:
+    if group.space.with_features(first.num_features) != first:
+      raise ValueError(
+          f"The spaces of the groups '{names[0]}' and '{group.name}' must differ in F only; "
+          "make both with space.with_features(F).")
+    if group.experiments is not None and len(group.experiments) != len(group.task_sets):
+      raise ValueError(
+          f"Group '{group.name}' has {len(group.task_sets)} workers but {len(group.experiments)} "
+          "numbers of experiments; give one for each worker.")
+    if group.experiments is not None and min(group.experiments, default=0) < 0:
+      raise ValueError(f"Group '{group.name}': numbers of experiments must not be negative.")
+    if group.migration_every is not None and group.migration_every < 1:
+      raise ValueError(
+          f"Group '{group.name}': migration_every must be at least 1, got "
+          f"{group.migration_every}.")
+    size = group.config.population_size
+    if migration is not None and not 1 <= (migration.migrants or size // 2) <= size:
+      raise ValueError(
+          f"Group '{group.name}': {migration.migrants or size // 2} migrants of a population of "
+          f"{size}; there must be at least 1 and at most all of them.")

@@ -1,0 +1,162 @@
+"""Migration: populations that exchange random programs (S3 of the AutoML-Zero paper).
+
+Now and then each worker sends random programs of its population, by default half of it, to a
+pool and receives as many that are drawn from the programs of all workers.
+
+The text leaves a few things open. Here those that are sent are those that are replaced. An
+immigrant takes the place and the age of who left, so that ages in a population stay as
+evolution wants them: one program for each. Its fitness is that on the tasks of its new worker,
+which may differ from those that it comes from: it is evaluated there like a child of that
+worker, caches, budget and hurdle included, and counts as a program of that worker.
+
+The pool is NumPy on the arrays of programs, and knows nothing of searches: a server in another
+process can hold it.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from azero.language.program import Programs, SearchSpace
+from azero.search import state as state_lib
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Migration:
+  """Settings of the migration between the workers of an experiment.
+
+  Attributes:
+    every: children of a worker between two exchanges, rounded up to whole cycles (the
+      paper's workers: 100 to 10000).
+    migrants: how many programs a worker sends and receives; None for half its population.
+    seed: decides which programs a worker receives.
+  """
+
+  every: int = 1000
+  migrants: int | None = None
+  seed: int = 0
+
+  def __post_init__(self) -> None:
+    for name in ("every", "migrants"):
+      value = getattr(self, name)
+      if value is not None and value < 1:
+        raise ValueError(f"{name} of a migration must be at least 1, got {value}.")
+    if self.seed < 0:
+      raise ValueError(f"seed of a migration must not be negative, got {self.seed}.")
+
+
+class Pool:
+  """What the workers of an experiment sent last, to be drawn from.
+
+  The spaces of the workers may differ in their number of features F, and in nothing else.
+  """
+
+  def __init__(self, rng: np.random.Generator):
+    """Makes an empty pool.
+
+    Args:
+      rng: draws who is received.
+    """
+    self._rng = rng
+    self._senders: dict[int, _Sender] = {}
+    self._size = 0
+    self._programs: Programs | None = None  # their first `size` rows are in use
+
+  def __len__(self) -> int:
+    return self._size
+
+  def upload(self, worker: int, programs: Programs) -> None:
+    """Takes programs of a worker, in place of those that it sent before.
+
+    Raises:
+      ValueError: their space differs from that of other workers in more than F, or they are
+        more or fewer than those before.
+    """
+    features = programs.space.num_features
+    if self._programs is None:
+      self._programs = programs[:0]
+    elif self._programs.space.with_features(features) != programs.space:
+      raise ValueError(
+          f"Worker {worker} sends programs of another search space than the others: the spaces "
+          "of workers that migrate may differ in F only.")
+    sender = self._senders.get(worker)
+    if sender is None:
+      sender = _Sender(self._size, len(programs), features)
+      self._size += len(programs)
+      if self._size > len(self._programs):  # twice the room, so that growing stays cheap
+        blank = Programs.empty(self._programs.space, self._size)
+        self._programs = Programs.concatenate([self._programs, blank])
+      self._senders[worker] = sender
+    if sender.number != len(programs):
+      raise ValueError(
+          f"Worker {worker} sends {len(programs)} programs after {sender.number}: it must always "
+          "send as many.")
+    for name in Programs.ARRAYS:
+      rows = slice(sender.first, sender.first + sender.number)
+      getattr(self._programs, name)[rows] = getattr(programs, name)
+
+  def download(self, worker: int, count: int) -> Programs:
+    """Different programs of the pool, drawn uniformly from those of all workers.
+
+    Args:
+      worker: who asks; may receive programs of its own.
+      count: how many.
+
+    Returns:
+      The programs, in the space in which that worker sent its own.
+
+    Raises:
+      ValueError: the worker sent nothing, or the pool holds fewer.
+    """
+    if self._programs is None or worker not in self._senders:
+      raise ValueError(f"Worker {worker} must send programs before it receives some.")
+    if count > self._size:
+      raise ValueError(
+          f"Worker {worker} asks for {count} programs, the pool holds {self._size}: let workers "
+          "send as many as they ask for.")
+    chosen = self._rng.choice(self._size, count, replace=False)
+    return self._programs[chosen].with_features(self._senders[worker].num_features)
+
+  def clear(self) -> None:
+    """Forgets all programs."""
+    self._senders.clear()
+    self._size = 0
+    self._programs = None
+
+  def state(self) -> dict[str, Any]:
+    """All that decides what is received next; see `state`."""
+    programs = None if self._programs is None else self._programs[: self._size]
+    return {
+        "rng": dict(self._rng.bit_generator.state),
+        "senders": {str(worker): list(sender) for worker, sender in self._senders.items()},
+        "programs": None if programs is None else state_lib.programs_state(programs)}
+
+  def restore(self, space: SearchSpace, state: Mapping[str, Any]) -> None:
+    """Takes over the state of another pool.
+
+    Args:
+      space: of the workers, with any F.
+      state: of the other pool.
+    """
+    self._rng.bit_generator.state = state["rng"]
+    self._senders = {
+        int(worker): _Sender(*sender) for worker, sender in state["senders"].items()}
+    self._size = sum(sender.number for sender in self._senders.values())
+    programs = state["programs"]
+    self._programs = None if programs is None else state_lib.programs_of(space, programs)
+
+
+class _Sender(NamedTuple):
+  """Where the programs of a worker are.
+
+  Attributes:
+    first: row of its first.
+    number: how many.
+    num_features: F of its space.
+  """
+
+  first: int
+  number: int
+  num_features: int

@@ -6,7 +6,6 @@ single program (supplement S8 of the AutoML-Zero paper) objects are easier to wa
 
 from collections.abc import Callable, Iterable
 import dataclasses
-import functools
 
 import jax.numpy as jnp
 import numpy as np
@@ -119,14 +118,16 @@ class Flow:
           program.constants[0, column], tuple(
               self._source(int(words[operand, k]), code.function, function)
               for operand in operands)))
+    self._ancestors = [self.closure(each.operands) for each in self.instructions]
 
   @staticmethod
   def _source(word: int, functions: np.ndarray, reader: Function) -> Source:
     tag = np.uint64(word) & ~np.uint64((1 << 48) - 1)
     low, middle, high = (word >> shift & int(_FIELD) for shift in (0, 16, 32))
     if tag == dataflow.ABOVE:
-      name = Function(int(functions[low - 1])).name.lower()
-      return Source(**{name: low - 1}, same_pass=True)
+      setup, predict, learn = (
+          low - 1 if functions[low - 1] == function else None for function in Function)
+      return Source(setup, predict, learn, same_pass=True)
     is_prediction = bool(tag == dataflow.PREDICTION)
     setup, learn, predict = (part - 1 if part else None for part in (high, middle, low))
     return Source(
@@ -134,10 +135,9 @@ class Flow:
         label=bool(tag == dataflow.LABEL), prediction=is_prediction,
         same_pass=is_prediction and reader is Function.LEARN)
 
-  @functools.cache  # noqa: B019  a Flow lives as long as its few answers are wanted
   def ancestors(self, number: int) -> frozenset[int]:
     """The instructions that the value of one depends on, itself only if by way of a loop."""
-    return self.closure(self.instructions[number].operands)
+    return self._ancestors[number]
 
   def closure(self, sources: Iterable[Source]) -> frozenset[int]:
     """The instructions that these sources depend on."""

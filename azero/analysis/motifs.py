@@ -150,8 +150,8 @@ def _noisy_relu(flow: Flow) -> Motif | None:
 
 def _is_pointwise(flow: Flow, number: int) -> bool:
   op = flow.instructions[number].op
-  return op.elementwise or op.name in _POINTWISE or bool(op.inputs) and {
-      *op.inputs, op.output} == {Kind.SCALAR}
+  of_scalars = bool(op.inputs) and {*op.inputs, op.output} == {Kind.SCALAR}
+  return op.elementwise or of_scalars or op.name in _POINTWISE
 
 
 def _is_fresh(flow: Flow, source: Source) -> bool:

@@ -8,7 +8,7 @@ Every program drawn counts, but few need to be run: those that cannot learn (see
 `dependence`) are not acceptable, and equal canonical keys are run once.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 
 import numpy as np
@@ -17,14 +17,13 @@ from azero.compiler import dependence
 from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
 from azero.search import mutation
-from azero.search.equivalence import CachedEvaluator
+from azero.search.equivalence import CachedEvaluator, Stages, interleave
 from azero.search.evolution import Evolution
 from azero.search.search import SearchConfig
 from azero.tasks.task import Tasks
 
 _DRAWN_AT_ONCE = 8192
 _DRAWN_PER_BATCH = 16 * _DRAWN_AT_ONCE  # of which a few thousand are run
-_DONE = object()
 
 
 class Acceptance:
@@ -136,7 +135,7 @@ def sample(
   sizes = _sizes(num_programs)
   seeds = iter(np.random.SeedSequence(seed).spawn(len(sizes)))
 
-  def batch(size: int, island: int, sequence: np.random.SeedSequence) -> Iterator[None]:
+  def batch(size: int, island: int, sequence: np.random.SeedSequence) -> Stages[None]:
     programs = drawer.draw(np.random.default_rng(sequence), size)
     islands = np.full(len(programs), island)
     fitness, _, analysis = yield from evaluator.stages(programs, islands)
@@ -156,11 +155,9 @@ def sample(
 
   # While devices work for one island, the host draws for the other.
   for first in range(0, len(sizes), len(task_sets)):
-    running = [
+    interleave([
         batch(size, island, next(seeds))
-        for island, size in enumerate(sizes[first : first + len(task_sets)])]
-    while running:
-      running = [each for each in running if next(each, _DONE) is not _DONE]
+        for island, size in enumerate(sizes[first : first + len(task_sets)])])
   return result
 
 

@@ -111,7 +111,7 @@ def run(config: Config) -> Result:
   success = progress >= _SUCCESS
   figure = plots.plot_progress(
       [item for item in result.improvements if item.island < len(search.groups[0].task_sets)],
-      metric="rms", title=f"Teacher tasks, workers with T/D/P = {search.groups[0].name}",
+      metric="rms", title=f"Teacher tasks, workers with {search.groups[0].name}",
       references={f"{name}, final tasks": mean[name] for name in mean
                   if name in ("constant prediction", _HAND_WRITTEN)})
   figure.savefig(directory.path / "progress.png", dpi=130)
@@ -167,7 +167,7 @@ def make_search(config: Config) -> Federation:
         combine=config.combine, seed=config.seed, dtype=config.dtype, lanes=config.lanes or None,
         executor=config.executor, cycles_per_step=config.cycles_per_step or None)
     groups.append(Group(
-        name=f"{num_train}/{num_tasks}/{population_size}", space=space,
+        name=f"T={num_train} D={num_tasks} P={population_size}", space=space,
         task_sets=[
             teacher_regression(
                 num_tasks, seed=int(next(seeds)), num_features=config.num_features,
@@ -231,7 +231,7 @@ def _group_table(search: Federation) -> str:
        f"{np.median(part.best_fitness):.4f}")
       for group, part in zip(search.groups, search.searches)]
   return reporting.table((
-      "group, T/D/P", "workers", "programs", "training steps", "best search fitness",
+      "group", "workers", "programs", "training steps", "best search fitness",
       "median of workers"), rows)
 
 

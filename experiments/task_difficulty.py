@@ -114,7 +114,7 @@ class Config(common.RunConfig):
   PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
       "smoke": {
           "islands": 4, "population_size": 20, "experiment_programs": 200, "num_train": 50,
-          "num_valid": 10, "reference_rate": 0.05, "round_programs": 300_000,
+          "num_valid": 10, "reference_rate": 0.05, "tolerance": 5.0, "round_programs": 300_000,
           "max_random_programs": 300_000, "max_evolution_programs": 800,
           "task_types": "linear_backprop,linear_regressor"},
       "small": {

@@ -55,8 +55,7 @@ def plot_success_ratios(
   axes.set_xlabel("difficulty: random programs per acceptable one")
   axes.set_ylabel("success rate of evolution / of random search")
   axes.set_title(
-      "The harder the task type, the more evolution gains (the paper's trend)", loc="left",
-      fontsize=10)
+      "Success ratio by task type; in the paper it grows with difficulty", loc="left", fontsize=10)
   axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
   axes.spines[["top", "right"]].set_visible(False)
   axes.legend(loc="best", frameon=False, fontsize=8)

@@ -55,6 +55,6 @@ def test_who_predicts_by_features_what_it_learned_is_not_ruled_out():
     by_features = np.abs(plain - example) > 0
   learns = by_labels[:, 0] & by_features[:, 0]
   possible = dependence.can_learn(programs)
-  assert learns.sum() > 30
+  assert learns.sum() >= 10
   assert not (learns & ~possible).any()
   assert (~possible).sum() > 300

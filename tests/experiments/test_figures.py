@@ -113,7 +113,7 @@ def test_backprop_discovery_writes_a_complete_run(tmp_path):
   assert (path / "progress.png").read_bytes()[:4] == b"\x89PNG"
   report = (path / "report.md").read_text()
   assert "m0 = outer(v3, v0)" in report  # the program of the paper
-  assert "40/3/20" in report and "20/1/30" in report
+  assert "T=40 D=3 P=20" in report and "T=20 D=1 P=30" in report
   assert f"{result.progress:.0%}" in report
   assert result.final["discovered program"].shape == (5,)
   means = {name: fitness.mean() for name, fitness in result.final.items()}

@@ -15,9 +15,9 @@ from azero.search.search import SearchConfig
 from azero.tasks import linear_regression
 
 _SPACE = spaces.linear(4, learn_only=True)
-_HEAD = "def Setup():\n s2 = 0.1\ndef Predict():\n s1 = dot(v0, v1)\ndef Learn():\n"
+_HEAD = "def Setup():\n s2 = 0.05\ndef Predict():\n s1 = dot(v0, v1)\ndef Learn():\n"
 _LEARN = " s3 = s0 - s1\n s3 = s3 * s2\n v2 = s3 * v0\n v1 = v1 + v2\n"
-_DRAWS = 30_000
+_DRAWS = 60_000
 
 
 def _tasks(count):
@@ -31,7 +31,7 @@ def template():
 
 @pytest.fixture(scope="module")
 def acceptance():
-  return density.Acceptance(text.parse(_HEAD + _LEARN, _SPACE), _SPACE, _tasks(2), factor=3.0)
+  return density.Acceptance(text.parse(_HEAD + _LEARN, _SPACE), _SPACE, _tasks(2), factor=2.0)
 
 
 def _sample(template, acceptance, **settings):
@@ -48,7 +48,7 @@ def test_every_random_program_is_counted(template, acceptance, monkeypatch):
   draws = mutation.num_random_draws(_SPACE)
   evaluator = Evaluator(_SPACE, _tasks(2), lanes=64)
   acceptable = 0
-  for k, sequence in enumerate(np.random.SeedSequence(4).spawn(4)):
+  for k, sequence in enumerate(np.random.SeedSequence(4).spawn(8)):
     count = min(8192, _DRAWS - 8192 * k)
     numbers = np.random.default_rng(sequence).random((count, draws))
     programs = mutation.random_programs(_SPACE, numbers, template=template)
@@ -81,7 +81,7 @@ def test_progress_is_told_after_every_batch(template, acceptance):
 
 def test_the_reference_is_acceptable_up_to_its_own_error():
   reference = text.parse(_HEAD + _LEARN, _SPACE)
-  slow = text.parse(_HEAD.replace("0.1", "0.01") + _LEARN, _SPACE)
+  slow = text.parse(_HEAD.replace("0.05", "0.005") + _LEARN, _SPACE)
   both = Programs.concatenate([reference, slow])
   acceptance = density.Acceptance(reference, _SPACE, _tasks(1))
   assert acceptance.accepts(both, np.zeros(2, int)).tolist() == [True, False]
@@ -105,10 +105,10 @@ def test_no_acceptable_program_is_below_the_bound(errors):
 def test_experiments_end_with_their_first_acceptable_program(template):
   task_sets = _tasks(6)
   acceptance = density.Acceptance(
-      text.parse(_HEAD + _LEARN, _SPACE), _SPACE, task_sets, factor=20.0)
+      text.parse(_HEAD + _LEARN, _SPACE), _SPACE, task_sets, factor=2.0)
   config = SearchConfig(
       population_size=100, mutations=("alter", "randomize_function"), initial="random",
-      children_per_cycle=10, max_programs=3000, combine="mean", lanes=64)
+      children_per_cycle=10, max_programs=1500, combine="mean", lanes=64)
   search = density.RepeatedEvolution(_SPACE, task_sets, config, acceptance, template=template)
   while not search.finished:
     search.step()
@@ -121,9 +121,9 @@ def test_experiments_end_with_their_first_acceptable_program(template):
     if island in search.accepted:
       assert search.num_programs[island] - 100 < at <= search.num_programs[island]
     else:
-      assert at == -1 and search.num_programs[island] == 3000
+      assert at == -1 and search.num_programs[island] == 1500
   alone = density.Acceptance(
-      text.parse(_HEAD + _LEARN, _SPACE), _SPACE, task_sets, factor=20.0)
+      text.parse(_HEAD + _LEARN, _SPACE), _SPACE, task_sets, factor=2.0)
   others = [island for island in range(6) if island not in search.accepted]
   assert not alone.accepts(search.best_programs[others], np.array(others)).any()
 
@@ -132,7 +132,7 @@ def test_bad_references_are_refused():
   reference = text.parse(_HEAD + _LEARN, _SPACE)
   with pytest.raises(ValueError, match="factor must be positive"):
     density.Acceptance(reference, _SPACE, _tasks(1), factor=0.0)
-  diverging = text.parse(_HEAD.replace("0.1", "90.0") + _LEARN, _SPACE)
+  diverging = text.parse(_HEAD.replace("0.05", "90.0") + _LEARN, _SPACE)
   with pytest.raises(ValueError, match="reference itself fails"):
     density.Acceptance(diverging, _SPACE, _tasks(1))
   tasks = _tasks(1)[0]

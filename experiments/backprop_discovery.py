@@ -39,9 +39,9 @@ class Config(common.RunConfig):
 
   PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
       "smoke": {
-          "workers": 4, "groups": "40/3/20,20/1/30", "children_per_cycle": 4,
-          "max_train_steps": 100_000, "migration_steps": 12_000, "num_unseen": 5,
-          "unseen_train": 200},
+          "workers": 4, "groups": "20/2/30", "children_per_cycle": 4,
+          "max_train_steps": 20_000, "migration_steps": 4_000, "num_unseen": 5,
+          "unseen_train": 50},
       "small": {
           "workers": 16, "groups": "1000/10/100,1000/5/215,300/3/464,100/1/1000",
           "children_per_cycle": 8, "max_train_steps": 600_000_000,

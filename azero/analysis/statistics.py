@@ -1,0 +1,158 @@
+"""Statistics of experiments: rates of success, their ratios, and whether two of them differ.
+
+The tables of the AutoML-Zero paper give means with two standard errors, fractions with two
+sigma, and p-values that compare an experiment with its control (sections 4.3 and S9, S10).
+Rare successes, as those of figure 4, need exact intervals: a rate may be known only by a
+count of zero. The intervals here never divide by what may be zero.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import math
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+  """An estimate with its confidence interval.
+
+  Attributes:
+    estimate: the most likely value; infinite or NaN where there is none.
+    low: lower bound.
+    high: upper bound, infinite if there is none.
+  """
+
+  estimate: float
+  low: float
+  high: float
+
+
+def fisher_exact(
+    successes: int, total: int, control_successes: int, control_total: int, *,
+    alternative: str = "two-sided",
+) -> float:
+  """p-value of Fisher's exact test that two fractions are one.
+
+  Args:
+    successes: of the experiment.
+    total: its repeats.
+    control_successes: of the control.
+    control_total: its repeats.
+    alternative: "two-sided", or "greater" if only more successes than in the control count.
+
+  Raises:
+    ValueError: counts that no repeats can have.
+  """
+  _check_counts(successes, total)
+  _check_counts(control_successes, control_total)
+  table = [
+      [successes, total - successes], [control_successes, control_total - control_successes]]
+  return float(stats.fisher_exact(table, alternative=alternative).pvalue)
+
+
+def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> Interval:
+  """A fraction with Wilson's interval.
+
+  Raises:
+    ValueError: counts that no repeats can have.
+  """
+  _check_counts(successes, total)
+  bounds = stats.binomtest(successes, total).proportion_ci(confidence, method="wilson")
+  return Interval(successes / total, float(bounds.low), float(bounds.high))
+
+
+def poisson_rate(count: int, exposure: float, confidence: float = CONFIDENCE) -> Interval:
+  """A rate of rare events with the exact interval of a Poisson count.
+
+  Args:
+    count: events seen.
+    exposure: what they were seen in, e.g. programs; the rate is one per unit of it.
+    confidence: of the two-sided interval.
+
+  Returns:
+    The rate; of no events the lower bound is 0.
+
+  Raises:
+    ValueError: a negative count, or no exposure.
+  """
+  if count < 0 or not exposure > 0:
+    raise ValueError(
+        f"A rate needs a count of at least 0 and a positive exposure, got {count} in {exposure}.")
+  tail = (1 - confidence) / 2
+  low = stats.chi2.ppf(tail, 2 * count) / 2 if count else 0.0
+  high = stats.chi2.isf(tail, 2 * (count + 1)) / 2
+  return Interval(count / exposure, float(low) / exposure, float(high) / exposure)
+
+
+def rate_ratio(
+    count: int, exposure: float, base_count: int, base_exposure: float,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+  """How many times larger one rate is than another, with an exact interval.
+
+  Given the sum of two Poisson counts, the first is binomial; its exact interval is turned
+  into one of the ratio. A count that is binomial itself varies less than a Poisson count, for
+  which the interval is then wider than it need be.
+
+  Args:
+    count: events of the first.
+    exposure: what they were seen in.
+    base_count: events of the second.
+    base_exposure: what they were seen in.
+    confidence: of the two-sided interval.
+
+  Returns:
+    The ratio: infinite, with a lower bound, if only the second had no events; NaN, from 0 to
+    infinity, if neither had any.
+
+  Raises:
+    ValueError: a negative count, or no exposure.
+  """
+  for events, size in ((count, exposure), (base_count, base_exposure)):
+    poisson_rate(events, size)  # refuses what is no rate
+  scale = base_exposure / exposure
+  if not count + base_count:
+    return Interval(math.nan, 0.0, math.inf)
+  bounds = stats.binomtest(count, count + base_count).proportion_ci(confidence, method="exact")
+  estimate = count / base_count * scale if base_count else math.inf
+  return Interval(estimate, _odds(float(bounds.low)) * scale, _odds(float(bounds.high)) * scale)
+
+
+def mean_and_two_sem(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+  """The mean of some values, and two standard errors of it (NaN for a single value).
+
+  Raises:
+    ValueError: no value.
+  """
+  array = np.asarray(values, np.float64)
+  if not array.size:
+    raise ValueError("There is no mean of no values.")
+  if array.size == 1:
+    return float(array[0]), math.nan
+  return float(array.mean()), float(2 * stats.sem(array))
+
+
+def fraction_and_two_sigma(successes: int, total: int) -> tuple[float, float]:
+  """A fraction, and two standard deviations of it as a binomial one.
+
+  Raises:
+    ValueError: counts that no repeats can have.
+  """
+  _check_counts(successes, total)
+  fraction = successes / total
+  return fraction, 2 * math.sqrt(fraction * (1 - fraction) / total)
+
+
+def _odds(probability: float) -> float:
+  return math.inf if probability == 1 else probability / (1 - probability)
+
+
+def _check_counts(successes: int, total: int) -> None:
+  if not 0 <= successes <= total or total < 1:
+    raise ValueError(
+        f"There cannot be {successes} successes in {total} repeats: give 0 to total, of at "
+        "least one.")

@@ -1,0 +1,318 @@
+"""How difficult the search is, and what evolution gains over random search: figure 4.
+
+Four task types of section 4.1: a whole learner, or only its Learn, for linear or affine
+regression. Random search measures the density of acceptable programs, those whose mean RMS
+error is no larger than that of a hand-written reference. Evolution is repeated from new
+random programs on new tasks; each experiment counts as one success at most, and with all the
+programs of its budget. The ratio of both rates is what figure 4 shows.
+
+    python -m experiments.task_difficulty --preset=small
+
+Work is done in rounds, of all task types and methods in turn; a stopped run keeps the rounds
+it has finished, and --resume goes on with the next.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import json
+import time
+from typing import Any, ClassVar
+
+import numpy as np
+
+from azero.analysis.difficulty_plot import Point
+from azero.language import spaces, text
+from azero.language.program import Programs, SearchSpace
+from azero.search import density, runner
+from azero.search.progress import Progress
+from azero.search.records import RunDirectory
+from azero.search.search import SearchConfig
+from azero.tasks import affine_regression, linear_regression
+from azero.tasks.task import Tasks
+from experiments import common, reporting
+from experiments import task_difficulty_report as report_lib
+from experiments.task_difficulty_report import EVOLUTION, METHODS, RANDOM, Rows
+
+_RESULTS = "results.jsonl"
+_SHOWN = 3  # acceptable programs of a round that are recorded
+
+_LINEAR = """
+def Setup():
+  s2 = {rate}
+def Predict():
+  s1 = dot(v0, v1)
+"""
+_LINEAR_LEARN = """
+def Learn():
+  s3 = s0 - s1
+  s3 = s3 * s2
+  v2 = s3 * v0
+  v1 = v1 + v2
+"""
+_AFFINE = _LINEAR + "  s1 = s1 + s3\n"
+_AFFINE_LEARN = """
+def Learn():
+  s4 = s0 - s1
+  s4 = s4 * s2
+  v2 = s4 * v0
+  v1 = v1 + v2
+  s3 = s3 + s4
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskType:
+  """A point of figure 4.
+
+  Attributes:
+    affine: whether labels are affine functions of the features.
+    learn_only: whether Setup and Predict are given.
+    budget: programs of an evolution experiment.
+    paper_difficulty: what the paper's text says of its difficulty.
+    paper_ratio: what the text says of the success ratio.
+  """
+
+  affine: bool
+  learn_only: bool
+  budget: int = 10_000
+  paper_difficulty: str = "only in the figure"
+  paper_ratio: str = "only in the figure"
+
+  def space(self, num_features: int) -> SearchSpace:
+    """The search space."""
+    make = spaces.affine if self.affine else spaces.linear
+    return make(num_features, learn_only=self.learn_only)
+
+  def reference(self, rate: float, space: SearchSpace) -> Programs:
+    """The hand-written program: gradient descent of this rate."""
+    head, learn = (_AFFINE, _AFFINE_LEARN) if self.affine else (_LINEAR, _LINEAR_LEARN)
+    return text.parse(head.format(rate=rate) + learn, space)
+
+  def template(self, rate: float, space: SearchSpace) -> Programs | None:
+    """The reference without its Learn, if that alone is searched."""
+    if not self.learn_only:
+      return None
+    head = _AFFINE if self.affine else _LINEAR
+    return text.parse(head.format(rate=rate) + "def Learn():\n", space)
+
+
+TASK_TYPES: Mapping[str, TaskType] = {
+    "linear_backprop": TaskType(affine=False, learn_only=True),
+    "linear_regressor": TaskType(
+        affine=False, learn_only=False, paper_difficulty="10^7", paper_ratio="5"),
+    "affine_backprop": TaskType(affine=True, learn_only=True),
+    "affine_regressor": TaskType(
+        affine=True, learn_only=False, budget=100_000,
+        paper_difficulty="only in the figure (the hardest; the text speaks of up to 10^12)"),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(common.RunConfig):
+  """Settings; defaults are the paper's where it says them."""
+
+  PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+      "smoke": {
+          "islands": 4, "population_size": 20, "experiment_programs": 200, "num_train": 50,
+          "num_valid": 10, "reference_rate": 0.05, "tolerance": 5.0, "round_programs": 300_000,
+          "max_random_programs": 300_000, "max_evolution_programs": 800,
+          "task_types": "linear_backprop,linear_regressor"},
+      "small": {
+          "islands": 512, "children_per_cycle": 8, "successes": 20,
+          "max_random_programs": 60_000_000, "max_evolution_programs": 15_360_000},
+  }
+
+  task_types: str = common.setting(
+      ",".join(TASK_TYPES), f"Which to run, out of {','.join(TASK_TYPES)}.")
+  successes: int = common.setting(
+      100, "Successes after which a method has enough of a task type.")
+  max_random_programs: int = common.setting(
+      10**12, "Programs of random search on a task type at most.")
+  max_evolution_programs: int = common.setting(
+      10**12, "Programs of evolution on a task type at most, in all its experiments.")
+  round_programs: int = common.setting(10_000_000, "Random programs of a round.")
+  islands: int = common.setting(512, "Evolution experiments that run side by side in a round.")
+  experiment_programs: int = common.setting(
+      0, "Programs of an evolution experiment; 0 for the paper's 10k, or 100k for the affine "
+      "regressor.")
+  children_per_cycle: int = common.setting(
+      1, "Children of each island in a cycle; 1 is exactly the paper's algorithm.")
+  population_size: int = common.setting(1000, "P.")
+  tournament_size: int = common.setting(10, "T.")
+  num_tasks: int = common.setting(3, "D, tasks of an experiment.")
+  num_features: int = common.setting(8, "F.")
+  num_train: int = common.setting(1000, "Training examples of a task.")
+  num_valid: int = common.setting(100, "Validation examples of a task.")
+  combine: str = common.setting(
+      "median", "How evolution combines fitness over tasks.", choices=("median", "mean"))
+  fingerprint: bool = common.setting(
+      False, "Functional equivalence checking in evolution, which may take a program for one "
+      "that is nearly equal.")
+  reference_rate: float = common.setting(
+      0.01, "Learning rate of the reference, which the paper does not print.")
+  tolerance: float = common.setting(
+      1.01, "A program is acceptable up to so many times the reference's mean RMS error; where "
+      "Setup is given, an equal program must be.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """What came out.
+
+  Attributes:
+    rows: finished rounds, as they are saved.
+    points: of each task type whose both methods have a finished round.
+    status: "done" or "interrupted".
+    directory: of the run.
+  """
+
+  rows: Rows
+  points: list[Point]
+  status: str
+  directory: str
+
+
+def run(config: Config) -> Result:
+  """Runs rounds until both methods have enough of every task type.
+
+  Raises:
+    ValueError: a bad setting.
+    FileExistsError: the run directory exists.
+    FileNotFoundError: there is no run to continue.
+  """
+  kinds = _check(config)
+  paper = {
+      kind: (TASK_TYPES[kind].paper_difficulty, TASK_TYPES[kind].paper_ratio) for kind in kinds}
+  directory = config.directory("task_difficulty")
+  rows = Rows()
+  with directory.locked():
+    if directory.resumed:
+      saved = directory.path / _RESULTS
+      rows = Rows(json.loads(line) for line in saved.read_text(encoding="utf-8").splitlines())
+    _save(directory, rows)
+    common.announce(directory, config.islands)
+    status = "done"
+    while status == "done" and (left := _unfinished(config, kinds, rows)):
+      for kind, method in left:
+        row = _round(config, kind, method, len(rows.of(kind, method)))
+        if row is None:
+          status = "interrupted"
+          break
+        rows.append(row)
+        _save(directory, rows)
+    points = report_lib.write_report(config, paper, rows, status, directory)
+  return Result(rows, points, status, str(directory.path))
+
+
+def _check(config: Config) -> list[str]:
+  """The task types, after a look at the settings."""
+  kinds = config.task_types.split(",")
+  unknown = [kind for kind in kinds if kind not in TASK_TYPES]
+  if unknown or len(set(kinds)) < len(kinds):
+    raise ValueError(
+        f"--task_types must name some of {', '.join(TASK_TYPES)} once each, separated by commas; "
+        f"got {config.task_types!r}.")
+  common.require_positive(
+      config, "islands", "successes", "max_random_programs", "max_evolution_programs",
+      "round_programs", "num_tasks", "num_train", "num_valid")
+  for name in ("reference_rate", "tolerance"):
+    if not getattr(config, name) > 0:
+      raise ValueError(f"--{name} must be positive, got {getattr(config, name)}.")
+  budget = config.experiment_programs
+  if budget and budget < config.population_size:
+    raise ValueError(
+        f"--experiment_programs ({budget}) must be at least --population_size "
+        f"({config.population_size}), the programs that an experiment begins with.")
+  return kinds
+
+
+def _save(directory: RunDirectory, rows: Rows) -> None:
+  """Replaces the file of results in one step, so that a round is there in full or not at all."""
+  directory.write(_RESULTS, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _unfinished(
+    config: Config, kinds: list[str], rows: Rows
+) -> list[tuple[str, str]]:
+  limits = {RANDOM: config.max_random_programs, EVOLUTION: config.max_evolution_programs}
+  return [
+      (kind, method) for kind in kinds for method in METHODS
+      if rows.total(kind, method, "programs") < limits[method]
+      and rows.total(kind, method, "acceptable") < config.successes]
+
+
+def _round(config: Config, kind: str, method: str, number: int) -> dict[str, Any] | None:
+  """One round of a method on a task type; None if Ctrl-C was pressed meanwhile."""
+  task_type = TASK_TYPES[kind]
+  entropy = [config.seed, list(TASK_TYPES).index(kind), METHODS.index(method), number]
+  seeds = np.random.SeedSequence(entropy).generate_state(1 + config.islands)
+  search_seed, task_seeds = int(seeds[0]), seeds[1:]
+  if method == RANDOM:
+    task_seeds = seeds[1:3]  # while one half is run, the other is drawn
+  make = affine_regression if task_type.affine else linear_regression
+  task_sets = [
+      make(config.num_tasks, seed=int(seed), num_features=config.num_features,
+           num_train=config.num_train, num_valid=config.num_valid) for seed in task_seeds]
+  space = task_type.space(config.num_features)
+  acceptance = density.Acceptance(
+      task_type.reference(config.reference_rate, space), space, task_sets,
+      factor=config.tolerance, dtype=config.dtype)
+  template = task_type.template(config.reference_rate, space)
+  start = time.monotonic()
+  run_method = _random_round if method == RANDOM else _evolution_round
+  row = run_method(config, kind, space, task_sets, acceptance, template, search_seed)
+  if row is None:
+    return None
+  return {"task_type": kind, "method": method, "round": number, **row,
+          "seconds": round(time.monotonic() - start, 3)}
+
+
+def _random_round(
+    config: Config, kind: str, space: SearchSpace, task_sets: list[Tasks],
+    acceptance: density.Acceptance, template: Programs | None, seed: int,
+) -> dict[str, Any] | None:
+  display = Progress(config.progress)
+
+  def show(so_far: density.Sample) -> None:
+    if display.due():
+      display.show(f"{kind}, {RANDOM}: {so_far.programs:,} programs, {so_far.acceptable} "
+                   "acceptable in this round")
+
+  try:
+    found = density.sample(
+        space, task_sets, acceptance, config.round_programs, seed=seed, template=template,
+        dtype=config.dtype, lanes=config.lanes or None, keep=_SHOWN, on_batch=show)
+  except KeyboardInterrupt:
+    return None
+  return {
+      "programs": found.programs, "acceptable": found.acceptable, "experiments": 0,
+      "evaluated": found.evaluated, "train_steps": found.train_steps,
+      "found": [reporting.live_text(program) for program in found.found]}
+
+
+def _evolution_round(
+    config: Config, kind: str, space: SearchSpace, task_sets: list[Tasks],
+    acceptance: density.Acceptance, template: Programs | None, seed: int,
+) -> dict[str, Any] | None:
+  budget = config.experiment_programs or TASK_TYPES[kind].budget
+  settings = SearchConfig(
+      population_size=config.population_size, tournament_size=config.tournament_size,
+      mutations=("alter", "randomize_function"), initial="random",
+      children_per_cycle=config.children_per_cycle, max_programs=budget, seed=seed,
+      fingerprint=config.fingerprint, cache_size=min(budget, 10_000), combine=config.combine,
+      dtype=config.dtype, lanes=config.lanes or None, executor=config.executor,
+      cycles_per_step=config.cycles_per_step or None)
+  search = density.RepeatedEvolution(space, task_sets, settings, acceptance, template=template)
+  if runner.run(search, progress=config.progress).status == "interrupted":
+    return None
+  return {
+      "programs": budget * len(task_sets), "acceptable": len(search.accepted),
+      "experiments": len(task_sets), "evaluated": search.counts.evaluated,
+      "train_steps": search.counts.train_steps,
+      "found": [
+          reporting.live_text(search.accepted[island])
+          for island in sorted(search.accepted)[:_SHOWN]]}
+
+
+if __name__ == "__main__":
+  common.main(Config, run)

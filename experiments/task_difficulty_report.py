@@ -1,0 +1,137 @@
+"""The report of the experiment on task difficulty: a table, its picture, examples."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from azero.analysis import difficulty_plot, statistics
+from azero.analysis.difficulty_plot import Point
+from azero.search.records import RunDirectory
+from experiments import reporting
+
+RANDOM, EVOLUTION = "random search", "evolution"
+METHODS = (RANDOM, EVOLUTION)
+
+
+class Rows(list[dict[str, Any]]):
+  """Finished rounds, as they are saved: one line of JSON each."""
+
+  def of(self, kind: str, method: str) -> list[dict[str, Any]]:
+    """The rounds of a method on a task type."""
+    return [row for row in self if (row["task_type"], row["method"]) == (kind, method)]
+
+  def total(self, kind: str, method: str, name: str) -> Any:
+    """The sum of a number over the rounds of a method on a task type."""
+    return sum(row[name] for row in self.of(kind, method))
+
+
+def write_report(
+    config: Any, paper: Mapping[str, tuple[str, str]], rows: Rows, status: str,
+    directory: RunDirectory,
+) -> list[Point]:
+  """Writes report and picture of the rounds that there are.
+
+  Args:
+    config: of the experiment.
+    paper: what the paper says of difficulty and ratio, for each task type.
+    rows: finished rounds.
+    status: "done" or "interrupted".
+    directory: of the run.
+
+  Returns:
+    A point for each task type of which both methods have a finished round.
+  """
+  points, lines, sections = [], [], []
+  for kind, (paper_difficulty, paper_ratio) in paper.items():
+    totals = {
+        (method, name): rows.total(kind, method, name)
+        for method in METHODS for name in ("programs", "acceptable", "experiments", "seconds")}
+    if not all(totals[method, "programs"] for method in METHODS):
+      continue
+    counts = [totals[method, name] for method in (EVOLUTION, RANDOM)
+              for name in ("acceptable", "programs")]
+    point = Point(
+        kind.replace("_", " "), statistics.poisson_rate(*counts[2:]),
+        statistics.rate_ratio(counts[0], counts[1], counts[2], counts[3]))
+    points.append(point)
+    evolution = statistics.poisson_rate(*counts[:2])
+    lines.append((
+        point.name, f"{counts[2]:,} of {counts[3]:,}", _show(point.density),
+        _show(_inverse(point.density)), paper_difficulty,
+        f"{counts[0]:,} of {totals[EVOLUTION, 'experiments']:,} experiments, {counts[1]:,} "
+        "programs", _show(evolution), _show(point.ratio), paper_ratio))
+    sections += _examples(kind, rows)
+  tables = []
+  if points:
+    tables = [reporting.table((
+        "task type", "acceptable random programs", "random search success rate",
+        "difficulty (1 / rate)", "difficulty, paper", "evolution successes",
+        "evolution success rate", "ratio", "ratio, paper"), lines), _time_table(rows)]
+    figure = difficulty_plot.plot_success_ratios(
+        points, [("linear regressor, the paper's text", 1e7, 5.0)])
+    figure.savefig(directory.path / "success_ratio.png", dpi=130)
+  directory.write("report.md", reporting.report(
+      "Task difficulty and the success of evolution over random search (figure 4)",
+      summary=_summary(config, status), program=None, tables=[*tables, *sections], config=config,
+      picture="success_ratio.png" if points else None))
+  for line in lines:
+    print(f"{line[0]:18s} difficulty {line[3]}, ratio {line[7]}")
+  print(f"Report: {directory.path / 'report.md'}")
+  if status == "interrupted":
+    print(f"Interrupted; --resume={directory.path} goes on after the last finished round.")
+  return points
+
+
+def _summary(config: Any, status: str) -> list[str]:
+  ended = {
+      "done": "Both methods have had their programs, or enough successes, on every task type.",
+      "interrupted": "The run was interrupted: these are its finished rounds."}[status]
+  return [
+      f"{ended} Intervals are of {statistics.CONFIDENCE:.0%} confidence: exact ones of Poisson "
+      "counts, and for ratios exact ones given the sum of both counts. Where random search had no "
+      "success, its rate has an upper bound and the ratio a lower one.",
+      f"A program is acceptable if its mean RMS error on {config.num_tasks} tasks is at most "
+      f"{config.tolerance} times that of gradient descent with rate {config.reference_rate}. The "
+      "paper does not print its reference, on which densities depend. A successful experiment "
+      "counts once, and with all the programs of its budget."]
+
+
+def _examples(kind: str, rows: Rows) -> list[str]:
+  parts = []
+  for method in METHODS:
+    found = [text for row in rows.of(kind, method) for text in row["found"]]
+    if found:
+      parts += [
+          f"The first acceptable program of {method}, {kind.replace('_', ' ')}:",
+          reporting.code_block(found[0])]
+  return parts
+
+
+def _time_table(rows: Rows) -> str:
+  lines = []
+  for kind, method in dict.fromkeys((row["task_type"], row["method"]) for row in rows):
+    programs, seconds, run, steps = (
+        rows.total(kind, method, name)
+        for name in ("programs", "seconds", "evaluated", "train_steps"))
+    lines.append((
+        kind.replace("_", " "), method, f"{seconds:,.0f} s", f"{programs / seconds:,.0f}",
+        f"{run:,}", f"{steps:,}"))
+  return reporting.table((
+      "task type", "method", "time", "programs per second", "programs run", "training steps"),
+      lines)
+
+
+def _inverse(interval: statistics.Interval) -> statistics.Interval:
+  estimate, low, high = (
+      1.0 / value if value else np.inf
+      for value in (interval.estimate, interval.high, interval.low))
+  return statistics.Interval(estimate, low, high)
+
+
+def _show(interval: statistics.Interval) -> str:
+  if np.isinf(interval.high):
+    return f"at least {interval.low:.3g}" if interval.low else "unknown"
+  if not interval.low:
+    return f"at most {interval.high:.3g}"
+  return f"{interval.estimate:.3g} ({interval.low:.3g} to {interval.high:.3g})"

@@ -1,0 +1,137 @@
+"""The experiments of figures 4 and 5: smoke presets, reports, stop and resume."""
+
+import json
+
+import pytest
+
+import azero
+from azero.language import spaces
+from azero.search import density
+from experiments import backprop_discovery, common, task_difficulty
+
+
+def _difficulty(tmp_path, name, **changes):
+  return task_difficulty.run(common.preset(
+      task_difficulty.Config, "smoke", progress="off", output_dir=str(tmp_path), run_name=name,
+      **changes))
+
+
+def _timeless(rows):
+  return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def difficulty(tmp_path_factory):
+  path = tmp_path_factory.mktemp("difficulty")
+  return path / "run", _difficulty(path, "run")
+
+
+def test_task_difficulty_reports_both_methods(difficulty):
+  path, result = difficulty
+  assert result.status == "done"
+  assert [point.name for point in result.points] == ["linear backprop", "linear regressor"]
+  assert (path / "success_ratio.png").read_bytes()[:4] == b"\x89PNG"
+  report = (path / "report.md").read_text()
+  assert "python -m experiments.task_difficulty --" in report and "10^7" in report
+  assert "only in the figure" in report
+  rows = [json.loads(line) for line in (path / "results.jsonl").read_text().splitlines()]
+  assert rows == list(result.rows)
+  assert {(row["task_type"], row["method"]) for row in rows} == {
+      (kind, method) for kind in ("linear_backprop", "linear_regressor")
+      for method in task_difficulty.METHODS}
+  for row in rows:
+    assert row["programs"] == (300_000 if row["method"] == "random search" else 4 * 200)
+    assert 0 < row["evaluated"] <= row["programs"] and row["acceptable"] >= len(row["found"])
+  first = result.points[0]
+  successes = sum(
+      row["acceptable"] for row in rows
+      if (row["task_type"], row["method"]) == ("linear_backprop", "random search"))
+  assert first.density.estimate == successes / 300_000 and first.density.high > 0
+
+
+def test_task_difficulty_goes_on_after_a_stop(difficulty, tmp_path, monkeypatch):
+  _, whole = difficulty
+  sample, calls = density.sample, []
+
+  def interrupted(*args, **settings):
+    calls.append(args)
+    if len(calls) == 2:
+      raise KeyboardInterrupt
+    return sample(*args, **settings)
+
+  monkeypatch.setattr(density, "sample", interrupted)
+  stopped = _difficulty(tmp_path, "run")
+  assert stopped.status == "interrupted"
+  assert [point.name for point in stopped.points] == ["linear backprop"]
+  assert "interrupted" in (tmp_path / "run" / "report.md").read_text()
+  again = task_difficulty.run(common.continued(task_difficulty.Config, tmp_path / "run"))
+  assert again.status == "done"
+  assert _timeless(again.rows) == _timeless(whole.rows)
+
+
+def test_enough_successes_end_a_method(tmp_path):
+  result = _difficulty(
+      tmp_path, "run", task_types="linear_backprop", tolerance=50.0, successes=1,
+      max_random_programs=3_000_000)
+  random = [row for row in result.rows if row["method"] == "random search"]
+  assert len(random) == 1 and random[0]["acceptable"] >= 1
+  azero.parse(random[0]["found"][0], spaces.linear(8, learn_only=True)).validate()
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"task_types": "quadratic"}, "--task_types must name"),
+    ({"task_types": "linear_backprop,linear_backprop"}, "--task_types must name"),
+    ({"tolerance": 0.0}, "--tolerance must be positive"),
+    ({"successes": 0}, "--successes must be at least 1"),
+    ({"experiment_programs": 5}, "must be at least --population_size")])
+def test_task_difficulty_refuses_bad_settings(tmp_path, changes, message):
+  with pytest.raises(ValueError, match=message):
+    _difficulty(tmp_path, "run", **changes)
+  assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", task_difficulty.TASK_TYPES)
+def test_the_references_fit_their_spaces(name):
+  kind = task_difficulty.TASK_TYPES[name]
+  space = kind.space(8)
+  reference, template = kind.reference(0.01, space), kind.template(0.01, space)
+  assert reference.validate().lengths[0, 2] <= space.learn.max_length
+  assert (template is None) == (not kind.learn_only)
+  if template is not None:
+    assert template.lengths[0].tolist() == [*reference.lengths[0, :2], 0]
+
+
+def _backprop(tmp_path, **changes):
+  return backprop_discovery.run(common.preset(
+      backprop_discovery.Config, "smoke", progress="off", output_dir=str(tmp_path),
+      run_name="run", **changes))
+
+
+def test_backprop_discovery_writes_a_complete_run(tmp_path):
+  result = _backprop(tmp_path)
+  path = tmp_path / "run"
+  assert (path / "progress.png").read_bytes()[:4] == b"\x89PNG"
+  report = (path / "report.md").read_text()
+  assert "m0 = outer(v3, v0)" in report  # the program of the paper
+  assert "T=20 D=2 P=30" in report
+  assert f"{result.progress:.0%}" in report
+  assert result.final["discovered program"].shape == (5,)
+  means = {name: fitness.mean() for name, fitness in result.final.items()}
+  floor = means["constant prediction"]
+  assert result.progress == pytest.approx(
+      (means["discovered program"] - floor)
+      / (means["hand-written network (plain NN)"] - floor))
+  assert not result.success
+  assert result.run.search.migrations > 0
+  assert (result.run.search.train_steps >= 20_000).all()
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"groups": "40/3"}, "--groups must be T/D/P"),
+    ({"groups": "40/0/9"}, "--groups must be T/D/P"),
+    ({"workers": 3, "groups": "20/2/30,30/1/30"}, "must be a multiple"),
+    ({"migration_steps": -1}, "must be positive, or 0")])
+def test_backprop_discovery_refuses_bad_settings(tmp_path, changes, message):
+  with pytest.raises(ValueError, match=message):
+    _backprop(tmp_path, **changes)
+  assert not (tmp_path / "run").exists()

@@ -1,0 +1,142 @@
+"""Density: shortcuts change no count, and acceptance is that of the mean RMS error."""
+
+import dataclasses
+
+from hypothesis import given
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from azero.language import spaces, text
+from azero.language.program import Programs
+from azero.runtime.evaluator import Evaluator
+from azero.search import density, mutation
+from azero.search.search import SearchConfig
+from azero.tasks import linear_regression
+
+_SPACE = spaces.linear(4, learn_only=True)
+_HEAD = "def Setup():\n s2 = 0.05\ndef Predict():\n s1 = dot(v0, v1)\ndef Learn():\n"
+_LEARN = " s3 = s0 - s1\n s3 = s3 * s2\n v2 = s3 * v0\n v1 = v1 + v2\n"
+_DRAWS = 60_000
+
+
+def _tasks(count):
+  return [linear_regression(3, seed=seed, num_train=20, num_valid=10) for seed in range(count)]
+
+
+@pytest.fixture(scope="module")
+def template():
+  return text.parse(_HEAD, _SPACE)
+
+
+@pytest.fixture(scope="module")
+def acceptance():
+  return density.Acceptance(text.parse(_HEAD + _LEARN, _SPACE), _SPACE, _tasks(2), factor=2.0)
+
+
+def _sample(template, acceptance, **settings):
+  return density.sample(
+      _SPACE, _tasks(2), acceptance, _DRAWS, seed=4, template=template, lanes=64, **settings)
+
+
+def test_every_random_program_is_counted(template, acceptance, monkeypatch):
+  monkeypatch.setattr(density, "_DRAWN_PER_BATCH", 8192)
+  found = _sample(template, acceptance, keep=1000)
+  assert found.programs == _DRAWS
+  assert found.evaluated < found.learning < _DRAWS / 2
+  # The same, by running all of them.
+  draws = mutation.num_random_draws(_SPACE)
+  evaluator = Evaluator(_SPACE, _tasks(2), lanes=64)
+  acceptable = 0
+  for k, sequence in enumerate(np.random.SeedSequence(4).spawn(8)):
+    count = min(8192, _DRAWS - 8192 * k)
+    numbers = np.random.default_rng(sequence).random((count, draws))
+    programs = mutation.random_programs(_SPACE, numbers, template=template)
+    error = density.rms_error(evaluator.evaluate(programs, k % 2).per_task).mean(1)
+    acceptable += int((error <= acceptance.limits[k % 2]).sum())
+  assert found.acceptable == acceptable >= 5
+
+
+def test_programs_that_cannot_learn_change_no_count(template, acceptance):
+  some, every = (_sample(template, acceptance, exhaustive=each) for each in (False, True))
+  assert some.acceptable == every.acceptable and some.found == every.found
+  assert every.learning == _DRAWS > some.learning
+
+
+def test_whole_programs_are_drawn_alike_without_the_others():
+  space = spaces.linear(4)
+  programs = [
+      density._Drawer(space, None, exhaustive).draw(np.random.default_rng(1), 4000)
+      for exhaustive in (True, False)]
+  chosen = density.dependence.can_learn(programs[0])
+  assert programs[0][chosen] == programs[1]
+  assert 0 < chosen.sum() < 400
+
+
+def test_progress_is_told_after_every_batch(template, acceptance):
+  seen = []
+  _sample(template, acceptance, on_batch=lambda sample: seen.append(sample.programs))
+  assert seen == [_DRAWS]
+
+
+def test_the_reference_is_acceptable_up_to_its_own_error():
+  reference = text.parse(_HEAD + _LEARN, _SPACE)
+  slow = text.parse(_HEAD.replace("0.05", "0.005") + _LEARN, _SPACE)
+  both = Programs.concatenate([reference, slow])
+  acceptance = density.Acceptance(reference, _SPACE, _tasks(1))
+  assert acceptance.accepts(both, np.zeros(2, int)).tolist() == [True, False]
+  error = density.rms_error(Evaluator(_SPACE, _tasks(1)).evaluate(reference).per_task)
+  assert acceptance.limits == pytest.approx([error.mean()])
+
+
+def test_the_error_is_read_back_from_the_fitness():
+  errors = np.array([1e-4, 0.5, 3.0])
+  assert density.rms_error(1 - 2 / np.pi * np.arctan(errors)) == pytest.approx(errors)
+  assert density.rms_error(np.array([0.0])) == np.inf
+
+
+@given(st.lists(st.floats(0, 1e3), min_size=1, max_size=8))
+def test_no_acceptable_program_is_below_the_bound(errors):
+  fitness = 1 - 2 / np.pi * np.arctan(np.array(errors))
+  bound = 1 - 2 / np.pi * np.arctan(2 * np.mean(errors))
+  assert min(np.median(fitness), np.mean(fitness)) >= bound - 1e-12
+
+
+def test_experiments_end_with_their_first_acceptable_program(template):
+  task_sets = _tasks(6)
+  acceptance = density.Acceptance(
+      text.parse(_HEAD + _LEARN, _SPACE), _SPACE, task_sets, factor=2.0)
+  config = SearchConfig(
+      population_size=100, mutations=("alter", "randomize_function"), initial="random",
+      children_per_cycle=10, max_programs=1500, combine="mean", lanes=64)
+  search = density.RepeatedEvolution(_SPACE, task_sets, config, acceptance, template=template)
+  while not search.finished:
+    search.step()
+  islands = sorted(search.accepted)
+  assert 0 < len(islands) < 6
+  programs = Programs.concatenate([search.accepted[island] for island in islands])
+  assert acceptance.accepts(programs, np.array(islands)).all()
+  for island in range(6):
+    at = search.accepted_at[island]
+    if island in search.accepted:
+      assert search.num_programs[island] - 100 < at <= search.num_programs[island]
+    else:
+      assert at == -1 and search.num_programs[island] == 1500
+  alone = density.Acceptance(
+      text.parse(_HEAD + _LEARN, _SPACE), _SPACE, task_sets, factor=2.0)
+  others = [island for island in range(6) if island not in search.accepted]
+  assert not alone.accepts(search.best_programs[others], np.array(others)).any()
+
+
+def test_bad_references_are_refused():
+  reference = text.parse(_HEAD + _LEARN, _SPACE)
+  with pytest.raises(ValueError, match="factor must be positive"):
+    density.Acceptance(reference, _SPACE, _tasks(1), factor=0.0)
+  diverging = text.parse(_HEAD.replace("0.05", "90.0") + _LEARN, _SPACE)
+  with pytest.raises(ValueError, match="reference itself fails"):
+    density.Acceptance(diverging, _SPACE, _tasks(1))
+  tasks = _tasks(1)[0]
+  train_y, valid_y = ((labels > 0) * 1.0 for labels in (tasks.train_y, tasks.valid_y))
+  binary = dataclasses.replace(tasks, metric="accuracy", train_y=train_y, valid_y=valid_y)
+  with pytest.raises(ValueError, match="matter of RMS errors"):
+    density.Acceptance(reference, _SPACE, [binary])

@@ -23,8 +23,8 @@ from experiments.workers import Arm, Kind
 
 TASK_TYPES = ("few_examples", "fast_training", "multiple_classes")
 MOTIFS = {
-    "few_examples": motifs.NOISY_RELU, "fast_training": motifs.LEARNING_RATE_DECAY,
-    "multiple_classes": motifs.MEAN_WEIGHTS_RATE}
+    "few_examples": motifs.NOISY_RELU, "fast_training": motifs.RATE_DECAY,
+    "multiple_classes": motifs.MEAN_RATE}
 # Repeats of 30 in which the paper saw the motif: in the experiment and in the control.
 PAPER = {"few_examples": (8, 0), "fast_training": (30, 3), "multiple_classes": (24, 0)}
 _PAPER_REPEATS = 30
@@ -170,8 +170,9 @@ def _compare(
 def _find(outcome: Outcome, arm: Arm, motif: str) -> str | None:
   """Why the program of a repeat has the motif, or None."""
   program = text.parse(outcome.program, arm.space)
-  found = motifs.find(program, multiclass=arm.select.ten_classes)
-  return next((item.why for item in found if item.motif == motif), None)
+  found = motifs.find_motifs(
+      program, multiclass=arm.select.ten_classes, num_examples=arm.select.num_train)
+  return next((item.why for item in found if item.name == motif), None)
 
 
 def _p_value(pairs: Sequence[tuple[int, int]]) -> str:

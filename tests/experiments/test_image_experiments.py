@@ -6,21 +6,21 @@ import signal
 
 import numpy as np
 import pytest
+from tiny_tfds import prepare, random_images
 
 from azero.language import text
 from azero.tasks import images
 from azero.tasks.image_sources import find_source
 from experiments import (
-    ablation,
-    adaptation,
-    common,
-    minimal_input,
-    references,
-    search_baselines,
-    trials,
-    workers,
+  ablation,
+  adaptation,
+  common,
+  minimal_input,
+  references,
+  search_baselines,
+  trials,
+  workers,
 )
-from tiny_tfds import prepare, random_images
 
 _EXPERIMENTS = {
     "ablation": ablation, "adaptation": adaptation, "minimal_input": minimal_input,

@@ -67,7 +67,7 @@ class Config:
   evolve_programs: int = common.setting(
       6000, "Programs that each island of the evolved populations tries.")
   islands: int = common.setting(128, "Islands of the demo search.")
-  children_per_cycle: int = common.setting(32, "Children of each island in a cycle.")
+  children_per_cycle: int = common.setting(64, "Children of each island in a cycle.")
   population_size: int = common.setting(1000, "P of the demo search.")
   warm_up_seconds: float = common.setting(4.0, "Of the demo search, after it compiled.")
   search_seconds: float = common.setting(15.0, "For which the demo search is measured.")

@@ -1,7 +1,8 @@
 """What the experiment modules share: flags, JAX's settings, run directories, errors.
 
 A module defines a frozen config dataclass, whose fields carry their help as metadata,
-and `run(config)`. Flags are made from the fields and read once.
+and `run(config)`. Flags are made from the fields and read once. Where the defaults are the
+paper's values, `PRESETS` of the config names smaller budgets, see `preset`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +29,10 @@ def setting(default: Any, help_text: str, *, choices: Sequence[str] | None = Non
   return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
 
 
+PAPER = "paper"  # the preset that changes no default
+
 _Config = TypeVar("_Config", bound="RunConfig")
+_AnyConfig = TypeVar("_AnyConfig")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,6 +75,28 @@ class RunConfig:
     if self.resume:
       return RunDirectory.open(self.resume, settings)
     return new_directory(experiment, self.output_dir, self.run_name, settings)
+
+
+def preset(config_class: type[_AnyConfig], name: str, **changes: Any) -> _AnyConfig:
+  """The settings of a preset, with changes.
+
+  Args:
+    config_class: a config whose class attribute `PRESETS` maps names to settings that
+      differ from the defaults.
+    name: one of them, or "paper" for the defaults.
+    **changes: settings that go before those of the preset.
+
+  Raises:
+    ValueError: there is no such preset.
+  """
+  presets = _presets(config_class)
+  if name not in presets:
+    raise ValueError(f"Unknown preset {name!r}; use one of {', '.join(presets)}.")
+  return config_class(**{**presets[name], **changes})
+
+
+def _presets(config_class: type[Any]) -> dict[str, Mapping[str, Any]]:
+  return {PAPER: {}, **getattr(config_class, "PRESETS", {})}
 
 
 def new_directory(
@@ -132,6 +158,11 @@ def require_positive(config: Any, *names: str) -> None:
 def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
   """Runs an experiment from the command line; bad input ends it with one clear message."""
   names = [field.name for field in dataclasses.fields(config_class)]
+  presets = _presets(config_class)
+  if len(presets) > 1:
+    flags.DEFINE_enum(
+        "preset", PAPER, list(presets), "Settings to start from; other flags go before them.")
+    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS["preset"])
   for field in dataclasses.fields(config_class):
     _define_flag(field, typing.get_type_hints(config_class)[field.name])
     # Flags of the main module are those that --help lists.
@@ -141,12 +172,13 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
     if len(argv) > 1:
       _fail(f"unexpected argument '{argv[1]}': settings are flags, written --name=value; "
             "see --help")
-    values = {name: getattr(flags.FLAGS, name) for name in names}
+    given = {name: getattr(flags.FLAGS, name) for name in names if flags.FLAGS[name].present}
     try:
-      config = config_class(**values)
-      if values.get("resume"):
-        given = {name: value for name, value in values.items() if flags.FLAGS[name].present}
+      if given.get("resume"):
         config = continued(config_class, given.pop("resume"), **given)
+      else:
+        chosen = flags.FLAGS.preset if len(presets) > 1 else PAPER
+        config = preset(config_class, chosen, **given)
       configure_jax(getattr(config, "num_devices", 0))
       run(config)
     except (ValueError, OSError) as error:

@@ -36,7 +36,7 @@ class Config(common.RunConfig):
 
   islands: int = common.setting(32, "Experiments that run side by side.")
   children_per_cycle: int = common.setting(
-      32, "Children of each island in a cycle; 1 is exactly the paper's algorithm.")
+      64, "Children of each island in a cycle; 1 is exactly the paper's algorithm.")
   max_train_steps: int = common.setting(200_000_000, "Training steps of each island.")
   population_size: int = common.setting(1000, "P.")
   tournament_size: int = common.setting(10, "T.")

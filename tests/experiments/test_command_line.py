@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import azero
+from experiments import common
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
@@ -63,6 +64,34 @@ def test_evaluate_program_prints_only_json_to_standard_output(tmp_path):
   assert row["program"] == "one.txt" and row["error"] is None
   expected = azero.evaluate(azero.zoo.source("linear_regressor"), tasks, dtype="float64")
   np.testing.assert_allclose(row["fitness_per_task"], expected.per_task[0], rtol=1e-12)
+
+
+_MODULE = """
+import dataclasses
+from experiments import common
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(common.RunConfig):
+  PRESETS = {"smoke": {"size": 2, "seed": 5}}
+  size: int = common.setting(100, "Size.")
+
+common.main(Config, lambda config: print(config.size, config.seed))
+"""
+
+
+@pytest.mark.parametrize(("flags", "printed"), [
+    ((), "100 0"), (("--preset=paper", "--seed=3"), "100 3"), (("--preset=smoke",), "2 5"),
+    (("--preset=smoke", "--size=100"), "100 5")])
+def test_a_preset_changes_defaults_and_flags_go_before_it(flags, printed):
+  done = subprocess.run(
+      [sys.executable, "-c", _MODULE, *flags], cwd=_ROOT, text=True, capture_output=True,
+      timeout=60)
+  assert (done.returncode, done.stdout.strip()) == (0, printed), done.stderr
+
+
+def test_an_unknown_preset_is_refused():
+  with pytest.raises(ValueError, match=r"Unknown preset 'tiny'; use one of paper\."):
+    common.preset(common.RunConfig, "tiny")
 
 
 def test_control_c_saves_everything_and_reports(tmp_path):

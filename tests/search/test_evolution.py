@@ -1,4 +1,7 @@
 import dataclasses
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -153,6 +156,46 @@ def test_history_does_not_depend_on_the_number_of_devices(settings):
   for island in range(ISLANDS):
     assert state(one, island) == state(two, island)
   assert one.counts == two.counts
+
+
+_ON_THREE_DEVICES = """
+import jax
+from azero.runtime.devices import set_xla_flags
+set_xla_flags()
+jax.config.update("jax_num_cpu_devices", 3)
+from azero.runtime import wave_executor
+wave_executor._PART_WORK = 1  # every batch is split over all devices
+import search_cases
+from azero.search.evolution import Evolution
+
+calls = [0] * 3
+launch = wave_executor.WaveExecutor._launch
+
+def counted(self, call):
+  calls[self._next_device] += 1
+  return launch(self, call)
+
+wave_executor.WaveExecutor._launch = counted
+histories = []
+for num_devices in (1, 2, 3):
+  search = Evolution(
+      search_cases.FIXED, search_cases.tasks(4),
+      search_cases.config(num_devices=num_devices, hurdle=0.5, lanes=8))
+  for _ in range(12):
+    search.step()
+  histories.append(search.state())
+  assert all(calls[:num_devices]) and not any(calls[num_devices:]), calls
+  calls[:] = [0] * 3
+for history in histories[1:]:
+  search_cases.assert_same_state(histories[0], history)
+"""
+
+
+def test_history_is_the_same_on_one_two_and_three_devices():
+  done = subprocess.run(
+      [sys.executable, "-c", _ON_THREE_DEVICES], cwd=pathlib.Path(__file__).parent,
+      capture_output=True, text=True, timeout=300)
+  assert done.returncode == 0, done.stderr
 
 
 def test_history_does_not_depend_on_how_many_programs_run_at_once():

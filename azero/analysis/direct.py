@@ -13,14 +13,10 @@ import jax
 import numpy as np
 
 from azero.analysis import straight
-from azero.analysis.training import Lane, TaskData, Training
+from azero.analysis.training import TaskData, Training, Trial
 from azero.language.program import Programs
 from azero.runtime.evaluation import epoch_orders
 from azero.tasks.task import Tasks
-
-# Lanes share a loop if their matrices stay in a cache of this many bytes.
-_CACHE_BYTES = 1 << 18
-_MAX_LANES = 16
 
 
 class DirectEvaluation(NamedTuple):
@@ -71,11 +67,12 @@ class DirectEvaluator:
     self.dtype = np.dtype(dtype)
     self._num_epochs = num_epochs
     self._devices = jax.devices()[:num_devices]
-    self._lanes = _num_lanes(self.straight, tasks.num_features, self.dtype.itemsize)
     training = Training(
         self.straight, tasks.num_features, tasks.num_classes, num_epochs=num_epochs,
-        num_lanes=self._lanes, max_abs_error=max_abs_error)
+        max_abs_error=max_abs_error)
     self._run = jax.jit(training.run)
+    self._gradient = jax.jit(
+        jax.value_and_grad(training.surrogate, has_aux=True), static_argnums=3)
     with jax.enable_x64(self.dtype == np.float64):
       self._data = [
           jax.device_put(_task_data(tasks, self.dtype), device) for device in self._devices]
@@ -84,6 +81,11 @@ class DirectEvaluator:
   def constants(self) -> np.ndarray:
     """The program's own constants: [K]."""
     return self.straight.constants.values
+
+  @property
+  def num_train(self) -> int:
+    """T, training examples of a task."""
+    return self.tasks.num_train
 
   def evaluate(
       self, constants: np.ndarray, *, seeds: int | np.ndarray = 0, num_train: int | None = None,
@@ -101,49 +103,77 @@ class DirectEvaluator:
     Raises:
       ValueError: a wrong shape, or more training examples than there are.
     """
-    constants = np.asarray(constants, np.float64)
-    if constants.ndim != 2 or constants.shape[1:] != self.constants.shape:
-      raise ValueError(
-          f"constants must have shape [N, {len(self.constants)}], got {constants.shape}.")
-    num_train = self.tasks.num_train if num_train is None else num_train
-    if not 1 <= num_train <= self.tasks.num_train:
-      raise ValueError(
-          f"num_train must be from 1 to {self.tasks.num_train}, got {num_train}.")
-    count, num_tasks = len(constants), len(self.tasks)
-    seeds = np.broadcast_to(np.asarray(seeds).astype(np.uint32), count)
-    lanes = Lane(constants.astype(self.dtype), seeds)
-    fitness = np.empty((count, num_tasks))
-    steps = np.empty((count, num_tasks), np.int64)
-    pending: deque[tuple[slice, int, Any]] = deque()
+    constants, num_train = self._checked(constants, num_train)
+    shape = len(constants), len(self.tasks)
+    seeds = np.broadcast_to(np.asarray(seeds).astype(np.uint32), len(constants))
+    orders = [self._orders(task, num_train) for task in range(len(self.tasks))]
+    fitness, steps = np.empty(shape), np.empty(shape, np.int64)
+    pending: deque[tuple[tuple[int, ...], Any]] = deque()
 
     def collect() -> None:
-      rows, task, results = pending.popleft()
-      size = rows.stop - rows.start
-      fitness[rows, task], steps[rows, task] = (
-          np.reshape(result, -1)[:size] for result in results)
+      place, result = pending.popleft()
+      fitness[place], steps[place] = result
 
     with jax.enable_x64(self.dtype == np.float64):
-      for task in range(num_tasks):
-        orders = self._orders(task, num_train)
-        for i, start in enumerate(range(0, count, self._lanes)):
-          if len(pending) == 2 * len(self._devices):
-            collect()
-          rows = slice(start, min(start + self._lanes, count))
-          device = i % len(self._devices)
-          lane = self._chunk(lanes, rows, device)
-          result = self._run(lane, np.int32(num_train), orders, self._data[device][task])
-          pending.append((rows, task, result))
+      for i, (row, task) in enumerate(np.ndindex(shape)):
+        if len(pending) == 2 * len(self._devices):
+          collect()
+        data = self._data[i % len(self._devices)][task]  # decides where it runs
+        trial = Trial(constants[row], seeds[row])
+        result = self._run(trial, np.int32(num_train), orders[task], data)
+        pending.append(((row, task), result))
       while pending:
         collect()
-    if self.tasks.num_classes:  # an accuracy is a fraction of the validation examples
-      fitness = np.rint(fitness * self.tasks.num_valid) / self.tasks.num_valid
-    return DirectEvaluation(fitness, steps.sum(1))
+    return DirectEvaluation(self._rounded(fitness), steps.sum(1))
 
-  def _chunk(self, lanes: Lane, rows: slice, device: int) -> Lane:
-    """Lanes for one call; the last call's are filled up with copies."""
-    index = np.minimum(np.arange(rows.start, rows.start + self._lanes), rows.stop - 1)
-    parts = (part[index] if self._lanes > 1 else part[rows.start] for part in lanes)
-    return Lane(*(jax.device_put(part, self._devices[device]) for part in parts))
+  def loss_and_gradient(
+      self, constants: np.ndarray, *, seed: int = 0, num_train: int | None = None,
+  ) -> tuple[float, np.ndarray, DirectEvaluation]:
+    """A smooth validation loss after one epoch, and its gradient by the constants.
+
+    Args:
+      constants: [K].
+      seed: evaluation seed.
+      num_train: examples of each task to train on, the first ones; default all.
+
+    Returns:
+      The loss, mean squared error or cross-entropy, averaged over tasks; its gradient [K]; and
+      the evaluation, as of one setting by `evaluate` after one epoch.
+
+    Raises:
+      ValueError: a wrong shape, or more training examples than there are.
+    """
+    settings, num_train = self._checked(np.asarray(constants)[None], num_train)
+    with jax.enable_x64(self.dtype == np.float64):
+      results = [
+          self._gradient(
+              settings[0], np.uint32(seed), self._data[task % len(self._devices)][task], num_train)
+          for task in range(len(self.tasks))]
+      results = jax.device_get(results)
+    losses, fitness, steps, gradients = (
+        np.stack([np.asarray(part, np.float64) for part in parts])
+        for parts in zip(*((loss, *more, gradient) for (loss, more), gradient in results)))
+    evaluation = DirectEvaluation(self._rounded(fitness[None]), steps.sum(keepdims=True).astype(int))
+    return float(losses.mean()), gradients.mean(0), evaluation
+
+  def _checked(
+      self, constants: np.ndarray, num_train: int | None) -> tuple[np.ndarray, int]:
+    """Settings [N, K] in the type of the memory, and how many examples to train on."""
+    constants = np.asarray(constants, self.dtype)
+    if constants.ndim != 2 or constants.shape[1:] != self.constants.shape:
+      raise ValueError(
+          f"constants must have shape [N, {len(self.constants)}], one column for each constant "
+          f"of the program; got {constants.shape}.")
+    num_train = self.num_train if num_train is None else num_train
+    if not 1 <= num_train <= self.num_train:
+      raise ValueError(f"num_train must be from 1 to {self.num_train}, got {num_train}.")
+    return constants, num_train
+
+  def _rounded(self, fitness: np.ndarray) -> np.ndarray:
+    """Fitness as float64; an accuracy is a fraction of the validation examples."""
+    if self.tasks.num_classes:
+      return np.rint(fitness * self.tasks.num_valid) / self.tasks.num_valid
+    return fitness
 
   def _orders(self, task: int, num_train: int) -> np.ndarray:
     """Orders of the examples from the second epoch on: [E - 1, T] int32, T in use."""
@@ -158,10 +188,3 @@ def _task_data(tasks: Tasks, dtype: np.dtype) -> list[TaskData]:
   arrays = (
       getattr(tasks, name).astype(dtype) for name in ("train_x", "train_y", "valid_x", "valid_y"))
   return [TaskData(*parts) for parts in zip(*arrays, tasks.seeds)]
-
-
-def _num_lanes(code: straight.Straight, num_features: int, itemsize: int) -> int:
-  """Lanes that run side by side: one where a matrix is large, else many."""
-  if not code.has_matrices:
-    return _MAX_LANES
-  return max(1, min(_MAX_LANES, _CACHE_BYTES // (itemsize * num_features**2)))

@@ -21,8 +21,14 @@ from azero.tasks import (
     from_npz,
     linear_regression,
     load_tasks_npz,
+    original_tasks,
     projected_digits,
+    projected_pairs,
+    random_pairs,
+    search_tasks,
+    select_tasks,
     teacher_regression,
+    ten_class_tasks,
 )
 from azero.tasks.task import Tasks, make_tasks
 
@@ -32,6 +38,7 @@ __all__ = [
     "Component", "Evaluation", "Evaluator", "Function", "HallOfFame", "ProgramSyntaxError",
     "Programs", "SearchConfig", "SearchSpace", "Tasks", "affine_regression", "all_ops",
     "configure_jax", "evaluate", "evolve", "format_program", "from_arrays", "from_csv", "from_npz",
-    "linear_regression", "load_tasks_npz", "make_tasks", "parse", "parse_many", "plot",
-    "projected_digits", "random_search", "register_op", "spaces", "teacher_regression", "zoo",
+    "linear_regression", "load_tasks_npz", "make_tasks", "original_tasks", "parse", "parse_many",
+    "plot", "projected_digits", "projected_pairs", "random_pairs", "random_search", "register_op",
+    "search_tasks", "select_tasks", "spaces", "teacher_regression", "ten_class_tasks", "zoo",
 ]

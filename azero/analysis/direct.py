@@ -7,6 +7,7 @@ live instructions become one XLA loop that carries what the program itself carri
 """
 
 from collections import deque
+import copy
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +17,7 @@ from azero.analysis import straight
 from azero.analysis.training import TaskData, Training, Trial
 from azero.language.program import Programs
 from azero.runtime.evaluation import epoch_orders
+from azero.runtime.evaluator import DTYPES
 from azero.tasks.task import Tasks
 
 
@@ -58,12 +60,13 @@ class DirectEvaluator:
       raise ValueError(
           f"The program's space has F = {program.space.num_features}, the tasks have "
           f"{tasks.num_features} features; parse the program for that many.")
+    if dtype not in DTYPES:
+      raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}.")
     if num_epochs < 1 or not max_abs_error > 0:
       raise ValueError(
           f"num_epochs must be at least 1 and max_abs_error positive, got {num_epochs} and "
           f"{max_abs_error}.")
     self.straight = straight.straighten(program, multiclass=tasks.multiclass)
-    self.tasks = tasks
     self.dtype = np.dtype(dtype)
     self._num_epochs = num_epochs
     self._devices = jax.devices()[:num_devices]
@@ -73,14 +76,37 @@ class DirectEvaluator:
     self._run = jax.jit(training.run)
     self._gradient = jax.jit(
         jax.value_and_grad(training.surrogate, has_aux=True), static_argnums=3)
+    self._put(tasks)
+
+  def _put(self, tasks: Tasks) -> None:
+    self.tasks = tasks
     with jax.enable_x64(self.dtype == np.float64):
       self._data = [
           jax.device_put(_task_data(tasks, self.dtype), device) for device in self._devices]
+
+  def on(self, tasks: Tasks) -> "DirectEvaluator":
+    """The same program and settings on other tasks; tasks of one shape are compiled once.
+
+    Raises:
+      ValueError: tasks of another F or another number of classes.
+    """
+    old, new = ((t.num_features, t.num_classes) for t in (self.tasks, tasks))
+    if old != new:
+      raise ValueError(
+          f"The program was compiled for tasks of (features, classes) = {old}, these have {new}.")
+    other = copy.copy(self)
+    other._put(tasks)
+    return other
 
   @property
   def constants(self) -> np.ndarray:
     """The program's own constants: [K]."""
     return self.straight.constants.values
+
+  @property
+  def num_devices(self) -> int:
+    """Devices that share the work of a call."""
+    return len(self._devices)
 
   @property
   def num_train(self) -> int:

@@ -12,13 +12,13 @@ The paper tried up to 10,000 settings. Smaller presets try fewer, and give up on
 few examples where others do better (`azero.analysis.tuning`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
 import json
 import pathlib
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,7 +42,7 @@ TUNERS = ("random", "gradient")
 class Config:
   """Settings; the defaults are the paper's."""
 
-  PRESETS = {
+  PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
       "smoke": {
           "dataset": DIGITS, "num_trials": 8, "num_seeds": 2, "num_train": 160, "num_valid": 60,
           "num_test": 60, "reduction": 4},

@@ -179,7 +179,8 @@ class DirectEvaluator:
     losses, fitness, steps, gradients = (
         np.stack([np.asarray(part, np.float64) for part in parts])
         for parts in zip(*((loss, *more, gradient) for (loss, more), gradient in results)))
-    evaluation = DirectEvaluation(self._rounded(fitness[None]), steps.sum(keepdims=True).astype(int))
+    evaluation = DirectEvaluation(
+        self._rounded(fitness[None]), steps.sum(keepdims=True).astype(np.int64))
     return float(losses.mean()), gradients.mean(0), evaluation
 
   def _checked(

@@ -17,6 +17,6 @@ from azero.tasks.task import METRICS, Tasks, make_tasks
 __all__ = [
   "METRICS", "CustomData", "ProjectedPair", "Tasks", "affine_regression", "class_groups",
   "from_arrays", "from_csv", "from_npz", "linear_regression", "load_tasks_npz", "make_tasks",
-  "original_digits", "original_tasks", "projected_digits", "projected_pairs", "random_pairs", "search_tasks",
-  "select_tasks", "teacher_regression", "ten_class_tasks",
+  "original_digits", "original_tasks", "projected_digits", "projected_pairs", "random_pairs",
+  "search_tasks", "select_tasks", "teacher_regression", "ten_class_tasks",
 ]

@@ -86,8 +86,9 @@ def original_digits(
 ) -> Tasks:
   """Tasks for a final evaluation: a pair of digits with all pixels, F = 64, standardised.
 
-  Training examples, and validation examples to tune on, are images that are not reserved;
-  with validate_on="test" the validation examples are reserved images.
+  Training examples, and validation examples to tune on, are images that are not reserved.
+  With validate_on="test" the training images are the same and the validation examples are
+  reserved images.
 
   Args:
     pair: the digits with labels 0 and 1.

@@ -256,7 +256,7 @@ def _report(
       f"tuned with {config.num_trials} trials ({config.tuner} search) on {config.num_train} "
       f"training and {config.num_valid} validation images of the train split; then it trained "
       f"with {config.num_seeds} seeds and was measured on {config.num_test} images of the test "
-      "split, which nothing before had seen."]
+      "split, which tuning does not see."]
   if any(row["interrupted"] for row in rows):
     summary.append("**Tuning was interrupted**: budgets are not equal, see the table.")
   results = reporting.table(

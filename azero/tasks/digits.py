@@ -122,8 +122,9 @@ def original_digits(
         label_of_digit[digit] >= 0, reserved, split, num_train, num_valid, rng)
     train_x, valid_x = standardise(pixels[train], pixels[valid])
     parts.append((train_x, label_of_digit[digit[train]], valid_x, label_of_digit[digit[valid]]))
-  arrays = (np.stack(part) for part in zip(*parts))
-  return make_tasks(*arrays, "accuracy", num_classes=2, seeds=task_seeds)
+  train_x, train_y, valid_x, valid_y = (np.stack(part) for part in zip(*parts))
+  return make_tasks(
+      train_x, train_y, valid_x, valid_y, "accuracy", num_classes=2, seeds=task_seeds)
 
 
 def class_groups(kind: str, split: str, *, seed: int = 0) -> list[ClassGroup]:

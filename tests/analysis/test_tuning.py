@@ -8,7 +8,7 @@ import pytest
 from azero.analysis import straight, tuning
 from azero.analysis.direct import DirectEvaluation, DirectEvaluator
 from azero.language import zoo
-from azero.tasks import linear_regression, original_digits
+from azero.tasks import linear_regression
 
 
 @dataclasses.dataclass
@@ -107,15 +107,11 @@ def test_bad_settings_say_what_is_wrong():
   assert not landscape.calls
 
 
-def _badly_scaled():
+def _badly_scaled(num_devices: int = 1) -> DirectEvaluator:
   """A linear regressor whose learning rate is a hundred times too small."""
   tasks = linear_regression(2, seed=0, num_features=8, num_train=100, num_valid=50)
-  return DirectEvaluator(_with_rate(1e-4, 8), tasks, num_devices=1)
-
-
-def _with_rate(learning_rate: float, num_features: int):
-  program = zoo.load("linear_regressor", num_features)
-  return straight.with_constants(program, np.array([learning_rate]))
+  program = straight.with_constants(zoo.load("linear_regressor", 8), np.array([1e-4]))
+  return DirectEvaluator(program, tasks, num_devices=num_devices)
 
 
 def test_random_search_and_gradients_mend_a_learning_rate_with_the_same_budget():
@@ -129,11 +125,8 @@ def test_random_search_and_gradients_mend_a_learning_rate_with_the_same_budget()
 
 
 def test_tuning_has_one_result_for_a_seed_whatever_the_devices():
-  tasks = original_digits((3, 8), seeds=[0], num_train=64, num_valid=40)
   results = [
-      tuning.random_search(
-          DirectEvaluator(_with_rate(1e-6, 64), tasks, num_devices=devices),
-          num_trials=12, seed=seed)
+      tuning.random_search(_badly_scaled(devices), num_trials=12, seed=seed)
       for devices, seed in ((1, 4), (2, 4), (1, 5))]
   np.testing.assert_array_equal(results[0].constants, results[1].constants)
   assert results[0].history == results[1].history

@@ -78,6 +78,7 @@ def test_bad_settings_say_what_is_wrong_and_leave_nothing(tmp_path, changes, mes
   assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_gradients_tune_too(tmp_path):
   rows = _run(tmp_path, pair="3,8", tuner="gradient", num_trials=3, program="plain_nn")
   assert [row["program"] for row in rows] == ["logistic regression", "neural network"]

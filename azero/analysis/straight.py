@@ -35,7 +35,7 @@ class Address(NamedTuple):
   """One address of the memory, sortable."""
 
   kind: Kind
-  index: int
+  number: int
 
 
 Memory = dict[Address, jax.Array]  # addresses that it lacks are zero
@@ -219,7 +219,7 @@ def _instructions(
   functions: list[list[Instruction]] = [[] for _ in Function]
   meanings = []
   lines = []
-  for slot in np.flatnonzero(analysis.live[0]):
+  for slot in np.flatnonzero(analysis.live[0]).tolist():
     op = op_by_id(int(program.opcode[0, slot]))
     assert op.output is not None
     constants = []

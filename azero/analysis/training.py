@@ -8,6 +8,7 @@ predicted side by side where they cannot influence each other.
 import math
 from typing import NamedTuple
 
+import chex
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -31,8 +32,8 @@ class Trial(NamedTuple):
     seed: [] uint32, evaluation seed of the random ops.
   """
 
-  constants: jax.Array
-  seed: jax.Array
+  constants: chex.Array
+  seed: chex.Array
 
 
 class TaskData(NamedTuple):
@@ -46,11 +47,11 @@ class TaskData(NamedTuple):
     seed: [] uint32, the task's.
   """
 
-  train_x: jax.Array
-  train_y: jax.Array
-  valid_x: jax.Array
-  valid_y: jax.Array
-  seed: jax.Array
+  train_x: chex.Array
+  train_y: chex.Array
+  valid_x: chex.Array
+  valid_y: chex.Array
+  seed: chex.Array
 
 
 class Training:

@@ -42,7 +42,8 @@ def _zoo(names, num_features: int) -> Programs:
 
 
 def test_programs_of_the_zoo(quick_compilation):
-  names = [name for name in zoo.names() if not zoo.is_multiclass(name)]
+  # s2c is multi-class, and s1a the same as s1b when straightened.
+  names = [name for name in zoo.names() if name not in ("s1a", "s2c")]
   tasks = random_programs.random_tasks(5, 2, num_tasks=2, num_train=40, num_valid=30, seed=1)
   _compare(_zoo(names, 5), tasks)
 
@@ -58,7 +59,7 @@ def test_the_multiclass_program_of_the_zoo():
   _compare(zoo.load("s2c", 5), tasks)
 
 
-@pytest.mark.parametrize("num_classes, count, num_epochs", [(0, 8, 1), (2, 4, 2), (3, 4, 1)])
+@pytest.mark.parametrize("num_classes, count, num_epochs", [(0, 6, 1), (2, 3, 2), (3, 3, 1)])
 def test_random_programs_over_all_ops(num_classes, count, num_epochs, quick_compilation):
   tasks = random_programs.random_tasks(5, num_classes)
   programs = random_programs.random_programs(

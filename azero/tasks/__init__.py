@@ -1,7 +1,7 @@
 """Task batches and their sources: synthetic, images, digits, the user's own data."""
 
 from azero.tasks.custom import CustomData, from_arrays, from_csv, from_npz, load_tasks_npz
-from azero.tasks.digits import class_groups, projected_digits
+from azero.tasks.digits import class_groups, original_digits, projected_digits
 from azero.tasks.images import (
     ProjectedPair,
     original_tasks,
@@ -17,6 +17,6 @@ from azero.tasks.task import METRICS, Tasks, make_tasks
 __all__ = [
   "METRICS", "CustomData", "ProjectedPair", "Tasks", "affine_regression", "class_groups",
   "from_arrays", "from_csv", "from_npz", "linear_regression", "load_tasks_npz", "make_tasks",
-  "original_tasks", "projected_digits", "projected_pairs", "random_pairs", "search_tasks",
-  "select_tasks", "teacher_regression", "ten_class_tasks",
+  "original_digits", "original_tasks", "projected_digits", "projected_pairs", "random_pairs",
+  "search_tasks", "select_tasks", "teacher_regression", "ten_class_tasks",
 ]

@@ -12,13 +12,14 @@ never sees them. For ten_classes, where there is one class group, the splits dif
 projections and images.
 """
 
+from collections.abc import Sequence
 import functools
 import hashlib
 import itertools
 
 import numpy as np
 
-from azero.tasks.projection import project
+from azero.tasks.projection import project, standardise
 from azero.tasks.sampling import draw_task_seed, stratified_order, task_generators
 from azero.tasks.task import Tasks, make_tasks
 
@@ -77,6 +78,53 @@ def projected_digits(
   train_x, train_y, valid_x, valid_y = (np.stack(part) for part in zip(*parts))
   return make_tasks(train_x, train_y, valid_x, valid_y, "accuracy",
                     num_classes=len(groups[0]), seeds=seeds)
+
+
+def original_digits(
+    pair: tuple[int, int], *, seeds: Sequence[int] = range(5), validate_on: str = "valid",
+    num_train: int | None = None, num_valid: int | None = None,
+) -> Tasks:
+  """Tasks for a final evaluation: a pair of digits with all pixels, F = 64, standardised.
+
+  Training examples, and validation examples to tune on, are images that are not reserved.
+  With validate_on="test" the training images are the same and the validation examples are
+  reserved images.
+
+  Args:
+    pair: the digits with labels 0 and 1.
+    seeds: D seeds, 0 or more; each draws its own images.
+    validate_on: "valid" or "test".
+    num_train: T; default 200.
+    num_valid: V; default 60.
+
+  Returns:
+    D binary tasks of metric accuracy.
+
+  Raises:
+    ValueError: bad arguments, more examples than there are.
+  """
+  if len(set(pair)) != 2 or not set(pair) <= set(range(NUM_DIGITS)):
+    raise ValueError(f"A pair must be two different digits, got {pair}.")
+  if validate_on not in ("valid", "test"):
+    raise ValueError(f"validate_on must be 'valid' or 'test', got {validate_on!r}.")
+  num_train = DEFAULT_SIZES["pairs"][0] if num_train is None else num_train
+  num_valid = DEFAULT_SIZES["pairs"][1] if num_valid is None else num_valid
+  split = "final" if validate_on == "test" else "search"
+  _check_sizes("pairs", split, num_train, num_valid)
+  pixels, digit, reserved = _images()
+  label_of_digit = _label_of_digit(((pair[0],), (pair[1],)))
+  parts: list[tuple[np.ndarray, ...]] = []
+  task_seeds = []
+  for seed in seeds:
+    [rng] = task_generators(seed, 1, len(KINDS), *pair)
+    task_seeds.append(draw_task_seed(rng))
+    train, valid = _draw_images(
+        label_of_digit[digit] >= 0, reserved, split, num_train, num_valid, rng)
+    train_x, valid_x = standardise(pixels[train], pixels[valid])
+    parts.append((train_x, label_of_digit[digit[train]], valid_x, label_of_digit[digit[valid]]))
+  train_x, train_y, valid_x, valid_y = (np.stack(part) for part in zip(*parts))
+  return make_tasks(
+      train_x, train_y, valid_x, valid_y, "accuracy", num_classes=2, seeds=task_seeds)
 
 
 def class_groups(kind: str, split: str, *, seed: int = 0) -> list[ClassGroup]:

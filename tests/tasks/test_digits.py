@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from azero.tasks import class_groups, projected_digits
+from azero.tasks import class_groups, original_digits, projected_digits
 from azero.tasks.digits import KINDS, SPLITS, _images
 
 
@@ -142,3 +142,37 @@ def test_the_largest_sizes_work():
   for seed in range(3):
     tasks = projected_digits("pairs", "search", 27, seed=seed, num_train=210, num_valid=72)
     assert len(tasks) == 27
+
+
+def test_original_digits_are_standardised_with_their_training_part():
+  tasks = original_digits((3, 8), seeds=[0, 1])
+  assert tasks.train_x.shape == (2, 200, 64) and tasks.valid_x.shape == (2, 60, 64)
+  deviations = tasks.train_x.std(1)
+  np.testing.assert_allclose(tasks.train_x.mean(1), 0, atol=1e-12)
+  np.testing.assert_allclose(deviations[deviations > 0], 1)
+  np.testing.assert_array_equal(original_digits((3, 8), seeds=[1]).valid_x[0], tasks.valid_x[1])
+
+
+def test_original_digits_keep_test_images_apart(monkeypatch):
+  monkeypatch.setattr("azero.tasks.digits.standardise", lambda *parts: parts)
+  pixels, digit, reserved = _images()
+  where = {row.tobytes(): i for i, row in enumerate(pixels)}
+  trained = []
+  for part in ("valid", "test"):
+    tasks = original_digits((3, 8), seeds=[4], validate_on=part)
+    train, valid = (
+        np.array([where[row.tobytes()] for row in x[0]]) for x in (tasks.train_x, tasks.valid_x))
+    assert not reserved[train].any() and np.all(reserved[valid] == (part == "test"))
+    assert len(set(train) | set(valid)) == 260
+    np.testing.assert_array_equal(np.where(tasks.train_y[0] == 1, 8, 3), digit[train])
+    trained.append(set(train))
+  assert trained[0] == trained[1]
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ({"pair": (3, 3)}, "two different digits"), ({"pair": (3, 10)}, "two different digits"),
+    ({"pair": (3, 8), "validate_on": "train"}, "'valid' or 'test'"),
+    ({"pair": (3, 8), "num_train": 400}, "at most")])
+def test_original_digits_refuse_bad_arguments(arguments, message):
+  with pytest.raises(ValueError, match=message):
+    original_digits(**arguments)

@@ -1,0 +1,284 @@
+"""Final evaluation: programs tuned and tested at full size, beside the paper's baselines.
+
+Supplement S7 of the AutoML-Zero paper: on pairs of classes with all pixels the constants of a
+program are tuned together by random search, on 8000 training and 2000 validation images of the
+train split. Then the program trains with five seeds and is measured on 2000 images of the test
+split. Baselines are logistic regression and the two-layer neural network, both as programs that
+learn by gradient descent, tuned with as many trials.
+
+    python -m experiments.final_evaluation --program=s1b --dataset=fashion_mnist --pair=0,6
+
+The paper tried up to 10,000 settings. Smaller presets try fewer, and give up on a setting after
+few examples where others do better (`azero.analysis.tuning`).
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import functools
+import json
+import pathlib
+import time
+from typing import Any, ClassVar
+
+import numpy as np
+
+from azero.analysis import final_plot, tuning
+from azero.analysis.direct import DirectEvaluator
+from azero.language import text, zoo
+from azero.language.program import Programs
+from azero.runtime.evaluator import DTYPES
+from azero.search.records import read_config
+from azero.tasks import original_digits, original_tasks
+from azero.tasks.image_sources import SOURCES
+from azero.tasks.task import Tasks
+from experiments import common, reporting
+
+BASELINES = {"linear_regressor": "logistic regression", "plain_nn": "neural network"}
+DIGITS = "digits"  # of scikit-learn, which need no preparation
+TUNERS = ("random", "gradient")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+  """Settings; the defaults are the paper's."""
+
+  PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+      "smoke": {
+          "dataset": DIGITS, "num_trials": 8, "num_seeds": 2, "num_train": 160, "num_valid": 60,
+          "num_test": 60, "reduction": 4},
+      "small": {"num_trials": 129, "reduction": 4},
+  }
+
+  program: str = common.setting(
+      "s1b", "What to evaluate, separated by commas: text files, run directories (the best of "
+      f"the hall of fame), or programs of the zoo ({', '.join(zoo.names())}).")
+  dataset: str = common.setting("fashion_mnist", "The images.", choices=(*SOURCES, DIGITS))
+  pair: str = common.setting(
+      "0,6", "Two classes, or several pairs separated by semicolons: 0,6;2,4.")
+  data_dir: str = common.setting("", "Where the data set is; default as for TFDS.")
+  tuner: str = common.setting(
+      "random", "Random search, or the gradient of a smooth loss through the training.",
+      choices=TUNERS)
+  num_trials: int = common.setting(
+      10_000, "Settings of the constants to try for each program, its own included.")
+  reduction: int = common.setting(
+      1, "Successive halving: of so many trials one goes on to so many times the examples; 1 "
+      "trains all in full.")
+  num_train: int = common.setting(8000, "Training images.")
+  num_valid: int = common.setting(2000, "Validation images, to tune on.")
+  num_test: int = common.setting(2000, "Test images.")
+  num_epochs: int = common.setting(1, "Passes over the training images.")
+  num_seeds: int = common.setting(5, "Final trainings, each on its own draw of the images.")
+  seed: int = common.setting(0, "Decides everything that is random.")
+  dtype: str = common.setting("float32", "Type of the programs' memory.", choices=DTYPES)
+  num_devices: int = common.setting(0, "CPU devices to use; 0 for one on each core.")
+  output_dir: str = common.setting("runs", "Where run directories are made.")
+  run_name: str = common.setting(
+      "", "Name of the run directory; default the experiment and the time. Must be new.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+  """A program to evaluate.
+
+  Attributes:
+    name: in tables and pictures.
+    program: a batch of one, of any number of features.
+  """
+
+  name: str
+  program: Programs
+
+
+def run(config: Config) -> list[dict[str, Any]]:
+  """Tunes and tests every program on every pair, and writes the run directory.
+
+  Returns:
+    A row for each pair and program, as in results.json.
+
+  Raises:
+    ValueError: a bad setting or program.
+    FileNotFoundError: no such program, or a data set that is not prepared.
+    FileExistsError: the run directory exists.
+  """
+  common.require_positive(
+      config, "num_trials", "reduction", "num_train", "num_valid", "num_test", "num_epochs",
+      "num_seeds")
+  if config.tuner == "gradient" and config.num_epochs > 1:
+    raise ValueError("--tuner=gradient trains for one epoch; use --num_epochs=1.")
+  if config.seed < 0:
+    raise ValueError(f"--seed must not be negative, got {config.seed}.")
+  pairs = _parse_pairs(config.pair)
+  candidates = load_candidates(config.program)
+  tasks = [_tasks(config, pair, [config.seed], "valid") for pair in pairs[:1]]
+  directory = common.new_directory(
+      "final_evaluation", config.output_dir, config.run_name, dataclasses.asdict(config))
+  print(f"Tuning and testing; everything is saved in {directory.path}. Ctrl-C ends the tuning "
+        "of a program and goes on with its best constants so far.")
+  rows: list[dict[str, Any]] = []
+  for pair in pairs:
+    tuning_tasks = tasks.pop() if tasks else _tasks(config, pair, [config.seed], "valid")
+    evaluators = [_evaluator(candidate, tuning_tasks, config) for candidate in candidates]
+    tuned = [_tune(*each, pair, config) for each in zip(candidates, evaluators)]
+    accuracies = _test(evaluators, [row["constants"] for row in tuned], pair, config)
+    for row, test in zip(tuned, accuracies):
+      deviation = float(np.std(test, ddof=len(test) > 1))
+      rows.append(row | {"test": test, "mean": float(np.mean(test)), "std": deviation})
+      print(f"{row['task']}  {row['program']:24s} test accuracy {np.mean(test):.4f} "
+            f"± {deviation:.4f} over {len(test)} seeds", flush=True)
+    directory.write("results.json", json.dumps(rows, indent=2) + "\n")
+    picture = final_plot.plot_final(rows, title=f"{config.dataset}: final evaluation")
+    picture.savefig(directory.path / "final.png", dpi=130)
+    directory.write("report.md", _report(rows, candidates, config))
+  print(f"Report: {directory.path / 'report.md'}")
+  return rows
+
+
+def load_candidates(names: str) -> list[Candidate]:
+  """The programs of --program and the baselines, each once.
+
+  Raises:
+    ValueError: a program that cannot be read, or none.
+    FileNotFoundError: neither a file nor a directory nor a program of the zoo.
+  """
+  wanted = [name.strip() for name in names.split(",") if name.strip()]
+  if not wanted:
+    raise ValueError("--program is empty: name a text file, a run directory or a zoo program.")
+  loaded = [_load(name) for name in wanted if name not in BASELINES]
+  return loaded + [Candidate(title, zoo.load(name)) for name, title in BASELINES.items()]
+
+
+def _load(name: str) -> Candidate:
+  path = pathlib.Path(name)
+  if name in zoo.names():
+    if zoo.is_multiclass(name):
+      raise ValueError(f"--program: '{name}' is for more than two classes; a pair has two.")
+    return Candidate(name, zoo.load(name))
+  if path.is_dir():
+    return Candidate(path.name, _best_of_run(path))
+  if not path.is_file():
+    raise FileNotFoundError(
+        f"--program: there is no file or directory '{name}', and the zoo has only "
+        f"{', '.join(zoo.names())}.")
+  try:
+    return Candidate(path.stem, text.parse(path.read_text(encoding="utf-8")))
+  except UnicodeDecodeError as error:
+    raise ValueError(f"--program: '{name}' is not a text file in UTF-8 ({error}).") from None
+
+
+def _best_of_run(path: pathlib.Path) -> Programs:
+  """The best program of a run directory, for the number of features of its search."""
+  config = read_config(path)
+  file = path / "hall_of_fame.json"
+  if not file.is_file():
+    raise FileNotFoundError(f"--program: '{path}' has no hall_of_fame.json; name another run.")
+  entries = json.loads(file.read_text(encoding="utf-8"))
+  if not entries:
+    raise ValueError(f"--program: the hall of fame of '{path}' is empty; name another run.")
+  return text.parse(entries[0]["program"], num_features=config.get("num_features"))
+
+
+def _parse_pairs(pairs: str) -> list[tuple[int, int]]:
+  try:
+    parsed = [tuple(int(part) for part in pair.split(",")) for pair in pairs.split(";")]
+  except ValueError:
+    parsed = []
+  if not parsed or any(len(set(pair)) != 2 or len(pair) != 2 for pair in parsed):
+    raise ValueError(f"--pair must be two different classes as in 0,6 or 0,6;2,4; got '{pairs}'.")
+  return [(pair[0], pair[1]) for pair in parsed]
+
+
+def _tasks(config: Config, pair: tuple[int, int], seeds: Sequence[int], part: str) -> Tasks:
+  make = original_digits
+  if config.dataset != DIGITS:
+    make = functools.partial(
+        original_tasks, config.dataset, data_dir=config.data_dir or None)
+  num_valid = config.num_test if part == "test" else config.num_valid
+  return make(
+      pair, seeds=seeds, validate_on=part, num_train=config.num_train, num_valid=num_valid)
+
+
+def _evaluator(candidate: Candidate, tasks: Tasks, config: Config) -> DirectEvaluator:
+  program = candidate.program
+  space = program.space.with_features(tasks.num_features)
+  return DirectEvaluator(
+      dataclasses.replace(program, space=space), tasks, num_epochs=config.num_epochs,
+      dtype=config.dtype)
+
+
+def _tune(
+    candidate: Candidate, evaluator: DirectEvaluator, pair: tuple[int, int], config: Config
+) -> dict[str, Any]:
+  """Tunes one program; a row without test accuracies."""
+  start = time.perf_counter()
+
+  def show(best: tuning.Tuning) -> None:
+    print(f"{pair}  {candidate.name:24s} {best.trials:6d} trials  {best.train_steps:12,d} "
+          f"examples  {time.perf_counter() - start:7.1f} s  validation accuracy "
+          f"{best.original:.4f} -> {best.fitness:.4f}", flush=True)
+
+  if config.tuner == "random":
+    found = tuning.random_search(
+        evaluator, num_trials=config.num_trials, seed=config.seed, reduction=config.reduction,
+        progress=show)
+  else:
+    found = tuning.gradient_search(
+        evaluator, num_steps=config.num_trials - 1, seed=config.seed, progress=show)
+  return {
+      "dataset": config.dataset, "task": f"{pair[0]} or {pair[1]}", "program": candidate.name,
+      "original_constants": evaluator.constants.tolist(), "constants": found.constants.tolist(),
+      "constants_of": list(evaluator.straight.constants.lines),
+      "valid_original": found.original, "valid_tuned": found.fitness, "trials": found.trials,
+      "train_steps": found.train_steps, "seconds": time.perf_counter() - start,
+      "interrupted": found.interrupted, "history": [step._asdict() for step in found.history]}
+
+
+def _test(
+    evaluators: Sequence[DirectEvaluator], constants: Sequence[Sequence[float]],
+    pair: tuple[int, int], config: Config,
+) -> list[list[float]]:
+  """Test accuracies of every tuned program, one for each seed."""
+  accuracies: list[list[float]] = [[] for _ in evaluators]
+  at_once = evaluators[0].num_devices
+  for first in range(0, config.num_seeds, at_once):
+    seeds = range(first, min(first + at_once, config.num_seeds))
+    tasks = _tasks(config, pair, [config.seed + seed for seed in seeds], "test")
+    for found, evaluator, values in zip(accuracies, evaluators, constants):
+      result = evaluator.on(tasks).evaluate(np.array(values)[None], seeds=config.seed)
+      found += result.per_task[0].tolist()
+  return accuracies
+
+
+def _report(
+    rows: Sequence[dict[str, Any]], candidates: Sequence[Candidate], config: Config) -> str:
+  summary = [
+      f"Pairs of classes of {config.dataset} with all pixels. Each program's constants were "
+      f"tuned with {config.num_trials} trials ({config.tuner} search) on {config.num_train} "
+      f"training and {config.num_valid} validation images of the train split; then it trained "
+      f"with {config.num_seeds} seeds and was measured on {config.num_test} images of the test "
+      "split, which tuning does not see."]
+  if any(row["interrupted"] for row in rows):
+    summary.append("**Tuning was interrupted**: budgets are not equal, see the table.")
+  results = reporting.table(
+      ("classes", "program", "test accuracy", "deviation over seeds", "validation, untuned",
+       "validation, tuned", "trials", "examples trained on", "seconds"),
+      [(row["task"], row["program"], f"{row['mean']:.4f}", f"{row['std']:.4f}",
+        f"{row['valid_original']:.4f}", f"{row['valid_tuned']:.4f}", row["trials"],
+        f"{row['train_steps']:,}", f"{row['seconds']:.0f}") for row in rows])
+  constants = reporting.table(
+      ("classes", "program", "instruction", "constant", "tuned"),
+      [(row["task"], row["program"], f"`{line}`", f"{old:.4g}", f"{new:.4g}")
+       for row in rows for line, old, new in zip(
+           row["constants_of"], row["original_constants"], row["constants"])])
+  programs = [
+      f"### {candidate.name}\n\n{reporting.code_block(reporting.live_text(candidate.program))}"
+      for candidate in candidates]
+  return reporting.report(
+      f"Final evaluation on {config.dataset}", summary=summary,
+      tables=[results, "![Test accuracies and tuning](final.png)", "## Constants", constants,
+              "## Programs", *programs],
+      program=None, config=config)
+
+
+if __name__ == "__main__":
+  common.main(Config, run)

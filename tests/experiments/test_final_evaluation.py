@@ -1,0 +1,99 @@
+"""The final evaluation runs small, writes what it promises and refuses bad input."""
+
+import json
+
+import numpy as np
+import pytest
+
+from azero.analysis import final_plot
+from azero.language import text, zoo
+from experiments import common, final_evaluation
+
+
+def _run(tmp_path, name="run", **changes):
+  config = common.preset(
+      final_evaluation.Config, "smoke", output_dir=str(tmp_path), run_name=name, **changes)
+  return final_evaluation.run(config)
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+  path = tmp_path_factory.mktemp("final")
+  return path / "run", _run(path, pair="3,8;1,7")
+
+
+def test_smoke_writes_table_picture_and_numbers(smoke):
+  path, rows = smoke
+  assert [(row["task"], row["program"]) for row in rows] == [
+      (task, program) for task in ("3 or 8", "1 or 7")
+      for program in ("s1b", "logistic regression", "neural network")]
+  assert json.loads((path / "results.json").read_text()) == rows
+  assert (path / "final.png").read_bytes()[:4] == b"\x89PNG"
+  report = (path / "report.md").read_text()
+  for row in rows:
+    assert row["trials"] == 8 and len(row["test"]) == 2
+    assert row["valid_tuned"] >= row["valid_original"] == row["history"][0]["fitness"]
+    assert row["mean"] == pytest.approx(np.mean(row["test"])) and row["mean"] > 0.8
+    assert row["std"] == pytest.approx(abs(np.subtract(*row["test"])) / np.sqrt(2))
+    assert f"| {row['mean']:.4f} | {row['std']:.4f} |" in report
+  assert "Learn: v9 = uniform(0.002, 0.7)" in report and "interrupted" not in report
+  assert "python -m experiments.final_evaluation --dataset=digits" in report
+
+
+def test_one_seed_has_one_result(smoke, tmp_path):
+  _, rows = smoke
+  again = _run(tmp_path, pair="3,8")
+  for row, other in zip(rows, again):
+    assert {**row, "seconds": 0} == {**other, "seconds": 0}
+
+
+def test_programs_come_from_files_runs_and_the_zoo(tmp_path):
+  (tmp_path / "mine.txt").write_text(zoo.source("figure_6"))
+  run = tmp_path / "a_run"
+  run.mkdir()
+  (run / "config.json").write_text('{"num_features": 16}')
+  best = "def Setup():\n  v1[15] = 0.5\ndef Predict():\n  s1 = dot(v0, v1)\ndef Learn():\n"
+  (run / "hall_of_fame.json").write_text(json.dumps([{"program": best}]))
+  found = final_evaluation.load_candidates(f"{tmp_path}/mine.txt, {run}, s1b")
+  assert [candidate.name for candidate in found] == [
+      "mine", "a_run", "s1b", "logistic regression", "neural network"]
+  assert found[0].program == text.parse(zoo.source("figure_6"))
+  assert found[1].program.constants[0, 0, 0] == 15.5 / 16  # the last part of the features
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"program": "nonsense"}, "no file or directory 'nonsense'"),
+    ({"program": " , "}, "--program is empty"),
+    ({"program": "s2c"}, "more than two classes"),
+    ({"pair": "3"}, "two different classes"),
+    ({"pair": "3,3"}, "two different classes"),
+    ({"pair": "a,b"}, "two different classes"),
+    ({"num_trials": 0}, "--num_trials must be at least 1"),
+    ({"seed": -1}, "--seed must not be negative"),
+    ({"tuner": "gradient", "num_epochs": 2}, "trains for one epoch"),
+    ({"num_train": 5000}, "at most")])
+def test_bad_settings_say_what_is_wrong_and_leave_nothing(tmp_path, changes, message):
+  with pytest.raises((ValueError, FileNotFoundError), match=message):
+    _run(tmp_path, **changes)
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_gradients_tune_too(tmp_path):
+  rows = _run(tmp_path, pair="3,8", tuner="gradient", num_trials=3, program="plain_nn")
+  assert [row["program"] for row in rows] == ["logistic regression", "neural network"]
+  assert all(row["trials"] == 3 for row in rows)
+
+
+def test_the_picture_shows_every_program_and_seed():
+  rows = [
+      {"task": task, "program": program, "test": [0.8, 0.9], "train_steps": 100,
+       "history": [{"train_steps": 10, "fitness": 0.7}]}
+      for task in ("a", "b") for program in ("one", "two", "three")]
+  left, right = final_plot.plot_final(rows).axes
+  assert [text.get_text() for text in left.get_legend().get_texts()] == ["one", "two", "three"]
+  assert sum(len(points.get_offsets()) for points in left.collections if hasattr(
+      points, "get_offsets") and len(points.get_offsets()) == 2) == 12
+  assert len([line for line in right.lines if len(line.get_xdata()) == 2]) == 6
+  with pytest.raises(ValueError, match="Nothing to plot"):
+    final_plot.plot_final([])

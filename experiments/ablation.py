@@ -10,6 +10,7 @@ on tasks of the first data set.
 
 from collections.abc import Sequence
 import dataclasses
+from typing import ClassVar
 
 from azero.analysis import comparison_plot, statistics
 from azero.language import spaces
@@ -48,7 +49,7 @@ class Config(workers.WorkersConfig):
   num_epochs: int = common.setting(10, "E, passes over the training examples.")
   max_train_steps: int = common.setting(1_000_000_000_000, "Training steps of each worker.")
 
-  PRESETS = {
+  PRESETS: ClassVar[common.Presets] = {
       "smoke": {
           "dataset": "mnist_5k", "second_dataset": "mnist_5k", "workers": 2, "repeats": 1,
           "task_sets": 2, "children_per_cycle": 8, "max_train_steps": 40_000,

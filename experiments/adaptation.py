@@ -12,6 +12,7 @@ of the weights. Fisher's exact test says whether the motif comes more often than
 from collections.abc import Sequence
 import dataclasses
 import json
+from typing import ClassVar
 
 from azero.analysis import comparison_plot, motifs, statistics
 from azero.language import spaces, text, zoo
@@ -28,6 +29,7 @@ MOTIFS = {
 # Repeats of 30 in which the paper saw the motif: in the experiment and in the control.
 PAPER = {"few_examples": (8, 0), "fast_training": (30, 3), "multiple_classes": (24, 0)}
 _PAPER_REPEATS = 30
+_MAX_WATCHED = 8000  # training examples over which a learning rate is watched
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ class Config(workers.WorkersConfig):
   class_valid: int = common.setting(5_000, "Validation examples of ten-class tasks.")
   binary_train: int = common.setting(8_000, "Training examples of the ten-class tasks' control.")
 
-  PRESETS = {
+  PRESETS: ClassVar[common.Presets] = {
       "smoke": {
           "dataset": "mnist_5k", "workers": 1, "repeats": 2, "task_sets": 1, "tasks": "2",
           "children_per_cycle": 8, "max_train_steps": 40_000, "migration_every": 40,
@@ -170,8 +172,9 @@ def _compare(
 def _find(outcome: Outcome, arm: Arm, motif: str) -> str | None:
   """Why the program of a repeat has the motif, or None."""
   program = text.parse(outcome.program, arm.space)
+  examples = min(arm.select.num_train * arm.select.num_epochs, _MAX_WATCHED)
   found = motifs.find_motifs(
-      program, multiclass=arm.select.ten_classes, num_examples=arm.select.num_train)
+      program, multiclass=arm.select.ten_classes, num_examples=examples)
   return next((item.why for item in found if item.name == motif), None)
 
 

@@ -29,6 +29,7 @@ def setting(default: Any, help_text: str, *, choices: Sequence[str] | None = Non
   return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
 
 
+Presets = Mapping[str, Mapping[str, Any]]  # settings that differ from the defaults, by name
 PAPER = "paper"  # the preset that changes no default
 
 _Config = TypeVar("_Config", bound="RunConfig")

@@ -11,6 +11,7 @@ can go on to `experiments.final_evaluation`.
 
 import dataclasses
 import itertools
+from typing import ClassVar
 
 from azero.analysis import comparison_plot, statistics
 from azero.language import spaces
@@ -34,7 +35,7 @@ class Config(workers.WorkersConfig):
   features: str = common.setting("8,16,256", "Numbers of features F of the kinds of workers.")
   max_train_steps: int = common.setting(1_000_000_000_000, "Training steps of each worker.")
 
-  PRESETS = {
+  PRESETS: ClassVar[common.Presets] = {
       "smoke": {
           "dataset": "mnist_5k", "second_dataset": "mnist_5k", "workers": 4, "repeats": 1,
           "task_sets": 1, "children_per_cycle": 8, "max_train_steps": 20_000,

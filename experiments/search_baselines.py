@@ -12,6 +12,7 @@ has half of its tasks from either, which the paper leaves open.
 
 from collections.abc import Sequence
 import dataclasses
+from typing import ClassVar
 
 from azero.analysis import comparison_plot, statistics
 from azero.language import spaces
@@ -42,7 +43,7 @@ class Config(workers.WorkersConfig):
   num_tasks: int = common.setting(10, "D, search tasks of each worker.")
   repeats: int = common.setting(100, "Repeats of each setting.")
 
-  PRESETS = {
+  PRESETS: ClassVar[common.Presets] = {
       "smoke": {
           "dataset": "mnist_5k", "second_dataset": "mnist_5k", "processes": "1,2", "repeats": 2,
           "task_sets": 2, "children_per_cycle": 8, "max_train_steps": 60_000,

@@ -166,20 +166,25 @@ def federation(config: WorkersConfig, arm: Arm, repeats: Sequence[int]) -> Feder
     FileNotFoundError: a data set is not prepared.
     ValueError: settings that do not fit each other.
   """
+  by_shape: dict[Kind, list[tuple[Kind, int, int]]] = {}
+  places = [0] * len(arm.kinds)
+  for n, repeat in enumerate(repeats):
+    for worker in range(arm.workers):
+      k = (repeat * arm.workers + worker) % len(arm.kinds)  # with few workers, in turns
+      kind = arm.kinds[k]
+      shape = dataclasses.replace(kind, name="", datasets=())
+      by_shape.setdefault(shape, []).append((kind, places[k] % config.task_sets, n))
+      places[k] += 1
+  seed = _seed(config.seed, repeats[0])
   groups = []
-  for k, kind in enumerate(arm.kinds):
-    # With fewer workers than kinds, repeats take turns.
-    owners = [
-        n for n, repeat in enumerate(repeats) for worker in range(arm.workers)
-        if (repeat * arm.workers + worker) % len(arm.kinds) == k]
-    if owners:
-      sets = [
-          search_tasks(config, kind, place % config.task_sets) for place in range(len(owners))]
-      settings = dataclasses.replace(
-          search_config(config, arm, kind), seed=_seed(config.seed, repeats[0]))
-      groups.append(Group(
-          name=kind.name, space=arm.space.with_features(kind.num_features), task_sets=sets,
-          config=settings, experiments=owners, template=arm.template))
+  for members in by_shape.values():
+    kind = members[0][0]
+    groups.append(Group(
+        name=" and ".join(dict.fromkeys(kind.name for kind, _, _ in members)),
+        space=arm.space.with_features(kind.num_features),
+        task_sets=[search_tasks(config, kind, place) for kind, place, _ in members],
+        config=dataclasses.replace(search_config(config, arm, kind), seed=seed),
+        experiments=[n for _, _, n in members], template=arm.template))
   exchange = arm.migration and arm.workers > 1
   return Federation(groups, Migration(
       every=config.migration_every,

@@ -159,7 +159,7 @@ def test_workers_are_divided_evenly(data_dir, tmp_path, num_workers):
   arm = minimal_input.make_arm(config)
   search = workers.federation(config, arm, range(12))
   sizes = [len(group.task_sets) for group in search.groups]
-  assert sum(sizes) == 12 * num_workers and max(sizes) - min(sizes) <= 1
+  assert sum(sizes) == 12 * num_workers and max(sizes) - min(sizes) <= 2
   assert collections.Counter(search.experiments.tolist()) == dict.fromkeys(
       range(12), num_workers)
 

@@ -55,7 +55,7 @@ class Config(workers.WorkersConfig):
   PRESETS: ClassVar[common.Presets] = {
       "smoke": {
           "dataset": "mnist_5k", "workers": 1, "repeats": 2, "task_sets": 1, "tasks": "2",
-          "children_per_cycle": 8, "max_train_steps": 40_000, "migration_every": 40,
+          "children_per_cycle": 8, "max_programs": 120, "migration_every": 40,
           "few_examples": 10, "num_train": 20, "fast_epochs": 1, "num_epochs": 2,
           "class_train": 50, "class_valid": 20, "binary_train": 40, "num_valid": 20,
           "num_select": 2, "population_size": 20, "estimate_seconds": 0.0},

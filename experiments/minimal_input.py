@@ -38,8 +38,8 @@ class Config(workers.WorkersConfig):
   PRESETS: ClassVar[common.Presets] = {
       "smoke": {
           "dataset": "mnist_5k", "second_dataset": "mnist_5k", "workers": 4, "repeats": 1,
-          "task_sets": 1, "children_per_cycle": 8, "max_train_steps": 20_000,
-          "migration_every": 40, "examples": "20x1,40x1", "tasks": "2", "features": "4,8",
+          "task_sets": 1, "children_per_cycle": 8, "max_programs": 120,
+          "migration_every": 40, "examples": "20x1", "tasks": "2", "features": "4,8",
           "num_train": 40, "num_valid": 20, "num_select": 2, "num_features": 8,
           "population_size": 20, "estimate_seconds": 0.0},
       "small": {

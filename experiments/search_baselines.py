@@ -46,7 +46,7 @@ class Config(workers.WorkersConfig):
   PRESETS: ClassVar[common.Presets] = {
       "smoke": {
           "dataset": "mnist_5k", "second_dataset": "mnist_5k", "processes": "1,2", "repeats": 2,
-          "task_sets": 2, "children_per_cycle": 8, "max_train_steps": 60_000,
+          "task_sets": 2, "children_per_cycle": 8, "max_programs": 120,
           "migration_every": 40, "num_tasks": 2, "num_train": 40, "num_valid": 20,
           "num_select": 2, "population_size": 20, "estimate_seconds": 0.0},
       "small": {

@@ -146,7 +146,7 @@ class _Judge:
     self._tasks = workers.select_tasks(config, kind)
     self._settings: dict[str, Any] = {
         "num_epochs": kind.num_epochs, "seed": config.seed, "dtype": config.dtype,
-        "executor": config.executor}
+        "num_devices": config.num_devices or None, "executor": config.executor}
     self._evaluators = [self._evaluator(self._space, tasks) for tasks in self._tasks]
 
   def outcome(self, arm: Arm, search: Federation, number: int, repeat: int) -> Outcome:
@@ -219,7 +219,8 @@ def conclude(
       "Every repeat ended." if result.complete else
       "**Stopped before its end**: repeats under way are judged as they were.")
   best = max(result.outcomes, key=lambda outcome: outcome.accuracy, default=None)
-  program = None if best is None else text.parse(best.program)
+  program = None if best is None else text.parse(
+      best.program, num_features=config.num_features, min_vectors=3)
   directory.write("report.md", reporting.report(
       title, summary=[*summary, state, f"Wall time of this run: {result.seconds:.0f} s."],
       tables=tables, program=program, config=config, picture=picture))

@@ -146,7 +146,8 @@ def search_config(config: WorkersConfig, arm: Arm, kind: Kind) -> SearchConfig:
       canonical_cache=arm.fingerprint, fingerprint=arm.fingerprint,
       hurdle=config.hurdle if arm.hurdle else None, combine="median",
       num_epochs=kind.num_epochs, seed=config.seed, dtype=config.dtype,
-      lanes=config.lanes or None, executor=config.executor,
+      num_devices=config.num_devices or None, lanes=config.lanes or None,
+      executor=config.executor,
       cycles_per_step=config.cycles_per_step or None)
 
 

@@ -59,10 +59,12 @@ class Config(workers.WorkersConfig):
           "few_examples": 10, "num_train": 20, "fast_epochs": 1, "num_epochs": 2,
           "class_train": 50, "class_valid": 20, "binary_train": 40, "num_valid": 20,
           "num_select": 2, "population_size": 20, "estimate_seconds": 0.0},
+      # As many programs in the control: at equal steps it would have a tenth of them.
       "small": {
           "dataset": "fashion_mnist", "workers": 1, "repeats": 12, "task_sets": 12,
-          "tasks": "10", "children_per_cycle": 16, "max_train_steps": 400_000_000,
-          "num_valid": 200, "num_select": 20, "class_train": 8_000, "class_valid": 1_000},
+          "tasks": "4", "children_per_cycle": 16, "max_programs": 20_000, "num_train": 200,
+          "few_examples": 20, "fast_epochs": 2, "num_epochs": 20, "num_valid": 200,
+          "num_select": 20, "class_train": 4_000, "class_valid": 1_000, "binary_train": 4_000},
   }
 
 

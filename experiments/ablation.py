@@ -71,6 +71,7 @@ def run(config: Config) -> Trials:
     FileExistsError: the run directory exists.
   """
   arms = make_arms(config)
+  workers.require(config, arms)
   directory = config.directory("ablation")
   print(f"Everything is recorded in {directory.path}")
   result = trials.run(config, arms, directory, references=references.references)

@@ -77,6 +77,7 @@ def run(config: Config) -> Trials:
     FileExistsError: the run directory exists.
   """
   arms = make_arms(config)
+  workers.require(config, arms)
   directory = config.directory("adaptation")
   print(f"Everything is recorded in {directory.path}")
   result = trials.run(config, arms, directory, references=references.references)

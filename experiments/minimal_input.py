@@ -59,6 +59,7 @@ def run(config: Config) -> Trials:
     FileExistsError: the run directory exists.
   """
   arm = make_arm(config)
+  workers.require(config, [arm])
   directory = config.directory("minimal_input")
   print(f"Everything is recorded in {directory.path}")
   result = trials.run(config, [arm], directory, references=references.references)

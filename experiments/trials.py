@@ -102,9 +102,10 @@ def run(
   """
   start = time.monotonic()
   outcomes = _read_outcomes(directory)
-  # Before the search, so that a data set that is missing is missed at once.
-  judges = {arm.name: _Judge(config, arm.space, arm.select) for arm in arms}
-  by_kind = {arm.select: judges[arm.name].accuracies(references(arm.select)) for arm in arms}
+  spaces = {arm.select: arm.space for arm in arms}
+  shared = {kind: _Judge(config, space, kind) for kind, space in spaces.items()}
+  judges = {arm.name: shared[arm.select] for arm in arms}
+  by_kind = {kind: judge.accuracies(references(kind)) for kind, judge in shared.items()}
   compared = {arm.name: by_kind[arm.select] for arm in arms}
   pending = _pending(config, arms, outcomes)
   for number, (arm, repeats) in enumerate(pending):

@@ -192,6 +192,20 @@ def federation(config: WorkersConfig, arm: Arm, repeats: Sequence[int]) -> Feder
       seed=_seed(config.seed, repeats[0], _MIGRATION)) if exchange else None)
 
 
+def require(config: WorkersConfig, arms: Sequence[Arm]) -> None:
+  """Refuses at once what would fail an arm when its turn comes, maybe after days.
+
+  Raises:
+    FileNotFoundError: a data set is not prepared.
+    ValueError: settings that no search accepts, or more examples or tasks than there are.
+  """
+  for arm in arms:
+    select_tasks(config, arm.select)
+    for kind in arm.kinds:
+      search_config(config, arm, kind)
+      search_tasks(config, kind, 0)
+
+
 def search_tasks(config: WorkersConfig, kind: Kind, number: int) -> Tasks:
   """One of the task sets of T_search that workers of a kind have; see `federation`."""
   return _search_tasks(kind, _seed(config.seed, _SEARCH, number), config.data_dir or None)
@@ -208,11 +222,26 @@ def _search_tasks(kind: Kind, seed: int, data_dir: str | None) -> Tasks:
 
 
 def select_tasks(config: WorkersConfig, kind: Kind) -> tuple[Tasks, Tasks]:
-  """Tasks of T_select to choose a program on, and others to judge it on."""
-  seed = _seed(config.seed, _SELECT)
-  tasks = _draw(
-      kind, kind.datasets[0], "select", 2 * kind.num_tasks, seed, config.data_dir or None)
+  """Tasks of T_select to choose a program on, and others to judge it on.
+
+  Raises:
+    FileNotFoundError: the data set is not prepared.
+    ValueError: more tasks or examples than there are.
+  """
+  every = (
+      len(images.TEN_CLASS_PROJECTIONS["select"]) if kind.ten_classes
+      else len(images.SELECT_PAIRS) * images.PROJECTIONS_PER_PAIR)
+  if 2 * kind.num_tasks > every:
+    raise ValueError(
+        f"--num_select must be at most {every // 2}, half of the tasks of T_select; got "
+        f"{kind.num_tasks}.")
+  tasks = _select_tasks(kind, _seed(config.seed, _SELECT), config.data_dir or None)
   return tasks[: kind.num_tasks], tasks[kind.num_tasks :]
+
+
+@functools.lru_cache(maxsize=4)
+def _select_tasks(kind: Kind, seed: int, data_dir: str | None) -> Tasks:
+  return _draw(kind, kind.datasets[0], "select", 2 * kind.num_tasks, seed, data_dir)
 
 
 def _draw(

@@ -117,10 +117,18 @@ def test_an_experiment_goes_on_after_a_stop(data_dir, tmp_path, monkeypatch, cap
   assert again.outcomes == whole.outcomes
 
 
-def test_a_missing_data_set_is_told_before_the_search(data_dir, tmp_path):
-  config = _config(ablation, data_dir, tmp_path, second_dataset="svhn_cropped")
-  with pytest.raises(FileNotFoundError, match="prepare_data --dataset=svhn_cropped"):
+@pytest.mark.parametrize(("changes", "error", "message"), [
+    ({"second_dataset": "svhn_cropped"}, FileNotFoundError,
+     "prepare_data --dataset=svhn_cropped"),
+    ({"hurdle": 2.0}, ValueError, "hurdle"),
+    ({"num_select": 451}, ValueError, "--num_select must be at most 450"),
+])
+def test_what_would_fail_a_later_arm_is_told_before_anything_is_made(
+    changes, error, message, data_dir, tmp_path):
+  config = _config(ablation, data_dir, tmp_path, **changes)
+  with pytest.raises(error, match=message):
     ablation.run(config)
+  assert not (tmp_path / "run").exists()
 
 
 def test_rows_of_the_ablation_add_one_upgrade_each():

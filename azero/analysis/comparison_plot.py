@@ -51,19 +51,21 @@ def plot_comparison(
   figure = Picture(figsize=(1.5 + 1.5 * max(4, len(bars)), 5), layout="constrained")
   axes = figure.add_subplot()
   width = 0.38
+  shift = width / 2 if any(bar.paper is not None for bar in bars) else 0.0
   for place, bar in enumerate(bars):
     if bar.values:
       axes.bar(
-          place - width / 2, np.mean(bar.values), width, yerr=bar.error, color=_OURS, capsize=3,
-          label="here" if place == 0 else None)
+          place - shift, np.mean(bar.values), width, yerr=bar.error, color=_OURS, capsize=3,
+          label="here")
+      mean = float(np.mean(bar.values))
+      everything += [mean - bar.error, mean + bar.error]
       spread = np.linspace(-0.3, 0.3, len(bar.values)) * width if len(bar.values) > 1 else [0.0]
-      axes.plot(
-          place - width / 2 + np.asarray(spread), bar.values, ".", color=_POINTS, alpha=0.7)
+      axes.plot(place - shift + np.asarray(spread), bar.values, ".", color=_POINTS, alpha=0.7)
     if bar.paper is not None:
       axes.bar(
-          place + width / 2, bar.paper[0], width, yerr=bar.paper[1], color=_PAPER, capsize=3,
-          label="paper (its own data and compute)" if place == 0 else None)
-      everything.append(bar.paper[0])
+          place + shift, bar.paper[0], width, yerr=bar.paper[1], color=_PAPER, capsize=3,
+          label="paper (its own data and compute)")
+      everything += [bar.paper[0] - bar.paper[1], bar.paper[0] + bar.paper[1]]
   for (name, value), color in zip((references or {}).items(), _LINES * len(references or ())):
     axes.axhline(value, color=color, linestyle="--", label=f"{name}, here: {value:.3f}")
     everything.append(value)
@@ -73,5 +75,7 @@ def plot_comparison(
   axes.set_xticks(range(len(bars)), [bar.name for bar in bars])
   axes.set_ylabel(label)
   axes.set_title(title)
-  axes.legend(loc="best", fontsize=9)
+  handles, names = axes.get_legend_handles_labels()
+  legend = dict(zip(names, handles))  # each name once
+  axes.legend(list(legend.values()), list(legend), loc="best", fontsize=9)
   return figure

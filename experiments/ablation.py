@@ -79,9 +79,9 @@ def run(config: Config) -> Trials:
   if figure is not None:
     figure.savefig(directory.path / "comparison.png", dpi=130)
   trials.conclude(
-      config, directory, result, title="S9: does each upgrade of the search help?",
+      config, arms, directory, result, title="S9: does each upgrade of the search help?",
       summary=[
-          f"{config.workers} workers in each repeat, {config.max_train_steps:,} training steps "
+          f"{config.workers} worker(s) in each repeat, {config.budget()} "
           f"each, on {config.dataset} and {config.second_dataset}, F = {config.num_features}, "
           f"{config.num_train:,} training examples, {config.num_epochs} epoch(s). The best "
           f"program of each repeat is chosen on {config.num_select} tasks of T_select and judged "
@@ -144,7 +144,7 @@ def _compare(
   return tables, comparison_plot.plot_comparison(
       bars, label="accuracy of the best program on unseen tasks",
       references={NETWORK: compared[NETWORK]},
-      title=f"Upgrades of the search method, {config.max_train_steps:.3g} steps a worker")
+      title=f"Upgrades of the search method, {config.budget('.3g')} a worker")
 
 
 if __name__ == "__main__":

@@ -87,10 +87,10 @@ def run(config: Config) -> Trials:
     picture = "comparison.png"
     _plot(config, arms, result).savefig(directory.path / picture, dpi=130)
   trials.conclude(
-      config, directory, result,
+      config, arms, directory, result,
       title=f"Section 4.3: adaptation, {config.task_type.replace('_', ' ')}",
       summary=[
-          f"{config.workers} worker(s) in each repeat, {config.max_train_steps:,} training steps "
+          f"{config.workers} worker(s) in each repeat, {config.budget()} "
           f"each, on {config.dataset}, F = {config.num_features}. The experiment: "
           f"{_about(arms[0].select)}. The control: {_about(arms[1].select)}. The motif is looked "
           "for in the program of each repeat that is best on T_select."],

@@ -84,14 +84,14 @@ def run(config: Config) -> Trials:
     comparison_plot.plot_comparison(
         [comparison_plot.Bar("evolved from scratch", values, error)], references=compared,
         label="accuracy of the candidates on unseen tasks",
-        title=f"Minimal human input, {config.workers} workers",
+        title=f"Minimal human input, {config.workers} worker(s)",
     ).savefig(directory.path / picture, dpi=130)
   trials.conclude(
-      config, directory, result, title="Section 4.2: searching with minimal human input",
+      config, [arm], directory, result, title="Section 4.2: searching with minimal human input",
       summary=[
-          f"{config.workers} workers in each repeat over {len(arm.kinds)} kinds of tasks of "
-          f"{config.dataset} and {config.second_dataset}, {config.max_train_steps:,} training "
-          f"steps each. T_select: {config.num_select} tasks of {config.dataset} to choose on and "
+          f"{config.workers} worker(s) in each repeat over {len(arm.kinds)} kinds of tasks of "
+          f"{config.dataset} and {config.second_dataset}, {config.budget()} "
+          f"each. T_select: {config.num_select} tasks of {config.dataset} to choose on and "
           "as many others to judge, F = "
           f"{config.num_features}, {config.num_train:,} training examples."],
       tables=tables, picture=picture)

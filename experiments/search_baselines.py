@@ -74,10 +74,10 @@ def run(config: Config) -> Trials:
   if figure is not None:
     figure.savefig(directory.path / "comparison.png", dpi=130)
   trials.conclude(
-      config, directory, result, title="S10: baselines at three scales of compute",
+      config, arms, directory, result, title="S10: baselines at three scales of compute",
       summary=[
           f"Search on {config.dataset}, F = {config.num_features}, {config.num_train:,} training "
-          f"examples, {config.max_train_steps:,} training steps for each process (the paper: "
+          f"examples, {config.budget()} for each process (the paper: "
           "CIFAR-10, 8,000 examples, 100,000,000,000 steps). The best program of each repeat is "
           f"chosen on {config.num_select} tasks of T_select and judged on as many others. The "
           f"paper's references reach {_PAPER_REFERENCES}."],
@@ -145,7 +145,7 @@ def _compare(
     return tables, None
   return tables, comparison_plot.plot_comparison(
       bars, label="accuracy of the best program on unseen tasks", references=compared,
-      title=f"Search baselines, {config.max_train_steps:.3g} training steps a process")
+      title=f"Search baselines, {config.budget('.3g')} a process")
 
 
 if __name__ == "__main__":

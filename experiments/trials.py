@@ -20,8 +20,9 @@ from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
 from azero.search import runner
 from azero.search.cache import BYTES_PER_ENTRY
+from azero.search.equivalence import Counts
 from azero.search.federation import Federation
-from azero.search.records import RunDirectory
+from azero.search.records import RunDirectory, read_config
 from azero.tasks.task import Tasks
 from experiments import reporting, workers
 from experiments.workers import Arm, Kind, WorkersConfig
@@ -98,10 +99,12 @@ def run(
 
   Raises:
     FileNotFoundError: a data set is not prepared.
-    ValueError: settings that do not fit each other.
+    ValueError: settings that do not fit each other, or a new budget after repeats have ended.
   """
   start = time.monotonic()
   outcomes = _read_outcomes(directory)
+  if directory.resumed:
+    _take_over_budgets(directory, ended=bool(outcomes))
   spaces = {arm.select: arm.space for arm in arms}
   shared = {kind: _Judge(config, space, kind) for kind, space in spaces.items()}
   judges = {arm.name: shared[arm.select] for arm in arms}
@@ -212,19 +215,29 @@ def with_rates(program: Programs) -> Programs:
 
 
 def conclude(
-    config: WorkersConfig, directory: RunDirectory, result: Trials, *, title: str,
-    summary: Sequence[str], tables: Sequence[str], picture: str | None,
+    config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory, result: Trials, *,
+    title: str, summary: Sequence[str], tables: Sequence[str], picture: str | None,
 ) -> None:
-  """Writes the report, prints its tables and says how to go on after a stop."""
+  """Writes the report, prints its tables and says how to go on after a stop.
+
+  The program that it shows is the best of the first arm and of those judged on the same tasks.
+  """
   state = (
       "Every repeat ended." if result.complete else
       "**Stopped before its end**: repeats under way are judged as they were.")
-  best = max(result.outcomes, key=lambda outcome: outcome.accuracy, default=None)
-  program = None if best is None else text.parse(
-      best.program, num_features=config.num_features, min_vectors=3)
+  comparable = {arm.name: arm.title for arm in arms if arm.select == arms[0].select}
+  best = max(
+      (outcome for outcome in result.outcomes if outcome.arm in comparable),
+      key=lambda outcome: outcome.accuracy, default=None)
+  program, shown = None, []
+  if best is not None:
+    program = text.parse(best.program, num_features=config.num_features, min_vectors=3)
+    shown = [f"The program below is of {comparable[best.arm]!r}, repeat {best.repeat + 1}."]
   directory.write("report.md", reporting.report(
-      title, summary=[*summary, state, f"Wall time of this run: {result.seconds:.0f} s."],
-      tables=tables, program=program, config=config, picture=picture))
+      title, summary=[
+          *summary, state, f"Wall time of this run: {result.seconds:.0f} s.", *shown],
+      tables=tables, program=program, multiclass=arms[0].select.ten_classes, config=config,
+      picture=picture))
   print("\n" + "\n\n".join(tables))
   print(f"\n{state} Report: {directory.path / 'report.md'}")
   if not result.complete:
@@ -265,24 +278,36 @@ class Estimate:
     """
     self._start = time.monotonic()
     self._seconds, self._batches = seconds, batches
+    self._before: tuple[float, Counts] | None = None
 
   def __call__(self, search: Federation) -> bool:
     """Shows the estimate if it is time."""
     elapsed = time.monotonic() - self._start
-    if self._seconds and elapsed >= self._seconds:
+    if self._before is None:  # after a first step, which compiles; a continued search has more
+      self._before = elapsed, search.counts
+    elif self._seconds and elapsed >= self._seconds:
       self._seconds = 0.0
       print(self._text(search, elapsed), flush=True)
     return False
 
   def _text(self, search: Federation, elapsed: float) -> str:
-    done = search.counts.train_steps
-    left = search.budget_left()["train_steps"] or 0
-    one = elapsed * (1.0 + left / max(done, 1))
+    assert self._before is not None
+    first, before = self._before
+    seconds = max(elapsed - first, 1e-9)
+    done, now = {}, dataclasses.asdict(search.counts)
+    for name, earlier in dataclasses.asdict(before).items():
+      done[name] = now[name] - earlier
+    left = {
+        name: left * seconds / max(done[name], 1)
+        for name, left in search.budget_left().items() if left is not None}
+    budget = min(left, key=lambda name: left[name])  # the one that is spent first
+    whole = left[budget] + now[budget] * seconds / max(done[budget], 1)
+    one = elapsed + left[budget]
     parts = [
-        f"Estimate after {elapsed:.0f} s: at {done / elapsed:,.0f} training steps a second this "
-        f"search takes {_duration(one)}"]
+        f"Estimate after {elapsed:.0f} s: at {done['train_steps'] / seconds:,.0f} training steps "
+        f"a second this search takes {_duration(one)}"]
     if self._batches > 1:
-      every = _duration(one * self._batches)
+      every = _duration(one + whole * (self._batches - 1))
       parts.append(f"the {self._batches} searches of this experiment {every}")
     memory = measuring.peak_memory()
     if memory is not None:
@@ -313,6 +338,21 @@ def _batch_directory(
     directory: RunDirectory, arm: Arm, repeats: Sequence[int]) -> RunDirectory:
   path = directory.path / f"{arm.name}-{repeats[0] + 1:03}-{repeats[-1] + 1:03}"
   return (RunDirectory.open if path.exists() else RunDirectory)(path, directory.config)
+
+
+def _take_over_budgets(directory: RunDirectory, *, ended: bool) -> None:
+  """Notes the settings that a run is continued with.
+
+  Raises:
+    ValueError: other budgets than those that repeats have ended with.
+  """
+  saved = read_config(directory.path)
+  for name in ("max_train_steps", "max_programs"):
+    if ended and saved[name] != directory.config[name]:
+      raise ValueError(
+          f"Repeats in '{directory.path}' have ended with --{name}={saved[name]}, so the others "
+          f"cannot have {directory.config[name]}: continue with that one, or start a new run.")
+  directory.save_config()
 
 
 def _read_outcomes(directory: RunDirectory) -> list[Outcome]:

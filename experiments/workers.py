@@ -76,6 +76,11 @@ class WorkersConfig(common.RunConfig):
     if not self.estimate_seconds >= 0:
       raise ValueError(f"--estimate_seconds must not be negative, got {self.estimate_seconds}.")
 
+  def budget(self, style: str = ",") -> str:
+    """What a worker may spend, in words, with its numbers in a style of formatting."""
+    steps = f"{self.max_train_steps:{style}} training steps"
+    return f"{steps} or {self.max_programs:,} programs" if self.max_programs else steps
+
   def at_once(self, workers: int) -> int:
     """Repeats of so many workers each that run side by side."""
     return min(self.repeats, self.repeats_at_once or max(1, _WORKERS_AT_ONCE // workers))
@@ -168,14 +173,12 @@ def federation(config: WorkersConfig, arm: Arm, repeats: Sequence[int]) -> Feder
     ValueError: settings that do not fit each other.
   """
   by_shape: dict[Kind, list[tuple[Kind, int, int]]] = {}
-  places = [0] * len(arm.kinds)
   for n, repeat in enumerate(repeats):
     for worker in range(arm.workers):
-      k = (repeat * arm.workers + worker) % len(arm.kinds)  # with few workers, in turns
+      place, k = divmod(repeat * arm.workers + worker, len(arm.kinds))  # in turns
       kind = arm.kinds[k]
       shape = dataclasses.replace(kind, name="", datasets=())
-      by_shape.setdefault(shape, []).append((kind, places[k] % config.task_sets, n))
-      places[k] += 1
+      by_shape.setdefault(shape, []).append((kind, place % config.task_sets, n))
   seed = _seed(config.seed, repeats[0])
   groups = []
   for members in by_shape.values():

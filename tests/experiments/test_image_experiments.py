@@ -115,6 +115,9 @@ def test_an_experiment_goes_on_after_a_stop(data_dir, tmp_path, monkeypatch, cap
   assert continued.complete and continued.outcomes == whole.outcomes
   again = search_baselines.run(common.continued(search_baselines.Config, tmp_path / "stopped"))
   assert again.outcomes == whole.outcomes
+  with pytest.raises(ValueError, match="have ended with --max_programs=120"):
+    search_baselines.run(
+        common.continued(search_baselines.Config, tmp_path / "stopped", max_programs=240))
 
 
 @pytest.mark.parametrize(("changes", "error", "message"), [
@@ -174,6 +177,15 @@ def test_workers_are_divided_evenly(data_dir, tmp_path, num_workers):
   assert sum(sizes) == 12 * num_workers and max(sizes) - min(sizes) <= 2
   assert collections.Counter(search.experiments.tolist()) == dict.fromkeys(
       range(12), num_workers)
+
+
+def test_repeats_have_the_same_tasks_in_whatever_batches_they_run(data_dir, tmp_path):
+  config = _config(search_baselines, data_dir, tmp_path, task_sets=4, repeats=4)
+  arm = search_baselines.make_arms(config)[0]
+  together = workers.federation(config, arm, range(4)).task_sets
+  alone = [workers.federation(config, arm, [repeat]).task_sets[0] for repeat in range(4)]
+  assert [tasks.seeds.tolist() for tasks in alone] == [tasks.seeds.tolist() for tasks in together]
+  assert len({tuple(tasks.seeds.tolist()) for tasks in alone}) == 4
 
 
 def test_search_tasks_mix_the_data_sets_of_a_kind(data_dir, tmp_path):

@@ -132,7 +132,7 @@ def _compare(
         arm.title, len(values), *trials.summary_cells(values, compared),
         *(f"{value:.3f} ± {error:.3f}" for value, error in paper)))
     error = statistics.mean_and_two_sem(values)[1] if len(values) > 1 else 0.0
-    bars.append(comparison_plot.Bar(arm.name.replace("-", " "), values, error, paper[0]))
+    bars.append(comparison_plot.Setting(arm.name.replace("-", " "), values, error, paper[0]))
   scale = config.workers if config.workers in PAPER else 10
   header = (
       "search method", "repeats", "best accuracy", "success fraction",

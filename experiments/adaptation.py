@@ -193,7 +193,7 @@ def _plot(
   for arm in arms:
     values = [outcome.accuracy for outcome in result.of(arm)]
     error = statistics.mean_and_two_sem(values)[1] if len(values) > 1 else 0.0
-    bars.append(comparison_plot.Bar(arm.title, values, error))
+    bars.append(comparison_plot.Setting(arm.title, values, error))
   return comparison_plot.plot_comparison(
       bars, label="accuracy on unseen tasks of the same type",
       title=f"Adaptation: {config.task_type.replace('_', ' ')}")

@@ -82,7 +82,7 @@ def run(config: Config) -> Trials:
     picture = "comparison.png"
     error = statistics.mean_and_two_sem(values)[1] if len(values) > 1 else 0.0
     comparison_plot.plot_comparison(
-        [comparison_plot.Bar("evolved from scratch", values, error)], references=compared,
+        [comparison_plot.Setting("evolved from scratch", values, error)], references=compared,
         label="accuracy of the candidates on unseen tasks",
         title=f"Minimal human input, {config.workers} worker(s)",
     ).savefig(directory.path / picture, dpi=130)

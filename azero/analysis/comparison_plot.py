@@ -1,4 +1,4 @@
-"""A picture that puts measured values beside published ones, as bars with error bars."""
+"""A picture that puts measured values beside published ones, as means with error bars."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -7,16 +7,16 @@ import numpy as np
 
 from azero.analysis.plots import Picture
 
-_OURS, _PAPER, _POINTS = "#1f5fa8", "#b9c7d8", "#0d2c50"
+_OURS, _PAPER, _POINTS = "#1f5fa8", "#d08a2e", "#7f9fc4"
 _LINES = ("#4c8c4a", "#8a5aa8", "#8a7a3a")
 
 
-class Bar(NamedTuple):
+class Setting(NamedTuple):
   """One setting of an experiment.
 
   Attributes:
-    name: below the bars.
-    values: one measured value for each repeat; drawn as points with their mean as a bar.
+    name: below it.
+    values: one measured value for each repeat; drawn as points beside their mean.
     error: of the mean.
     paper: published value and its error, or None.
   """
@@ -28,13 +28,13 @@ class Bar(NamedTuple):
 
 
 def plot_comparison(
-    bars: Sequence[Bar], *, label: str, title: str = "",
+    settings: Sequence[Setting], *, label: str, title: str = "",
     references: Mapping[str, float] | None = None,
 ) -> Picture:
   """Means of several settings beside those of the paper.
 
   Args:
-    bars: the settings, in order; one without values keeps its place.
+    settings: in order; one without values keeps its place.
     label: of the vertical axis.
     title: of the picture.
     references: horizontal lines by name.
@@ -45,34 +45,35 @@ def plot_comparison(
   Raises:
     ValueError: no setting has a value.
   """
-  everything = [value for bar in bars for value in bar.values]
+  everything = [value for setting in settings for value in setting.values]
   if not everything:
     raise ValueError("Nothing to plot: no repeat has ended yet.")
-  figure = Picture(figsize=(1.5 + 1.5 * max(4, len(bars)), 5), layout="constrained")
+  figure = Picture(figsize=(1.5 + 1.5 * max(4, len(settings)), 5), layout="constrained")
   axes = figure.add_subplot()
-  width = 0.38
-  shift = width / 2 if any(bar.paper is not None for bar in bars) else 0.0
-  for place, bar in enumerate(bars):
-    if bar.values:
-      axes.bar(
-          place - shift, np.mean(bar.values), width, yerr=bar.error, color=_OURS, capsize=3,
-          label="here")
-      mean = float(np.mean(bar.values))
-      everything += [mean - bar.error, mean + bar.error]
-      spread = np.linspace(-0.3, 0.3, len(bar.values)) * width if len(bar.values) > 1 else [0.0]
-      axes.plot(place - shift + np.asarray(spread), bar.values, ".", color=_POINTS, alpha=0.7)
-    if bar.paper is not None:
-      axes.bar(
-          place + shift, bar.paper[0], width, yerr=bar.paper[1], color=_PAPER, capsize=3,
-          label="paper (its own data and compute)")
-      everything += [bar.paper[0] - bar.paper[1], bar.paper[0] + bar.paper[1]]
+  points = mean = paper = None
+  for place, setting in enumerate(settings):
+    if setting.values:
+      spread = np.linspace(-0.06, 0.06, len(setting.values)) if len(setting.values) > 1 else [0.0]
+      (points,) = axes.plot(
+          place - 0.25 + np.asarray(spread), setting.values, ".", color=_POINTS, alpha=0.5)
+      mean = axes.errorbar(
+          place - 0.1, np.mean(setting.values), setting.error, fmt="o", color=_OURS, capsize=4)
+    if setting.paper is not None:
+      paper = axes.errorbar(place + 0.15, *setting.paper, fmt="s", color=_PAPER, capsize=4)
+      everything.append(setting.paper[0])
   for (name, value), color in zip((references or {}).items(), _LINES * len(references or ())):
     axes.axhline(value, color=color, linestyle="--", label=f"{name}, here: {value:.3f}")
     everything.append(value)
+  for artist, text in (
+      (points, "here, each repeat"), (mean, "here, mean and two standard errors"),
+      (paper, "paper, on its own data and compute")):
+    if artist is not None:
+      artist.set_label(text)
   low, high = min(everything), max(everything)
   margin = 0.15 * (high - low) + 1e-3
-  axes.set_ylim(max(0.0, low - 2 * margin), high + 2 * margin)
-  axes.set_xticks(range(len(bars)), [bar.name for bar in bars])
+  axes.set_ylim(max(0.0, low - margin), high + 3 * margin)
+  axes.set_xlim(-0.6, len(settings) - 0.4)
+  axes.set_xticks(range(len(settings)), [setting.name for setting in settings])
   axes.set_ylabel(label)
   axes.set_title(title)
   handles, names = axes.get_legend_handles_labels()

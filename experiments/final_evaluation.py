@@ -138,14 +138,20 @@ def load_candidates(names: str) -> list[Candidate]:
   """The programs of --program and the baselines, each once.
 
   Raises:
-    ValueError: a program that cannot be read, or none.
+    ValueError: a program that cannot be read, or none, or two of the same name.
     FileNotFoundError: neither a file nor a directory nor a program of the zoo.
   """
-  wanted = [name.strip() for name in names.split(",") if name.strip()]
+  wanted = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
   if not wanted:
     raise ValueError("--program is empty: name a text file, a run directory or a zoo program.")
   loaded = [_load(name) for name in wanted if name not in BASELINES]
-  return loaded + [Candidate(title, zoo.load(name)) for name, title in BASELINES.items()]
+  loaded += [Candidate(title, zoo.load(name)) for name, title in BASELINES.items()]
+  titles = [candidate.name for candidate in loaded]
+  if len(set(titles)) < len(titles):
+    raise ValueError(
+        f"--program: tables and pictures would call two programs the same: {', '.join(titles)}. "
+        "Give files and directories different names.")
+  return loaded
 
 
 def _load(name: str) -> Candidate:

@@ -115,10 +115,12 @@ def run(
     search = workers.federation(config, arm, repeats)
     print(f"{arm.title}: repeats {repeats[0] + 1} to {repeats[-1] + 1} of {config.repeats}, "
           f"{search.num_islands} workers", flush=True)
+    record = _batch_directory(directory, arm, repeats)
+    estimate = Estimate(config.estimate_seconds, len(pending), continued=record.resumed)
     result = runner.run(
-        search, directory=_batch_directory(directory, arm, repeats), progress=config.progress,
+        search, directory=record, progress=config.progress,
         checkpoint_seconds=config.checkpoint_seconds,
-        should_stop=Estimate(config.estimate_seconds, len(pending)) if not number else None)
+        should_stop=None if number else estimate)
     found = [
         judges[arm.name].outcome(arm, search, n, repeat) for n, repeat in enumerate(repeats)]
     outcomes += found
@@ -269,21 +271,22 @@ class Estimate:
   A condition for `runner.run` that never holds.
   """
 
-  def __init__(self, seconds: float, batches: int):
+  def __init__(self, seconds: float, batches: int, *, continued: bool = False):
     """Takes over.
 
     Args:
       seconds: after so long; 0 for never.
       batches: how many searches like this one the experiment has.
+      continued: whether the search has done a part before: it is measured after a first step.
     """
     self._start = time.monotonic()
     self._seconds, self._batches = seconds, batches
-    self._before: tuple[float, Counts] | None = None
+    self._before = None if continued else (0.0, Counts())
 
   def __call__(self, search: Federation) -> bool:
     """Shows the estimate if it is time."""
     elapsed = time.monotonic() - self._start
-    if self._before is None:  # after a first step, which compiles; a continued search has more
+    if self._before is None:
       self._before = elapsed, search.counts
     elif self._seconds and elapsed >= self._seconds:
       self._seconds = 0.0

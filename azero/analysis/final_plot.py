@@ -60,6 +60,8 @@ def _accuracies(
   axes.set_xticks(range(len(tasks)), tasks)
   axes.set_xlim(-0.6, len(tasks) - 0.4)
   axes.set_ylabel("accuracy on held-out test images, one point a seed")
+  low, high = axes.get_ylim()
+  axes.set_ylim(low, min(high, 1.005))  # no accuracy is above 1
   axes.legend(frameon=False, fontsize=9)
 
 

@@ -97,3 +97,13 @@ def test_the_picture_shows_every_program_and_seed():
   assert len([line for line in right.lines if len(line.get_xdata()) == 2]) == 6
   with pytest.raises(ValueError, match="Nothing to plot"):
     final_plot.plot_final([])
+
+
+def test_programs_are_loaded_once_and_have_different_names(tmp_path):
+  assert [item.name for item in final_evaluation.load_candidates("s1b,s1b")] == [
+      "s1b", "logistic regression", "neural network"]
+  for part in ("one", "other"):
+    (tmp_path / part).mkdir()
+    (tmp_path / part / "found.txt").write_text("def Setup():\ndef Predict():\ndef Learn():\n")
+  with pytest.raises(ValueError, match="two programs the same"):
+    final_evaluation.load_candidates(f"{tmp_path}/one/found.txt,{tmp_path}/other/found.txt")

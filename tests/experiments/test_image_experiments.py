@@ -240,6 +240,44 @@ def test_lists_of_examples_are_checked(given):
     minimal_input.make_arm(minimal_input.Config(examples=given))
 
 
+def test_a_report_shows_the_best_program_of_the_experiment_not_of_its_control(tmp_path):
+  config = adaptation.Config(task_type="multiple_classes", output_dir=str(tmp_path))
+  arms = adaptation.make_arms(config)
+  network = references.ten_class_network()
+  outcomes = [
+      trials.Outcome("experiment", 3, network, 0.5, 0.5, 0.5, 1, 1),
+      trials.Outcome("control", 0, "def Setup():\ndef Predict():\n  s1 = 0.5\ndef Learn():\n",
+                     0.9, 0.9, 0.9, 1, 1)]
+  directory = config.directory("adaptation")
+  trials.conclude(
+      config, arms, directory, trials.Trials(outcomes, {}, True, 1.0), title="Title", summary=[],
+      tables=[], picture=None)
+  report = (directory.path / "report.md").read_text()
+  assert "The program below is of 'Experiment', repeat 4." in report
+  live = report.partition("without dead instructions")[2].partition("as evolved")[0]
+  assert "v2 = dot(m1, v4)" in live and "s1 = 0.5" not in live
+
+
+def test_the_estimate_of_a_continued_search_leaves_out_what_came_before(monkeypatch, capsys):
+  class Search:
+    counts = trials.Counts(programs=1000, train_steps=1_000_000)
+    searches = ()
+
+    def budget_left(self):
+      return {"train_steps": 10**12, "programs": 100 * 600}
+
+  now = [0.0]
+  monkeypatch.setattr(trials.time, "monotonic", lambda: now[0])
+  estimate, search = trials.Estimate(5.0, 1, continued=True), Search()
+  now[0] = 10.0
+  assert not estimate(search)
+  now[0] = 20.0
+  search.counts = trials.Counts(programs=2000, train_steps=2_000_000)
+  assert not estimate(search)
+  out = capsys.readouterr().out
+  assert "at 100,000 training steps a second this search takes 10.3 minutes" in out
+
+
 def test_the_estimate_is_shown_once(data_dir, tmp_path, capsys):
   config = _config(
       ablation, data_dir, tmp_path, rows="2", estimate_seconds=1e-3, repeats=2,

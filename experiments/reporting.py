@@ -30,14 +30,14 @@ def report(
     tables: Markdown tables.
     result: the search, for what it cost.
     config: a config dataclass, listed with its values.
-    picture: file name of the progress plot.
+    picture: file name of a picture.
 
   Returns:
     The text.
   """
   parts = [f"# {title}", *summary, *tables]
   if picture:
-    parts.append(f"![Progress of the search]({picture})")
+    parts.append(f"![{title}]({picture})")
   if program is not None:
     parts += [
         "## The program, without dead instructions",

@@ -16,7 +16,7 @@ class Setting(NamedTuple):
 
   Attributes:
     name: below it.
-    values: one measured value for each repeat; drawn as points beside their mean.
+    values: one accuracy for each repeat; drawn as points beside their mean.
     error: of the mean.
     paper: published value and its error, or None.
   """
@@ -72,6 +72,8 @@ def plot_comparison(
   low, high = min(everything), max(everything)
   margin = 0.15 * (high - low) + 1e-3
   axes.set_ylim(max(0.0, low - margin), high + 3 * margin)
+  # Above 1 there is room for the legend only.
+  axes.set_yticks([tick for tick in axes.get_yticks() if low - margin <= tick <= 1.0])
   axes.set_xlim(-0.6, len(settings) - 0.4)
   axes.set_xticks(range(len(settings)), [setting.name for setting in settings])
   axes.set_ylabel(label)

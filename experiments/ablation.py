@@ -56,8 +56,8 @@ class Config(workers.WorkersConfig):
           "migration_every": 40, "num_tasks": 2, "num_epochs": 2, "num_train": 40,
           "num_valid": 20, "num_select": 2, "population_size": 20, "estimate_seconds": 0.0},
       "small": {
-          "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "workers": 4, "repeats": 6,
-          "task_sets": 4, "children_per_cycle": 8, "max_train_steps": 40_000_000,
+          "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "workers": 4, "repeats": 8,
+          "task_sets": 4, "children_per_cycle": 8, "max_train_steps": 20_000_000,
           "num_train": 640, "num_valid": 80, "num_epochs": 1, "num_select": 50},
   }
 

@@ -51,9 +51,8 @@ class Config(workers.WorkersConfig):
           "num_select": 2, "population_size": 20, "estimate_seconds": 0.0},
       "small": {
           "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "processes": "1",
-          "repeats": 8, "task_sets": 8, "children_per_cycle": 16,
-          "max_train_steps": 300_000_000, "num_train": 640, "num_valid": 80,
-          "num_select": 50},
+          "repeats": 24, "task_sets": 8, "children_per_cycle": 16,
+          "max_train_steps": 50_000_000, "num_train": 640, "num_valid": 80, "num_select": 50},
   }
 
 

@@ -54,6 +54,8 @@ class InterpreterExecutor:
     launched = [
         self._launch(k % len(self._inputs), chunk, plan, sets) for k, chunk in enumerate(chunks)]
     self._compile_everywhere(len(chunks))
+    if not launched:
+      launched = [self._launch_nothing(0)]  # for the shapes of no results
     return lambda: self._collect(order, [jax.tree.map(np.asarray, one) for one in launched])
 
   def _launch(
@@ -74,10 +76,14 @@ class InterpreterExecutor:
     if num_launched == 0 or self._warm:
       return
     self._warm = True
+    for device in range(num_launched, len(self._inputs)):
+      self._launch_nothing(device)
+
+  def _launch_nothing(self, device: int) -> evaluation.Outcome:
+    """Starts a chunk of one program without instructions."""
     empty = Programs.empty(self._settings.space)
     nothing = pack.pack(empty, canonical.analyse(empty, multiclass=self._sets[0].multiclass))
-    for device in range(num_launched, len(self._inputs)):
-      self._launch(device, np.zeros(1, int), nothing, np.zeros(1, np.int32))
+    return self._launch(device, np.zeros(1, int), nothing, np.zeros(1, np.int32))
 
   def _collect(self, order: np.ndarray, outcomes: list[evaluation.Outcome]) -> Outcomes:
     """Puts the rows of the chunks back in the order of the programs."""

@@ -1,6 +1,7 @@
 """What executors return, and the hash of predictions that makes a fingerprint."""
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,9 @@ class Outcomes(NamedTuple):
 
 def hash_predictions(trace: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
   """128-bit hash of the truncated predictions of every program: [N, 2] uint64."""
-  predictions = np.concatenate([part[..., 1:].reshape(len(part), -1) for part in trace], axis=1)
+  parts = [part[..., 1:] for part in trace]
+  flat = [part.reshape(len(part), math.prod(part.shape[1:])) for part in parts]
+  predictions = np.concatenate(flat, axis=1)
   with np.errstate(over="ignore"):  # of float64; then infinity is the truncated prediction
     predictions = predictions.astype(np.float32)
   predictions = np.where(np.isnan(predictions), np.float32(np.nan), predictions)

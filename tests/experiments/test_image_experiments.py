@@ -52,8 +52,10 @@ def _config(module, data_dir, tmp_path, **changes):
 @pytest.mark.parametrize(("name", "changes", "num_outcomes", "published"), [
     ("search_baselines", {}, 8, "0.671 ± 0.004"),
     ("ablation", {"rows": "0,3,4"}, 3, "0.705 ± 0.001"),
-    ("minimal_input", {}, 1, "13 of 20"),
-    ("adaptation", {"task_type": "fast_training"}, 4, "3 of 30"),
+    # All 58 ops take long to compile.
+    pytest.param("minimal_input", {}, 1, "13 of 20", marks=pytest.mark.slow),
+    pytest.param(
+        "adaptation", {"task_type": "fast_training"}, 4, "3 of 30", marks=pytest.mark.slow),
     pytest.param(
         "adaptation", {"task_type": "few_examples"}, 4, "8 of 30", marks=pytest.mark.slow),
     pytest.param(

@@ -3,6 +3,7 @@
 And no batch, however odd, makes JAX compile again.
 """
 
+import dataclasses
 import logging
 
 import counter_hash
@@ -19,6 +20,8 @@ from azero.language.program import EMPTY, PREDICTION_SCALAR, Component, Programs
 from azero.runtime.evaluator import Evaluation, Evaluator
 
 SPACE = full_space(5)
+_FEW_OPS = Component((2, 3, 18, 23, 27, 62), 3)
+SMALL = SearchSpace(3, 3, 1, 5, _FEW_OPS, _FEW_OPS, _FEW_OPS)  # compiles quickly
 
 
 @pytest.fixture(scope="module")
@@ -240,3 +243,32 @@ def test_first_batch_compiles_for_all_devices(executor, name):
   again = Evaluator(
       space, tasks[::-1], lanes=16, seed=3, max_abs_error=50.0, executor=executor)
   assert _compilations(lambda: again.evaluate(programs)) == []
+
+
+@pytest.mark.parametrize("executor", ["waves", "interpreter"])
+@pytest.mark.parametrize("trace", [False, True])
+def test_no_programs_have_no_results(executor, trace):
+  tasks = random_programs.random_tasks(5, num_train=6)
+  none = Programs.empty(SMALL, 0)
+  result = Evaluator(
+      SMALL, tasks, executor=executor, trace=trace, fingerprint=True, num_devices=1).evaluate(none)
+  assert result.fitness.shape == result.train_steps.shape == (0,)
+  assert result.per_task.shape == result.trained.shape == (0, len(tasks))
+  assert result.fingerprint.shape == (0, 2)
+  if trace:
+    assert [part.shape[:4] for part in result.trace] == [
+        (0, len(tasks), 1, 6), (0, len(tasks), 1, tasks.num_valid)]
+
+
+def test_islands_with_the_same_tasks_share_them_unseen():
+  tasks, other = (random_programs.random_tasks(5, seed=seed) for seed in (1, 2))
+  programs = random_programs.random_programs(SMALL, 40, seed=3)
+  islands = np.arange(40) % 3
+  shared = Evaluator(SMALL, [tasks, other, tasks], num_devices=1, trace=True)
+  apart = Evaluator(
+      SMALL, [tasks, other, dataclasses.replace(tasks)], num_devices=1, trace=True)
+  one, two = shared.evaluate(programs, islands), apart.evaluate(programs, islands)
+  assert len(shared.task_sets) == 3
+  np.testing.assert_array_equal(one.per_task, two.per_task)
+  for part, same in zip(one.trace, two.trace):
+    np.testing.assert_array_equal(part, same)

@@ -49,6 +49,7 @@ def test_task_difficulty_reports_both_methods(difficulty):
   assert first.density.estimate == successes / 300_000 and first.density.high > 0
 
 
+@pytest.mark.slow  # compiles for long
 def test_task_difficulty_goes_on_after_a_stop(difficulty, tmp_path, monkeypatch):
   _, whole = difficulty
   sample, calls = density.sample, []
@@ -107,6 +108,7 @@ def _backprop(tmp_path, **changes):
       run_name="run", **changes))
 
 
+@pytest.mark.slow  # compiles for long
 def test_backprop_discovery_writes_a_complete_run(tmp_path):
   result = _backprop(tmp_path)
   path = tmp_path / "run"

@@ -50,7 +50,9 @@ def _config(module, data_dir, tmp_path, **changes):
 
 
 @pytest.mark.parametrize(("name", "changes", "num_outcomes", "published"), [
-    ("search_baselines", {}, 8, "0.671 ± 0.004"),
+    # By default the test of a stop runs it.
+    pytest.param(
+        "search_baselines", {}, 8, "0.671 ± 0.004", marks=pytest.mark.slow),
     ("ablation", {"rows": "0,3,4"}, 3, "0.705 ± 0.001"),
     # All 58 ops take long to compile.
     pytest.param("minimal_input", {}, 1, "13 of 20", marks=pytest.mark.slow),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import dataclasses
 from typing import ClassVar
 
-from azero.analysis import comparison_plot, statistics
+from azero.analysis import comparison_plot
 from azero.language import spaces
 from experiments import common, references, reporting, trials, workers
 from experiments.references import NETWORK
@@ -131,8 +131,7 @@ def _compare(
     rows.append((
         arm.title, len(values), *trials.summary_cells(values, compared),
         *(f"{value:.3f} ± {error:.3f}" for value, error in paper)))
-    error = statistics.mean_and_two_sem(values)[1] if len(values) > 1 else 0.0
-    bars.append(comparison_plot.Setting(arm.name.replace("-", " "), values, error, paper[0]))
+    bars.append(comparison_plot.Setting(arm.name.replace("-", " "), values, paper[0]))
   scale = config.workers if config.workers in PAPER else 10
   header = (
       "search method", "repeats", "best accuracy", "success fraction",

@@ -18,6 +18,7 @@ from azero.analysis import comparison_plot, motifs, statistics
 from azero.language import spaces, text, zoo
 from azero.language.program import Programs
 from azero.search.records import RunDirectory
+from azero.search.warm_start import read_programs
 from experiments import common, references, reporting, trials, workers
 from experiments.trials import Outcome, Trials
 from experiments.workers import Arm, Kind
@@ -141,8 +142,7 @@ def _start(config: Config, ten_classes: bool) -> Programs:
   elif config.warm_start in zoo.names():
     source = zoo.source(config.warm_start)
   else:
-    with open(config.warm_start, encoding="utf-8") as file:
-      source = file.read()
+    return read_programs(config.warm_start, space, multiclass=ten_classes)
   return text.parse(source, space)
 
 
@@ -192,8 +192,7 @@ def _plot(
   bars = []
   for arm in arms:
     values = [outcome.accuracy for outcome in result.of(arm)]
-    error = statistics.mean_and_two_sem(values)[1] if len(values) > 1 else 0.0
-    bars.append(comparison_plot.Setting(arm.title, values, error))
+    bars.append(comparison_plot.Setting(arm.title, values))
   return comparison_plot.plot_comparison(
       bars, label="accuracy on unseen tasks of the same type",
       title=f"Adaptation: {config.task_type.replace('_', ' ')}")

@@ -13,7 +13,7 @@ import dataclasses
 import itertools
 from typing import ClassVar
 
-from azero.analysis import comparison_plot, statistics
+from azero.analysis import comparison_plot
 from azero.language import spaces
 from experiments import common, references, reporting, trials, workers
 from experiments.references import NETWORK
@@ -80,9 +80,8 @@ def run(config: Config) -> Trials:
   picture = None
   if values:
     picture = "comparison.png"
-    error = statistics.mean_and_two_sem(values)[1] if len(values) > 1 else 0.0
     comparison_plot.plot_comparison(
-        [comparison_plot.Setting("evolved from scratch", values, error)], references=compared,
+        [comparison_plot.Setting("evolved from scratch", values)], references=compared,
         label="accuracy of the candidates on unseen tasks",
         title=f"Minimal human input, {config.workers} worker(s)",
     ).savefig(directory.path / picture, dpi=130)

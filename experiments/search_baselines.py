@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import dataclasses
 from typing import ClassVar
 
-from azero.analysis import comparison_plot, statistics
+from azero.analysis import comparison_plot
 from azero.language import spaces
 from experiments import common, references, reporting, trials, workers
 from experiments.trials import Trials
@@ -132,10 +132,9 @@ def _compare(
     published = (
         [f"{value:.3f} ± {error:.3f}" for value, error in paper] if paper else ["-"] * 3)
     rows.append((arm.title, len(values), *cells, *published))
-    error = statistics.mean_and_two_sem(values)[1] if len(values) > 1 else 0.0
     processes = "1 process" if count == "1" else f"{count} processes"
     bars.append(comparison_plot.Setting(
-        f"{method}\n{processes}", values, error, paper[0] if paper else None))
+        f"{method}\n{processes}", values, paper[0] if paper else None))
   header = (
       "method", "repeats", "best accuracy", "over logistic regression", "over the network",
       "paper: best accuracy", "paper: over logistic", "paper: over the network")

@@ -186,14 +186,14 @@ def _candidates(search: Federation, number: int) -> tuple[Programs, np.ndarray]:
   """The best programs of the workers of an experiment, with their fitness on T_search."""
   programs, fitness = [], []
   own = np.flatnonzero(search.experiments == number)
-  best, first = search.best_programs, 0
+  best = search.best_programs
   for part in search.searches:
-    workers_of_kind = own[(own >= first) & (own < first + part.num_islands)]
+    first, last = part.first_island, part.first_island + part.num_islands
+    workers_of_kind = own[(own >= first) & (own < last)]
     order = np.argsort(-search.best_fitness[workers_of_kind], kind="stable")
     chosen = workers_of_kind[order[:_MAX_CANDIDATES]]
     programs.append(best[chosen])
     fitness.append(search.best_fitness[chosen])
-    first += part.num_islands
   mine = [entry for entry in search.hall_of_fame if entry.island in own]
   features = best.space.num_features
   programs += [entry.program.with_features(features) for entry in mine]

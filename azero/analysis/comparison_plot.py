@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from azero.analysis import statistics
 from azero.analysis.plots import Picture
 
 _OURS, _PAPER, _POINTS = "#1f5fa8", "#d08a2e", "#7f9fc4"
@@ -17,13 +18,11 @@ class Setting(NamedTuple):
   Attributes:
     name: below it.
     values: one accuracy for each repeat; drawn as points beside their mean.
-    error: of the mean.
     paper: published value and its error, or None.
   """
 
   name: str
   values: Sequence[float]
-  error: float
   paper: tuple[float, float] | None = None
 
 
@@ -56,8 +55,9 @@ def plot_comparison(
       spread = np.linspace(-0.06, 0.06, len(setting.values)) if len(setting.values) > 1 else [0.0]
       (points,) = axes.plot(
           place - 0.25 + np.asarray(spread), setting.values, ".", color=_POINTS, alpha=0.5)
-      mean = axes.errorbar(
-          place - 0.1, np.mean(setting.values), setting.error, fmt="o", color=_OURS, capsize=4)
+      center, error = statistics.mean_and_two_sem(setting.values)
+      mean = axes.errorbar(  # a single value has no error
+          place - 0.1, center, np.nan_to_num(error), fmt="o", color=_OURS, capsize=4)
     if setting.paper is not None:
       paper = axes.errorbar(place + 0.15, *setting.paper, fmt="s", color=_PAPER, capsize=4)
       everything.append(setting.paper[0])
@@ -78,7 +78,5 @@ def plot_comparison(
   axes.set_xticks(range(len(settings)), [setting.name for setting in settings])
   axes.set_ylabel(label)
   axes.set_title(title)
-  handles, names = axes.get_legend_handles_labels()
-  legend = dict(zip(names, handles))  # each name once
-  axes.legend(list(legend.values()), list(legend), loc="best", fontsize=9)
+  axes.legend(loc="best", fontsize=9)
   return figure

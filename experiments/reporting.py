@@ -11,7 +11,7 @@ import numpy as np
 from azero.compiler import liveness
 from azero.language.program import Programs
 from azero.language.text import format_program
-from azero.search import runner
+from azero.search import metrics, runner
 
 
 def report(
@@ -99,7 +99,7 @@ def fitness_table(rows: Mapping[str, np.ndarray]) -> str:
 
 
 def _cost_table(result: runner.RunResult) -> str:
-  row = runner.metrics_of(result.search, result.seconds)
+  row = metrics.metrics_of(result.search, result.seconds)
   return table(("what", "value"), [
       ("ended by", result.status),
       ("wall time", f"{result.seconds:.1f} s"),

@@ -13,7 +13,7 @@ programs than those of cheap ones. Workers whose budget is spent take no part an
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,8 @@ class Group:
     experiments: [W] number of the experiment that each worker belongs to; None for 0.
     migration_every: in place of `Migration.every` for this group.
     template: programs to start from, of a space that differs in F at most.
+    first_worker: number of its first worker among those of all groups; None to follow on the
+      group before. Given where a federation is a part of a larger one.
   """
 
   name: str
@@ -50,6 +52,7 @@ class Group:
   experiments: Sequence[int] | None = None
   migration_every: int | None = None
   template: Programs | None = None
+  first_worker: int | None = None
 
 
 class Federation:
@@ -83,6 +86,7 @@ class Federation:
     self.searches: list[Evolution] = []
     first = 0
     for group in self.groups:
+      first = first if group.first_worker is None else group.first_worker
       template = group.template
       if template is not None:
         template = template.with_features(group.space.num_features)
@@ -93,12 +97,7 @@ class Federation:
         np.zeros(len(group.task_sets), np.int64) if group.experiments is None
         else np.asarray(group.experiments, np.int64) for group in self.groups])
     self.hall_of_fame = JointHall([search.hall_of_fame for search in self.searches])
-    self._pools: dict[int, Pool] = {}
-    if migration is not None:
-      for number in sorted(set(self.experiments.tolist())):
-        # Two numbers tell this generator from those of the workers, which have one.
-        seeds = np.random.SeedSequence(migration.seed, spawn_key=(number, 0))
-        self._pools[number] = Pool(np.random.default_rng(seeds))
+    self._leaving: list[_Leaving] = []  # between `emigrants` and `immigrate`
 
   @property
   def num_islands(self) -> int:
@@ -180,7 +179,13 @@ class Federation:
     return [item for search in self.searches for item in search.take_improvements()]
 
   def step(self) -> None:
-    """Some cycles of every group, at most to its next migration; then that, if all are there.
+    """Some cycles of every group, at most to its next migration; then that, if all are there."""
+    self.advance()
+    if self.migration_due:
+      self._migrate()
+
+  def advance(self) -> None:
+    """Some cycles of every group, at most to its next migration.
 
     Each group works as it would alone. While devices evaluate candidates of one half of a
     group, the host works on the next half or group.
@@ -190,25 +195,57 @@ class Federation:
         work for search, count in zip(self.searches, cycles) for work in search.launch(count))
     for search in self.searches:
       search.conclude()
-    if self._pools and not self.finished and all(
+
+  @property
+  def migration_due(self) -> bool:
+    """Whether all groups have come to the next migration."""
+    return self.migration is not None and not self.finished and all(
         search.finished or search.cycle == self._next_migration(k)
-        for k, search in enumerate(self.searches)):
-      self._migrate()
+        for k, search in enumerate(self.searches))
+
+  def emigrants(self) -> list[tuple[int, int, Programs]]:
+    """Who leaves: experiment, worker and programs, of each worker that has budget left.
+
+    To be followed by `immigrate`.
+    """
+    assert self.migration is not None
+    self._leaving = []
+    leaving = []
+    for search in self.searches:
+      islands = np.flatnonzero(search.active)
+      count = self.migration.migrants or search.config.population_size // 2
+      places = search.leaving(islands, count)
+      self._leaving.append(_Leaving(search, islands, places))
+      for island, chosen in zip(islands.tolist(), places):
+        worker = search.first_island + island
+        leaving.append((self._experiment_of(worker), worker, search.members(island, chosen)))
+    return leaving
+
+  def immigrate(self, arrivals: Sequence[Programs]) -> None:
+    """Takes in programs for each of `emigrants`, in that order and number, and evaluates them."""
+    received = iter(arrivals)
+    work = []
+    for search, islands, places in self._leaving:
+      programs = [next(received) for _ in islands]
+      if programs:
+        work += search.immigrate(islands, places, Programs.concatenate(programs))
+    equivalence.interleave(work)
+    for search in self.searches:
+      search.conclude()
+    self._leaving = []
+    self.migrations += 1
 
   def state(self) -> dict[str, Any]:
     """All that decides what comes next, between two steps; see `state`."""
     return {
         "migrations": self.migrations,
-        "searches": {str(k): search.state() for k, search in enumerate(self.searches)},
-        "pools": {str(number): pool.state() for number, pool in self._pools.items()}}
+        "searches": {str(k): search.state() for k, search in enumerate(self.searches)}}
 
   def restore(self, state: Mapping[str, Any]) -> None:
     """Takes over the state of another federation of the same settings; see `Search.restore`."""
     self.migrations = state["migrations"]
     for k, search in enumerate(self.searches):
       search.restore(state["searches"][str(k)])
-    for number, pool in self._pools.items():
-      pool.restore(self.groups[0].space, state["pools"][str(number)])
 
   def _search_of(self, island: int) -> Evolution:
     return next(
@@ -224,36 +261,40 @@ class Federation:
   def _cycles_now(self, k: int) -> int:
     search = self.searches[k]
     cycles = 0 if search.finished else search.cycles_of_step
-    return min(cycles, self._next_migration(k) - search.cycle) if self._pools else cycles
+    if self.migration is None:
+      return cycles
+    return min(cycles, self._next_migration(k) - search.cycle)
 
   def _migrate(self) -> None:
     """Lets the workers that have budget left exchange programs."""
     assert self.migration is not None
-    leaving = []
-    for search in self.searches:
-      islands = np.flatnonzero(search.active)
-      count = self.migration.migrants or search.config.population_size // 2
-      places = search.leaving(islands, count)
-      leaving.append((search, islands, places))
-      for island, chosen in zip(islands.tolist(), places):
-        self._pool_of(search, island).upload(
-            search.first_island + island, search.members(island, chosen))
-    work = []
-    for search, islands, places in leaving:
-      arrivals = [
-          self._pool_of(search, island).download(search.first_island + island, places.shape[1])
-          for island in islands.tolist()]
-      if arrivals:
-        work += search.immigrate(islands, places, Programs.concatenate(arrivals))
-    equivalence.interleave(work)
-    for search in self.searches:
-      search.conclude()
-    for pool in self._pools.values():
-      pool.clear()
-    self.migrations += 1
+    pools: dict[int, Pool] = {}
+    leaving = self.emigrants()
+    for experiment, worker, programs in leaving:
+      pool = pools.setdefault(experiment, Pool(self.migration.seed, experiment))
+      pool.upload(worker, programs)
+    self.immigrate([
+        pools[experiment].download(worker, len(programs), self.migrations)
+        for experiment, worker, programs in leaving])
 
-  def _pool_of(self, search: Evolution, island: int) -> Pool:
-    return self._pools[int(self.experiments[search.first_island + island])]
+  def _experiment_of(self, worker: int) -> int:
+    search = self._search_of(worker)
+    place = sum(part.num_islands for part in self.searches[: self.searches.index(search)])
+    return int(self.experiments[place + worker - search.first_island])
+
+
+class _Leaving(NamedTuple):
+  """Who leaves a group.
+
+  Attributes:
+    search: the group's.
+    islands: [n] of it.
+    places: [n, count] in their populations.
+  """
+
+  search: Evolution
+  islands: np.ndarray
+  places: np.ndarray
 
 
 def _check(groups: Sequence[Group], migration: Migration | None) -> None:

@@ -13,14 +13,12 @@ The pool is NumPy on the arrays of programs, and knows nothing of searches: a se
 process can hold it.
 """
 
-from collections.abc import Mapping
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from azero.language.program import Programs, SearchSpace
-from azero.search import state as state_lib
+from azero.language.program import Programs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,19 +48,25 @@ class Migration:
 class Pool:
   """What the workers of an experiment sent last, to be drawn from.
 
-  The spaces of the workers may differ in their number of features F, and in nothing else.
+  Who receives what depends on the seed, the number of the receiver, its turn and on what the
+  pool holds; not on the order in which workers come. So a pool has no state between two
+  exchanges that all workers take part in, and it may stand in any process. The spaces of the
+  workers may differ in their number of features F, and in nothing else.
   """
 
-  def __init__(self, rng: np.random.Generator):
+  def __init__(self, seed: int, experiment: int = 0):
     """Makes an empty pool.
 
     Args:
-      rng: draws who is received.
+      seed: decides who receives what.
+      experiment: number of the experiment, which has random numbers of its own.
     """
-    self._rng = rng
+    self._seed = seed
+    self._experiment = experiment
     self._senders: dict[int, _Sender] = {}
     self._size = 0
     self._programs: Programs | None = None  # their first `size` rows are in use
+    self._order: np.ndarray | None = None  # [size] rows by worker; None if senders are new
 
   def __len__(self) -> int:
     return self._size
@@ -89,6 +93,7 @@ class Pool:
         blank = Programs.empty(self._programs.space, self._size)
         self._programs = Programs.concatenate([self._programs, blank])
       self._senders[worker] = sender
+      self._order = None
     if sender.number != len(programs):
       raise ValueError(
           f"Worker {worker} sends {len(programs)} programs after {sender.number}: it must always "
@@ -97,12 +102,13 @@ class Pool:
       rows = slice(sender.first, sender.first + sender.number)
       getattr(self._programs, name)[rows] = getattr(programs, name)
 
-  def download(self, worker: int, count: int) -> Programs:
+  def download(self, worker: int, count: int, turn: int = 0) -> Programs:
     """Different programs of the pool, drawn uniformly from those of all workers.
 
     Args:
       worker: who asks; may receive programs of its own.
       count: how many.
+      turn: how often it asked before; the same turn draws the same.
 
     Returns:
       The programs, in the space in which that worker sent its own.
@@ -116,36 +122,24 @@ class Pool:
       raise ValueError(
           f"Worker {worker} asks for {count} programs, the pool holds {self._size}: let workers "
           "send as many as they ask for.")
-    chosen = self._rng.choice(self._size, count, replace=False)
+    rng = np.random.default_rng(
+        np.random.SeedSequence(self._seed, spawn_key=(self._experiment, worker, turn)))
+    chosen = self._rows()[rng.choice(self._size, count, replace=False)]
     return self._programs[chosen].with_features(self._senders[worker].num_features)
 
   def clear(self) -> None:
     """Forgets all programs."""
     self._senders.clear()
     self._size = 0
-    self._programs = None
+    self._programs = self._order = None
 
-  def state(self) -> dict[str, Any]:
-    """All that decides what is received next; see `state`."""
-    programs = None if self._programs is None else self._programs[: self._size]
-    return {
-        "rng": dict(self._rng.bit_generator.state),
-        "senders": {str(worker): list(sender) for worker, sender in self._senders.items()},
-        "programs": None if programs is None else state_lib.programs_state(programs)}
-
-  def restore(self, space: SearchSpace, state: Mapping[str, Any]) -> None:
-    """Takes over the state of another pool.
-
-    Args:
-      space: of the workers, with any F.
-      state: of the other pool.
-    """
-    self._rng.bit_generator.state = state["rng"]
-    self._senders = {
-        int(worker): _Sender(*sender) for worker, sender in state["senders"].items()}
-    self._size = sum(sender.number for sender in self._senders.values())
-    programs = state["programs"]
-    self._programs = None if programs is None else state_lib.programs_of(space, programs)
+  def _rows(self) -> np.ndarray:
+    """The rows in use in the order of the workers' numbers, whoever came first."""
+    if self._order is None:
+      self._order = np.concatenate([
+          np.arange(sender.first, sender.first + sender.number)
+          for _, sender in sorted(self._senders.items())])
+    return self._order
 
 
 class _Sender(NamedTuple):

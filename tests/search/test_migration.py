@@ -1,5 +1,3 @@
-import json
-
 import hypothesis
 from hypothesis import strategies as st
 import numpy as np
@@ -24,7 +22,7 @@ def marks(programs):
 
 
 def pool_of(sizes, seed=0):
-  pool = Pool(np.random.default_rng(seed))
+  pool = Pool(seed)
   for worker, count in enumerate(sizes):
     pool.upload(worker, marked(worker, count))
   return pool
@@ -61,8 +59,8 @@ def test_immigrants_come_from_all_workers_alike():
   pool = pool_of([10] * 5)
   origins = np.zeros(5, int)
   programs = np.zeros(10, int)
-  for _ in range(400):
-    for owner, k in marks(pool.download(2, 10)):
+  for turn in range(400):
+    for owner, k in marks(pool.download(2, 10, turn)):
       origins[owner] += 1
       programs[k] += 1
   assert_uniform(origins)
@@ -72,14 +70,14 @@ def test_immigrants_come_from_all_workers_alike():
 def test_programs_and_not_workers_are_drawn():
   pool = pool_of([30, 10])
   origins = np.zeros(2, int)
-  for _ in range(400):
-    for owner, _ in marks(pool.download(1, 5)):
+  for turn in range(400):
+    for owner, _ in marks(pool.download(1, 5, turn)):
       origins[owner] += 1
   assert_frequencies(origins, [0.75, 0.25])
 
 
 def test_programs_arrive_with_the_features_of_their_new_worker():
-  pool = Pool(np.random.default_rng(0))
+  pool = Pool(0)
   pool.upload(3, marked(3, 4))
   pool.upload(8, marked(8, 4, FIXED.with_features(16)))
   for worker, features in ((3, 4), (8, 16)):
@@ -89,7 +87,7 @@ def test_programs_arrive_with_the_features_of_their_new_worker():
 
 
 def test_what_was_sent_may_change_without_the_pool():
-  pool, programs = Pool(np.random.default_rng(0)), marked(0, 3)
+  pool, programs = Pool(0), marked(0, 3)
   pool.upload(0, programs)
   programs.constants[:] = 7
   received = pool.download(0, 3)
@@ -108,24 +106,28 @@ def test_an_emptied_pool_is_filled_anew():
   assert sorted(marks(pool.download(1, 2))) == [(5, 0), (5, 1)]
 
 
-def test_a_restored_pool_goes_on_alike():
-  pool = pool_of([5, 6, 7])
-  pool.upload(4, marked(4, 2, FIXED.with_features(9)))
-  pool.download(0, 3)
-  other = Pool(np.random.default_rng(99))
-  other.restore(FIXED, {**pool.state(), "rng": json.loads(json.dumps(pool.state()["rng"]))})
-  for worker, count in ((1, 5), (4, 20), (0, 1)):
-    assert other.download(worker, count) == pool.download(worker, count)
-  other.upload(1, marked(7, 6))
-  assert all(owner != 7 for owner, _ in marks(pool.download(0, 20)))
-  empty = Pool(np.random.default_rng(1))
-  empty.restore(FIXED, Pool(np.random.default_rng(5)).state())
-  assert len(empty) == 0
+@hypothesis.given(
+    order=st.permutations(range(5)), downloads=st.permutations(range(5)), turn=st.integers(0, 9))
+def test_the_order_of_workers_does_not_matter(order, downloads, turn):
+  in_order, other = pool_of([3, 4, 5, 6, 7], seed=3), Pool(3)
+  for worker in order:
+    other.upload(worker, marked(worker, 3 + worker))
+  expected = [in_order.download(worker, 10, turn) for worker in range(5)]
+  for worker in downloads:
+    assert other.download(worker, 10, turn) == expected[worker]
 
 
-def test_same_seed_same_immigrants():
-  first, second, other = (pool_of([20] * 3, seed).download(0, 10) for seed in (1, 1, 2))
-  assert first == second and first != other
+def test_seed_experiment_worker_and_turn_draw_differently():
+  def received(seed=1, experiment=0, worker=0, turn=0):
+    pool = Pool(seed, experiment)
+    for sender in range(3):
+      pool.upload(sender, marked(sender, 20))
+    return tuple(marks(pool.download(worker, 10, turn)))
+
+  assert received() == received()
+  assert len({
+      received(), received(seed=2), received(experiment=1), received(worker=1),
+      received(turn=1)}) == 5
 
 
 def test_pool_errors():

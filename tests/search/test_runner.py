@@ -8,7 +8,7 @@ import pytest
 from search_cases import FIXED, config, interrupt_at, tasks
 
 from azero.language.text import parse
-from azero.search import runner
+from azero.search import metrics, runner
 from azero.search.evolution import Evolution
 from azero.search.records import RunDirectory
 
@@ -137,11 +137,11 @@ def test_runs_outside_the_main_thread():
 
 def test_metrics_add_up():
   search = evolution(3, max_programs=40)
-  empty = runner.metrics_of(search, 1.0)
+  empty = metrics.metrics_of(search, 1.0)
   assert empty["best_fitness"] == empty["median_best_fitness"] == 0.0
   assert empty["programs"] == 0 and empty["canonical_hit_rate"] == 0.0
   run(search)
-  row = runner.metrics_of(search, 2.0)
+  row = metrics.metrics_of(search, 2.0)
   assert row["programs"] == 120 and row["programs_per_second"] == 60.0
   assert row["train_steps_per_second"] == row["train_steps"] / 2
   hits = row["canonical_hits"] + row["duplicates"]
@@ -174,16 +174,16 @@ def test_progress_lines(capsys):
 @pytest.mark.parametrize("programs, left", [(1000, "0:10"), (8_000, "1:20"), (500_000, "1:23:20")])
 def test_the_time_left_follows_from_the_rate(programs, left):
   search = evolution(max_programs=programs)
-  row = runner.metrics_of(search, 1.0) | {"programs_per_second": 100.0}
-  line = runner.progress_line(search, row)
+  row = metrics.metrics_of(search, 1.0) | {"programs_per_second": 100.0}
+  line = metrics.progress_line(search, row)
   assert line == f"0 programs, 100/s, 0 steps, best 0.0000, cache 0% + 0%, at most {left} left"
 
 
 def test_progress_lines_shorten_large_numbers():
   search = evolution()
-  row = runner.metrics_of(search, 1.0) | {
+  row = metrics.metrics_of(search, 1.0) | {
       "programs": 1_234_567, "programs_per_second": 9_876.0, "train_steps": 2_000_000_000}
-  line = runner.progress_line(search, row)
+  line = metrics.progress_line(search, row)
   assert line.startswith("1.2M programs, 9.9k/s, 2.0G steps, ")
 
 

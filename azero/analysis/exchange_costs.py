@@ -107,10 +107,10 @@ def measure_exchange(
     row[3] = time.thread_time()
     pickle.dumps(received, _PROTOCOL)
     row[4] = time.thread_time()
-  seconds = np.median(np.diff(steps, axis=1), axis=0).tolist()
+  read, upload, download, write = np.median(np.diff(steps, axis=1), axis=0).tolist()
+  pool_bytes = len(pool) * array_bytes(programs) // migrants
   return ExchangeCosts(
-      workers, *seconds, message_bytes=len(message),
-      pool_bytes=len(pool) * array_bytes(programs) // migrants, arrival=arrival)
+      workers, read, upload, download, write, len(message), pool_bytes, arrival)
 
 
 def island_bytes(space: SearchSpace, tasks: Tasks, config: SearchConfig) -> IslandBytes:

@@ -170,6 +170,7 @@ def migrate(timeline: Timeline, stubs: Stubs, space: SearchSpace, workers: int) 
     if timeline.barriers:
       for k in range(first, last):
         exchange.download(k, leaving[int(timeline.worker[k])])
+      exchange.end_turn()
       evolved[:] = False
       rows.append((last / workers, *_measure(stub_workers)))
     if rows[-1][2] == 1.0:
@@ -260,6 +261,13 @@ class _Exchange:
     worker, pool = int(self._timeline.worker[k]), int(self._timeline.pool[k])
     received = self._pools[pool].download(worker, len(places), int(self._timeline.turn[k]))
     self._workers.marks[worker, places] = received.constants[:, 0, 0]
+
+
+  def end_turn(self) -> None:
+    """After a turn of all workers; with several pools they may come to others next."""
+    if len(self._pools) > 1:
+      for pool in self._pools:
+        pool.clear()
 
 
 def _blocks(timeline: Timeline, workers: int) -> list[tuple[int, int]]:

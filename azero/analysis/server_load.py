@@ -172,10 +172,12 @@ def asynchronous(
     rows.append((worker, turn, pool, begin, arrival, start, end))
     next_work = float(periods[worker] * _jitter(clocks, rng, 1)[0])
     heapq.heappush(coming, (end + next_work, worker, turn + 1, end))
-  columns = [np.array(column) for column in zip(*rows)] if rows else [np.zeros(0, int)] * 7
-  start, end = (np.clip(column, WARM_UP * seconds, seconds) for column in columns[5:])
-  busy = np.bincount(columns[2], end - start, servers.pools)
-  return Timeline(*columns, busy=busy, seconds=seconds, barriers=False)
+  names, times = np.array([row[:3] for row in rows]), np.array([row[3:] for row in rows])
+  worker_of, turn_of, pool_of = names.reshape(-1, 3).T
+  begin_of, arrival_of, start_of, end_of = times.reshape(-1, 4).T
+  busy = _busy(pool_of, start_of, end_of, seconds, servers.pools)
+  return Timeline(
+      worker_of, turn_of, pool_of, begin_of, arrival_of, start_of, end_of, busy, seconds, False)
 
 
 def at_barriers(
@@ -202,32 +204,34 @@ def at_barriers(
   servers = servers or Servers()
   rng = np.random.default_rng(seed)
   periods = clocks.periods(rng)
-  begin = np.zeros(clocks.workers)
-  parts, uploaded = [], []
+  begin, free = np.zeros(clocks.workers), np.zeros(servers.pools)
+  turns_done, requests = [], []
   for turn in range(turns):
-    pools = np.asarray(servers.of(np.arange(clocks.workers), turn))
+    pool = np.asarray(servers.of(np.arange(clocks.workers), turn))
     arrival = begin + periods * _jitter(clocks, rng, clocks.workers)
-    end = np.empty(clocks.workers)
-    for pool in range(servers.pools):
-      members = np.flatnonzero(pools == pool)
-      members = members[np.argsort(arrival[members], kind="stable")]
-      places = np.arange(len(members))
-      # First come, first served: a request ends a service after it came or after the one
-      # before ended, whichever is later.
-      taken = (places + 1) * upload + np.maximum.accumulate(arrival[members] - places * upload)
-      end[members] = taken[-1:] + (places + 1) * download
-      uploaded.append((np.full(len(members), pool), taken - upload, taken))
     order = np.argsort(arrival, kind="stable")
-    parts.append((order, np.full(len(order), turn), pools[order], begin[order], arrival[order],
-                  end[order] - download, end[order]))
+    end = np.empty(clocks.workers)
+    for k in range(servers.pools):
+      members = order[pool[order] == k]
+      places = np.arange(len(members))
+      # First come, first served: a request is done one service after it came, or after the one
+      # before was done, whichever is later. Who comes early must wait for the turn before.
+      ready = np.maximum(arrival[members], free[k])
+      taken = (places + 1) * upload + np.maximum.accumulate(ready - places * upload)
+      end[members] = taken[-1:] + (places + 1) * download
+      free[k] = end[members].max(initial=free[k])
+      requests.append((pool[members], taken - upload, taken))
+    requests.append((pool, end - download, end))
+    turns_done.append((order, pool[order], begin[order], arrival[order], end[order]))
     begin = end
-  columns = [np.concatenate(column) for column in zip(*parts)]
-  seconds = float(columns[6].max())
-  busy = np.zeros(servers.pools)
-  for pool, start, end in [*uploaded, *((part[2], part[5], part[6]) for part in parts)]:
-    start, end = (np.clip(times, WARM_UP * seconds, seconds) for times in (start, end))
-    busy += np.bincount(pool, end - start, servers.pools)
-  return Timeline(*columns, busy=busy, seconds=seconds, barriers=True)
+  worker, pool, begin, arrival, end = (
+      np.concatenate(columns) for columns in zip(*turns_done))
+  served, start, done = (np.concatenate(columns) for columns in zip(*requests))
+  seconds = float(end.max())
+  busy = _busy(served, start, done, seconds, servers.pools)
+  turn_of = np.repeat(np.arange(turns), clocks.workers)
+  return Timeline(
+      worker, turn_of, pool, begin, arrival, end - download, end, busy, seconds, True)
 
 
 def load(timeline: Timeline) -> Load:
@@ -245,7 +249,7 @@ def load(timeline: Timeline) -> Load:
   whole = (timeline.end - timeline.begin)[late]
   length = timeline.seconds - first
   return Load(
-      float(timeline.busy.mean() / length), late.sum() / length, float(waiting.mean()),
+      float(timeline.busy.mean() / length), float(late.sum() / length), float(waiting.mean()),
       float(np.quantile(waiting, 0.99)), float(work.sum() / whole.sum()))
 
 
@@ -256,6 +260,14 @@ def saturation(period: float, service: float, pools: int = 1) -> float:
 
 def _jitter(clocks: Clocks, rng: np.random.Generator, count: int) -> np.ndarray:
   return np.exp(clocks.jitter * rng.standard_normal(count))
+
+
+def _busy(
+    pool: np.ndarray, start: np.ndarray, end: np.ndarray, seconds: float, pools: int
+) -> np.ndarray:
+  """Seconds after the warm-up in which each server serves requests: [k]."""
+  start, end = (np.clip(times, WARM_UP * seconds, seconds) for times in (start, end))
+  return np.bincount(pool.astype(np.int64), end - start, pools)
 
 
 def _check(service: float, turns: int) -> None:

@@ -14,7 +14,7 @@ The largest numbers of workers need memory: a pool of 10000 has 1.4 GB, and 2.5 
 grows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 import dataclasses
 import json
 from typing import Any, ClassVar
@@ -47,7 +47,7 @@ class Config:
       "smoke": {
           "workers": "4,12", "births": "20,50", "cluster_workers": "10,100", "space": "demo",
           "population_size": 20, "migrants": 10, "turns": 6, "pools": "1,2", "samples": 5,
-          "cache_size": 800, "mixing_turns": 3},
+          "cache_size": 800, "mixing_turns": 3, "num_train": 100},
       "small": {"workers": "10,100,1000", "mixing_turns": 8},
   }
 
@@ -119,7 +119,7 @@ class Result:
   """What came out.
 
   Attributes:
-    costs: of an exchange, at each number of workers; None without the part.
+    costs: of an exchange, at each number of workers; None if nothing needed them.
     island: bytes of a worker; None without the part.
     load: rows of the simulation of load.
     curves: of the simulation of mixing, with arrays.
@@ -147,10 +147,16 @@ def run(config: Config) -> Result:
     measured = "costs" in parts or not config.service_microseconds
     costs = _measure(config) if measured else None
     island = _island(config) if "costs" in parts else None
-    load = _load(config, costs) if "load" in parts else []
-    curves = _mixing(config, costs) if "mixing" in parts else []
-    _write(config, directory, costs, island, load, curves)
-  return Result(costs, island, load, curves, str(directory.path))
+    result = Result(costs, island, [], [], str(directory.path))
+    if "load" in parts:
+      result.load.extend(_load(config, costs))
+    _save(directory, result)
+    if "mixing" in parts:
+      for curve in _mixing(config, costs):
+        result.curves.append(curve)
+        _save(directory, result)  # a large one takes minutes
+    _report(config, directory, result)
+  return result
 
 
 def _check(config: Config) -> list[str]:
@@ -234,9 +240,8 @@ def _load(config: Config, costs: list[ExchangeCosts] | None) -> list[dict[str, A
   return rows
 
 
-def _mixing(config: Config, costs: list[ExchangeCosts] | None) -> list[dict[str, Any]]:
+def _mixing(config: Config, costs: list[ExchangeCosts] | None) -> Iterator[dict[str, Any]]:
   """Curves of all scenarios; where programs go by other pools or modes, of the better program."""
-  curves = []
   all_births = config.numbers("births")
   middle = all_births[len(all_births) // 2]
   for workers, (upload, download) in _services(config, costs).items():
@@ -262,45 +267,47 @@ def _mixing(config: Config, costs: list[ExchangeCosts] | None) -> list[dict[str,
             clocks, upload + download, turns, servers=servers, seed=config.seed)
       history = lineages.migrate(
           timeline, config.stubs(births, scenario), config.search_space(), workers)
-      curves.append({
+      yield {
           "scenario": scenario, "births": births, "workers": workers, "mode": mode,
           "pools": servers.pools, "rotate": servers.rotate, "dead": clocks.dead,
           "until_50": history.exchanges_until(0.5), "until_99": history.exchanges_until(0.99),
-          **history._asdict()})
+          **history._asdict()}
     print(f"Mixing of {workers:,} workers: done")
-  return curves
 
 
-def _write(
-    config: Config, directory: RunDirectory, costs: list[ExchangeCosts] | None,
-    island: IslandBytes | None, load: list[dict[str, Any]], curves: list[dict[str, Any]],
-) -> None:
-  """Writes figures as JSON and PNG, and the report."""
+def _save(directory: RunDirectory, result: Result) -> None:
+  """Replaces the file of figures by those that there are."""
+  directory.write("results.json", json.dumps({
+      "costs": [row._asdict() for row in result.costs or ()],
+      "island": result.island._asdict() if result.island else None,
+      "load": result.load,
+      "curves": [
+          {name: _json(value) for name, value in row.items()} for row in result.curves],
+  }, indent=1) + "\n")
+
+
+def _report(config: Config, directory: RunDirectory, result: Result) -> None:
+  """Draws the pictures and writes the report."""
+  costs, island, births = result.costs, result.island, config.numbers("births")
   model = None
   if costs is not None and island is not None:
     model = CostModel(
         service=costs[-1].service, message_bytes=costs[-1].message_bytes,
         program_bytes=island.program, migrants=config.migrants, checkpoint_bytes=island.full,
         worker_memory=island.young + island.caches, evaluations=config.evaluations,
-        births=config.numbers("births")[len(config.numbers("births")) // 2],
-        steps=config.evaluations * config.steps_per_program,
+        births=births[len(births) // 2], steps=config.evaluations * config.steps_per_program,
         checkpoint_seconds=config.checkpoint_seconds)
-  directory.write("results.json", json.dumps({
-      "costs": [row._asdict() for row in costs or ()],
-      "island": island._asdict() if island else None, "load": load,
-      "curves": [{name: _json(value) for name, value in row.items()} for row in curves],
-  }, indent=1) + "\n")
   pictures = {}
-  if load:
+  if result.load:
     pictures["server_load.png"] = scaling_plot.plot_load(
-        [row for row in load if row["pools"] == 1])
-  if curves:
-    stubs = {births: config.stubs(births) for births in config.numbers("births")}
-    pictures["mixing.png"] = scaling_plot.plot_mixing(curves, stubs)
+        [row for row in result.load if row["pools"] == 1])
+  if result.curves:
+    pictures["mixing.png"] = scaling_plot.plot_mixing(
+        result.curves, {count: config.stubs(count) for count in births})
   for name, figure in pictures.items():
     figure.savefig(directory.path / name, dpi=110)
   directory.write("report.md", scaling_report.report(
-      config, costs, island, model, load, curves, list(pictures)))
+      config, costs, island, model, result.load, result.curves, list(pictures)))
   print(f"Report: {directory.path / 'report.md'}")
 
 

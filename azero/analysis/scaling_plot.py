@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 import numpy as np
 
 from azero.analysis import lineages
@@ -47,7 +47,7 @@ def plot_load(rows: Sequence[Row]) -> Picture:
   waiting.yaxis.set_minor_formatter(NullFormatter())
   working.set_ylim(0, 1.03)
   for axes in (busy, working):
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
   busy.set_title("How busy one server is", loc="left")
   waiting.set_title("Mean waiting for the server, s (asynchronous)", loc="left")
   working.set_title("Part of the time in which workers work", loc="left")
@@ -55,7 +55,7 @@ def plot_load(rows: Sequence[Row]) -> Picture:
     axes.set_xscale("log")
     axes.set_xlabel("workers W")
     _finish(axes)
-  busy.legend(frameon=False, fontsize=8, loc="upper left")
+  busy.legend(frameon=False, fontsize=8, loc="lower right")
   working.legend(frameon=False, fontsize=8, loc="lower left")
   return figure
 
@@ -102,6 +102,7 @@ def plot_mixing(curves: Sequence[Row], stubs: Mapping[int, Stubs]) -> Picture:
   ranked.set_ylabel("effective number of lineages")
   for axes in (spread, neutral, ranked):
     axes.set_xlabel("exchanges of each worker")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _finish(axes)
     axes.legend(frameon=False, fontsize=8)
   return figure
@@ -109,7 +110,8 @@ def plot_mixing(curves: Sequence[Row], stubs: Mapping[int, Stubs]) -> Picture:
 
 def _draw_spread(axes: Axes, curves: Sequence[Row], migrants: int) -> None:
   for colour, workers in zip(_COLOURS * 9, _values(curves, "workers")):
-    end = max(float(row["exchanges"][-1]) for row in curves if row["workers"] == workers)
+    end = max(float(row["exchanges"][-1]) for row in _chosen(
+        curves, "beneficial", "barriers", workers=workers))
     exchanges = np.linspace(0, end, 200)
     axes.plot(exchanges, lineages.spread(workers, migrants, exchanges), color=colour, linewidth=1)
     for marker, mode in (("o", "barriers"), ("x", "asynchronous")):
@@ -122,9 +124,11 @@ def _draw_spread(axes: Axes, curves: Sequence[Row], migrants: int) -> None:
 
 
 def _chosen(curves: Iterable[Row], scenario: str, mode: str, **values: int) -> list[Row]:
+  """Those with one pool and without dead workers."""
   return [
       row for row in curves if row["scenario"] == scenario and row["mode"] == mode
-      and row["pools"] == 1 and all(row[name] == value for name, value in values.items())]
+      and row["pools"] == 1 and not row["dead"]
+      and all(row[name] == value for name, value in values.items())]
 
 
 def _values(rows: Iterable[Row], name: str) -> list[Any]:

@@ -101,9 +101,9 @@ def run(config: Config) -> Result:
     FileNotFoundError: there is no run to continue.
   """
   groups, migration = make_groups(config)
-  directory = config.directory("backprop_discovery")
-  common.announce(directory, config.workers)
   with runtimes.opened(config, groups, migration) as search:
+    directory = config.directory("backprop_discovery")
+    common.announce(directory, config.workers)
     result = runner.run(
         search, directory=directory, progress=config.progress,
         checkpoint_seconds=config.checkpoint_seconds)

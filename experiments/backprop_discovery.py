@@ -10,15 +10,15 @@ written by hand.
     python -m experiments.backprop_discovery --preset=small
 """
 
-from collections.abc import Sequence
 import dataclasses
+import functools
 from typing import Any, ClassVar
 
 import numpy as np
 
 from azero.analysis import baselines, plots
 from azero.language import spaces, zoo
-from azero.language.program import Programs
+from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
 from azero.search import runner
 from azero.search.federation import Federation, Group
@@ -26,7 +26,7 @@ from azero.search.migration import Migration
 from azero.search.search import SearchConfig
 from azero.tasks import teacher_regression
 from azero.tasks.task import Tasks
-from experiments import common, reporting
+from experiments import common, estimate, references, reporting
 
 _SELECT_SEED, _FINAL_SEED = 1, 2  # beside the workers' 0: tasks that no search sees
 _SUCCESS = 0.9  # of the way from the constant prediction to the hand-written network
@@ -38,10 +38,12 @@ class Config(common.RunConfig):
   """Settings; defaults are the paper's but for the budget, which it gives as five days."""
 
   PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+      # Unseen tasks have the shapes of those searched on, since compiling for another shape
+      # costs more than all the rest.
       "smoke": {
-          "workers": 4, "groups": "20/2/30", "children_per_cycle": 4,
-          "max_train_steps": 20_000, "migration_steps": 4_000, "num_unseen": 5,
-          "unseen_train": 50},
+          "workers": 2, "groups": "20/5/30", "children_per_cycle": 4,
+          "max_train_steps": 50_000, "migration_steps": 10_000, "num_unseen": 5,
+          "unseen_train": 20, "estimate_seconds": 0.0},
       "small": {
           "workers": 16, "groups": "1000/10/100,1000/5/215,300/3/464,100/1/1000",
           "children_per_cycle": 8, "max_train_steps": 600_000_000,
@@ -65,6 +67,7 @@ class Config(common.RunConfig):
       "median", "How fitness is combined over tasks.", choices=("median", "mean"))
   num_unseen: int = common.setting(100, "Select tasks, and as many final tasks.")
   unseen_train: int = common.setting(10_000, "Training examples of select and final tasks.")
+  estimate_seconds: float = estimate.setting()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,13 +101,14 @@ def run(config: Config) -> Result:
     FileNotFoundError: there is no run to continue.
   """
   search = make_search(config)
+  estimate.check(config.estimate_seconds)
   directory = config.directory("backprop_discovery")
   common.announce(directory, search.num_islands)
   result = runner.run(
       search, directory=directory, progress=config.progress,
-      checkpoint_seconds=config.checkpoint_seconds)
-  program, select_fitness = _select(config, search)
-  final = _judge(config, program)
+      checkpoint_seconds=config.checkpoint_seconds,
+      should_stop=estimate.Estimate(config.estimate_seconds, continued=directory.resumed))
+  program, select_fitness, final = _judge(config, search)
   mean = {name: float(fitness.mean()) for name, fitness in final.items()}
   floor = mean["constant prediction"]
   progress = (mean["discovered program"] - floor) / (mean[_HAND_WRITTEN] - floor)
@@ -165,7 +169,8 @@ def make_search(config: Config) -> Federation:
         mutations=("alter", "randomize_function"), initial="random",
         children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
         combine=config.combine, seed=config.seed, dtype=config.dtype, lanes=config.lanes or None,
-        executor=config.executor, cycles_per_step=config.cycles_per_step or None)
+        executor=config.executor, num_devices=config.num_devices or None,
+        cycles_per_step=config.cycles_per_step or None)
     groups.append(Group(
         name=f"T={num_train} D={num_tasks} P={population_size}", space=space,
         task_sets=[
@@ -200,28 +205,34 @@ def _unseen(config: Config, part: int) -> Tasks:
       num_train=config.unseen_train)
 
 
-def _select(config: Config, search: Federation) -> tuple[Programs, float]:
-  """The candidate of the best mean fitness on the select tasks."""
+def _judge(
+    config: Config, search: Federation) -> tuple[Programs, float, dict[str, np.ndarray]]:
+  """The candidate of the best mean fitness on the select tasks, beside what it is compared with.
+
+  Returns:
+    The program, its mean fitness on the select tasks, and fitness on the final tasks by name.
+  """
   candidates = Programs.concatenate(
       [entry.program for entry in search.hall_of_fame] + [search.best_programs])
-  fitness = Evaluator(
-      candidates.space, _unseen(config, _SELECT_SEED), combine="mean",
-      dtype=config.dtype).evaluate(candidates).fitness
+  tasks = [_unseen(config, part) for part in (_SELECT_SEED, _FINAL_SEED)]
+
+  @functools.cache
+  def evaluator(space: SearchSpace) -> Evaluator:
+    return Evaluator(
+        space, tasks, combine="mean", seed=config.seed, dtype=config.dtype,
+        num_devices=config.num_devices or None, executor=config.executor)
+
+  fitness = evaluator(candidates.space).evaluate(candidates, 0).fitness
   best = int(fitness.argmax())
-  return candidates[best], float(fitness[best])
-
-
-def _judge(config: Config, program: Programs) -> dict[str, np.ndarray]:
-  """Fitness on the final tasks of the program and of what it is compared with."""
-  tasks = _unseen(config, _FINAL_SEED)
-  shown: Sequence[tuple[str, Programs]] = (
-      ("discovered program", program),
-      (_HAND_WRITTEN, zoo.load("plain_nn", config.num_features)),
-      ("program of figure 5 as printed", zoo.load("figure_5", config.num_features)))
+  shown = {
+      "discovered program": candidates[best],
+      _HAND_WRITTEN: references.in_space(zoo.source("plain_nn"), candidates.space),
+      "program of figure 5 as printed": references.in_space(
+          zoo.source("figure_5"), candidates.space)}
   final = {
-      name: Evaluator(each.space, tasks, seed=config.seed, dtype=config.dtype).evaluate(
-          each).per_task[0] for name, each in shown}
-  return final | {"constant prediction": baselines.constant(tasks)}
+      name: evaluator(each.space).evaluate(each, 1).per_task[0] for name, each in shown.items()}
+  return candidates[best], float(fitness[best]), final | {
+      "constant prediction": baselines.constant(tasks[1])}
 
 
 def _group_table(search: Federation) -> str:

@@ -19,7 +19,7 @@ from azero.search.migration import Migration
 from azero.search.search import SearchConfig
 from azero.tasks import images
 from azero.tasks.task import Tasks
-from experiments import common
+from experiments import common, estimate
 
 _SEARCH, _SELECT, _MIGRATION = range(3)  # what seeds are for
 # Workers that make up a batch; fewer leave the devices idle, more only take memory.
@@ -32,8 +32,6 @@ class WorkersConfig(common.RunConfig):
 
   dataset: str = common.setting(
       "cifar10", "Data set of the search and of T_select; see experiments.prepare_data.")
-  second_dataset: str = common.setting(
-      "mnist", "Data set that part of the workers search on, for diversity (S3).")
   data_dir: str = common.setting(
       "", "TFDS's data directory; default $TFDS_DATA_DIR or ~/tensorflow_datasets.")
   repeats: int = common.setting(30, "Repeats of each setting.")
@@ -59,8 +57,7 @@ class WorkersConfig(common.RunConfig):
   num_valid: int = common.setting(1000, "Validation examples.")
   num_select: int = common.setting(
       100, "Tasks of T_select to choose a program on, and as many others to judge it on.")
-  estimate_seconds: float = common.setting(
-      30.0, "Time after which an estimate of the whole time and memory is shown; 0 for never.")
+  estimate_seconds: float = estimate.setting()
 
   def check(self) -> None:
     """Refuses settings that no search accepts.
@@ -73,8 +70,7 @@ class WorkersConfig(common.RunConfig):
         "num_train", "num_valid")
     if self.repeats_at_once < 0:
       raise ValueError(f"--repeats_at_once must not be negative, got {self.repeats_at_once}.")
-    if not self.estimate_seconds >= 0:
-      raise ValueError(f"--estimate_seconds must not be negative, got {self.estimate_seconds}.")
+    estimate.check(self.estimate_seconds)
 
   def budget(self, style: str = ",") -> str:
     """What a worker may spend, in words, with its numbers in a style of formatting."""
@@ -84,6 +80,14 @@ class WorkersConfig(common.RunConfig):
   def at_once(self, workers: int) -> int:
     """Repeats of so many workers each that run side by side."""
     return min(self.repeats, self.repeats_at_once or max(1, _WORKERS_AT_ONCE // workers))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TwoDatasetsConfig(WorkersConfig):
+  """Settings of those experiments whose workers search on two data sets."""
+
+  second_dataset: str = common.setting(
+      "mnist", "Data set that part of the workers search on, for diversity (S3).")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -204,9 +208,8 @@ def require(config: WorkersConfig, arms: Sequence[Arm]) -> None:
   """
   for arm in arms:
     select_tasks(config, arm.select)
-    for kind in arm.kinds:
-      search_config(config, arm, kind)
-      search_tasks(config, kind, 0)
+    # One worker of each kind, and one more, so that there is an exchange.
+    federation(config, dataclasses.replace(arm, workers=len(arm.kinds) + 1), [0])
 
 
 def search_tasks(config: WorkersConfig, kind: Kind, number: int) -> Tasks:

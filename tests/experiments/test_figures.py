@@ -40,7 +40,7 @@ def test_task_difficulty_reports_both_methods(difficulty):
       (kind, method) for kind in ("linear_backprop", "linear_regressor")
       for method in task_difficulty.METHODS}
   for row in rows:
-    assert row["programs"] == (300_000 if row["method"] == "random search" else 4 * 200)
+    assert row["programs"] == (300_000 if row["method"] == "random search" else 2 * 400)
     assert 0 < row["evaluated"] <= row["programs"] and row["acceptable"] >= len(row["found"])
   first = result.points[0]
   successes = sum(
@@ -49,7 +49,6 @@ def test_task_difficulty_reports_both_methods(difficulty):
   assert first.density.estimate == successes / 300_000 and first.density.high > 0
 
 
-@pytest.mark.slow  # compiles for long
 def test_task_difficulty_goes_on_after_a_stop(difficulty, tmp_path, monkeypatch):
   _, whole = difficulty
   sample, calls = density.sample, []
@@ -70,6 +69,22 @@ def test_task_difficulty_goes_on_after_a_stop(difficulty, tmp_path, monkeypatch)
   assert _timeless(again.rows) == _timeless(whole.rows)
 
 
+def test_budgets_may_change_and_what_is_finished_stays(difficulty, tmp_path):
+  _, whole = difficulty
+  _difficulty(tmp_path, "run", max_evolution_programs=400, max_random_programs=1)
+  with pytest.raises(ValueError, match=r"islands is 2 there and 4 here.* only successes, max_r"):
+    common.continued(task_difficulty.Config, tmp_path / "run", islands=4)
+  changes = {"max_random_programs": 300_000, "max_evolution_programs": 800}
+  config = common.continued(task_difficulty.Config, tmp_path / "run", **changes)
+  longer = task_difficulty.run(config)
+  assert _timeless(longer.rows) == _timeless(whole.rows)
+  saved = json.loads((tmp_path / "run" / "config.json").read_text())
+  assert {name: saved[name] for name in changes} == changes
+  fewer = task_difficulty.run(common.continued(
+      task_difficulty.Config, tmp_path / "run", successes=1, max_evolution_programs=1))
+  assert fewer.rows == longer.rows and fewer.status == "done"
+
+
 def test_enough_successes_end_a_method(tmp_path):
   result = _difficulty(
       tmp_path, "run", task_types="linear_backprop", tolerance=50.0, successes=1,
@@ -84,6 +99,7 @@ def test_enough_successes_end_a_method(tmp_path):
     ({"task_types": "linear_backprop,linear_backprop"}, "--task_types must name"),
     ({"tolerance": 0.0}, "--tolerance must be positive"),
     ({"successes": 0}, "--successes must be at least 1"),
+    ({"children_per_cycle": 20}, "must be smaller than population_size"),
     ({"experiment_programs": 5}, "must be at least --population_size")])
 def test_task_difficulty_refuses_bad_settings(tmp_path, changes, message):
   with pytest.raises(ValueError, match=message):
@@ -105,17 +121,16 @@ def test_the_references_fit_their_spaces(name):
 def _backprop(tmp_path, **changes):
   return backprop_discovery.run(common.preset(
       backprop_discovery.Config, "smoke", progress="off", output_dir=str(tmp_path),
-      run_name="run", **changes))
+      run_name="run", num_devices=1, **changes))
 
 
-@pytest.mark.slow  # compiles for long
 def test_backprop_discovery_writes_a_complete_run(tmp_path):
   result = _backprop(tmp_path)
   path = tmp_path / "run"
   assert (path / "progress.png").read_bytes()[:4] == b"\x89PNG"
   report = (path / "report.md").read_text()
   assert "m0 = outer(v3, v0)" in report  # the program of the paper
-  assert "T=20 D=2 P=30" in report
+  assert "T=20 D=5 P=30" in report
   assert f"{result.progress:.0%}" in report
   assert result.final["discovered program"].shape == (5,)
   means = {name: fitness.mean() for name, fitness in result.final.items()}
@@ -125,14 +140,15 @@ def test_backprop_discovery_writes_a_complete_run(tmp_path):
       / (means["hand-written network (plain NN)"] - floor))
   assert not result.success
   assert result.run.search.migrations > 0
-  assert (result.run.search.train_steps >= 20_000).all()
+  assert (result.run.search.train_steps >= 50_000).all()
 
 
 @pytest.mark.parametrize("changes, message", [
     ({"groups": "40/3"}, "--groups must be T/D/P"),
     ({"groups": "40/0/9"}, "--groups must be T/D/P"),
     ({"workers": 3, "groups": "20/2/30,30/1/30"}, "must be a multiple"),
-    ({"migration_steps": -1}, "must be positive, or 0")])
+    ({"migration_steps": -1}, "must be positive, or 0"),
+    ({"children_per_cycle": 30}, "must be smaller than population_size")])
 def test_backprop_discovery_refuses_bad_settings(tmp_path, changes, message):
   with pytest.raises(ValueError, match=message):
     _backprop(tmp_path, **changes)

@@ -34,7 +34,7 @@ _HAND_WRITTEN = "hand-written network (plain NN)"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(common.RunConfig):
+class Config(common.CheckpointedConfig):
   """Settings; defaults are the paper's but for the budget, which it gives as five days."""
 
   PRESETS: ClassVar[dict[str, dict[str, Any]]] = {

@@ -46,8 +46,6 @@ class RunConfig:
   resume: str = setting(
       "", "A run directory to continue after a stop, with its settings: as if it had not been "
       "stopped. Budgets, devices and lanes may be given anew.")
-  checkpoint_seconds: float = setting(
-      60.0, "Time between checkpoints, from which a run can be continued.")
   num_devices: int = setting(0, "CPU devices to use; 0 for one on each core.")
   executor: str = setting(
       "waves", "What evaluates programs; the interpreter is the slow reference.",
@@ -65,12 +63,28 @@ class RunConfig:
     Raises:
       FileExistsError: a new one exists already.
       FileNotFoundError: there is none to continue.
-      ValueError: it holds a run of other settings, or --checkpoint_seconds is negative.
+      ValueError: it holds a run of other settings.
+    """
+    return run_directory(experiment, self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckpointedConfig(RunConfig):
+  """Settings of experiments whose searches are recorded and can be continued midway."""
+
+  checkpoint_seconds: float = setting(
+      60.0, "Time between checkpoints, from which a run can be continued.")
+
+  def directory(self, experiment: str) -> RunDirectory:
+    """See `RunConfig.directory`.
+
+    Raises:
+      ValueError: --checkpoint_seconds is negative, too.
     """
     if not self.checkpoint_seconds >= 0:
       raise ValueError(
           f"--checkpoint_seconds must not be negative, got {self.checkpoint_seconds}.")
-    return run_directory(experiment, self)
+    return super().directory(experiment)
 
 
 def preset(config_class: type[_AnyConfig], name: str, **changes: Any) -> _AnyConfig:

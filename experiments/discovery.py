@@ -23,7 +23,7 @@ from experiments import common, reporting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DiscoveryConfig(common.RunConfig):
+class DiscoveryConfig(common.CheckpointedConfig):
   """Settings of a search on real data; the method's defaults are S10's."""
 
   islands: int = common.setting(8, "Independent populations that run side by side.")

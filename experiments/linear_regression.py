@@ -31,7 +31,7 @@ _SELECT_SEED, _FINAL_SEED = 1, 2  # beside the islands' 0: tasks that no search 
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(common.RunConfig):
+class Config(common.CheckpointedConfig):
   """Settings; defaults are the published demo's but for islands and children per cycle."""
 
   islands: int = common.setting(32, "Experiments that run side by side.")

@@ -116,7 +116,7 @@ class Config(common.RunConfig):
 
   MAY_CHANGE: ClassVar[Sequence[str]] = (
       "successes", "max_random_programs", "max_evolution_programs", "num_devices", "lanes",
-      "progress", "checkpoint_seconds", "estimate_seconds")
+      "progress", "estimate_seconds")
   PRESETS: ClassVar[common.Presets] = {
       # As many islands as a round of random search has sets of tasks: compiling for another
       # shape costs more than all the rest.

@@ -27,7 +27,7 @@ _WORKERS_AT_ONCE = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class WorkersConfig(common.RunConfig):
+class WorkersConfig(common.CheckpointedConfig):
   """Settings of experiments with workers on image tasks; defaults are the paper's."""
 
   dataset: str = common.setting(

@@ -41,9 +41,9 @@ class Config(common.CheckpointedConfig):
       # Unseen tasks have the shapes of those searched on, since compiling for another shape
       # costs more than all the rest.
       "smoke": {
-          "workers": 2, "groups": "20/5/30", "children_per_cycle": 4,
-          "max_train_steps": 50_000, "migration_steps": 10_000, "num_unseen": 5,
-          "unseen_train": 20, "estimate_seconds": 0.0},
+          "workers": 2, "groups": "50/5/30", "children_per_cycle": 4,
+          "max_train_steps": 50_000, "migration_steps": 12_500, "num_unseen": 5,
+          "unseen_train": 50, "estimate_seconds": 0.0},
       "small": {
           "workers": 16, "groups": "1000/10/100,1000/5/215,300/3/464,100/1/1000",
           "children_per_cycle": 8, "max_train_steps": 600_000_000,
@@ -112,7 +112,8 @@ def run(config: Config) -> Result:
   mean = {name: float(fitness.mean()) for name, fitness in final.items()}
   floor = mean["constant prediction"]
   progress = (mean["discovered program"] - floor) / (mean[_HAND_WRITTEN] - floor)
-  success = progress >= _SUCCESS
+  # Where little training leaves even the network worse than a constant, nothing succeeds.
+  success = progress >= _SUCCESS and mean["discovered program"] > floor
   figure = plots.plot_progress(
       [item for item in result.improvements if item.island < len(search.groups[0].task_sets)],
       metric="rms", title=f"Teacher tasks, workers with {search.groups[0].name}",

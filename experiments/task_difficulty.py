@@ -121,7 +121,8 @@ class Config(common.RunConfig):
       # As many islands as a round of random search has sets of tasks: compiling for another
       # shape costs more than all the rest.
       "smoke": {
-          "islands": 2, "population_size": 20, "experiment_programs": 400, "num_train": 50,
+          "islands": 2, "children_per_cycle": 10, "population_size": 20,
+          "experiment_programs": 400, "num_train": 50,
           "num_valid": 10, "reference_rate": 0.05, "tolerance": 5.0, "round_programs": 300_000,
           "max_random_programs": 300_000, "max_evolution_programs": 800,
           "task_types": "linear_backprop,linear_regressor", "estimate_seconds": 0.0},

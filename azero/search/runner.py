@@ -10,18 +10,18 @@ from typing import Any, Generic, TypeVar
 
 from azero.search import checkpoint
 from azero.search.equivalence import Counts
-from azero.search.federation import Federation
 from azero.search.metrics import metrics_of, progress_line
 from azero.search.progress import Progress
 from azero.search.records import RunDirectory, require_same, settings_of
-from azero.search.search import Improvement, Search
+from azero.search.search import Improvement
+from azero.search.searching import Searching
 from azero.search.state import Stateful, found_in, found_state
 
 _REPORT_SECONDS = 2.0  # between lines of metrics, and between saves of the hall of fame
 _CHECKPOINT = "checkpoint.npz"
 _SCHEMA = 1  # of what a checkpoint holds; to be raised when a state changes its meaning
 
-AnySearch = TypeVar("AnySearch", bound=Search | Federation)
+AnySearch = TypeVar("AnySearch", bound=Searching)
 
 
 @dataclasses.dataclass(frozen=True)

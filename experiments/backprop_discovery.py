@@ -29,6 +29,7 @@ from azero.tasks.task import Tasks
 from experiments import common, estimate, references, reporting
 
 _SELECT_SEED, _FINAL_SEED = 1, 2  # beside the workers' 0: tasks that no search sees
+_NUM_VALID = 100  # validation examples of a task
 _SUCCESS = 0.9  # of the way from the constant prediction to the hand-written network
 _HAND_WRITTEN = "hand-written network (plain NN)"
 
@@ -159,6 +160,13 @@ def make_search(config: Config) -> Federation:
     raise ValueError(
         f"--migration_steps must be positive, or 0 for none, got {config.migration_steps}.")
   each = config.workers // len(sizes)
+  # Once in main memory, once on the device.
+  numbers = sum(
+      num_tasks * (num_train + _NUM_VALID) * (config.num_features + 1)
+      for num_train, num_tasks, _ in sizes)
+  estimate.check_memory(
+      each * numbers * (8 + np.dtype(config.dtype).itemsize),
+      "use fewer --workers, or --groups of fewer examples and tasks, as --preset=small has")
   seeds = iter(np.random.SeedSequence([config.seed, 0]).generate_state(config.workers))
   space = spaces.backprop(config.num_features)
   groups = []
@@ -177,7 +185,7 @@ def make_search(config: Config) -> Federation:
         task_sets=[
             teacher_regression(
                 num_tasks, seed=int(next(seeds)), num_features=config.num_features,
-                num_train=num_train) for _ in range(each)],
+                num_train=num_train, num_valid=_NUM_VALID) for _ in range(each)],
         config=settings,
         # By the cost of a program, so that groups come to a migration at about one time.
         migration_every=max(1, config.migration_steps // (num_train * num_tasks))))
@@ -203,7 +211,7 @@ def _unseen(config: Config, part: int) -> Tasks:
   seed = int(np.random.SeedSequence([config.seed, part]).generate_state(1)[0])
   return teacher_regression(
       config.num_unseen, seed=seed, num_features=config.num_features,
-      num_train=config.unseen_train)
+      num_train=config.unseen_train, num_valid=_NUM_VALID)
 
 
 def _judge(

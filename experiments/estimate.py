@@ -6,6 +6,7 @@ while there is little to lose, from the rate that was measured here.
 
 from collections.abc import Mapping
 import dataclasses
+import os
 import time
 from typing import Any
 
@@ -13,6 +14,7 @@ from azero.analysis import measuring
 from azero.search.cache import BYTES_PER_ENTRY
 from azero.search.federation import Federation
 from azero.search.search import Search
+from azero.search.searching import Searching
 from experiments import common
 
 Numbers = Mapping[str, int]
@@ -32,6 +34,25 @@ def check(seconds: float) -> None:
   """
   if not seconds >= 0:
     raise ValueError(f"--estimate_seconds must not be negative, got {seconds}.")
+
+
+def check_memory(num_bytes: float, remedy: str) -> None:
+  """Refuses tasks that this machine's memory cannot hold.
+
+  Args:
+    num_bytes: of the tasks of all workers.
+    remedy: what to do about it.
+
+  Raises:
+    ValueError: they take more than there is.
+  """
+  if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+    return  # it cannot be told
+  memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+  if num_bytes > memory:
+    raise ValueError(
+        f"The tasks of all workers take about {num_bytes / 1e9:,.0f} GB, but this machine has "
+        f"{memory / 1e9:,.0f} GB of memory: {remedy}.")
 
 
 class Estimate:
@@ -56,7 +77,7 @@ class Estimate:
     self._seconds, self._searches, self._others = seconds, searches, others
     self._before: tuple[float, Numbers] | None = None if continued else (0.0, {})
 
-  def __call__(self, search: Search | Federation) -> bool:
+  def __call__(self, search: Searching) -> bool:
     """Shows the estimate if it is time."""
     if self.due:
       self.show(
@@ -112,12 +133,12 @@ class Estimate:
         "with everything saved.")
 
 
-def cache_bytes(search: Search | Federation) -> float:
+def cache_bytes(search: Searching) -> float:
   """Bytes of the caches of all workers when they are full, which takes long."""
   parts = search.searches if isinstance(search, Federation) else [search]
   return float(sum(
       part.num_islands * (part.config.canonical_cache + part.config.fingerprint)
-      * part.config.cache_size * BYTES_PER_ENTRY for part in parts))
+      * part.config.cache_size * BYTES_PER_ENTRY for part in parts if isinstance(part, Search)))
 
 
 def _duration(seconds: float) -> str:

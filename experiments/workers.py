@@ -9,6 +9,7 @@ experiments of W workers that exchange programs among themselves only.
 from collections.abc import Sequence
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -204,12 +205,24 @@ def require(config: WorkersConfig, arms: Sequence[Arm]) -> None:
 
   Raises:
     FileNotFoundError: a data set is not prepared.
-    ValueError: settings that no search accepts, or more examples or tasks than there are.
+    ValueError: settings that no search accepts, more examples or tasks than there are, or more
+      tasks than fit the memory.
   """
   for arm in arms:
     select_tasks(config, arm.select)
+    sets = min(
+        config.task_sets, math.ceil(config.at_once(arm.workers) * arm.workers / len(arm.kinds)))
+    estimate.check_memory(
+        sum(sets * _num_bytes(config, kind) for kind in arm.kinds),
+        "use fewer --task_sets, or smaller tasks")
     # One worker of each kind, and one more, so that there is an exchange.
     federation(config, dataclasses.replace(arm, workers=len(arm.kinds) + 1), [0])
+
+
+def _num_bytes(config: WorkersConfig, kind: Kind) -> int:
+  """Bytes of a set of tasks, once in main memory and once on the device."""
+  numbers = kind.num_tasks * (kind.num_train + kind.num_valid) * (kind.num_features + 1)
+  return numbers * (8 + np.dtype(config.dtype).itemsize)
 
 
 def search_tasks(config: WorkersConfig, kind: Kind, number: int) -> Tasks:

@@ -85,6 +85,51 @@ def test_budgets_may_change_and_what_is_finished_stays(difficulty, tmp_path):
   assert fewer.rows == longer.rows and fewer.status == "done"
 
 
+class _StartedError(Exception):
+  """A search has begun."""
+
+
+def _start(search, *, should_stop, **settings):
+  """In place of `runner.run`: up to the first look at the estimate."""
+  assert not should_stop(search)
+  raise _StartedError
+
+
+def test_the_paper_preset_of_task_difficulty_shows_an_estimate(tmp_path, monkeypatch, capsys):
+  sample = density.sample
+
+  def fewer(space, task_sets, acceptance, num_programs, **settings):
+    assert num_programs == 10_000_000
+    return sample(space, task_sets, acceptance, 200_000, **settings)
+
+  monkeypatch.setattr(density, "sample", fewer)
+  monkeypatch.setattr(task_difficulty.runner, "run", _start)
+  with pytest.raises(_StartedError):
+    task_difficulty.run(task_difficulty.Config(
+        task_types="linear_backprop", num_train=50, num_valid=10, islands=2, progress="off",
+        tolerance=5.0, output_dir=str(tmp_path), run_name="run", estimate_seconds=1e-9))
+  random, evolution = capsys.readouterr().out.split("Estimate after ")[1:]
+  assert "the 100,000 rounds of random search on the linear_backprop at most" in random
+  assert "the 50,000,000 rounds of evolution on the linear_backprop at most" in evolution
+  assert "GB of memory now" in random and "GB of memory now" in evolution
+
+
+def test_the_paper_preset_of_backprop_discovery_needs_much_memory(tmp_path, monkeypatch, capsys):
+  settings = {"output_dir": str(tmp_path), "run_name": "run"}
+  monkeypatch.setattr(
+      backprop_discovery.estimate.os, "sysconf", lambda name: 10**6 if "PAGES" in name else 4000)
+  with pytest.raises(ValueError, match=r"take about 331 GB, but this machine has 4 GB.*--workers"):
+    backprop_discovery.run(common.preset(backprop_discovery.Config, "paper", **settings))
+  assert not (tmp_path / "run").exists()
+  monkeypatch.setattr(backprop_discovery.runner, "run", _start)
+  with pytest.raises(_StartedError):
+    backprop_discovery.run(common.preset(
+        backprop_discovery.Config, "paper", workers=4, groups="1000/10/100,100/1/1000",
+        estimate_seconds=1e-9, **settings))
+  out = capsys.readouterr().out
+  assert "Estimate after 0 s" in out and "days" in out and "GB of memory now" in out
+
+
 def test_enough_successes_end_a_method(tmp_path):
   result = _difficulty(
       tmp_path, "run", task_types="linear_backprop", tolerance=50.0, successes=1,

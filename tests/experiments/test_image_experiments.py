@@ -128,18 +128,19 @@ def test_paper_presets_start_on_other_data(name, data_dir, tmp_path, monkeypatch
   fields = {field.name for field in dataclasses.fields(module.Config)}
   config = common.preset(
       module.Config, "paper", data_dir=str(data_dir), output_dir=str(tmp_path), run_name="run",
-      repeats_at_once=1, estimate_seconds=1e-9, **{key: value for key, value in changes.items() if key in fields})
+      repeats_at_once=1, estimate_seconds=1e-9,
+      **{key: value for key, value in changes.items() if key in fields})
 
-  class Started(Exception):
+  class StartedError(Exception):
     """The first search has begun."""
 
   def start(search, *, should_stop, **settings):
     assert not should_stop(search)
-    raise Started
+    raise StartedError
 
   monkeypatch.setattr(trials.runner, "run", start)
   monkeypatch.setattr(trials._Judge, "references", lambda judge: {})
-  with pytest.raises(Started):
+  with pytest.raises(StartedError):
     module.run(config)
   out = capsys.readouterr().out
   assert "Estimate after 0 s" in out and "days" in out and "GB of memory now" in out
@@ -199,6 +200,8 @@ def test_an_experiment_goes_on_after_a_stop(data_dir, tmp_path, monkeypatch, cap
     ({"children_per_cycle": 20}, ValueError,
      r"children_per_cycle \(20\) must be smaller than population_size \(20\)"),
     ({"migration_every": 0}, ValueError, "every"),
+    ({"task_sets": 10**9, "repeats": 10**9, "repeats_at_once": 10**9, "num_train": 80}, ValueError,
+     r"The tasks of all workers take about .* GB of memory: use fewer --task_sets"),
     ({"num_devices": 99}, ValueError, "num_devices must be from 1 to"),
     ({"num_select": 451}, ValueError, "--num_select must be at most 450"),
 ])

@@ -112,9 +112,7 @@ def run(config: Config) -> Result:
   program, select_fitness, final = _judge(config, search)
   mean = {name: float(fitness.mean()) for name, fitness in final.items()}
   floor = mean["constant prediction"]
-  progress = (mean["discovered program"] - floor) / (mean[_HAND_WRITTEN] - floor)
-  # Where little training leaves even the network worse than a constant, nothing succeeds.
-  success = progress >= _SUCCESS and mean["discovered program"] > floor
+  progress, success = _progress(mean["discovered program"], floor, mean[_HAND_WRITTEN])
   figure = plots.plot_progress(
       [item for item in result.improvements if item.island < len(search.groups[0].task_sets)],
       metric="rms", title=f"Teacher tasks, workers with {search.groups[0].name}",
@@ -142,6 +140,15 @@ def run(config: Config) -> Result:
   print(f"\n{reporting.live_text(program)}\n\n{verdict}\nReport: {directory.path / 'report.md'}")
   common.tell_how_to_continue(result, directory)
   return Result(program, final, progress, success, str(directory.path), result)
+
+
+def _progress(program: float, constant: float, network: float) -> tuple[float, bool]:
+  """How far a program is on the way from a constant to the network, and whether far enough.
+
+  Where little training leaves the network itself no better than the constant, nothing is.
+  """
+  progress = (program - constant) / (network - constant)
+  return progress, network > constant and progress >= _SUCCESS
 
 
 def make_search(config: Config) -> Federation:

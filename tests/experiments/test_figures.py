@@ -188,6 +188,14 @@ def test_backprop_discovery_writes_a_complete_run(tmp_path):
   assert (result.run.search.train_steps >= 50_000).all()
 
 
+@pytest.mark.parametrize(("values", "progress", "success"), [
+    ((0.5, 0.25, 0.5), 1.0, True), ((0.375, 0.25, 0.5), 0.5, False),
+    ((0.0, 0.5, 0.25), 2.0, False),  # both are worse than the constant
+])
+def test_a_success_is_near_a_network_that_is_one_itself(values, progress, success):
+  assert backprop_discovery._progress(*values) == (progress, success)
+
+
 @pytest.mark.parametrize("changes, message", [
     ({"groups": "40/3"}, "--groups must be T/D/P"),
     ({"groups": "40/0/9"}, "--groups must be T/D/P"),

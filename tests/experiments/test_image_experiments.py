@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import json
 import signal
 
@@ -82,18 +83,20 @@ def test_smoke_presets_write_what_they_promise(
 
 def test_workers_of_several_numbers_of_features_find_one_candidate(
     data_dir, tmp_path, monkeypatch):
-  """In a space that compiles sooner than that of the experiment."""
-  monkeypatch.setattr(minimal_input.spaces, "minimal_input", minimal_input.spaces.demo)
-  config = _config(minimal_input, data_dir, tmp_path, features="4,8", workers=4)
-  result = minimal_input.run(config)
+  """In a small space and without what takes executors of its own, which compile for long."""
+  monkeypatch.setattr(trials._Judge, "references", lambda judge: {references.NETWORK: 0.75})
+  config = _config(minimal_input, data_dir, tmp_path, features="4,8")
+  arm = dataclasses.replace(
+      minimal_input.make_arm(config), space=spaces.demo(), fingerprint=False, hurdle=False)
+  result = trials.run_experiment(
+      "several", config, [arm], functools.partial(minimal_input._compare, config, arm))
   assert result.complete and len(result.outcomes) == 1
-  metrics = (tmp_path / "run" / "experiment-001-001" / "metrics.jsonl").read_text()
-  assert json.loads(metrics.splitlines()[-1])["programs"] >= 4 * 120
-  features = {
-      json.loads(line)["num_features"] for line in
-      (tmp_path / "run" / "experiment-001-001" / "improvements.jsonl").read_text().splitlines()}
-  assert features == {4, 8}
-  text.parse(result.outcomes[0].program, minimal_input.spaces.demo(8))
+  text.parse(result.outcomes[0].program, spaces.demo(8))
+  directory = tmp_path / "run" / "experiment-001-001"
+  metrics = (directory / "metrics.jsonl").read_text().splitlines()
+  assert json.loads(metrics[-1])["programs"] >= 4 * 120
+  found = (directory / "improvements.jsonl").read_text().splitlines()
+  assert {json.loads(line)["num_features"] for line in found} == {4, 8}
 
 
 def test_references_run_in_the_space_of_the_experiment_if_it_allows_them():

@@ -10,6 +10,7 @@ written by hand.
     python -m experiments.backprop_discovery --preset=small
 """
 
+from collections.abc import Sequence
 import dataclasses
 import functools
 from typing import Any, ClassVar
@@ -17,16 +18,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from azero.analysis import baselines, plots
+from azero.distributed.view import GroupView
 from azero.language import spaces, zoo
 from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
-from azero.search import runner
-from azero.search.federation import Federation, Group
+from azero.search import evolution, runner
+from azero.search.evolution import Evolution
+from azero.search.federation import Group
 from azero.search.migration import Migration
 from azero.search.search import SearchConfig
 from azero.tasks import teacher_regression
 from azero.tasks.task import Tasks
-from experiments import common, estimate, references, reporting
+from experiments import common, estimate, references, reporting, runtimes
+from experiments.runtimes import GroupedSearch
 
 _SELECT_SEED, _FINAL_SEED = 1, 2  # beside the workers' 0: tasks that no search sees
 _NUM_VALID = 100  # validation examples of a task
@@ -35,7 +39,7 @@ _HAND_WRITTEN = "hand-written network (plain NN)"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(common.CheckpointedConfig):
+class Config(runtimes.RuntimeConfig):
   """Settings; defaults are the paper's but for the budget, which it gives as five days."""
 
   PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
@@ -90,7 +94,7 @@ class Result:
   progress: float
   success: bool
   directory: str
-  run: runner.RunResult[Federation]
+  run: runner.RunResult[GroupedSearch]
 
 
 def run(config: Config) -> Result:
@@ -101,14 +105,15 @@ def run(config: Config) -> Result:
     FileExistsError: the run directory exists.
     FileNotFoundError: there is no run to continue.
   """
-  search = make_search(config)
+  groups, migration = make_groups(config)
   estimate.check(config.estimate_seconds)
   directory = config.directory("backprop_discovery")
-  common.announce(directory, search.num_islands)
-  result = runner.run(
-      search, directory=directory, progress=config.progress,
-      checkpoint_seconds=config.checkpoint_seconds,
-      should_stop=estimate.Estimate(config.estimate_seconds, continued=directory.resumed))
+  common.announce(directory, config.workers)
+  with runtimes.opened(config, groups, migration) as search:
+    result = runner.run(
+        search, directory=directory, progress=config.progress,
+        checkpoint_seconds=config.checkpoint_seconds,
+        should_stop=estimate.Estimate(config.estimate_seconds, continued=directory.resumed))
   program, select_fitness, final = _judge(config, search)
   mean = {name: float(fitness.mean()) for name, fitness in final.items()}
   floor = mean["constant prediction"]
@@ -151,12 +156,13 @@ def _progress(program: float, constant: float, network: float) -> tuple[float, b
   return progress, network > constant and progress >= _SUCCESS
 
 
-def make_search(config: Config) -> Federation:
-  """The workers of the experiment, with their tasks.
+def make_groups(config: Config) -> tuple[list[Group], Migration | None]:
+  """The workers of the experiment, with their tasks, and how they exchange programs.
 
   Raises:
     ValueError: a bad setting.
   """
+  config.check_runtime()
   common.require_positive(config, "workers", "max_train_steps", "num_unseen", "unseen_train")
   sizes = _group_sizes(config)
   if config.workers % len(sizes):
@@ -187,6 +193,7 @@ def make_search(config: Config) -> Federation:
         combine=config.combine, seed=config.seed, dtype=config.dtype, lanes=config.lanes or None,
         executor=config.executor, num_devices=config.num_devices or None,
         cycles_per_step=config.cycles_per_step or None)
+    evolution.check(settings)
     groups.append(Group(
         name=f"T={num_train} D={num_tasks} P={population_size}", space=space,
         task_sets=[
@@ -196,8 +203,7 @@ def make_search(config: Config) -> Federation:
         config=settings,
         # By the cost of a program, so that groups come to a migration at about one time.
         migration_every=max(1, config.migration_steps // (num_train * num_tasks))))
-  migration = Migration(seed=config.seed) if config.migration_steps else None
-  return Federation(groups, migration)
+  return groups, Migration(seed=config.seed) if config.migration_steps else None
 
 
 def _group_sizes(config: Config) -> list[tuple[int, int, int]]:
@@ -222,7 +228,7 @@ def _unseen(config: Config, part: int) -> Tasks:
 
 
 def _judge(
-    config: Config, search: Federation) -> tuple[Programs, float, dict[str, np.ndarray]]:
+    config: Config, search: GroupedSearch) -> tuple[Programs, float, dict[str, np.ndarray]]:
   """The candidate of the best mean fitness on the select tasks, beside what it is compared with.
 
   Returns:
@@ -251,12 +257,13 @@ def _judge(
       "constant prediction": baselines.constant(tasks[1])}
 
 
-def _group_table(search: Federation) -> str:
+def _group_table(search: GroupedSearch) -> str:
+  parts: Sequence[Evolution | GroupView] = search.searches
   rows = [
       (group.name, part.num_islands, f"{part.num_programs.sum():,}",
        f"{part.train_steps.sum():,}", f"{part.best_fitness.max():.4f}",
        f"{np.median(part.best_fitness):.4f}")
-      for group, part in zip(search.groups, search.searches)]
+      for group, part in zip(search.groups, parts)]
   return reporting.table((
       "group", "workers", "programs", "training steps", "best search fitness",
       "median of workers"), rows)

@@ -4,7 +4,7 @@ At the paper's settings some experiments take years on one machine. Who starts o
 while there is little to lose, from the rate that was measured here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 import os
 import time
@@ -12,8 +12,6 @@ from typing import Any
 
 from azero.analysis import measuring
 from azero.search.cache import BYTES_PER_ENTRY
-from azero.search.federation import Federation
-from azero.search.search import Search
 from azero.search.searching import Searching
 from experiments import common
 
@@ -135,10 +133,10 @@ class Estimate:
 
 def cache_bytes(search: Searching) -> float:
   """Bytes of the caches of all workers when they are full, which takes long."""
-  parts = search.searches if isinstance(search, Federation) else [search]
+  parts: Sequence[Any] = getattr(search, "searches", [search])
   return float(sum(
       part.num_islands * (part.config.canonical_cache + part.config.fingerprint)
-      * part.config.cache_size * BYTES_PER_ENTRY for part in parts if isinstance(part, Search)))
+      * part.config.cache_size * BYTES_PER_ENTRY for part in parts))
 
 
 def _duration(seconds: float) -> str:

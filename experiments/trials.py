@@ -19,10 +19,10 @@ from azero.language.ops import op_by_name
 from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
 from azero.search import runner
-from azero.search.federation import Federation
 from azero.search.records import RunDirectory, read_config
-from experiments import references, reporting, workers
+from experiments import references, reporting, runtimes, workers
 from experiments.estimate import Estimate
+from experiments.runtimes import GroupedSearch
 from experiments.workers import Arm, Kind, WorkersConfig
 
 _OUTCOMES = "outcomes.jsonl"
@@ -147,15 +147,16 @@ def _run(config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory) ->
   compared = {arm.name: by_kind[arm.select] for arm in arms}
   pending = _pending(config, arms, outcomes)
   for number, (arm, repeats) in enumerate(pending):
-    search = workers.federation(config, arm, repeats)
+    groups, migration = workers.groups_of(config, arm, repeats)
     print(f"{arm.title}: repeats {repeats[0] + 1} to {repeats[-1] + 1} of {config.repeats}, "
-          f"{search.num_islands} workers", flush=True)
+          f"{arm.workers * len(repeats)} workers", flush=True)
     record = _batch_directory(directory, arm, repeats)
     estimate = Estimate(config.estimate_seconds, len(pending), continued=record.resumed)
-    result = runner.run(
-        search, directory=record, progress=config.progress,
-        checkpoint_seconds=config.checkpoint_seconds,
-        should_stop=None if number else estimate)
+    with runtimes.opened(config, groups, migration) as search:
+      result = runner.run(
+          search, directory=record, progress=config.progress,
+          checkpoint_seconds=config.checkpoint_seconds,
+          should_stop=None if number else estimate)
     found = [
         judges[arm.name].outcome(arm, search, n, repeat) for n, repeat in enumerate(repeats)]
     outcomes += found
@@ -191,7 +192,7 @@ class _Judge:
         "num_devices": config.num_devices or None, "executor": config.executor}
     self._evaluator = Evaluator(self._space, self._tasks, **self._settings)
 
-  def outcome(self, arm: Arm, search: Federation, number: int, repeat: int) -> Outcome:
+  def outcome(self, arm: Arm, search: GroupedSearch, number: int, repeat: int) -> Outcome:
     """What the workers of experiment `number` of a search found."""
     programs, fitness = _candidates(search, number)
     programs = programs.with_features(self._space.num_features)
@@ -220,7 +221,7 @@ def _choose(evaluator: Evaluator, programs: Programs) -> tuple[int, float, float
   return best, float(fitness[best]), float(accuracy)
 
 
-def _candidates(search: Federation, number: int) -> tuple[Programs, np.ndarray]:
+def _candidates(search: GroupedSearch, number: int) -> tuple[Programs, np.ndarray]:
   """The best programs of the workers of an experiment, with their fitness on T_search."""
   programs, fitness = [], []
   own = np.flatnonzero(search.experiments == number)

@@ -20,7 +20,7 @@ from azero.search.migration import Migration
 from azero.search.search import SearchConfig
 from azero.tasks import images
 from azero.tasks.task import Tasks
-from experiments import common, estimate
+from experiments import common, estimate, runtimes
 
 _SEARCH, _SELECT, _MIGRATION = range(3)  # what seeds are for
 # Workers that make up a batch; fewer leave the devices idle, more only take memory.
@@ -28,7 +28,7 @@ _WORKERS_AT_ONCE = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class WorkersConfig(common.CheckpointedConfig):
+class WorkersConfig(runtimes.RuntimeConfig):
   """Settings of experiments with workers on image tasks; defaults are the paper's."""
 
   dataset: str = common.setting(
@@ -69,6 +69,7 @@ class WorkersConfig(common.CheckpointedConfig):
     common.require_positive(
         self, "repeats", "task_sets", "max_train_steps", "num_select", "num_features",
         "num_train", "num_valid")
+    self.check_runtime()
     if self.repeats_at_once < 0:
       raise ValueError(f"--repeats_at_once must not be negative, got {self.repeats_at_once}.")
     estimate.check(self.estimate_seconds)
@@ -161,8 +162,10 @@ def search_config(config: WorkersConfig, arm: Arm, kind: Kind) -> SearchConfig:
       cycles_per_step=config.cycles_per_step or None)
 
 
-def federation(config: WorkersConfig, arm: Arm, repeats: Sequence[int]) -> Federation:
-  """The search of some repeats of an arm, side by side.
+def groups_of(
+    config: WorkersConfig, arm: Arm, repeats: Sequence[int]
+) -> tuple[list[Group], Migration | None]:
+  """The workers of some repeats of an arm, to search side by side.
 
   Args:
     config: the settings.
@@ -171,7 +174,8 @@ def federation(config: WorkersConfig, arm: Arm, repeats: Sequence[int]) -> Feder
       random numbers of its workers.
 
   Returns:
-    The search; a worker's `experiments` number counts from 0 within `repeats`.
+    The groups, where a worker's `experiments` number counts from 0 within `repeats`; and how
+    workers exchange programs, if they do.
 
   Raises:
     FileNotFoundError: a data set is not prepared.
@@ -195,9 +199,9 @@ def federation(config: WorkersConfig, arm: Arm, repeats: Sequence[int]) -> Feder
         config=dataclasses.replace(search_config(config, arm, kind), seed=seed),
         experiments=[n for _, _, n in members], template=arm.template))
   exchange = arm.migration and arm.workers > 1
-  return Federation(groups, Migration(
+  return groups, Migration(
       every=config.migration_every,
-      seed=_seed(config.seed, repeats[0], _MIGRATION)) if exchange else None)
+      seed=_seed(config.seed, repeats[0], _MIGRATION)) if exchange else None
 
 
 def require(config: WorkersConfig, arms: Sequence[Arm]) -> None:
@@ -216,7 +220,7 @@ def require(config: WorkersConfig, arms: Sequence[Arm]) -> None:
         sum(sets * _num_bytes(config, kind) for kind in arm.kinds),
         "use fewer --task_sets, or smaller tasks")
     # One worker of each kind, and one more, so that there is an exchange.
-    federation(config, dataclasses.replace(arm, workers=len(arm.kinds) + 1), [0])
+    Federation(*groups_of(config, dataclasses.replace(arm, workers=len(arm.kinds) + 1), [0]))
 
 
 def _num_bytes(config: WorkersConfig, kind: Kind) -> int:

@@ -105,7 +105,8 @@ def test_an_unknown_preset_is_refused():
     ("custom_data", ("discovery",))])
 def test_every_flag_is_read(module, parts):
   """By the experiment, by what it is made of, or by what all have in common."""
-  sources = [_ROOT / "experiments" / f"{name}.py" for name in (module, *parts, "common")]
+  sources = [
+      _ROOT / "experiments" / f"{name}.py" for name in (module, *parts, "common", "runtimes")]
   read = {
       node.attr for source in sources for node in ast.walk(ast.parse(source.read_text()))
       if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}

@@ -20,7 +20,7 @@ import jax
 
 from azero.runtime import devices
 from azero.runtime.evaluator import EXECUTORS
-from azero.search.records import RunDirectory, read_config, require_same
+from azero.search.records import MAY_CHANGE, RunDirectory, read_config, require_same
 from azero.search.runner import RunResult
 
 
@@ -32,7 +32,6 @@ def setting(default: Any, help_text: str, *, choices: Sequence[str] | None = Non
 Presets = Mapping[str, Mapping[str, Any]]  # settings that differ from the defaults, by name
 PAPER = "paper"  # the preset that changes no default
 
-_Config = TypeVar("_Config", bound="RunConfig")
 _AnyConfig = TypeVar("_AnyConfig")
 
 
@@ -47,8 +46,6 @@ class RunConfig:
   resume: str = setting(
       "", "A run directory to continue after a stop, with its settings: as if it had not been "
       "stopped. Budgets, devices and lanes may be given anew.")
-  checkpoint_seconds: float = setting(
-      60.0, "Time between checkpoints, from which a run can be continued.")
   num_devices: int = setting(0, "CPU devices to use; 0 for one on each core.")
   executor: str = setting(
       "waves", "What evaluates programs; the interpreter is the slow reference.",
@@ -66,16 +63,28 @@ class RunConfig:
     Raises:
       FileExistsError: a new one exists already.
       FileNotFoundError: there is none to continue.
-      ValueError: it holds a run of other settings, or --checkpoint_seconds is negative.
+      ValueError: it holds a run of other settings.
+    """
+    return run_directory(experiment, self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckpointedConfig(RunConfig):
+  """Settings of experiments whose searches are recorded and can be continued midway."""
+
+  checkpoint_seconds: float = setting(
+      60.0, "Time between checkpoints, from which a run can be continued.")
+
+  def directory(self, experiment: str) -> RunDirectory:
+    """See `RunConfig.directory`.
+
+    Raises:
+      ValueError: --checkpoint_seconds is negative, too.
     """
     if not self.checkpoint_seconds >= 0:
       raise ValueError(
           f"--checkpoint_seconds must not be negative, got {self.checkpoint_seconds}.")
-    settings = dataclasses.asdict(self)
-    del settings["resume"]
-    if self.resume:
-      return RunDirectory.open(self.resume, settings)
-    return new_directory(experiment, self.output_dir, self.run_name, settings)
+    return super().directory(experiment)
 
 
 def preset(config_class: type[_AnyConfig], name: str, **changes: Any) -> _AnyConfig:
@@ -100,6 +109,26 @@ def _presets(config_class: type[Any]) -> dict[str, Mapping[str, Any]]:
   return {PAPER: {}, **getattr(config_class, "PRESETS", {})}
 
 
+def run_directory(experiment: str, config: Any) -> RunDirectory:
+  """The run directory of a config with `resume`: a new one, or the one to continue.
+
+  Raises:
+    FileExistsError: a new one exists already.
+    FileNotFoundError: there is none to continue.
+    ValueError: it holds a run of other settings.
+  """
+  settings = dataclasses.asdict(config)
+  del settings["resume"]
+  if config.resume:
+    return RunDirectory.open(config.resume, settings, _may_change(type(config)))
+  return new_directory(experiment, config.output_dir, config.run_name, settings)
+
+
+def _may_change(config_class: type[Any]) -> Sequence[str]:
+  """Settings that a run need not be continued with: `MAY_CHANGE` of the config, if it has one."""
+  return getattr(config_class, "MAY_CHANGE", MAY_CHANGE)
+
+
 def new_directory(
     experiment: str, output_dir: str, run_name: str, settings: Mapping[str, Any]) -> RunDirectory:
   """A new run directory, by default with the name of the experiment and the time.
@@ -114,7 +143,7 @@ def new_directory(
 
 
 def continued(
-    config_class: type[_Config], directory: str | os.PathLike, **changes: Any) -> _Config:
+    config_class: type[_AnyConfig], directory: str | os.PathLike, **changes: Any) -> _AnyConfig:
   """The settings with which a run directory is continued.
 
   Args:
@@ -128,9 +157,15 @@ def continued(
       and may not change them.
   """
   saved = read_config(directory)
-  names = {field.name for field in dataclasses.fields(config_class)} - {"resume"}
-  require_same(saved, {name: saved.get(name) for name in names} | changes, directory)
-  return config_class(**(saved | changes), resume=os.fspath(directory))
+  names = _names(config_class) - {"resume"}
+  require_same(
+      saved, {name: saved.get(name) for name in names} | changes, directory,
+      _may_change(config_class))
+  return config_class(**(saved | changes | {"resume": os.fspath(directory)}))
+
+
+def _names(config_class: type[Any]) -> set[str]:
+  return {field.name for field in dataclasses.fields(config_class)}
 
 
 def announce(directory: RunDirectory, islands: int) -> None:

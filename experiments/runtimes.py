@@ -22,7 +22,7 @@ GroupedSearch = Federation | Cluster
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RuntimeConfig(common.RunConfig):
+class RuntimeConfig(common.CheckpointedConfig):
   """Settings of experiments whose workers may be spread over processes."""
 
   runtime: str = common.setting(

@@ -79,13 +79,16 @@ class RunDirectory:
     self.save_config()
 
   @classmethod
-  def open(cls, path: str | os.PathLike, config: Mapping[str, Any]) -> "RunDirectory":
+  def open(
+      cls, path: str | os.PathLike, config: Mapping[str, Any],
+      may_change: Sequence[str] = MAY_CHANGE,
+  ) -> "RunDirectory":
     """The directory of a run that is to be continued; writes nothing yet.
 
     Args:
       path: of the directory.
-      config: the settings to go on with; of those that it was made with only MAY_CHANGE may
-        differ.
+      config: the settings to go on with.
+      may_change: which may differ from those that it was made with.
 
     Raises:
       FileNotFoundError: there is no such directory, or no settings in it.
@@ -93,7 +96,7 @@ class RunDirectory:
     """
     directory = cls.__new__(cls)
     directory.path = pathlib.Path(path)
-    require_same(read_config(path), config, directory.path)
+    require_same(read_config(path), config, directory.path, may_change)
     directory._begin(config, resumed=True)
     return directory
 
@@ -279,14 +282,16 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def require_same(
-    saved: Mapping[str, Any], given: Mapping[str, Any], path: str | os.PathLike
+    saved: Mapping[str, Any], given: Mapping[str, Any], path: str | os.PathLike,
+    may_change: Sequence[str] = MAY_CHANGE,
 ) -> None:
-  """Refuses to continue a run with other settings than MAY_CHANGE allows.
+  """Refuses to continue a run with other settings, but for those that may change.
 
   Args:
     saved: its settings, nested.
     given: those to go on with; JSON-compatible.
     path: of the run, for the message.
+    may_change: settings that may differ, by their last name.
 
   Raises:
     ValueError: names what differs.
@@ -299,11 +304,11 @@ def require_same(
         f"here are {', '.join(now.keys() - before.keys()) or '(none)'}.")
   differences = [
       f"{name} is {before[name]!r} there and {now[name]!r} here" for name in before
-      if before[name] != now[name] and name.split(".")[-1] not in MAY_CHANGE]
+      if before[name] != now[name] and name.split(".")[-1] not in may_change]
   if differences:
     raise ValueError(
         f"The run in '{path}' has other settings: {'; '.join(differences)}. A run is continued "
-        f"with its own; only {', '.join(MAY_CHANGE)} may change.")
+        f"with its own; only {', '.join(may_change)} may change.")
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -102,7 +102,7 @@ def run(config: Config) -> Result:
   common.announce(directory, search.num_islands)
   result = runner.run(
       search, directory=directory, progress=config.progress,
-      checkpoint_seconds=config.checkpoint_seconds)
+      checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard)
   program, select_fitness = _select(config, search)
   final = _judge(config, program)
   mean = {name: float(fitness.mean()) for name, fitness in final.items()}

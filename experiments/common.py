@@ -8,10 +8,12 @@ paper's values, `PRESETS` of the config names smaller budgets, see `preset`.
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import datetime
+import json
 import logging
 import os
 import pathlib
 import sys
+import time
 import typing
 from typing import Any, TypeVar
 
@@ -20,6 +22,8 @@ import jax
 
 from azero.runtime import devices
 from azero.runtime.evaluator import EXECUTORS
+from azero.search import tensorboard
+from azero.search.progress import PROGRESS
 from azero.search.records import RunDirectory, read_config, require_same
 from azero.search.runner import RunResult
 
@@ -57,7 +61,11 @@ class RunConfig:
       0, "Cycles between two looks at stop conditions; 0 for enough to keep devices busy.")
   lanes: int = setting(
       0, "Programs evaluated at once on a device, 0 to choose; fewer suit few children.")
-  progress: str = setting("auto", "How to show progress.", choices=("auto", "off"))
+  progress: str = setting(
+      "auto", "How to show progress: a view in a terminal and lines elsewhere, lines everywhere, "
+      "or not at all.", choices=PROGRESS)
+  tensorboard: bool = setting(
+      False, "Write TensorBoard curves into the run directory, too; needs the extra tensorboard.")
   dtype: str = setting("float32", "Type of the programs' memory.", choices=("float32", "float64"))
 
   def directory(self, experiment: str) -> RunDirectory:
@@ -66,16 +74,23 @@ class RunConfig:
     Raises:
       FileExistsError: a new one exists already.
       FileNotFoundError: there is none to continue.
-      ValueError: it holds a run of other settings, or --checkpoint_seconds is negative.
+      ValueError: it holds a run of other settings, --checkpoint_seconds is negative, or
+        --tensorboard lacks its extra.
     """
     if not self.checkpoint_seconds >= 0:
       raise ValueError(
           f"--checkpoint_seconds must not be negative, got {self.checkpoint_seconds}.")
+    if self.tensorboard:
+      tensorboard.require()
     settings = dataclasses.asdict(self)
     del settings["resume"]
     if self.resume:
       return RunDirectory.open(self.resume, settings)
-    return new_directory(experiment, self.output_dir, self.run_name, settings)
+    directory = new_directory(experiment, self.output_dir, self.run_name, settings)
+    defaults = {field.name: field.default for field in dataclasses.fields(self)}
+    directory.write("run.json", json.dumps(
+        {"experiment": experiment, "started": time.time(), "defaults": defaults}, indent=2) + "\n")
+    return directory
 
 
 def preset(config_class: type[_AnyConfig], name: str, **changes: Any) -> _AnyConfig:

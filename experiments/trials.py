@@ -119,7 +119,7 @@ def run(
     estimate = Estimate(config.estimate_seconds, len(pending), continued=record.resumed)
     result = runner.run(
         search, directory=record, progress=config.progress,
-        checkpoint_seconds=config.checkpoint_seconds,
+        checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard,
         should_stop=None if number else estimate)
     found = [
         judges[arm.name].outcome(arm, search, n, repeat) for n, repeat in enumerate(repeats)]

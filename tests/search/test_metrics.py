@@ -167,7 +167,8 @@ def test_a_continued_meter_leaves_out_the_time_between(monkeypatch):
 
 
 @pytest.mark.parametrize(("left", "seconds"), [
-    ({"programs": 1000, "train_steps": None}, 100.0), ({"programs": None, "train_steps": None}, None),
+    ({"programs": 1000, "train_steps": None}, 100.0),
+    ({"programs": None, "train_steps": None}, None),
     ({"programs": 1000, "train_steps": 40}, 4.0)])
 def test_the_time_left_follows_from_the_recent_rate(monkeypatch, left, seconds):
   clock, search = Clock(monkeypatch), stub(budget_left=lambda: left)

@@ -13,7 +13,7 @@ from azero.search.evolution import Evolution
 from azero.search.records import RunDirectory, settings_of
 
 pytest.importorskip("tensorboardX")
-from tensorboardX.proto.event_pb2 import Event, SessionLog  # noqa: E402
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 
 def records(path):

@@ -1,16 +1,25 @@
-"""What is reported of a search while it runs: totals, rates, best fitnesses, time left."""
+"""What is reported of a search while it runs: totals, rates, best fitnesses, time left.
+
+Beside what every search offers, three attributes count if a search has them:
+
+    migrations       how many there were
+    groups           with name and task sets each; islands are numbered over all in their order
+    device_seconds   [K], where K other processes evaluate: of each, the seconds in which its
+                     devices had work, from whenever on; see `runtime.activity`
+"""
 
 import collections
 from collections.abc import Mapping, Sequence
 import dataclasses
 import time
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import psutil
 
 from azero.runtime.activity import DEVICES
 from azero.search.equivalence import Counts
+from azero.search.searching import Searching
 
 # Metrics that depend on the clock and the machine; all others follow from the settings and
 # the cycle.
@@ -22,45 +31,7 @@ CLOCK = (
 _RECENT_SECONDS = 10.0
 
 
-class Observed(Protocol):
-  """What a search shows of itself, whatever runs it.
-
-  One with migration also has `migrations`, how many there were, and one of several groups
-  `groups`, each with a name and a task set for each of its islands, which are numbered over
-  all groups in their order. One that evaluates in other processes than this has
-  `device_seconds`, [K]: of each, the seconds in which its devices had work; from when is of no
-  matter.
-
-  Attributes:
-    counts: how programs were answered so far, over all islands.
-    cycle: cycles so far.
-    num_islands: I.
-    active: [I] bool, who has budget left.
-    best_fitness: [I] float, -inf before the first program.
-    num_programs: [I] int, evaluated so far.
-    train_steps: [I] int, so far.
-  """
-
-  @property
-  def counts(self) -> Counts: ...  # noqa: D102
-  @property
-  def cycle(self) -> int: ...  # noqa: D102
-  @property
-  def num_islands(self) -> int: ...  # noqa: D102
-  @property
-  def active(self) -> np.ndarray: ...  # noqa: D102
-  @property
-  def best_fitness(self) -> np.ndarray: ...  # noqa: D102
-  @property
-  def num_programs(self) -> np.ndarray: ...  # noqa: D102
-  @property
-  def train_steps(self) -> np.ndarray: ...  # noqa: D102
-
-  def budget_left(self) -> Mapping[str, int | None]:
-    """What the islands may still spend in all, by the names of `Counts`; None for no limit."""
-
-
-def totals_of(search: Observed) -> dict[str, Any]:
+def totals_of(search: Searching) -> dict[str, Any]:
   """What is reported of a search and follows from its settings and its cycle.
 
   Returns:
@@ -89,14 +60,14 @@ def totals_of(search: Observed) -> dict[str, Any]:
   return row
 
 
-def _fitness(search: Observed, islands: slice) -> dict[str, Any]:
+def _fitness(search: Searching, islands: slice) -> dict[str, Any]:
   best = np.maximum(search.best_fitness[islands], 0.0)
   return {
       "active_islands": int(search.active[islands].sum()), "best_fitness": float(best.max()),
       "median_best_fitness": float(np.median(best))}
 
 
-def _groups(search: Observed, groups: Sequence[Any]) -> dict[str, Any]:
+def _groups(search: Searching, groups: Sequence[Any]) -> dict[str, Any]:
   """The work and the best fitnesses of each group, whose fitnesses cannot be compared."""
   rows, first = {}, 0
   for group in groups:
@@ -109,7 +80,7 @@ def _groups(search: Observed, groups: Sequence[Any]) -> dict[str, Any]:
 
 
 def metrics_of(
-    search: Observed, seconds: float, before: Counts | None = None
+    search: Searching, seconds: float, before: Counts | None = None
 ) -> dict[str, Any]:
   """`totals_of` a search, and mean rates.
 
@@ -134,7 +105,7 @@ def _rates(
 class Meter:
   """Measures a run of a search from when it is made, or over several parts of a run."""
 
-  def __init__(self, search: Observed):
+  def __init__(self, search: Searching):
     """Args: the search, which may have run before."""
     self._search = search
     self._start = time.monotonic()
@@ -199,7 +170,7 @@ class Meter:
     return self._marks[0]
 
 
-def _busy(search: Observed) -> float:
+def _busy(search: Searching) -> float:
   """Seconds in which devices had work, mean over the processes that evaluate."""
   if hasattr(search, "device_seconds"):
     return float(np.mean(search.device_seconds))
@@ -210,7 +181,7 @@ def _idle(busy: float, seconds: float) -> float:
   return round(min(max(1.0 - busy / max(seconds, 1e-9), 0.0), 1.0), 4)
 
 
-def _seconds_left(search: Observed, rates: Mapping[str, float]) -> float | None:
+def _seconds_left(search: Searching, rates: Mapping[str, float]) -> float | None:
   """Time until every island's budget is spent, at the recent rates."""
   estimates = []
   for name, left in search.budget_left().items():
@@ -220,7 +191,7 @@ def _seconds_left(search: Observed, rates: Mapping[str, float]) -> float | None:
   return round(min(estimates), 1) if estimates else None
 
 
-def workers_of(search: Observed) -> dict[str, list]:
+def workers_of(search: Searching) -> dict[str, list]:
   """Work and best fitness of every island, in their order; of all groups."""
   return {
       "programs": search.num_programs.tolist(), "train_steps": search.train_steps.tolist(),

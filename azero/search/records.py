@@ -12,10 +12,11 @@
     *.png                its pictures
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -27,11 +28,15 @@ from typing import Any
 import numpy as np
 
 from azero.language import ops as op_table
-from azero.language.program import Programs
+from azero.language.program import Programs, SearchSpace
 from azero.language.text import format_program
+from azero.search.evolution import Evolution
 from azero.search.federation import Federation, Group
 from azero.search.hall_of_fame import Entry, Hall
-from azero.search.search import Improvement, Search
+from azero.search.migration import Migration
+from azero.search.search import Improvement, Search, SearchConfig
+from azero.search.searching import Searching
+from azero.tasks.task import Tasks
 
 if sys.platform != "win32":
   import fcntl
@@ -211,42 +216,60 @@ class RunDirectory:
         file.writelines(lines)
 
 
-def settings_of(search: Search | Federation) -> dict[str, Any]:
-  """What decides the history of a search: JSON-compatible, arrays as digests."""
-  if isinstance(search, Federation):
-    migration = search.migration
-    return {
-        "method": type(search).__name__,
-        "migration": None if migration is None else dataclasses.asdict(migration),
-        "groups": {
-            group.name: _group_settings(group) | _settings_of_one(part)
-            for group, part in zip(search.groups, search.searches)}}
-  return _settings_of_one(search)
+@functools.singledispatch
+def settings_of(search: Searching) -> dict[str, Any]:
+  """What decides the history of a search: JSON-compatible, arrays as digests.
+
+  Each kind of search registers how its settings are told.
+  """
+  raise TypeError(f"Nobody registered how the settings of a {type(search).__name__} are told.")
 
 
-def _group_settings(group: Group) -> dict[str, Any]:
-  experiments = None if group.experiments is None else [int(k) for k in group.experiments]
-  return {"experiments": experiments, "migration_every": group.migration_every}
+@settings_of.register
+def _(search: Search) -> dict[str, Any]:
+  return _settings(
+      type(search).__name__, search.space, search.config, search.task_sets, search.template)
 
 
-def _settings_of_one(search: Search) -> dict[str, Any]:
-  tasks = search.task_sets[0]
-  ops = {op for component in search.space.components for op in component.ops}
-  template = search.template
+@settings_of.register
+def _(search: Federation) -> dict[str, Any]:
+  return settings_of_groups(search.groups, search.migration)
+
+
+def settings_of_groups(groups: Sequence[Group], migration: Migration | None) -> dict[str, Any]:
+  """As `settings_of`, for groups of workers that may migrate."""
+  described = {}
+  for group in groups:
+    experiments = None if group.experiments is None else [int(k) for k in group.experiments]
+    described[group.name] = {
+        "experiments": experiments, "migration_every": group.migration_every} | _settings(
+            Evolution.__name__, group.space, group.config, group.task_sets, group.template)
   return {
-      "method": type(search).__name__,
-      "search": dataclasses.asdict(search.config),
-      "space": dataclasses.asdict(search.space),
+      "method": Federation.__name__,
+      "migration": None if migration is None else dataclasses.asdict(migration),
+      "groups": described}
+
+
+def _settings(
+    method: str, space: SearchSpace, config: SearchConfig, task_sets: Sequence[Tasks],
+    template: Programs | None,
+) -> dict[str, Any]:
+  tasks = task_sets[0]
+  ops = {op for component in space.components for op in component.ops}
+  return {
+      "method": method,
+      "search": dataclasses.asdict(config),
+      "space": dataclasses.asdict(space),
       "own_ops": [
           op_table.op_by_id(op).name for op in sorted(ops) if op >= op_table.NUM_PAPER_OPS],
-      "islands": search.num_islands,
+      "islands": len(task_sets),
       "tasks": {
           "metric": tasks.metric, "num_tasks": len(tasks), "num_features": tasks.num_features,
           "num_train": tasks.num_train, "num_valid": tasks.num_valid,
           "num_classes": tasks.num_classes,
       },
       "data_digest": _digest(
-          getattr(each, name) for each in search.task_sets
+          getattr(each, name) for each in task_sets
           for name in ("train_x", "train_y", "valid_x", "valid_y", "seeds")),
       "template_digest": None if template is None else _digest(
           getattr(template, name) for name in Programs.ARRAYS),

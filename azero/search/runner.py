@@ -9,11 +9,11 @@ import time
 from typing import Any, Generic, TypeVar
 
 from azero.search import checkpoint, views
-from azero.search.federation import Federation
 from azero.search.metrics import Meter, workers_of
 from azero.search.progress import Progress
 from azero.search.records import RunDirectory, require_same, settings_of
-from azero.search.search import Improvement, Search
+from azero.search.search import Improvement
+from azero.search.searching import Searching
 from azero.search.state import Stateful, found_in, found_state
 from azero.search.tensorboard import Curves, require
 
@@ -22,7 +22,7 @@ _WORKERS_SECONDS = 10.0  # between notes of every island
 _CHECKPOINT = "checkpoint.npz"
 _SCHEMA = 2  # of what a checkpoint holds; to be raised when a state changes its meaning
 
-AnySearch = TypeVar("AnySearch", bound=Search | Federation)
+AnySearch = TypeVar("AnySearch", bound=Searching)
 
 
 @dataclasses.dataclass(frozen=True)

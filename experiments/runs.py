@@ -198,7 +198,7 @@ def _compare(options: argparse.Namespace, console: Console) -> None:
       table.add_row(name, *(str(each.get(name, "-")) for each in settings))
     console.print(table)
   else:
-    console.print("the settings are the same")
+    console.print("the settings are the same, up to what the names of searches say")
   rows = [search.rows() for search in searches]
   common = {
       name: min((each[-1].get(name, 0) for each in rows if each), default=0)

@@ -218,6 +218,10 @@ def _check(config: Config) -> list[str]:
   for name in ("reference_rate", "tolerance"):
     if not getattr(config, name) > 0:
       raise ValueError(f"--{name} must be positive, got {getattr(config, name)}.")
+  if config.tensorboard:
+    raise ValueError(
+        "--tensorboard: the many short searches of this experiment have no curves; results.jsonl "
+        "has a line for each round.")
   budget = config.experiment_programs
   if budget and budget < config.population_size:
     raise ValueError(

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import importlib.util
 import json
 import os
 import pathlib
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from experiments import run_files, runs
+from experiments import linear_regression, run_files, runs
 
 _ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = "def Setup():\ndef Predict():\n  s1 = dot(v0, v1)\ndef Learn():"
@@ -220,7 +221,7 @@ def test_compare_takes_the_searches_of_experiments(tmp_path, call):
   for name in ("one", "two"):
     make(make(tmp_path / name) / "arm-001-008", row(10, 0.25, "budget"))
   _, lines, _ = call("compare", tmp_path / "one", tmp_path / "two")
-  assert lines[0] == "the settings are the same"
+  assert lines[0].startswith("the settings are the same")
   assert [line.split()[0] for line in lines[3:]] == [
       str(tmp_path / name / "arm-001-008") for name in ("one", "two")]
 
@@ -240,6 +241,22 @@ def test_another_version_is_one_message(tmp_path, call):
   status, _, error = call("compare", tmp_path / "run")
   assert status == 2 and error == (
       "error: a file of the run is of another version of azero: it lacks 'best_fitness'\n")
+
+
+def test_experiments_say_what_they_are(tmp_path):
+  config = linear_regression.Config(output_dir=str(tmp_path), run_name="mine", islands=3)
+  run = run_files.read_run(config.directory("linear_regression").path)
+  assert run.experiment == "linear_regression" and 0 <= time.time() - run.started < 60
+  assert run.changed() == {
+      "output_dir": (str(tmp_path), "runs"), "run_name": ("mine", ""), "islands": (3, 32)}
+
+
+def test_curves_without_their_package_are_refused_before_anything_happens(tmp_path, monkeypatch):
+  monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+  config = linear_regression.Config(output_dir=str(tmp_path / "runs"), tensorboard=True)
+  with pytest.raises(ValueError, match=r"pip install 'azero\[tensorboard\]'"):
+    config.directory("linear_regression")
+  assert not (tmp_path / "runs").exists()
 
 
 def test_no_device_and_no_jax_are_needed(tmp_path):

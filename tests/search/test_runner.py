@@ -1,7 +1,9 @@
 import contextlib
+import io
 import itertools
 import json
 import signal
+import sys
 import threading
 import types
 
@@ -161,6 +163,23 @@ def test_progress_lines(capsys):
   assert f"best {search.best_fitness.max():.4f}, cache " in last
   run(evolution(max_programs=13))
   assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_is_left_as_it_was_after_ctrl_c(monkeypatch):
+  class Terminal(io.StringIO):
+    def isatty(self):
+      return True
+
+  stream = Terminal()
+  monkeypatch.setenv("TERM", "xterm")
+  monkeypatch.setattr(sys, "stderr", stream)
+  run(evolution(3, max_programs=500), progress="auto", should_stop=interrupt_at(6))
+  text = stream.getvalue()
+  assert "median of the islands" in text and "budget" in text
+  assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0  # the cursor
+  *_, stopping, last = text[text.rindex("\x1b[?25h") :].splitlines()
+  assert stopping.endswith("stopping: saving everything; Ctrl-C again to abort")
+  assert last.endswith(" left [interrupted]") and sys.stderr is stream
 
 
 @pytest.mark.parametrize(("condition", "error", "status"), [

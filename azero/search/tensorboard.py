@@ -43,11 +43,14 @@ class Curves:
     import tensorboardX
 
     path = pathlib.Path(directory)
-    continued = any(path.glob("events.*"))
+    files = len(list(path.glob("events.*")))
+    continued = files > 0
     # TensorBoard drops what earlier files have from the step on at which a file says it begins.
     self._last_step = rows[-1]["programs"] if rows else -1
+    # A name has only whole seconds: without a number, a file could replace another.
     self._writer = tensorboardX.SummaryWriter(
-        str(path), purge_step=self._last_step + 1 if continued else None)
+        str(path), purge_step=self._last_step + 1 if continued else None,
+        filename_suffix=f".{files:04}")
     if not continued:
       self._last_step = -1
       for row in rows:
@@ -61,10 +64,6 @@ class Curves:
     self._last_step = step
     for name, value in _flat(row):
       self._writer.add_scalar(name, value, step, walltime=row["time"])
-
-  def flush(self) -> None:
-    """Writes what is still in memory."""
-    self._writer.flush()
 
   def close(self) -> None:
     """Ends the file."""

@@ -2,6 +2,7 @@
 
 import collections
 import importlib.util
+import types
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from azero.search.evolution import Evolution
 from azero.search.records import RunDirectory, settings_of
 
 pytest.importorskip("tensorboardX")
+from tensorboardX import event_file_writer as record_writers
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 
@@ -28,7 +30,7 @@ def records(path):
 def curves(directory):
   """Points of each curve, [(step, value, time)], after what later files purge of earlier ones."""
   points = collections.defaultdict(list)
-  for path in sorted(directory.iterdir(), key=lambda path: path.stat().st_mtime_ns):
+  for path in sorted(directory.iterdir(), key=lambda path: path.name):
     for record in records(path):
       event = Event.FromString(record)
       if event.session_log.status == SessionLog.START:
@@ -96,6 +98,20 @@ def test_curves_can_be_begun_later(tmp_path):
   assert not (path / "tensorboard").exists()
   result = run(make(), path, resume=True)
   assert_curves_are(result.metrics, path)
+
+
+def test_files_of_one_second_do_not_replace_each_other(tmp_path, monkeypatch):
+  monkeypatch.setattr(record_writers, "time", types.SimpleNamespace(time=lambda: 1e9))
+  row = {"best_fitness": 0.5, "time": 5.0}
+  rows = []
+  for programs in (10, 20, 30):
+    writer = tensorboard.Curves(tmp_path, rows)
+    rows.append(row | {"programs": programs})
+    writer.add(rows[-1])
+    writer.close()
+  assert len(list(tmp_path.iterdir())) == 3
+  found = curves(tmp_path)["search/best_fitness"]
+  assert [step for step, _, _ in found] == [10, 20, 30]
 
 
 def test_groups_have_curves(tmp_path):

@@ -151,6 +151,7 @@ def _show_metrics(run: Run, console: Console) -> None:
   groups = last.pop("groups", {})
   console.print(_pairs({name: _value(name, value) for name, value in last.items()}))
   if len(groups) > 1:
+    console.print()
     table = _table("group", *next(iter(groups.values())))
     for name, group in groups.items():
       table.add_row(name, *(_value(key, value) for key, value in group.items()))
@@ -164,6 +165,7 @@ def _show_workers(workers: Mapping[str, Any], console: Console) -> None:
   names = [name for name in workers if name != "seconds"]
   best = workers["best_fitness"]
   order = sorted(range(len(best)), key=lambda island: -best[island])
+  console.print()
   table = _table("island", *names, "steps per second")
   for island in order[:_MOST_WORKERS]:
     values = [_value(name, workers[name][island]) for name in names]

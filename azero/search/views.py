@@ -33,7 +33,7 @@ def line(row: Mapping[str, Any]) -> str:
     parts.append(f"migrations {row['migrations']}")
   parts.append(f"devices idle {row['device_idle_share']:.0%}")
   if row["seconds_left"] is not None:
-    parts.append(f"at most {clock(row['seconds_left'])} left")
+    parts.append(f"about {clock(row['seconds_left'])} left")
   return ", ".join(parts)
 
 
@@ -58,7 +58,7 @@ def picture(row: Mapping[str, Any], workers: Mapping[str, Sequence]) -> Renderab
     facts.add_row(name, Text(value, no_wrap=True, overflow="ellipsis"))
   times = clock(row["seconds"])
   if row["seconds_left"] is not None:
-    times += f", at most {clock(row['seconds_left'])} left"
+    times += f", about {clock(row['seconds_left'])} left"
   parts: list[RenderableType] = [facts]
   if row["islands"] > 1:
     parts += ["", _parts(row, workers)]

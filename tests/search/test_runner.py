@@ -159,7 +159,7 @@ def test_progress_lines(capsys):
   run(search, progress="auto", should_stop=after(4))
   *_, last = capsys.readouterr().err.splitlines()
   assert last.startswith("45 programs, ") and last.endswith(" left [stopped]")
-  assert ", islands 3/3, devices idle " in last and "%, at most 0:" in last
+  assert ", islands 3/3, devices idle " in last and "%, about 0:" in last
   assert f"best {search.best_fitness.max():.4f}, cache " in last
   run(evolution(max_programs=13))
   assert capsys.readouterr().err == ""

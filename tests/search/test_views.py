@@ -33,7 +33,7 @@ def test_a_line_says_what_there_is():
       "1.2M programs, 9.9k/s, 2.0G steps, best 0.9877, cache 71% + 12%, devices idle 8%")
   assert views.line(ROW | MANY) == (
       "1.2M programs, 9.9k/s, 2.0G steps, best 0.9877, cache 71% + 12%, hurdle 27% passed, "
-      "islands 7/9, migrations 12, devices idle 8%, at most 1:02:05 left")
+      "islands 7/9, migrations 12, devices idle 8%, about 1:02:05 left")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(10, "0:10"), (80, "1:20"), (5000.9, "1:23:20")])
@@ -62,7 +62,7 @@ def test_the_picture_of_many_islands_has_the_best_of_them():
   lines = render(ROW | MANY)
   text = "\n".join(lines)
   assert "25.0%" in text and "27.0% of 10.0k passed" in text
-  assert "median of the islands 0.7500" in text and "at most 1:02:05 left" in lines[-1]
+  assert "median of the islands 0.7500" in text and "about 1:02:05 left" in lines[-1]
   start = next(k for k, line in enumerate(lines) if line.startswith("│ island"))
   rows = [line.strip("│ ").split() for line in lines[start + 1 : -1]]
   assert rows[0] == ["8", "8.0k", "2.0M", "16.0k", "0.8000", "yes"]

@@ -112,7 +112,7 @@ def run(config: Config) -> Result:
     common.announce(directory, config.workers)
     result = runner.run(
         search, directory=directory, progress=config.progress,
-        checkpoint_seconds=config.checkpoint_seconds,
+        checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard,
         should_stop=estimate.Estimate(config.estimate_seconds, continued=directory.resumed))
   program, select_fitness, final = _judge(config, search)
   mean = {name: float(fitness.mean()) for name, fitness in final.items()}

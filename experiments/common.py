@@ -8,10 +8,12 @@ paper's values, `PRESETS` of the config names smaller budgets, see `preset`.
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import datetime
+import json
 import logging
 import os
 import pathlib
 import sys
+import time
 import typing
 from typing import Any, TypeVar
 
@@ -20,6 +22,8 @@ import jax
 
 from azero.runtime import devices
 from azero.runtime.evaluator import EXECUTORS
+from azero.search import tensorboard
+from azero.search.progress import PROGRESS
 from azero.search.records import MAY_CHANGE, RunDirectory, read_config, require_same
 from azero.search.runner import RunResult
 
@@ -54,7 +58,9 @@ class RunConfig:
       0, "Cycles between two looks at stop conditions; 0 for enough to keep devices busy.")
   lanes: int = setting(
       0, "Programs evaluated at once on a device, 0 to choose; fewer suit few children.")
-  progress: str = setting("auto", "How to show progress.", choices=("auto", "off"))
+  progress: str = setting(
+      "auto", "How to show progress: a view in a terminal and lines elsewhere, lines everywhere, "
+      "or not at all.", choices=PROGRESS)
   dtype: str = setting("float32", "Type of the programs' memory.", choices=("float32", "float64"))
 
   def directory(self, experiment: str) -> RunDirectory:
@@ -74,16 +80,20 @@ class CheckpointedConfig(RunConfig):
 
   checkpoint_seconds: float = setting(
       60.0, "Time between checkpoints, from which a run can be continued.")
+  tensorboard: bool = setting(
+      False, "Write TensorBoard curves into the run directory, too; needs the extra tensorboard.")
 
   def directory(self, experiment: str) -> RunDirectory:
     """See `RunConfig.directory`.
 
     Raises:
-      ValueError: --checkpoint_seconds is negative, too.
+      ValueError: --checkpoint_seconds is negative, or --tensorboard lacks its extra, too.
     """
     if not self.checkpoint_seconds >= 0:
       raise ValueError(
           f"--checkpoint_seconds must not be negative, got {self.checkpoint_seconds}.")
+    if self.tensorboard:
+      tensorboard.require()
     return super().directory(experiment)
 
 
@@ -121,7 +131,11 @@ def run_directory(experiment: str, config: Any) -> RunDirectory:
   del settings["resume"]
   if config.resume:
     return RunDirectory.open(config.resume, settings, _may_change(type(config)))
-  return new_directory(experiment, config.output_dir, config.run_name, settings)
+  directory = new_directory(experiment, config.output_dir, config.run_name, settings)
+  defaults = {field.name: field.default for field in dataclasses.fields(config)}
+  directory.write("run.json", json.dumps(
+      {"experiment": experiment, "started": time.time(), "defaults": defaults}, indent=2) + "\n")
+  return directory
 
 
 def _may_change(config_class: type[Any]) -> Sequence[str]:

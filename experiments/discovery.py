@@ -133,7 +133,7 @@ def discover(
     common.announce(directory, config.islands)
     result = runner.run(
         search, directory=directory, progress=config.progress,
-        checkpoint_seconds=config.checkpoint_seconds)
+        checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard)
   program, select_fitness, candidates = _select(config, search, data.select)
   judged = _evaluator(config, space, data.final).evaluate(program)
   final = {

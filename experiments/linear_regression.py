@@ -85,7 +85,7 @@ def run(config: Config) -> Result:
     common.announce(directory, config.islands)
     result = runner.run(
         search, directory=directory, progress=config.progress, should_stop=selection,
-        checkpoint_seconds=config.checkpoint_seconds)
+        checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard)
     selection.check(search)
   return _conclude(config, result, selection, directory)
 

@@ -317,7 +317,6 @@ def _random_round(
     config: Config, kind: str, space: SearchSpace, task_sets: list[Tasks],
     acceptance: density.Acceptance, template: Programs | None, seed: int, expected: Estimate,
 ) -> dict[str, Any] | None:
-  display = Progress(config.progress)
 
   def show(so_far: density.Sample) -> None:
     if expected.due:
@@ -329,9 +328,10 @@ def _random_round(
                    "acceptable in this round")
 
   try:
-    found = density.sample(
-        space, task_sets, acceptance, config.round_programs, seed=seed, template=template,
-        dtype=config.dtype, lanes=config.lanes or None, keep=_SHOWN, on_batch=show)
+    with Progress(config.progress) as display:
+      found = density.sample(
+          space, task_sets, acceptance, config.round_programs, seed=seed, template=template,
+          dtype=config.dtype, lanes=config.lanes or None, keep=_SHOWN, on_batch=show)
   except KeyboardInterrupt:
     return None
   return {

@@ -155,7 +155,7 @@ def _run(config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory) ->
     with runtimes.opened(config, groups, migration) as search:
       result = runner.run(
           search, directory=record, progress=config.progress,
-          checkpoint_seconds=config.checkpoint_seconds,
+          checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard,
           should_stop=None if number else estimate)
     found = [
         judges[arm.name].outcome(arm, search, n, repeat) for n, repeat in enumerate(repeats)]

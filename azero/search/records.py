@@ -1,7 +1,10 @@
 """The run directory: everything a search leaves behind, written while it runs.
 
     config.json          the settings
+    run.json             of an experiment: its name, when it began, and the defaults
     metrics.jsonl        one line at every report: rates, best fitness, cache hits
+    workers.json         the work and the best fitness of every island
+    tensorboard/         curves, if they were wanted
     improvements.jsonl   every new best program of an island, with its text
     hall_of_fame.json    the best distinct programs, saved at every report and at the end
     checkpoint.npz       the search itself, from which a stopped run is continued
@@ -19,6 +22,7 @@ import json
 import os
 import pathlib
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -39,9 +43,11 @@ if sys.platform != "win32":
 
 # Settings that a run need not be continued with, by their last name.
 MAY_CHANGE = (
-    "max_train_steps", "max_programs", "num_devices", "lanes", "progress", "checkpoint_seconds")
+    "max_train_steps", "max_programs", "num_devices", "lanes", "progress", "checkpoint_seconds",
+    "tensorboard")
 HALL_OF_FAME = "hall_of_fame.json"
 
+_LOCK_ATTEMPTS, _LOCK_PAUSE = 3, 0.05
 _LINES = ("metrics.jsonl", "improvements.jsonl")
 
 
@@ -117,17 +123,27 @@ class RunDirectory:
       return
     handle = os.open(self.path, os.O_RDONLY)
     try:
-      try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      except OSError as error:
-        if error.errno == errno.EWOULDBLOCK:
-          raise BlockingIOError(
-              f"The run in '{self.path}' is under way in another process: wait for its end or "
-              "stop it with Ctrl-C.") from None
-        # Some network file systems know no locks: then nobody is kept out.
+      if not self._lock(handle):
+        raise BlockingIOError(
+            f"The run in '{self.path}' is under way in another process: wait for its end or "
+            "stop it with Ctrl-C.")
       yield
     finally:
       os.close(handle)
+
+  def _lock(self, handle: int) -> bool:
+    """Whether nobody else has the lock."""
+    for _ in range(_LOCK_ATTEMPTS):
+      try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except OSError as error:
+        if error.errno != errno.EWOULDBLOCK:
+          return True  # some network file systems know no locks: then nobody is kept out
+        # Who only looks whether the run is under way holds the lock for a moment.
+        time.sleep(_LOCK_PAUSE)
+      else:
+        return True
+    return False
 
   def save_config(self) -> None:
     """Replaces config.json."""
@@ -184,6 +200,10 @@ class RunDirectory:
             "num_features": item.program.space.num_features,
             "program": format_program(item.program),
         } for item in improvements])
+
+  def save_workers(self, seconds: float, workers: Mapping[str, Any]) -> None:
+    """Replaces workers.json: where every island is after so many seconds."""
+    self.write("workers.json", json.dumps({"seconds": round(seconds, 3), **workers}) + "\n")
 
   def save_hall_of_fame(self, hall_of_fame: Hall) -> None:
     """Replaces hall_of_fame.json if anything changed since it was last saved."""

@@ -4,9 +4,12 @@
     metrics.jsonl        one line at every report: rates, best fitness, cache hits
     improvements.jsonl   every new best program of an island, with its text
     hall_of_fame.json    the best distinct programs, saved at every report and at the end
-    checkpoint.npz       the search itself, from which a stopped run is continued
+    checkpoints/         the newest versions of the search itself, from which a stopped run
+                         is continued
     report.md            the final report
     *.png                its pictures
+
+What happens to them when something fails is said in docs/durability.md.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,6 +39,7 @@ if sys.platform != "win32":
 MAY_CHANGE = (
     "max_train_steps", "max_programs", "num_devices", "lanes", "progress", "checkpoint_seconds")
 HALL_OF_FAME = "hall_of_fame.json"
+CHECKPOINTS = "checkpoints"
 
 _LINES = ("metrics.jsonl", "improvements.jsonl")
 
@@ -44,7 +48,8 @@ class RunDirectory:
   """Writes the files of one run into a directory of its own.
 
   JSON lines are flushed as they are written, whole files replaced in one step, so that a
-  run that is stopped at any moment leaves readable files.
+  run that is stopped at any moment leaves readable files. What cannot be written, because the
+  disk is full, leaves a file as it was.
 
   Attributes:
     path: of the directory.
@@ -96,6 +101,13 @@ class RunDirectory:
     self.config = dict(config)
     self.resumed = resumed
     self._saved_changes = -1
+    self._ahead: dict[int, float] = {}  # best fitness of islands that only hall_of_fame.json has
+
+  @property
+  def recorded(self) -> bool:
+    """Whether there are JSON lines."""
+    paths = [self.path / name for name in _LINES]
+    return any(path.exists() and path.stat().st_size for path in paths)
 
   @contextlib.contextmanager
   def locked(self) -> Iterator[None]:
@@ -149,18 +161,27 @@ class RunDirectory:
             "missing. Put a copy of the file back, or start a new run.")
     for name, size in sizes.items():
       os.truncate(self.path / name, size)
+    self._saved_changes = -1
+    self._ahead = _best_of_islands(self._saved_hall_of_fame())
+    for island, fitness in _best_of_islands(self._lines("improvements.jsonl")).items():
+      self._note_found(island, fitness)
 
   def read_metrics(self) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl."""
-    text = (self.path / "metrics.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    return self._lines("metrics.jsonl")
 
   def write(self, name: str, text: str) -> pathlib.Path:
     """Writes or replaces one text file in one step; returns its path."""
     target = self.path / name
     temporary = target.with_name(target.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(target)
+    try:
+      with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+      temporary.replace(target)
+    finally:
+      temporary.unlink(missing_ok=True)
     return target
 
   def add_metrics(self, metrics: Mapping[str, Any]) -> None:
@@ -169,6 +190,7 @@ class RunDirectory:
 
   def add_improvements(self, improvements: Iterable[Improvement]) -> None:
     """Appends a line for each to improvements.jsonl."""
+    improvements = list(improvements)
     self._append("improvements.jsonl", [
         {
             "island": item.island, "fitness": item.fitness, "train_steps": item.train_steps,
@@ -176,9 +198,21 @@ class RunDirectory:
             "num_features": item.program.space.num_features,
             "program": format_program(item.program),
         } for item in improvements])
+    for item in improvements:
+      self._note_found(item.island, item.fitness)
 
-  def save_hall_of_fame(self, hall_of_fame: Hall) -> None:
-    """Replaces hall_of_fame.json if anything changed since it was last saved."""
+  def save_hall_of_fame(self, hall_of_fame: Hall, *, final: bool = False) -> None:
+    """Replaces hall_of_fame.json if anything changed since it was last saved.
+
+    A run that goes on from an older checkpoint leaves the file alone until its islands have
+    found again what is best in it: a stop in between must not lose that.
+
+    Args:
+      hall_of_fame: of the search.
+      final: whether the run is at its end, whatever a longer one had found.
+    """
+    if self._ahead and not final:
+      return
     if hall_of_fame.changes != self._saved_changes:
       self._saved_changes = hall_of_fame.changes
       entries = [_entry_to_json(entry) for entry in hall_of_fame]
@@ -186,9 +220,32 @@ class RunDirectory:
 
   def _append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
     lines = [json.dumps(dict(row), allow_nan=False) + "\n" for row in rows]
-    if lines:
-      with open(self.path / name, "a", encoding="utf-8") as file:
+    if not lines:
+      return
+    path = self.path / name
+    size = path.stat().st_size if path.exists() else 0
+    try:
+      with open(path, "a", encoding="utf-8") as file:
         file.writelines(lines)
+    except OSError:
+      if path.exists():
+        os.truncate(path, size)  # no half of a line
+      raise
+
+  def _lines(self, name: str) -> list[dict[str, Any]]:
+    text = (self.path / name).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+  def _saved_hall_of_fame(self) -> list[dict[str, Any]]:
+    """The entries of hall_of_fame.json; none if there is no such file or it is destroyed."""
+    try:
+      return json.loads((self.path / HALL_OF_FAME).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+      return []
+
+  def _note_found(self, island: int, fitness: float) -> None:
+    if fitness >= self._ahead.get(island, np.inf):
+      del self._ahead[island]
 
 
 def settings_of(search: Search | Federation) -> dict[str, Any]:
@@ -291,6 +348,21 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping)
         else {prefix + name: value})
   return flat
+
+
+def config_hash(settings: Mapping[str, Any]) -> str:
+  """Hexadecimal digits that are the same for settings that a run may be continued with."""
+  flat = {
+      name: value for name, value in _flat(settings).items()
+      if name.split(".")[-1] not in MAY_CHANGE}
+  return hashlib.sha256(json.dumps(flat, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _best_of_islands(rows: Iterable[Mapping[str, Any]]) -> dict[int, float]:
+  best: dict[int, float] = {}
+  for row in rows:
+    best[row["island"]] = max(row["fitness"], best.get(row["island"], -np.inf))
+  return best
 
 
 def _digest(arrays: Iterable[np.ndarray]) -> str:

@@ -118,13 +118,13 @@ class Checkpoints:
         before it are as they were.
       TypeError, ValueError: a leaf that is neither an array of numbers nor a JSON value.
     """
-    arrays, text = packing.pack(state)
+    data, text = packing.pack(state)
     self.wait()
     self._last = max([self._last, *self.versions()]) + 1
     note = {"schema": self.schema, **(info or {})}
     if self._writer is None:
       self._writer = concurrent.futures.ThreadPoolExecutor(1, "checkpoints")
-    self._writing = self._writer.submit(self._write, self._last, arrays, text, note)
+    self._writing = self._writer.submit(self._write, self._last, data, text, note)
     if wait:
       self.wait()
     return self._last
@@ -159,12 +159,12 @@ class Checkpoints:
       path = self._path_of(version)
       try:
         info = self._checked(path)
-        arrays, text = checkpoint_files.read(path)
+        data, text = checkpoint_files.read(path)
       except (CheckpointError, OSError) as error:
         damaged.append(f"version {version}: {error}")
       else:
         self.newest = version, info
-        return Loaded(version, packing.unpack(arrays, text), info, damaged)
+        return Loaded(version, packing.unpack(data, text), info, damaged)
     if not damaged:
       raise FileNotFoundError(
           f"There is no checkpoint in '{self.path}', so that there is nothing to continue: "
@@ -192,14 +192,14 @@ class Checkpoints:
     return info
 
   def _write(
-      self, version: int, arrays: Mapping[str, np.ndarray], text: str, info: Mapping[str, Any]
+      self, version: int, data: np.ndarray, text: str, info: Mapping[str, Any]
   ) -> None:
     from azero.search import checkpoint_files
 
     self.path.mkdir(exist_ok=True)
     self._remove_unfinished(checkpoint_files.UNFINISHED)
     try:
-      checkpoint_files.write(self._path_of(version), arrays, text, info)
+      checkpoint_files.write(self._path_of(version), data, text, info)
     except BaseException:
       self._remove_unfinished(checkpoint_files.UNFINISHED)
       raise

@@ -2,7 +2,7 @@
 
     manifest.json        what belongs to the version, with checksums, see `manifest`
     state.json           the state, without its arrays, see `packing`
-    arrays/              the arrays, one for each type of number, in Zarr format
+    arrays/              its arrays, as one of bytes in Zarr format
     (others)             Orbax's own notes, in which nothing of the state lies
 
 Orbax writes a version beside its place and renames it when it is complete. Importing Orbax
@@ -26,20 +26,19 @@ from azero.search import manifest
 
 UNFINISHED = ".orbax-checkpoint-tmp"  # ends the name of a version that is being written
 
+_CHUNK_BYTES = 1 << 26  # compressed at once; small enough for several cores to share the work
 _STATE = "state.json"
 _ARRAYS = "arrays"
 _NOTES = ("_CHECKPOINT_METADATA", "commit_success.txt")  # Orbax writes these at the very end
 _SYSTEM_ERROR = re.compile(r"os_error_code='(\d+)'")
 
 
-def write(
-    path: pathlib.Path, arrays: Mapping[str, np.ndarray], text: str, info: Mapping[str, Any]
-) -> None:
+def write(path: pathlib.Path, data: np.ndarray, text: str, info: Mapping[str, Any]) -> None:
   """Writes a version, which appears when it is complete.
 
   Args:
     path: absolute; there is nothing yet.
-    arrays: of `packing.pack`.
+    data: [n] uint8, of `packing.pack`.
     text: likewise.
     info: goes into the manifest.
 
@@ -47,12 +46,12 @@ def write(
     OSError: it cannot be written; what is left of it ends in UNFINISHED.
   """
   with _plain_errors():
-    ocp.Checkpointer(_Version()).save(path, args=_SaveArgs(arrays, text, info))
+    ocp.Checkpointer(_Version()).save(path, args=_SaveArgs(data, text, info))
     _sync_directory(path.parent)
 
 
-def read(path: pathlib.Path) -> tuple[dict[str, np.ndarray], str]:
-  """The arrays and the text of a version that the manifest was found to fit.
+def read(path: pathlib.Path) -> tuple[np.ndarray, str]:
+  """The data and the text of a version that the manifest was found to fit.
 
   Raises:
     OSError: it cannot be read.
@@ -65,8 +64,7 @@ class _Version(ocp.CheckpointHandler):
   """Puts the files of a version into the directory that Orbax gives, and reads them."""
 
   def __init__(self) -> None:
-    # Plain Zarr files: OCDBT, the default, writes everything twice.
-    self._arrays = ocp.PyTreeCheckpointHandler(use_ocdbt=False)
+    self._array = ocp.ArrayCheckpointHandler()
 
   def save(self, directory: Any, args: "_SaveArgs") -> None:
     place = pathlib.Path(directory)
@@ -74,26 +72,25 @@ class _Version(ocp.CheckpointHandler):
       file.write(args.text)
       file.flush()
       os.fsync(file.fileno())
-    if args.arrays:
-      (directory / _ARRAYS).mkdir()
-      self._arrays.save(directory / _ARRAYS, args=ocp.args.PyTreeSave(dict(args.arrays)))
+    if args.data.size:  # the storage refuses an array without elements
+      (place / _ARRAYS).mkdir()
+      self._array.save(directory / _ARRAYS, args=ocp.args.ArraySave(
+          args.data, save_args=ocp.SaveArgs(chunk_byte_size=_CHUNK_BYTES)))
     manifest.write(place, args.info, ignore=_NOTES)
 
-  def restore(self, directory: Any, args: "_RestoreArgs") -> tuple[dict[str, np.ndarray], str]:
-    text = (pathlib.Path(directory) / _STATE).read_text(encoding="utf-8")
-    place = directory / _ARRAYS
-    if not place.exists():
-      return {}, text
-    names = [file.name for file in place.iterdir() if file.is_dir()]
-    as_they_were = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
-    return self._arrays.restore(
-        place, args=ocp.args.PyTreeRestore(restore_args=as_they_were)), text
+  def restore(self, directory: Any, args: "_RestoreArgs") -> tuple[np.ndarray, str]:
+    place = pathlib.Path(directory)
+    text = (place / _STATE).read_text(encoding="utf-8")
+    if not (place / _ARRAYS).exists():
+      return np.zeros(0, np.uint8), text
+    return self._array.restore(directory / _ARRAYS, args=ocp.args.ArrayRestore(
+        restore_args=ocp.RestoreArgs(restore_type=np.ndarray))), text
 
 
 @ocp.args.register_with_handler(_Version, for_save=True)
 @dataclasses.dataclass
 class _SaveArgs(ocp.args.CheckpointArgs):
-  arrays: Mapping[str, np.ndarray]
+  data: np.ndarray
   text: str
   info: Mapping[str, Any]
 

@@ -4,7 +4,6 @@ import os
 import pathlib
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 
@@ -82,11 +81,10 @@ STATES = strategies.recursive(
 
 @hypothesis.settings(max_examples=30)
 @hypothesis.given(STATES)
-def test_packing_loses_nothing_and_makes_few_arrays(state):
-  arrays, text = packing.pack({"state": state})
-  assert all(array.ndim == 1 and array.size for array in arrays.values())
-  assert {array.dtype.name for array in arrays.values()} == set(arrays)
-  assert_same_state(packing.unpack(arrays, text), {"state": state})
+def test_packing_loses_nothing(state):
+  data, text = packing.pack({"state": state})
+  assert data.dtype == np.uint8 and data.ndim == 1
+  assert_same_state(packing.unpack(data, text), {"state": state})
 
 
 @hypothesis.settings(max_examples=15)
@@ -96,6 +94,12 @@ def test_storage_keeps_every_bit(tmp_path_factory, state):
   checkpoints.save(state)
   assert_same_state(checkpoints.load().state, state)
   shutil.rmtree(checkpoints.path)
+
+
+def test_nothing_but_zeros(tmp_path):
+  state = {"x": -np.zeros(5), "y": np.zeros(4, np.int64), "z": np.zeros(3, bool)}
+  make(tmp_path / "checkpoints").save(state)
+  assert_same_state(make(tmp_path / "checkpoints").load().state, state)
 
 
 def test_a_state_may_change_as_soon_as_it_is_handed_over(tmp_path):
@@ -151,7 +155,7 @@ def test_shorter_and_missing_files_are_noticed(good, tmp_path):
   covered = [
       file for file in files_of(path / "00000002")
       if file.name not in ("_CHECKPOINT_METADATA", "commit_success.txt")]
-  assert len(covered) >= 8
+  assert len(covered) == 5
   for file in covered:
     content = file.read_bytes()
     for size in (0, 1, len(content) - 1):
@@ -244,13 +248,11 @@ def test_a_full_disk_leaves_the_last_version_and_no_rubbish(tmp_path, caplog):
 
 def test_a_limit_of_the_file_size_leaves_the_last_version_and_no_rubbish(path, caplog):
   limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-  handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
   resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
   try:
     assert_full(make(path), errno.EFBIG, caplog)
   finally:
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_an_error_in_the_background_comes_up_at_the_next_call(path, monkeypatch):

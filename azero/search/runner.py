@@ -22,6 +22,9 @@ from azero.search.state import Stateful, found_in, found_state
 
 _REPORT_SECONDS = 2.0  # between lines of metrics, and between saves of the hall of fame
 _SCHEMA = 2  # of what a checkpoint holds; to be raised when a state changes its meaning
+# Of the time, at most, that a search waits for checkpoints. Writing them, in the background,
+# takes up to three times as much of one core.
+WAITING_SHARE = 1 / 150
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 AnySearch = TypeVar("AnySearch", bound=Search | Federation)
@@ -68,8 +71,9 @@ def run(
     should_stop: called after every cycle. To keep a run reproducible it must not look at
       the clock; if it has a memory of its own it must be `Stateful`, so that a run can be
       continued.
-    checkpoint_seconds: time between checkpoints in the directory; 0 for one after every
-      cycle. There is one at the beginning and one at the end, too.
+    checkpoint_seconds: time between checkpoints in the directory, or longer if they take so
+      long that they would slow the search down; 0 for one after every step. There is one at
+      the beginning and one at the end, too.
 
   Returns:
     How it ended, of a continued run with all that came before. After Ctrl-C or SIGTERM too:
@@ -136,6 +140,7 @@ class _Recorder(Generic[AnySearch]):
     self._start = time.monotonic()
     self._before = dataclasses.replace(search.counts)
     self._last_report = self._last_save = -float("inf")
+    self._pause = 0.0  # seconds after the last save, so that saves do not take too much time
     self._begun_at = -1  # cycle of the checkpoint that a run is continued from
     self._failed = False  # to write into the directory
 
@@ -233,8 +238,11 @@ class _Recorder(Generic[AnySearch]):
       return
     with self._writing():
       self._checkpoints.poll()
-    if time.monotonic() - self._last_save >= self._interval:
+    pause = max(self._interval, self._pause) if self._interval else 0.0
+    start = time.monotonic()
+    if start - self._last_save >= pause:
       self._save("running", wait=False)
+      self._pause = (time.monotonic() - start) / WAITING_SHARE
 
   def save(self, status: str) -> None:
     """Saves a checkpoint, if there is a directory, and waits until it is written."""

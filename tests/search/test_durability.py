@@ -12,10 +12,11 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
-from search_cases import FIXED, assert_same_state, config, small_disk, tasks
+from search_cases import FIXED, assert_same_state, config, interrupt_at, small_disk, tasks
 
 from azero.runtime.evaluator import Evaluator
 from azero.search import runner
@@ -138,13 +139,22 @@ def assert_same_end(result, path, expected, whole):
     assert (path / name).read_text() == (whole / name).read_text()
 
 
+def test_a_run_that_is_stopped_after_every_cycle(tmp_path):
+  expected, path = run(make(), tmp_path / "whole"), tmp_path / "run"
+  result = run(make(), path, should_stop=interrupt_at(1))
+  for cycle in range(2, 25):
+    assert result.status == "interrupted" and result.search.cycle == cycle - 1
+    result = run(make(), path, resume=True, should_stop=interrupt_at(cycle))
+  assert_same_end(run(make(), path, resume=True), path, expected, tmp_path / "whole")
+
+
 def test_a_signal_while_devices_work_stops_cleanly(tmp_path, monkeypatch):
   settings = {"cycles_per_step": 3, "hurdle": 0.5}
   expected, whole = run(make(**settings), tmp_path / "whole"), tmp_path / "whole"
   launch, before = Evaluator.launch, [signal.getsignal(number) for number in runner._SIGNALS]
 
-  for at in range(1, 40, 6):
-    number, search, path = runner._SIGNALS[at // 6 % 2], make(**settings), tmp_path / f"run {at}"
+  for at in range(1, 40, 8):
+    number, search, path = runner._SIGNALS[at // 8 % 2], make(**settings), tmp_path / f"run {at}"
     calls: list[int] = []  # the cycle before the step of each
 
     def interrupted(evaluator, *args, calls=calls, at=at, number=number, search=search):
@@ -238,6 +248,27 @@ def test_the_best_program_stays_on_the_disk_until_it_is_found_again(tmp_path, mo
   run(make(max_programs=20), tmp_path / "short")
   assert (path / "hall_of_fame.json").read_text() == (
       tmp_path / "short" / "hall_of_fame.json").read_text() != text
+
+
+@pytest.mark.parametrize("interval, waiting, expected", [
+    (60.0, 0.1, [0, 6, 12, 18, 24, 25]), (60.0, 1.0, [0, 6, 21, 25]), (0.0, 1.0, [*range(26)])])
+def test_costly_checkpoints_are_rarer(tmp_path, monkeypatch, interval, waiting, expected):
+  clock, saved = [0.0], []
+  monkeypatch.setattr(runner, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
+  search = make()
+  state = search.state
+
+  def slow_state():
+    clock[0] += waiting
+    saved.append(search.cycle)
+    return state()
+
+  def should_stop(search):
+    clock[0] += 10.0
+
+  monkeypatch.setattr(search, "state", slow_state)
+  run(search, tmp_path / "run", should_stop=should_stop, checkpoint_seconds=interval)
+  assert saved == expected
 
 
 def assert_stopped_by_a_full_disk(raised, path, code):

@@ -3,12 +3,14 @@
 import abc
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from azero.language.program import Programs, SearchSpace
 from azero.search import state as state_lib
+
+Key = tuple[int, int]  # canonical, see `compiler.canonical`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +64,10 @@ class Hall(abc.ABC):
 class HallOfFame(Hall):
   """The `capacity` best programs with distinct canonical keys.
 
-  Of two programs with one key the first of the better fitness stays.
+  Of equal fitness, those that an island met after fewer programs come first, then those of
+  islands of lower number, then those of lower key. So what the hall holds does not depend on
+  the order in which islands offer. Of two programs with one key the first of the better
+  fitness stays.
   """
 
   def __init__(self, capacity: int = 20, *, first_island: int = 0):
@@ -75,16 +80,20 @@ class HallOfFame(Hall):
     self.capacity = capacity
     self._first_island = first_island
     self._changes = 0
-    self._entries: dict[tuple[int, int], Entry] = {}
-    self._bar = -np.inf
+    self._entries: dict[Key, Entry] = {}
+    self._bar: _Rank | None = None  # of the last entry, if there is no more room
 
   def __iter__(self) -> Iterator[Entry]:
-    return iter(sorted(self._entries.values(), key=lambda entry: -entry.fitness))
+    return iter([entry for _, entry in self.items()])
 
   @property
   def changes(self) -> int:
     """See `Hall`."""
     return self._changes
+
+  def items(self) -> list[tuple[Key, Entry]]:
+    """The entries with their canonical keys, the best first."""
+    return sorted(self._entries.items(), key=lambda item: _rank(*item))
 
   def offer(
       self, programs: Programs, fitness: np.ndarray, keys: np.ndarray, islands: np.ndarray,
@@ -100,33 +109,35 @@ class HallOfFame(Hall):
       train_steps: [I] int, of every island so far.
       num_programs: [I] int, evaluated on every island so far.
     """
-    candidates = np.flatnonzero(fitness > self._bar)
-    if not len(candidates):
-      return
+    candidates = self._candidates(fitness, islands, num_programs)
     candidates = candidates[np.argsort(-fitness[candidates], kind="stable")]
-    for k, value, first, second in zip(  # best first
-        candidates.tolist(), fitness[candidates].tolist(), *keys[candidates].T.tolist()):
-      if value <= self._bar:
+    for k, value in zip(candidates.tolist(), fitness[candidates].tolist()):  # best first
+      if self._bar is not None and -value > self._bar.loss:
         break
-      key = (first, second)
-      if key in self._entries and self._entries[key].fitness >= value:
-        continue
       island = int(islands[k])
-      self._entries[key] = Entry(
+      self.take_in((int(keys[k, 0]), int(keys[k, 1])), Entry(
           programs[k], value, self._first_island + island, int(train_steps[island]),
-          int(num_programs[island]))
-      self._changes += 1
-      if len(self._entries) > self.capacity:
-        del self._entries[min(self._entries, key=lambda key: self._entries[key].fitness)]
-      if len(self._entries) == self.capacity:
-        self._bar = min(entry.fitness for entry in self._entries.values())
+          int(num_programs[island])))
+
+  def take_in(self, key: Key, entry: Entry) -> None:
+    """Takes in one program, if it is good enough."""
+    rank = _rank(key, entry)
+    if self._bar is not None and rank >= self._bar:
+      return
+    if key in self._entries and rank >= _rank(key, self._entries[key]):
+      return
+    self._entries[key] = entry
+    self._changes += 1
+    if len(self._entries) > self.capacity:
+      del self._entries[max(self._entries.items(), key=lambda item: _rank(*item))[0]]
+    self._set_bar()
 
   def state(self, space: SearchSpace) -> dict[str, Any]:
-    """The entries in the order that decides between equals, all of this space."""
+    """The entries, all of this space."""
+    keys, entries = list(self._entries), list(self._entries.values())
     return {
-        "entries": state_lib.found_state(space, list(self._entries.values())),
-        "keys": np.array(list(self._entries), np.uint64).reshape(-1, 2),
-        "changes": self._changes}
+        "entries": state_lib.found_state(space, entries),
+        "keys": np.array(keys, np.uint64).reshape(-1, 2), "changes": self._changes}
 
   def restore(self, space: SearchSpace, state: Mapping[str, Any]) -> None:
     """Takes over the entries of another hall of the same capacity."""
@@ -135,9 +146,38 @@ class HallOfFame(Hall):
         Entry(**fields) for fields in state_lib.found_in(lambda island: space, state["entries"]))
     self._entries = dict(zip(keys, entries, strict=True))
     self._changes = state["changes"]
-    self._bar = -np.inf
+    self._bar = None
+    self._set_bar()
+
+  def _candidates(
+      self, fitness: np.ndarray, islands: np.ndarray, num_programs: np.ndarray) -> np.ndarray:
+    """Who may be good enough."""
+    if self._bar is None:
+      return np.arange(len(fitness))
+    bar = -self._bar.loss
+    good = fitness > bar
+    level = fitness == bar
+    if level.any():
+      level &= num_programs[islands] <= self._bar.num_programs
+      good |= level
+    return np.flatnonzero(good)
+
+  def _set_bar(self) -> None:
     if len(self._entries) == self.capacity:
-      self._bar = min(entry.fitness for entry in self._entries.values())
+      self._bar = max(_rank(key, entry) for key, entry in self._entries.items())
+
+
+class _Rank(NamedTuple):
+  """What entries are ordered by, the best first."""
+
+  loss: float  # minus the fitness
+  num_programs: int
+  island: int
+  key: Key
+
+
+def _rank(key: Key, entry: Entry) -> _Rank:
+  return _Rank(-entry.fitness, entry.num_programs, entry.island, key)
 
 
 class JointHall(Hall):

@@ -8,11 +8,11 @@ import numpy as np
 
 from azero.search.equivalence import Counts
 from azero.search.federation import Federation
-from azero.search.search import Search
+from azero.search.searching import Searching
 
 
 def metrics_of(
-    search: Search | Federation, seconds: float, before: Counts | None = None
+    search: Searching, seconds: float, before: Counts | None = None
 ) -> dict[str, Any]:
   """What is reported of a search.
 
@@ -61,7 +61,7 @@ def _details(federation: Federation) -> dict[str, Any]:
   return {"migrations": federation.migrations, "groups": groups}
 
 
-def progress_line(search: Search | Federation, row: Mapping[str, Any]) -> str:
+def progress_line(search: Searching, row: Mapping[str, Any]) -> str:
   """The metrics of a search in one line: work, rate, best, cache hits, time left."""
   line = (
       f"{_short(row['programs'])} programs, {_short(row['programs_per_second'])}/s, "
@@ -73,7 +73,7 @@ def progress_line(search: Search | Federation, row: Mapping[str, Any]) -> str:
   return line if left is None else f"{line}, at most {_clock(left)} left"
 
 
-def _seconds_left(search: Search | Federation, row: Mapping[str, Any]) -> float | None:
+def _seconds_left(search: Searching, row: Mapping[str, Any]) -> float | None:
   """Time until every island's budget is spent, at the mean rate so far."""
   estimates = []
   for name, left in search.budget_left().items():

@@ -12,10 +12,11 @@
 What happens to them when something fails is said in docs/durability.md.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -26,11 +27,16 @@ from typing import Any
 import numpy as np
 
 from azero.language import ops as op_table
-from azero.language.program import Programs
+from azero.language.program import Programs, SearchSpace
 from azero.language.text import format_program
+from azero.search import json_lines
+from azero.search.evolution import Evolution
 from azero.search.federation import Federation, Group
 from azero.search.hall_of_fame import Entry, Hall
-from azero.search.search import Improvement, Search
+from azero.search.migration import Migration
+from azero.search.search import Improvement, Search, SearchConfig
+from azero.search.searching import Searching
+from azero.tasks.task import Tasks
 
 if sys.platform != "win32":
   import fcntl
@@ -106,8 +112,7 @@ class RunDirectory:
   @property
   def recorded(self) -> bool:
     """Whether there are JSON lines."""
-    paths = [self.path / name for name in _LINES]
-    return any(path.exists() and path.stat().st_size for path in paths)
+    return any(json_lines.size(self.path / name) for name in _LINES)
 
   @contextlib.contextmanager
   def locked(self) -> Iterator[None]:
@@ -153,22 +158,22 @@ class RunDirectory:
       ValueError: lines of that time are missing.
     """
     for name, size in sizes.items():
-      path = self.path / name
-      found = path.stat().st_size if path.exists() else 0
+      found = json_lines.size(self.path / name)
       if found < size:
         raise ValueError(
-            f"'{path}' has {found} bytes, but {size} when the checkpoint was saved: lines are "
-            "missing. Put a copy of the file back, or start a new run.")
+            f"'{self.path / name}' has {found} bytes, but {size} when the checkpoint was saved: "
+            "lines are missing. Put a copy of the file back, or start a new run.")
     for name, size in sizes.items():
       os.truncate(self.path / name, size)
     self._saved_changes = -1
     self._ahead = _best_of_islands(self._saved_hall_of_fame())
-    for island, fitness in _best_of_islands(self._lines("improvements.jsonl")).items():
+    found_again = _best_of_islands(json_lines.read(self.path / "improvements.jsonl"))
+    for island, fitness in found_again.items():
       self._note_found(island, fitness)
 
   def read_metrics(self) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl."""
-    return self._lines("metrics.jsonl")
+    return json_lines.read(self.path / "metrics.jsonl")
 
   def write(self, name: str, text: str) -> pathlib.Path:
     """Writes or replaces one text file in one step; returns its path."""
@@ -186,12 +191,12 @@ class RunDirectory:
 
   def add_metrics(self, metrics: Mapping[str, Any]) -> None:
     """Appends a line to metrics.jsonl."""
-    self._append("metrics.jsonl", [metrics])
+    json_lines.append(self.path / "metrics.jsonl", [metrics])
 
   def add_improvements(self, improvements: Iterable[Improvement]) -> None:
     """Appends a line for each to improvements.jsonl."""
     improvements = list(improvements)
-    self._append("improvements.jsonl", [
+    json_lines.append(self.path / "improvements.jsonl", [
         {
             "island": item.island, "fitness": item.fitness, "train_steps": item.train_steps,
             "num_programs": item.num_programs,
@@ -218,24 +223,6 @@ class RunDirectory:
       entries = [_entry_to_json(entry) for entry in hall_of_fame]
       self.write(HALL_OF_FAME, json.dumps(entries, indent=2) + "\n")
 
-  def _append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    lines = [json.dumps(dict(row), allow_nan=False) + "\n" for row in rows]
-    if not lines:
-      return
-    path = self.path / name
-    size = path.stat().st_size if path.exists() else 0
-    try:
-      with open(path, "a", encoding="utf-8") as file:
-        file.writelines(lines)
-    except OSError:
-      if path.exists():
-        os.truncate(path, size)  # no half of a line
-      raise
-
-  def _lines(self, name: str) -> list[dict[str, Any]]:
-    text = (self.path / name).read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
-
   def _saved_hall_of_fame(self) -> list[dict[str, Any]]:
     """The entries of hall_of_fame.json; none if there is no such file or it is destroyed."""
     try:
@@ -248,42 +235,60 @@ class RunDirectory:
       del self._ahead[island]
 
 
-def settings_of(search: Search | Federation) -> dict[str, Any]:
-  """What decides the history of a search: JSON-compatible, arrays as digests."""
-  if isinstance(search, Federation):
-    migration = search.migration
-    return {
-        "method": type(search).__name__,
-        "migration": None if migration is None else dataclasses.asdict(migration),
-        "groups": {
-            group.name: _group_settings(group) | _settings_of_one(part)
-            for group, part in zip(search.groups, search.searches)}}
-  return _settings_of_one(search)
+@functools.singledispatch
+def settings_of(search: Searching) -> dict[str, Any]:
+  """What decides the history of a search: JSON-compatible, arrays as digests.
+
+  Each kind of search registers how its settings are told.
+  """
+  raise TypeError(f"Nobody registered how the settings of a {type(search).__name__} are told.")
 
 
-def _group_settings(group: Group) -> dict[str, Any]:
-  experiments = None if group.experiments is None else [int(k) for k in group.experiments]
-  return {"experiments": experiments, "migration_every": group.migration_every}
+@settings_of.register
+def _(search: Search) -> dict[str, Any]:
+  return _settings(
+      type(search).__name__, search.space, search.config, search.task_sets, search.template)
 
 
-def _settings_of_one(search: Search) -> dict[str, Any]:
-  tasks = search.task_sets[0]
-  ops = {op for component in search.space.components for op in component.ops}
-  template = search.template
+@settings_of.register
+def _(search: Federation) -> dict[str, Any]:
+  return settings_of_groups(search.groups, search.migration)
+
+
+def settings_of_groups(groups: Sequence[Group], migration: Migration | None) -> dict[str, Any]:
+  """As `settings_of`, for groups of workers that may migrate."""
+  described = {}
+  for group in groups:
+    experiments = None if group.experiments is None else [int(k) for k in group.experiments]
+    described[group.name] = {
+        "experiments": experiments, "migration_every": group.migration_every} | _settings(
+            Evolution.__name__, group.space, group.config, group.task_sets, group.template)
   return {
-      "method": type(search).__name__,
-      "search": dataclasses.asdict(search.config),
-      "space": dataclasses.asdict(search.space),
+      "method": Federation.__name__,
+      "migration": None if migration is None else dataclasses.asdict(migration),
+      "groups": described}
+
+
+def _settings(
+    method: str, space: SearchSpace, config: SearchConfig, task_sets: Sequence[Tasks],
+    template: Programs | None,
+) -> dict[str, Any]:
+  tasks = task_sets[0]
+  ops = {op for component in space.components for op in component.ops}
+  return {
+      "method": method,
+      "search": dataclasses.asdict(config),
+      "space": dataclasses.asdict(space),
       "own_ops": [
           op_table.op_by_id(op).name for op in sorted(ops) if op >= op_table.NUM_PAPER_OPS],
-      "islands": search.num_islands,
+      "islands": len(task_sets),
       "tasks": {
           "metric": tasks.metric, "num_tasks": len(tasks), "num_features": tasks.num_features,
           "num_train": tasks.num_train, "num_valid": tasks.num_valid,
           "num_classes": tasks.num_classes,
       },
       "data_digest": _digest(
-          getattr(each, name) for each in search.task_sets
+          getattr(each, name) for each in task_sets
           for name in ("train_x", "train_y", "valid_x", "valid_y", "seeds")),
       "template_digest": None if template is None else _digest(
           getattr(template, name) for name in Programs.ARRAYS),

@@ -13,11 +13,11 @@ from typing import Any, Generic, TypeVar
 
 from azero.search.checkpoint import Checkpoints
 from azero.search.equivalence import Counts
-from azero.search.federation import Federation
 from azero.search.metrics import metrics_of, progress_line
 from azero.search.progress import Progress
 from azero.search.records import CHECKPOINTS, RunDirectory, config_hash, require_same, settings_of
-from azero.search.search import Improvement, Search
+from azero.search.search import Improvement
+from azero.search.searching import Searching
 from azero.search.state import Stateful, found_in, found_state
 
 _REPORT_SECONDS = 2.0  # between lines of metrics, and between saves of the hall of fame
@@ -27,7 +27,7 @@ _SCHEMA = 2  # of what a checkpoint holds; to be raised when a state changes its
 WAITING_SHARE = 1 / 150
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-AnySearch = TypeVar("AnySearch", bound=Search | Federation)
+AnySearch = TypeVar("AnySearch", bound=Searching)
 
 
 class RunWriteError(OSError):

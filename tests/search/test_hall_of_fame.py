@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from search_cases import FIXED
@@ -105,3 +107,26 @@ def test_empty():
   assert len(hall) == 0 and list(hall) == []
   with pytest.raises(LookupError, match="The hall of fame is empty"):
     _ = hall.best
+
+
+def test_the_order_of_islands_does_not_matter():
+  rng = np.random.default_rng(3)
+  count = 300
+  programs = Programs.empty(FIXED, count)
+  programs.constants[:, 0, 0] = np.arange(count)
+  fitness = rng.integers(0, 4, count) / 4
+  keys = np.repeat(rng.integers(0, 100, count), 2).reshape(-1, 2).astype(np.uint64)
+  islands = np.sort(rng.integers(0, 2, count))
+
+  def filled(orders):
+    hall = HallOfFame(12)
+    for chosen in orders:
+      hall.offer(
+          programs[chosen], fitness[chosen], keys[chosen], islands[chosen], STEPS,
+          np.array([10, 10]))
+    return [(key, *dataclasses.astuple(entry)[1:]) for key, entry in hall.items()]
+
+  one, other = (np.flatnonzero(islands == k) for k in (0, 1))
+  together = filled([np.arange(count)])
+  assert together == filled([one, other]) == filled([other, one])
+  assert len(together) == 12 and together[-1][1] == 0.75  # ties were decided

@@ -260,6 +260,13 @@ def test_missing_lines_are_noticed(copied):
   assert checkpoints(copied).versions() == [1, 2]
 
 
+def test_damaged_lines_are_named(copied):
+  content = (copied / "improvements.jsonl").read_bytes()
+  (copied / "improvements.jsonl").write_bytes(b"?" + content[1:])
+  with pytest.raises(ValueError, match=r"improvements.jsonl' is damaged in line 1 \("):
+    run(make(), copied, resume=True)
+
+
 def test_a_run_without_its_checkpoints_is_not_begun_again(copied):
   shutil.rmtree(copied / "checkpoints")
   with pytest.raises(FileNotFoundError, match="nothing to continue"):

@@ -174,7 +174,8 @@ class _Recorder(Generic[AnySearch]):
 
     Raises:
       FileNotFoundError: there is no checkpoint.
-      ValueError: none is whole, or it is one of other settings; nothing was changed then.
+      ValueError: none is whole, it is one of other settings, or JSON lines are missing;
+        nothing was changed then. Or a JSON line is damaged.
     """
     assert self._directory is not None and self._checkpoints is not None
     with self._writing():

@@ -17,16 +17,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from azero.analysis import baselines, plots
+from azero.distributed.view import GroupView
 from azero.language import spaces, zoo
 from azero.language.program import Programs
 from azero.runtime.evaluator import Evaluator
 from azero.search import runner
-from azero.search.federation import Federation, Group
+from azero.search.evolution import Evolution
+from azero.search.federation import Group
 from azero.search.migration import Migration
 from azero.search.search import SearchConfig
 from azero.tasks import teacher_regression
 from azero.tasks.task import Tasks
-from experiments import common, reporting
+from experiments import common, reporting, runtimes
+from experiments.runtimes import GroupedSearch
 
 _SELECT_SEED, _FINAL_SEED = 1, 2  # beside the workers' 0: tasks that no search sees
 _SUCCESS = 0.9  # of the way from the constant prediction to the hand-written network
@@ -34,7 +37,7 @@ _HAND_WRITTEN = "hand-written network (plain NN)"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(common.RunConfig):
+class Config(runtimes.RuntimeConfig):
   """Settings; defaults are the paper's but for the budget, which it gives as five days."""
 
   PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
@@ -86,7 +89,7 @@ class Result:
   progress: float
   success: bool
   directory: str
-  run: runner.RunResult[Federation]
+  run: runner.RunResult[GroupedSearch]
 
 
 def run(config: Config) -> Result:
@@ -97,12 +100,13 @@ def run(config: Config) -> Result:
     FileExistsError: the run directory exists.
     FileNotFoundError: there is no run to continue.
   """
-  search = make_search(config)
+  groups, migration = make_groups(config)
   directory = config.directory("backprop_discovery")
-  common.announce(directory, search.num_islands)
-  result = runner.run(
-      search, directory=directory, progress=config.progress,
-      checkpoint_seconds=config.checkpoint_seconds)
+  common.announce(directory, config.workers)
+  with runtimes.opened(config, groups, migration) as search:
+    result = runner.run(
+        search, directory=directory, progress=config.progress,
+        checkpoint_seconds=config.checkpoint_seconds)
   program, select_fitness = _select(config, search)
   final = _judge(config, program)
   mean = {name: float(fitness.mean()) for name, fitness in final.items()}
@@ -138,12 +142,13 @@ def run(config: Config) -> Result:
   return Result(program, final, progress, success, str(directory.path), result)
 
 
-def make_search(config: Config) -> Federation:
-  """The workers of the experiment, with their tasks.
+def make_groups(config: Config) -> tuple[list[Group], Migration | None]:
+  """The workers of the experiment, with their tasks, and how they exchange programs.
 
   Raises:
     ValueError: a bad setting.
   """
+  config.check_runtime()
   common.require_positive(config, "workers", "max_train_steps", "num_unseen", "unseen_train")
   sizes = _group_sizes(config)
   if config.workers % len(sizes):
@@ -175,8 +180,7 @@ def make_search(config: Config) -> Federation:
         config=settings,
         # By the cost of a program, so that groups come to a migration at about one time.
         migration_every=max(1, config.migration_steps // (num_train * num_tasks))))
-  migration = Migration(seed=config.seed) if config.migration_steps else None
-  return Federation(groups, migration)
+  return groups, Migration(seed=config.seed) if config.migration_steps else None
 
 
 def _group_sizes(config: Config) -> list[tuple[int, int, int]]:
@@ -200,7 +204,7 @@ def _unseen(config: Config, part: int) -> Tasks:
       num_train=config.unseen_train)
 
 
-def _select(config: Config, search: Federation) -> tuple[Programs, float]:
+def _select(config: Config, search: GroupedSearch) -> tuple[Programs, float]:
   """The candidate of the best mean fitness on the select tasks."""
   candidates = Programs.concatenate(
       [entry.program for entry in search.hall_of_fame] + [search.best_programs])
@@ -224,12 +228,13 @@ def _judge(config: Config, program: Programs) -> dict[str, np.ndarray]:
   return final | {"constant prediction": baselines.constant(tasks)}
 
 
-def _group_table(search: Federation) -> str:
+def _group_table(search: GroupedSearch) -> str:
+  parts: Sequence[Evolution | GroupView] = search.searches
   rows = [
       (group.name, part.num_islands, f"{part.num_programs.sum():,}",
        f"{part.train_steps.sum():,}", f"{part.best_fitness.max():.4f}",
        f"{np.median(part.best_fitness):.4f}")
-      for group, part in zip(search.groups, search.searches)]
+      for group, part in zip(search.groups, parts)]
   return reporting.table((
       "group", "workers", "programs", "training steps", "best search fitness",
       "median of workers"), rows)

@@ -168,10 +168,11 @@ def _populations(config: Config, directory: RunDirectory) -> list[dict[str, Any]
 
 
 def _demo_search(config: Config) -> Evolution:
-  return linear_regression.make_search(linear_regression.Config(
+  group = linear_regression.make_group(linear_regression.Config(
       islands=config.islands, children_per_cycle=config.children_per_cycle,
       population_size=config.population_size, seed=config.seed,
       max_train_steps=np.iinfo(np.int64).max))
+  return Evolution(group.space, group.task_sets, group.config)
 
 
 def _demo(config: Config, search: Evolution) -> dict[str, Any]:

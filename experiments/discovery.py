@@ -15,15 +15,16 @@ from azero.analysis import baselines, plots
 from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
 from azero.search import runner
-from azero.search.evolution import Evolution
+from azero.search.federation import Group
 from azero.search.search import SearchConfig
 from azero.search.warm_start import read_programs
 from azero.tasks.task import Tasks
-from experiments import common, reporting
+from experiments import common, reporting, runtimes
+from experiments.runtimes import GroupedSearch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DiscoveryConfig(common.RunConfig):
+class DiscoveryConfig(runtimes.RuntimeConfig):
   """Settings of a search on real data; the method's defaults are S10's."""
 
   islands: int = common.setting(8, "Independent populations that run side by side.")
@@ -88,6 +89,7 @@ def check(config: DiscoveryConfig) -> None:
   Raises:
     ValueError: says which.
   """
+  config.check_runtime()
   common.require_positive(config, "islands", "num_tasks", "num_epochs", "max_train_steps")
 
 
@@ -124,12 +126,14 @@ def discover(
   template = None
   if config.warm_start:
     template = read_programs(config.warm_start, space, multiclass=data.final.multiclass)
-  search = Evolution(space, data.search, settings, template=template)
+  group = Group(
+      name="islands", space=space, task_sets=data.search, config=settings, template=template)
   directory = config.directory(name)
   common.announce(directory, config.islands)
-  result = runner.run(
-      search, directory=directory, progress=config.progress,
-      checkpoint_seconds=config.checkpoint_seconds)
+  with runtimes.opened(config, [group], migration=None) as search:
+    result = runner.run(
+        search, directory=directory, progress=config.progress,
+        checkpoint_seconds=config.checkpoint_seconds)
   program, select_fitness, candidates = _select(config, search, data.select)
   judged = _evaluator(config, space, data.final).evaluate(program)
   final = {
@@ -180,12 +184,12 @@ def _verdict(program: np.ndarray, constant: np.ndarray) -> str:
 
 
 def _select(
-    config: DiscoveryConfig, search: Evolution, tasks: Tasks
+    config: DiscoveryConfig, search: GroupedSearch, tasks: Tasks
 ) -> tuple[Programs, float, int]:
   """The candidate that is best on T_select, its fitness, and the number of candidates."""
   candidates = Programs.concatenate(
       [entry.program for entry in search.hall_of_fame] + [search.best_programs])
-  fitness = _evaluator(config, search.space, tasks).evaluate(candidates).fitness
+  fitness = _evaluator(config, candidates.space, tasks).evaluate(candidates).fitness
   best = int(fitness.argmax())
   return candidates[best], float(fitness[best]), len(candidates)
 

@@ -21,17 +21,18 @@ from azero.language import spaces, zoo
 from azero.language.program import Programs
 from azero.runtime.evaluator import Evaluator
 from azero.search import runner
-from azero.search.evolution import Evolution
+from azero.search.federation import Group
 from azero.search.records import RunDirectory
-from azero.search.search import Search, SearchConfig
+from azero.search.search import SearchConfig
 from azero.tasks import linear_regression
-from experiments import common, reporting
+from experiments import common, reporting, runtimes
+from experiments.runtimes import GroupedSearch
 
 _SELECT_SEED, _FINAL_SEED = 1, 2  # beside the islands' 0: tasks that no search sees
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(common.RunConfig):
+class Config(runtimes.RuntimeConfig):
   """Settings; defaults are the published demo's but for islands and children per cycle."""
 
   islands: int = common.setting(32, "Experiments that run side by side.")
@@ -76,19 +77,21 @@ def run(config: Config) -> Result:
     FileExistsError: the run directory exists.
     FileNotFoundError: there is no run to continue.
   """
-  search = make_search(config)
+  group = make_group(config)
   selection = _Selection(config, _unseen(config, _SELECT_SEED))
   directory = config.directory("linear_regression")
   common.announce(directory, config.islands)
-  result = runner.run(
-      search, directory=directory, progress=config.progress, should_stop=selection,
-      checkpoint_seconds=config.checkpoint_seconds)
-  selection.check(search)
+  # The selection ends islands.
+  with runtimes.opened(config, [group], migration=None, lockstep=True) as search:
+    result = runner.run(
+        search, directory=directory, progress=config.progress, should_stop=selection,
+        checkpoint_seconds=config.checkpoint_seconds)
+    selection.check(search)
   return _conclude(config, result, selection, directory)
 
 
-def make_search(config: Config) -> Evolution:
-  """The search of the experiment, with the tasks of its islands.
+def make_group(config: Config) -> Group:
+  """The islands of the experiment, with their tasks.
 
   Raises:
     ValueError: a bad setting.
@@ -100,6 +103,7 @@ def make_search(config: Config) -> Evolution:
       children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
       combine="mean", seed=config.seed, dtype=config.dtype, lanes=config.lanes or None,
       executor=config.executor, cycles_per_step=config.cycles_per_step or None)
+  config.check_runtime()
   common.require_positive(config, "islands", "num_tasks", "select_every", "max_train_steps")
   if not 0 < config.select_fitness <= 1:
     raise ValueError(f"--select_fitness must be in (0, 1], got {config.select_fitness}.")
@@ -107,7 +111,7 @@ def make_search(config: Config) -> Evolution:
   task_sets = [
       linear_regression(config.num_tasks, seed=int(seed), num_features=config.num_features)
       for seed in island_seeds]
-  return Evolution(space, task_sets, settings)
+  return Group(name="islands", space=space, task_sets=task_sets, config=settings)
 
 
 def _unseen(config: Config, part: int):
@@ -129,13 +133,13 @@ class _Selection:
     self.discoveries: dict[int, int] = {}
     self._next = config.select_every
 
-  def __call__(self, search: Search) -> bool:
+  def __call__(self, search: GroupedSearch) -> bool:
     if search.num_programs.max() >= self._next:
       self._next = int(search.num_programs.max()) + self._config.select_every
       self.check(search)
     return bool(self.discoveries) and self._config.stop_at_first
 
-  def check(self, search: Search) -> None:
+  def check(self, search: GroupedSearch) -> None:
     """Evaluates the best programs that are new; notes discoveries and ends those islands."""
     changed = [
         island for island in range(search.num_islands)
@@ -212,7 +216,7 @@ def _conclude(
   return Result(discovered, final, program, selection.discoveries, str(directory.path))
 
 
-def _island_table(search: Search, selection: _Selection) -> str:
+def _island_table(search: GroupedSearch, selection: _Selection) -> str:
   rows = [
       (island, f"{search.train_steps[island]:,}", f"{search.num_programs[island]:,}",
        f"{search.best_fitness[island]:.5f}", f"{selection.fitness.get(island, 0):.6f}",

@@ -21,10 +21,10 @@ from azero.runtime.evaluator import Evaluator
 from azero.search import runner
 from azero.search.cache import BYTES_PER_ENTRY
 from azero.search.equivalence import Counts
-from azero.search.federation import Federation
 from azero.search.records import RunDirectory, read_config
 from azero.tasks.task import Tasks
-from experiments import reporting, workers
+from experiments import reporting, runtimes, workers
+from experiments.runtimes import GroupedSearch
 from experiments.workers import Arm, Kind, WorkersConfig
 
 _OUTCOMES = "outcomes.jsonl"
@@ -112,15 +112,16 @@ def run(
   compared = {arm.name: by_kind[arm.select] for arm in arms}
   pending = _pending(config, arms, outcomes)
   for number, (arm, repeats) in enumerate(pending):
-    search = workers.federation(config, arm, repeats)
+    groups, migration = workers.groups_of(config, arm, repeats)
     print(f"{arm.title}: repeats {repeats[0] + 1} to {repeats[-1] + 1} of {config.repeats}, "
-          f"{search.num_islands} workers", flush=True)
+          f"{arm.workers * len(repeats)} workers", flush=True)
     record = _batch_directory(directory, arm, repeats)
     estimate = Estimate(config.estimate_seconds, len(pending), continued=record.resumed)
-    result = runner.run(
-        search, directory=record, progress=config.progress,
-        checkpoint_seconds=config.checkpoint_seconds,
-        should_stop=None if number else estimate)
+    with runtimes.opened(config, groups, migration) as search:
+      result = runner.run(
+          search, directory=record, progress=config.progress,
+          checkpoint_seconds=config.checkpoint_seconds,
+          should_stop=None if number else estimate)
     found = [
         judges[arm.name].outcome(arm, search, n, repeat) for n, repeat in enumerate(repeats)]
     outcomes += found
@@ -155,7 +156,7 @@ class _Judge:
         "num_devices": config.num_devices or None, "executor": config.executor}
     self._evaluators = [self._evaluator(self._space, tasks) for tasks in self._tasks]
 
-  def outcome(self, arm: Arm, search: Federation, number: int, repeat: int) -> Outcome:
+  def outcome(self, arm: Arm, search: GroupedSearch, number: int, repeat: int) -> Outcome:
     """What the workers of experiment `number` of a search found."""
     programs, fitness = _candidates(search, number)
     programs = programs.with_features(self._space.num_features)
@@ -182,7 +183,7 @@ class _Judge:
     return Evaluator(space, tasks, **self._settings)
 
 
-def _candidates(search: Federation, number: int) -> tuple[Programs, np.ndarray]:
+def _candidates(search: GroupedSearch, number: int) -> tuple[Programs, np.ndarray]:
   """The best programs of the workers of an experiment, with their fitness on T_search."""
   programs, fitness = [], []
   own = np.flatnonzero(search.experiments == number)
@@ -283,7 +284,7 @@ class Estimate:
     self._seconds, self._batches = seconds, batches
     self._before = None if continued else (0.0, Counts())
 
-  def __call__(self, search: Federation) -> bool:
+  def __call__(self, search: GroupedSearch) -> bool:
     """Shows the estimate if it is time."""
     elapsed = time.monotonic() - self._start
     if self._before is None:
@@ -293,7 +294,7 @@ class Estimate:
       print(self._text(search, elapsed), flush=True)
     return False
 
-  def _text(self, search: Federation, elapsed: float) -> str:
+  def _text(self, search: GroupedSearch, elapsed: float) -> str:
     assert self._before is not None
     first, before = self._before
     seconds = max(elapsed - first, 1e-9)
@@ -321,7 +322,7 @@ class Estimate:
         "with everything saved.")
 
 
-def cache_bytes(search: Federation) -> float:
+def cache_bytes(search: GroupedSearch) -> float:
   """Bytes of the caches of all workers when they are full, which takes long."""
   total = 0
   for part in search.searches:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from azero.language.program import Programs, SearchSpace
-from azero.search.federation import Federation, Group
+from azero.search.federation import Group
 from azero.search.migration import Migration
 from azero.search.search import SearchConfig
 from azero.tasks import images
 from azero.tasks.task import Tasks
-from experiments import common
+from experiments import common, runtimes
 
 _SEARCH, _SELECT, _MIGRATION = range(3)  # what seeds are for
 # Workers that make up a batch; fewer leave the devices idle, more only take memory.
@@ -27,7 +27,7 @@ _WORKERS_AT_ONCE = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class WorkersConfig(common.RunConfig):
+class WorkersConfig(runtimes.RuntimeConfig):
   """Settings of experiments with workers on image tasks; defaults are the paper's."""
 
   dataset: str = common.setting(
@@ -71,6 +71,7 @@ class WorkersConfig(common.RunConfig):
     common.require_positive(
         self, "repeats", "task_sets", "max_train_steps", "num_select", "num_features",
         "num_train", "num_valid")
+    self.check_runtime()
     if self.repeats_at_once < 0:
       raise ValueError(f"--repeats_at_once must not be negative, got {self.repeats_at_once}.")
     if not self.estimate_seconds >= 0:
@@ -156,8 +157,10 @@ def search_config(config: WorkersConfig, arm: Arm, kind: Kind) -> SearchConfig:
       cycles_per_step=config.cycles_per_step or None)
 
 
-def federation(config: WorkersConfig, arm: Arm, repeats: Sequence[int]) -> Federation:
-  """The search of some repeats of an arm, side by side.
+def groups_of(
+    config: WorkersConfig, arm: Arm, repeats: Sequence[int]
+) -> tuple[list[Group], Migration | None]:
+  """The workers of some repeats of an arm, to search side by side.
 
   Args:
     config: the settings.
@@ -166,7 +169,8 @@ def federation(config: WorkersConfig, arm: Arm, repeats: Sequence[int]) -> Feder
       random numbers of its workers.
 
   Returns:
-    The search; a worker's `experiments` number counts from 0 within `repeats`.
+    The groups, where a worker's `experiments` number counts from 0 within `repeats`; and how
+    workers exchange programs, if they do.
 
   Raises:
     FileNotFoundError: a data set is not prepared.
@@ -190,9 +194,9 @@ def federation(config: WorkersConfig, arm: Arm, repeats: Sequence[int]) -> Feder
         config=dataclasses.replace(search_config(config, arm, kind), seed=seed),
         experiments=[n for _, _, n in members], template=arm.template))
   exchange = arm.migration and arm.workers > 1
-  return Federation(groups, Migration(
+  return groups, Migration(
       every=config.migration_every,
-      seed=_seed(config.seed, repeats[0], _MIGRATION)) if exchange else None)
+      seed=_seed(config.seed, repeats[0], _MIGRATION)) if exchange else None
 
 
 def require(config: WorkersConfig, arms: Sequence[Arm]) -> None:

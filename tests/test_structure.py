@@ -22,6 +22,7 @@ _ALLOWED = {
     "tasks": set(),
     "runtime": {"language", "compiler", "tasks"},
     "search": {"language", "compiler", "tasks", "runtime"},
+    "distributed": {"language", "tasks", "runtime", "search"},
     "analysis": {"language", "compiler", "tasks", "runtime", "search"},
 }
 

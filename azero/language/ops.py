@@ -278,14 +278,19 @@ def register_op(
   return op
 
 
+def adopt(rows: Sequence[Op]) -> None:
+  """Takes over what another process registered, in the order of its table."""
+  for op in rows:
+    _put(op)
+
+
 def _member(name: str, kind: type[E], value: E | str) -> E:
   """A member of an enum by itself or by its value."""
   try:
     return kind(value)
   except ValueError:
-    raise ValueError(
-        f"Op '{name}': {value!r} must be one of {', '.join(repr(m.value) for m in kind)}."
-    ) from None
+    known = ", ".join(repr(member.value) for member in kind)
+    raise ValueError(f"Op '{name}': {value!r} must be one of {known}.") from None
 
 
 def _check_rule(op: Op) -> None:
@@ -314,11 +319,11 @@ def _check_rule(op: Op) -> None:
 
 def _put_back(op: Op, old: Op | None) -> None:
   """Takes a row out of the table again, or puts back the one that it replaced."""
-  if old is None:
-    _TABLE.pop()
-    del _BY_NAME[op.name]
-  else:
-    _TABLE[op.id] = _BY_NAME[op.name] = old
+  if old is not None:
+    _put(old)
+    return
+  _TABLE.pop()
+  del _BY_NAME[op.name]
   _clear_caches()
 
 
@@ -340,8 +345,7 @@ def _add(
   if len(in_kinds) > MAX_INPUTS or len(constants) > MAX_CONSTANTS:
     raise ValueError(
         f"Op '{name}' has {len(in_kinds)} inputs and {len(constants)} constants; "
-        f"at most {MAX_INPUTS} and {MAX_CONSTANTS} fit an instruction."
-    )
+        f"at most {MAX_INPUTS} and {MAX_CONSTANTS} fit an instruction.")
   if len(out_kinds) != (name != "no_op"):
     raise ValueError(f"Op '{name}' must have exactly one output, got {output!r}.")
   if commutative and (len(in_kinds) != 2 or in_kinds[0] != in_kinds[1]):
@@ -364,13 +368,15 @@ def _add(
       op_id, name, in_kinds, out_kinds[0] if out_kinds else None, rule, text, aliases,
       constants, noise, commutative, updates_output, elementwise, work,
   )
-  if op_id == len(_TABLE):
-    _TABLE.append(op)
-  else:
-    _TABLE[op_id] = op
-  _BY_NAME[name] = op
-  _clear_caches()
+  _put(op)
   return op
+
+
+def _put(op: Op) -> None:
+  """Puts a row at its id."""
+  _TABLE[op.id : op.id + 1] = [op]
+  _BY_NAME[op.name] = op
+  _clear_caches()
 
 
 def _clear_caches() -> None:

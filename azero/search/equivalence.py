@@ -81,6 +81,12 @@ class Counts:
   evaluated: int = 0
   train_steps: int = 0
 
+  @classmethod
+  def sum(cls, parts: Iterable["Counts"]) -> "Counts":
+    """Those of several parts of a search together."""
+    values = [dataclasses.astuple(part) for part in parts]
+    return cls(*map(sum, zip(*values)))
+
 
 class CachedEvaluator:
   """Fitness of batches of programs of several islands, through caches of each island."""

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from azero.language.program import Programs, SearchSpace
-from azero.search import equivalence
+from azero.search import budgets, equivalence
 from azero.search.equivalence import Counts
 from azero.search.evolution import Evolution
 from azero.search.hall_of_fame import JointHall
@@ -117,8 +117,7 @@ class Federation:
   @property
   def counts(self) -> Counts:
     """How programs were answered so far, over all workers."""
-    return Counts(*np.sum(
-        [dataclasses.astuple(search.counts) for search in self.searches], axis=0).tolist())
+    return Counts.sum(search.counts for search in self.searches)
 
   @property
   def bounded(self) -> bool:
@@ -159,11 +158,8 @@ class Federation:
 
   def budget_left(self) -> dict[str, int | None]:
     """What the workers may still spend in all; None for no limit."""
-    parts = [search.budget_left() for search in self.searches if not search.finished]
-    return {
-        name: None if any(part[name] is None for part in parts)
-        else sum(part[name] or 0 for part in parts)
-        for name in ("train_steps", "programs")}
+    return budgets.total_left(
+        [search.budget_left() for search in self.searches if not search.finished])
 
   def space_of(self, island: int) -> SearchSpace:
     """The search space of a worker."""
@@ -232,6 +228,10 @@ class Federation:
     equivalence.interleave(work)
     for search in self.searches:
       search.conclude()
+    self.skip_migration()
+
+  def skip_migration(self) -> None:
+    """Ends a migration; without `immigrate`, those who were to leave have stayed."""
     self._leaving = []
     self.migrations += 1
 

@@ -66,7 +66,10 @@ class Pool:
     self._senders: dict[int, _Sender] = {}
     self._size = 0
     self._programs: Programs | None = None  # their first `size` rows are in use
-    self._order: np.ndarray | None = None  # [size] rows by worker; None if senders are new
+    # By worker, whoever came first: [3, W] worker, first row, number of programs; and [W]
+    # programs of the workers up to each. So a new worker among thousands costs one insertion.
+    self._table = np.empty((3, 0), np.int64)
+    self._ends = np.empty(0, np.int64)
 
   def __len__(self) -> int:
     return self._size
@@ -87,20 +90,12 @@ class Pool:
           "of workers that migrate may differ in F only.")
     sender = self._senders.get(worker)
     if sender is None:
-      sender = _Sender(self._size, len(programs), features)
-      self._size += len(programs)
-      if self._size > len(self._programs):  # twice the room, so that growing stays cheap
-        blank = Programs.empty(self._programs.space, self._size)
-        self._programs = Programs.concatenate([self._programs, blank])
-      self._senders[worker] = sender
-      self._order = None
+      sender = self._admit(worker, len(programs), features)
     if sender.number != len(programs):
       raise ValueError(
           f"Worker {worker} sends {len(programs)} programs after {sender.number}: it must always "
           "send as many.")
-    for name in Programs.ARRAYS:
-      rows = slice(sender.first, sender.first + sender.number)
-      getattr(self._programs, name)[rows] = getattr(programs, name)
+    _write(self._programs, sender.first, programs)
 
   def download(self, worker: int, count: int, turn: int = 0) -> Programs:
     """Different programs of the pool, drawn uniformly from those of all workers.
@@ -124,22 +119,37 @@ class Pool:
           "send as many as they ask for.")
     rng = np.random.default_rng(
         np.random.SeedSequence(self._seed, spawn_key=(self._experiment, worker, turn)))
-    chosen = self._rows()[rng.choice(self._size, count, replace=False)]
-    return self._programs[chosen].with_features(self._senders[worker].num_features)
+    chosen = rng.choice(self._size, count, replace=False)  # by worker
+    owners = np.searchsorted(self._ends, chosen, side="right")
+    _, first, number = self._table.take(owners, axis=1)
+    rows = first + chosen - (self._ends.take(owners) - number)
+    received = Programs(self._programs.space, *(
+        getattr(self._programs, name).take(rows, axis=0) for name in Programs.ARRAYS))
+    return received.with_features(self._senders[worker].num_features)
 
   def clear(self) -> None:
     """Forgets all programs."""
     self._senders.clear()
     self._size = 0
-    self._programs = self._order = None
+    self._programs = None
+    self._table, self._ends = self._table[:, :0], self._ends[:0]
 
-  def _rows(self) -> np.ndarray:
-    """The rows in use in the order of the workers' numbers, whoever came first."""
-    if self._order is None:
-      self._order = np.concatenate([
-          np.arange(sender.first, sender.first + sender.number)
-          for _, sender in sorted(self._senders.items())])
-    return self._order
+  def _admit(self, worker: int, number: int, num_features: int) -> "_Sender":
+    """Makes room for the programs of a new worker."""
+    assert self._programs is not None
+    sender = _Sender(self._size, number, num_features)
+    used, self._size = self._size, self._size + number
+    if self._size > len(self._programs):
+      # Twice the room, so that growing stays cheap; what is not written yet takes hardly any
+      # memory, in contrast to a copy of blank programs.
+      larger = Programs.empty(self._programs.space, 2 * self._size)
+      _write(larger, 0, self._programs[:used])
+      self._programs = larger
+    self._senders[worker] = sender
+    place = np.searchsorted(self._table[0], worker)
+    self._table = np.insert(self._table, place, (worker, sender.first, number), axis=1)
+    self._ends = self._table[2].cumsum()
+    return sender
 
 
 class _Sender(NamedTuple):
@@ -154,3 +164,9 @@ class _Sender(NamedTuple):
   first: int
   number: int
   num_features: int
+
+
+def _write(programs: Programs, first: int, rows: Programs) -> None:
+  """Overwrites programs from the row `first` on."""
+  for name in Programs.ARRAYS:
+    getattr(programs, name)[first : first + len(rows)] = getattr(rows, name)

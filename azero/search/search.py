@@ -16,7 +16,7 @@ import numpy as np
 
 from azero.compiler import canonical
 from azero.language.program import Programs, SearchSpace
-from azero.search import equivalence, mutation
+from azero.search import budgets, equivalence, mutation
 from azero.search import state as state_lib
 from azero.search.equivalence import CachedEvaluator, Counts, Stages
 from azero.search.hall_of_fame import HallOfFame
@@ -200,7 +200,7 @@ class Search(abc.ABC):
   @property
   def bounded(self) -> bool:
     """Whether there is a budget that ends the search."""
-    return self.config.max_train_steps is not None or self.config.max_programs is not None
+    return budgets.bounded(self.config)
 
   @property
   def finished(self) -> bool:
@@ -209,13 +209,7 @@ class Search(abc.ABC):
 
   def budget_left(self) -> dict[str, int | None]:
     """What the islands may still spend in all, by the names of `Counts`; None for no limit."""
-    left: dict[str, int | None] = {}
-    for name, spent, budget in (
-        ("train_steps", self.train_steps, self.config.max_train_steps),
-        ("programs", self.num_programs, self.config.max_programs)):
-      left[name] = None if budget is None else int(
-          np.maximum(budget - spent, 0)[self.active].sum())
-    return left
+    return budgets.left(self.config, self.active, self.train_steps, self.num_programs)
 
   def space_of(self, island: int) -> SearchSpace:
     """The search space of an island."""
@@ -335,11 +329,8 @@ class Search(abc.ABC):
 
   def _update_active(self) -> None:
     """Who has budget left and was not taken out."""
-    self.active = ~self._taken_out
-    if self.config.max_train_steps is not None:
-      self.active &= self.train_steps < self.config.max_train_steps
-    if self.config.max_programs is not None:
-      self.active &= self.num_programs < self.config.max_programs
+    self.active = ~self._taken_out & budgets.within(
+        self.config, self.train_steps, self.num_programs)
 
   @abc.abstractmethod
   def _propose(self, islands: np.ndarray) -> tuple[Programs, int]:

@@ -16,6 +16,10 @@ from azero.search.search import Improvement
 from azero.tasks.task import Tasks
 
 
+class WorkerLost(RuntimeError):
+  """A part of a search is gone; it can go on from a state that was taken before."""
+
+
 class Searching(Protocol):
   """A search over I islands; see `Search` for what each of these means."""
 

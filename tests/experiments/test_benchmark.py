@@ -54,8 +54,9 @@ def network():
 @pytest.fixture(scope="module")
 def small_search():
   """The demo search, small, and compiled once for all tests."""
-  return linear_regression.make_search(linear_regression.Config(
+  group = linear_regression.make_group(linear_regression.Config(
       islands=2, children_per_cycle=8, population_size=20))
+  return Evolution(group.space, group.task_sets, group.config)
 
 
 def test_another_legal_order_changes_no_result():

@@ -9,6 +9,7 @@ import pytest
 from tiny_tfds import prepare, random_images
 
 from azero.language import text
+from azero.search.federation import Federation
 from azero.tasks import images
 from azero.tasks.image_sources import find_source
 from experiments import (
@@ -176,7 +177,7 @@ def test_workers_are_divided_evenly(data_dir, tmp_path, num_workers):
   config = _config(
       minimal_input, data_dir, tmp_path, workers=num_workers, tasks="1,2", repeats=12)
   arm = minimal_input.make_arm(config)
-  search = workers.federation(config, arm, range(12))
+  search = Federation(*workers.groups_of(config, arm, range(12)))
   sizes = [len(group.task_sets) for group in search.groups]
   assert sum(sizes) == 12 * num_workers and max(sizes) - min(sizes) <= 2
   assert collections.Counter(search.experiments.tolist()) == dict.fromkeys(
@@ -186,8 +187,13 @@ def test_workers_are_divided_evenly(data_dir, tmp_path, num_workers):
 def test_repeats_have_the_same_tasks_in_whatever_batches_they_run(data_dir, tmp_path):
   config = _config(search_baselines, data_dir, tmp_path, task_sets=4, repeats=4)
   arm = search_baselines.make_arms(config)[0]
-  together = workers.federation(config, arm, range(4)).task_sets
-  alone = [workers.federation(config, arm, [repeat]).task_sets[0] for repeat in range(4)]
+
+  def tasks_of(repeats):
+    groups, _ = workers.groups_of(config, arm, repeats)
+    return [tasks for group in groups for tasks in group.task_sets]
+
+  together = tasks_of(range(4))
+  alone = [tasks_of([repeat])[0] for repeat in range(4)]
   assert [tasks.seeds.tolist() for tasks in alone] == [tasks.seeds.tolist() for tasks in together]
   assert len({tuple(tasks.seeds.tolist()) for tasks in alone}) == 4
 

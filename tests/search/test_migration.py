@@ -117,6 +117,21 @@ def test_the_order_of_workers_does_not_matter(order, downloads, turn):
     assert other.download(worker, 10, turn) == expected[worker]
 
 
+def test_a_draw_numbers_programs_by_worker_and_not_by_arrival():
+  """What the draw is defined as, whatever the pool keeps to find rows quickly."""
+  sizes = np.random.default_rng(0).integers(1, 9, 60)
+  pool = Pool(5, experiment=2)
+  for worker in np.random.default_rng(1).permutation(60).tolist():
+    pool.upload(worker, marked(worker, sizes[worker]))
+    if worker % 7 == 0:  # new workers come between draws
+      assert len(pool.download(worker, 1)) == 1
+  programs = [(worker, k) for worker in range(60) for k in range(sizes[worker])]
+  for worker, turn in ((0, 0), (59, 3), (31, 7)):
+    rng = np.random.default_rng(np.random.SeedSequence(5, spawn_key=(2, worker, turn)))
+    chosen = rng.choice(len(programs), 12, replace=False)
+    assert marks(pool.download(worker, 12, turn)) == [programs[k] for k in chosen]
+
+
 def test_seed_experiment_worker_and_turn_draw_differently():
   def received(seed=1, experiment=0, worker=0, turn=0):
     pool = Pool(seed, experiment)

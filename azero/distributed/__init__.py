@@ -1,0 +1,1 @@
+"""A search spread over processes and machines."""

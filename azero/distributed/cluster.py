@@ -1,0 +1,303 @@
+"""A search spread over processes, as one search for those who run and record it.
+
+The driver holds no programs but the best ones. It keeps every process busy with slices of
+work, takes in their reports, and decides when those of a reproducible search migrate.
+
+Reproducible: all processes exchange programs after the same number of programs of a worker,
+and who receives what follows from the seed. So each worker's history is the one that it has
+in a `Federation` in a single process. If a process is lost, `WorkerLost` says so, and the
+search can go on from its last state.
+
+Asynchronous: nobody waits. A process that is lost is started anew from the state that was
+taken last, or from the beginning, while the others go on; what it had found stays in the
+hall of fame.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from azero.distributed.members import Member, Members
+from azero.distributed.process import Report
+from azero.distributed.runtime import ActorLost, Runtime
+from azero.distributed.server import PoolLost
+from azero.distributed.view import GroupView
+from azero.language.program import Programs, SearchSpace
+from azero.search import budgets
+from azero.search.equivalence import Counts
+from azero.search.federation import Group
+from azero.search.hall_of_fame import JointHall
+from azero.search.migration import Migration
+from azero.search.records import settings_of, settings_of_groups
+from azero.search.search import Improvement
+from azero.search.searching import WorkerLost
+from azero.tasks.task import Tasks
+
+_MAX_LOSSES = 5  # of one process, one after the other
+
+
+class Cluster:
+  """Groups of workers in several processes; offers what a `Federation` does.
+
+  Attributes:
+    groups: as they were given.
+    searches: what is known of the workers of each group.
+    migration: its settings, or None.
+    experiments: [W] number of the experiment of each worker.
+    hall_of_fame: the best programs of each group.
+    missed_migrations: exchanges that found no server.
+    losses: processes that were lost.
+  """
+
+  def __init__(
+      self, groups: Sequence[Group], migration: Migration | None, runtime: Runtime, *,
+      num_processes: int, asynchronous: bool = False, lockstep: bool = False,
+      slice_seconds: float = 1.0,
+  ):
+    """Starts the processes; evaluates nothing yet.
+
+    Args:
+      groups: of the whole search.
+      migration: how workers of an experiment exchange programs; None for not at all.
+      runtime: makes the processes.
+      num_processes: that share the workers.
+      asynchronous: whether nobody waits for others.
+      lockstep: whether a step is the same number of cycles in every process, which a
+        condition needs that ends workers or the search. Else each works at its own pace
+        from one migration to the next.
+      slice_seconds: time after which a process reports, if not in lockstep.
+
+    Raises:
+      ValueError: settings that do not fit each other.
+    """
+    if lockstep and asynchronous:
+      raise ValueError(
+          "A condition that ends workers needs a reproducible search: an asynchronous one has "
+          "no common step to look at.")
+    self.groups = list(groups)
+    self.migration = migration
+    self.asynchronous = asynchronous
+    self.losses = 0
+    self.searches = GroupView.of(self.groups)
+    self.hall_of_fame = JointHall([view.hall_of_fame for view in self.searches])
+    self.experiments = np.concatenate([view.experiments for view in self.searches])
+    self._lockstep = lockstep
+    self._improvements: list[Improvement] = []
+    self._members = Members(
+        self.groups, migration, runtime, num_processes=num_processes, asynchronous=asynchronous,
+        slice_seconds=None if lockstep else slice_seconds)
+
+  def __enter__(self) -> "Cluster":
+    return self
+
+  def __exit__(self, *exception: object) -> None:
+    self.close()
+
+  def close(self) -> None:
+    """Ends the processes; what is known of the search stays."""
+    self._members.stop()
+
+  @property
+  def num_processes(self) -> int:
+    """Processes that share the workers."""
+    return len(self._members)
+
+  @property
+  def num_islands(self) -> int:
+    """Workers of all groups."""
+    return len(self.experiments)
+
+  @property
+  def task_sets(self) -> list[Tasks]:
+    """The tasks of each worker."""
+    return [tasks for group in self.groups for tasks in group.task_sets]
+
+  @property
+  def migrations(self) -> int:
+    """How many there were; of an asynchronous search in the process that had most."""
+    return max(member.migrations for member in self._members)
+
+  @property
+  def missed_migrations(self) -> int:
+    """Exchanges that found no server, over all processes."""
+    return sum(member.missed for member in self._members)
+
+  @property
+  def cycle(self) -> int:
+    """Cycles of all groups in all."""
+    return sum(view.cycle for view in self.searches)
+
+  @property
+  def counts(self) -> Counts:
+    """How programs were answered so far, over all workers."""
+    return Counts.sum(view.counts for view in self.searches)
+
+  @property
+  def bounded(self) -> bool:
+    """Whether budgets end all groups."""
+    return all(view.bounded for view in self.searches)
+
+  @property
+  def finished(self) -> bool:
+    """Whether no worker has budget left."""
+    return all(view.finished for view in self.searches)
+
+  @property
+  def active(self) -> np.ndarray:
+    """[W] bool, who has budget left."""
+    return np.concatenate([view.active for view in self.searches])
+
+  @property
+  def train_steps(self) -> np.ndarray:
+    """[W] int, of each worker so far."""
+    return np.concatenate([view.train_steps for view in self.searches])
+
+  @property
+  def num_programs(self) -> np.ndarray:
+    """[W] int, evaluated on each worker so far, immigrants included."""
+    return np.concatenate([view.num_programs for view in self.searches])
+
+  @property
+  def best_fitness(self) -> np.ndarray:
+    """[W] float, on the tasks of each worker; those of different groups cannot be compared."""
+    return np.concatenate([view.best_fitness for view in self.searches])
+
+  @property
+  def best_programs(self) -> Programs:
+    """The best program of each worker, in the space of the first group."""
+    features = self.groups[0].space.num_features
+    return Programs.concatenate(
+        [view.best_programs.with_features(features) for view in self.searches])
+
+  def budget_left(self) -> dict[str, int | None]:
+    """What the workers may still spend in all; None for no limit."""
+    return budgets.total_left(
+        [view.budget_left() for view in self.searches if not view.finished])
+
+  def space_of(self, island: int) -> SearchSpace:
+    """The search space of a worker."""
+    return self._view_of(island).space
+
+  def finish(self, island: int) -> None:
+    """Takes a worker out of the search, as if its budget were spent."""
+    view = self._view_of(island)
+    view.active[island - view.first_island] = False
+    self._members.of(island).submit_quietly("finish", island)
+
+  def take_improvements(self) -> list[Improvement]:
+    """New bests since the last call, as they were reported."""
+    taken, self._improvements = self._improvements, []
+    return taken
+
+  def step(self) -> None:
+    """Waits for the next report of a process, in lockstep for one of each; takes it in.
+
+    Raises:
+      WorkerLost: a process or the server is gone, in a reproducible search; or again and
+        again.
+    """
+    for member in self._members:
+      if not member.calls and self._has_work(member):
+        member.submit("advance")
+    self._take_reports()
+    while self._lockstep and any(member.calls for member in self._members):
+      self._take_reports()
+    if not self.asynchronous and not any(member.calls for member in self._members):
+      unfinished = [member for member in self._members if not self._is_finished(member)]
+      if unfinished and all(member.due for member in unfinished):
+        self._migrate(unfinished)
+
+  def state(self) -> dict[str, Any]:
+    """All that decides what comes next; see `state`. Processes go on meanwhile."""
+    try:
+      calls = [member.actor.submit("state") for member in self._members]
+      for member in self._members:
+        if not self._lockstep and self._has_work(member):
+          member.submit("advance")
+      states = [call.result() for call in calls]
+    except ActorLost as error:
+      raise WorkerLost(f"A process was lost while its state was taken: {error}") from error
+    for member, state in zip(self._members, states):
+      member.saved = state
+    return {
+        "processes": {str(k): state for k, state in enumerate(states)},
+        "halls": {
+            view.name: view.hall_of_fame.state(view.space) for view in self.searches}}
+
+  def restore(self, state: Mapping[str, Any]) -> None:
+    """Takes over a state, starting anew the processes that are gone.
+
+    Raises:
+      WorkerLost: a process is lost again and again.
+    """
+    self._improvements = []
+    for view in self.searches:
+      view.reset()
+      view.hall_of_fame.restore(view.space, state["halls"][view.name])
+    saved = [state["processes"][str(k)] for k in range(len(self._members))]
+    for member, report in zip(self._members, self._members.restore(saved)):
+      self._take_in(member, report)
+
+  def _has_work(self, member: Member) -> bool:
+    return not self._is_finished(member) and (self.asynchronous or not member.due)
+
+  def _is_finished(self, member: Member) -> bool:
+    return not any(
+        self._view(group.name).active_in(group).any() for group in member.groups)
+
+  def _view(self, name: str) -> GroupView:
+    return next(view for view in self.searches if view.name == name)
+
+  def _view_of(self, island: int) -> GroupView:
+    return next(view for view in reversed(self.searches) if view.first_island <= island)
+
+  def _take_reports(self) -> None:
+    """Waits for the oldest call of some processes."""
+    for member in self._members.wait():
+      try:
+        report = member.calls.popleft().result()
+      except ActorLost as error:
+        self._lose(member, error)
+      else:
+        member.losses = 0
+        self._take_in(member, report)
+
+  def _lose(self, member: Member, error: ActorLost) -> None:
+    """A process is gone: starts it anew if nobody waits for it."""
+    self.losses += 1
+    member.losses += 1
+    if not self.asynchronous or member.losses > _MAX_LOSSES:
+      raise WorkerLost(f"Process {member.number + 1} of {len(self._members)} was lost: {error}"
+                       ) from error
+    self._members.start_anew(member)
+
+  def _take_in(self, member: Member, report: Report) -> None:
+    member.due, member.migrations, member.missed = report.due, report.migrations, report.missed
+    # A process that was started anew may find again what is known already.
+    self._improvements += [
+        item for item in report.improvements
+        if item.fitness > self._view_of(item.island).fitness_of(item.island)]
+    for group in report.groups:
+      self._view(group.name).take_in(member.number, group)
+
+  def _migrate(self, unfinished: Sequence[Member]) -> None:
+    """An exchange in which all processes take part."""
+    assert self._members.server is not None
+    try:
+      for call in [member.actor.submit("send") for member in unfinished]:
+        call.result()
+      reports = [member.actor.submit("receive") for member in unfinished]
+      for member, call in zip(unfinished, reports):
+        self._take_in(member, call.result())
+      self._members.server.submit("clear").result()
+    except (ActorLost, PoolLost) as error:
+      self.losses += 1
+      raise WorkerLost(f"A process or the server was lost in a migration: {error}") from error
+
+
+@settings_of.register
+def _(search: Cluster) -> dict[str, Any]:
+  return settings_of_groups(search.groups, search.migration) | {
+      "method": Cluster.__name__, "processes": search.num_processes,
+      "asynchronous": search.asynchronous}

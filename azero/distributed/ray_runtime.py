@@ -1,0 +1,216 @@
+"""Processes by Ray, on this machine or on those of a Ray cluster."""
+
+import atexit
+from collections.abc import Callable, Sequence
+import dataclasses
+import functools
+import logging
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import jax
+
+from azero.distributed.runtime import Actor, ActorLost, Call
+from azero.language import ops as op_table
+from azero.runtime import devices
+
+# What JAX keeps compiled code by; processes share the driver's settings.
+_JAX_SETTINGS = (
+    "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_enable_xla_caches")
+
+
+class RayRuntime:
+  """Makes the actors of a search with Ray, which it starts here unless there is an address."""
+
+  def __init__(self, *, num_processes: int, num_devices: int = 0, address: str = ""):
+    """Connects to Ray.
+
+    Args:
+      num_processes: that will be asked for.
+      num_devices: CPU devices of each; 0 for all cores here divided among them.
+      address: of a Ray cluster, as `ray start --head` tells it; "" starts Ray on this
+        machine, where only this machine can reach it.
+
+    Raises:
+      ModuleNotFoundError: Ray is not installed.
+      ValueError: more processes and devices than there are cores.
+      ConnectionError: nothing answers at the address.
+    """
+    self.num_devices = num_devices or max(1, devices.num_cores() // num_processes)
+    cores = num_processes * self.num_devices
+    if not address and not _is_initialized():
+      address = _own_address(max(cores, devices.num_cores()))  # before Ray is imported
+    self._ray = import_ray()
+    if not self._ray.is_initialized():
+      self._ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+    present = int(self._ray.cluster_resources().get("CPU", 0))
+    if cores > present:
+      raise ValueError(
+          f"{num_processes} processes with {self.num_devices} device(s) each need {cores} cores, "
+          f"and Ray has {present}: ask for fewer (--num_workers, --num_devices), or add "
+          "machines.")
+
+  def start_process(self, make: Callable[..., Any], *arguments: Any) -> Actor:
+    """See `Runtime`."""
+    return self._start({"num_cpus": self.num_devices}, _Setup.here(self.num_devices), make,
+                       arguments)
+
+  def start_server(self, make: Callable[..., Any], *arguments: Any) -> Actor:
+    """See `Runtime`."""
+    return self._start({"num_cpus": 0, "max_restarts": -1}, None, make, arguments)
+
+  def wait(self, calls: Sequence[Call]) -> Sequence[Call]:
+    """See `Runtime`."""
+    by_reference = {call.reference: call for call in calls if isinstance(call, _RayCall)}
+    done, _ = self._ray.wait(list(by_reference), num_returns=1)
+    return [by_reference[reference] for reference in done]
+
+  def stop(self, actor: Actor) -> None:
+    """See `Runtime`."""
+    assert isinstance(actor, _RayActor)
+    self._ray.kill(actor.handle)
+
+  def _start(
+      self, options: dict[str, Any], setup: "_Setup | None", make: Callable[..., Any],
+      arguments: Sequence[Any],
+  ) -> "_RayActor":
+    host = self._ray.remote(**options)(_Host)
+    return _RayActor(host.remote(setup, make, arguments))
+
+
+@functools.cache
+def _own_address(cores: int) -> str:
+  """Starts a Ray of this machine's own, that ends with this process; its address.
+
+  Raises:
+    ConnectionError: it does not start.
+  """
+  # Others on this machine cannot use it without the token, which its processes inherit.
+  os.environ.setdefault("RAY_AUTH_MODE", "token")
+  os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+  head = subprocess.Popen(
+      [sys.executable, "-m", "azero.distributed.ray_head", str(cores)], stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+  assert head.stdin is not None and head.stdout is not None
+  atexit.register(_end, head)
+  for line in head.stdout:
+    if line.startswith("address "):
+      return line.split()[1]
+  raise ConnectionError(
+      f"Ray did not start on this machine (its process ended with {head.wait()}): try "
+      f"`{sys.executable} -m azero.distributed.ray_head {cores}` to see why.")
+
+
+def _is_initialized() -> bool:
+  """Whether somebody in this process has connected to Ray."""
+  return "ray" in sys.modules and sys.modules["ray"].is_initialized()
+
+
+def _end(head: subprocess.Popen) -> None:
+  """Ray ends when nobody holds its standard input."""
+  assert head.stdin is not None
+  head.stdin.close()
+  head.wait(30)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Setup:
+  """What a process needs before it computes.
+
+  Attributes:
+    num_devices: CPU devices.
+    jax_settings: of the driver, by name.
+    own_ops: rows of the driver's op table that are not the paper's.
+  """
+
+  num_devices: int
+  jax_settings: dict[str, Any]
+  own_ops: tuple[op_table.Op, ...]
+
+  @classmethod
+  def here(cls, num_devices: int) -> "_Setup":
+    """That of this process, with other devices."""
+    return cls(
+        num_devices, {name: getattr(jax.config, name) for name in _JAX_SETTINGS},
+        op_table.all_ops()[op_table.NUM_PAPER_OPS :])
+
+  def apply(self) -> None:
+    """Makes it so."""
+    devices.configure_jax(self.num_devices)
+    logging.getLogger("jax").setLevel(logging.WARNING)
+    for name, value in self.jax_settings.items():
+      jax.config.update(name, value)
+    op_table.adopt(self.own_ops)
+
+
+class _Host:
+  """Holds the object of an actor in its process."""
+
+  def __init__(self, setup: _Setup | None, make: Callable[..., Any], arguments: Sequence[Any]):
+    # Ctrl-C in a terminal reaches all processes; the driver decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if setup is not None:
+      setup.apply()
+    self._object: Any = None
+    self._error: Exception | None = None
+    try:
+      self._object = make(*arguments)
+    except Exception as error:  # to be told by the first call: Ray would call the actor dead
+      self._error = error
+
+  def call(self, method: str, arguments: Sequence[Any]) -> Any:
+    """Calls a method of the object."""
+    if self._error is not None:
+      raise self._error
+    return getattr(self._object, method)(*arguments)
+
+
+class _RayActor:
+  """A handle of Ray's; can be sent to other actors."""
+
+  def __init__(self, handle: Any):
+    self.handle = handle
+
+  def submit(self, method: str, *arguments: Any) -> Call:
+    """See `Actor`."""
+    return _RayCall(self.handle.call.remote(method, arguments))
+
+
+class _RayCall:
+  """A reference to what a call will return."""
+
+  def __init__(self, reference: Any):
+    self.reference = reference
+
+  def result(self) -> Any:
+    """See `Call`."""
+    ray = import_ray()
+    try:
+      return ray.get(self.reference)
+    except ray.exceptions.RayActorError as error:
+      raise ActorLost(str(error).splitlines()[0]) from error
+    except ray.exceptions.RayTaskError as error:
+      raise (error.cause or error) from error
+
+
+def import_ray() -> Any:
+  """Ray, set up to keep to itself.
+
+  Raises:
+    ModuleNotFoundError: it is not installed.
+  """
+  # Read when Ray is imported: a Ray of our own listens on this machine's loopback only, and
+  # tells nobody of its use.
+  os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+  os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+  try:
+    import ray
+  except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "Ray is not installed, which --runtime=ray needs: pip install 'azero[ray]'.") from error
+  return ray

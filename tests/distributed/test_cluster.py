@@ -1,0 +1,267 @@
+"""A search over processes does what it does in one, and survives what happens to them."""
+
+import json
+
+from federation_cases import EVERY_TEN, WORKERS, groups, make
+from inline_runtime import InlineRuntime
+import numpy as np
+import pytest
+
+from azero.distributed.cluster import Cluster
+from azero.search.records import settings_of
+from azero.search.searching import WorkerLost
+
+
+def cluster(runtime=None, *, migration=EVERY_TEN, processes=2, settings=None, **options):
+  return Cluster(
+      groups(**(settings or {})), migration, runtime or InlineRuntime(), num_processes=processes,
+      slice_seconds=0.0, **options)  # so that no clock decides how much a process does at once
+
+
+def history(search, *, state=None):
+  """Steps a search to its end; every improvement of every worker, and how all ended."""
+  if state is not None:
+    search.restore(state)
+  found = []
+  for _ in range(10_000):
+    if search.finished:
+      break
+    search.step()
+    found += search.take_improvements()
+  assert search.finished
+  return outcome(search) | {"improvements": sorted(
+      (item.island, item.num_programs, item.train_steps, item.fitness,
+       item.program.constants.tobytes()) for item in found)}
+
+
+def outcome(search):
+  return {
+      "best": search.best_fitness.tolist(), "programs": search.num_programs.tolist(),
+      "steps": search.train_steps.tolist(), "counts": search.counts,
+      "migrations": search.migrations,
+      "best_programs": [text.tobytes() for text in (
+          search.best_programs.opcode, search.best_programs.constants)],
+      "hall": [
+          (entry.fitness, entry.island, entry.num_programs, entry.program.constants.tobytes())
+          for entry in search.hall_of_fame]}
+
+
+@pytest.fixture(scope="module")
+def local():
+  return history(make())
+
+
+@pytest.mark.parametrize("processes, lockstep", [
+    (1, False), (2, False), (3, False), (WORKERS, False), (2, True)])
+def test_any_number_of_processes_does_what_one_does(local, processes, lockstep):
+  search = cluster(InlineRuntime(processes), processes=processes, lockstep=lockstep)
+  assert history(search) == local
+  assert local["migrations"] > 2 and search.num_processes == processes
+
+
+def test_without_migration_too():
+  assert history(cluster(migration=None, processes=3)) == history(make(migration=None))
+
+
+def test_attributes_are_those_of_a_federation(local):
+  search, other = cluster(), make()
+  assert search.num_islands == other.num_islands == WORKERS
+  assert search.budget_left() == other.budget_left()
+  assert search.experiments.tolist() == other.experiments.tolist()
+  assert [search.space_of(k) for k in range(WORKERS)] == [
+      other.space_of(k) for k in range(WORKERS)]
+  assert [tasks.num_features for tasks in search.task_sets] == [4, 4, 4, 8, 8]
+  assert search.bounded and not search.finished and search.active.all()
+  mine, theirs = settings_of(search), settings_of(other)
+  json.dumps(mine, allow_nan=False)
+  assert {name: mine[name] for name in ("groups", "migration")} == {
+      name: theirs[name] for name in ("groups", "migration")}
+  assert mine["processes"] == 2
+
+
+def test_workers_that_are_taken_out_work_no_more():
+  search = cluster(lockstep=True)
+  search.step()
+  search.finish(1)
+  before = search.num_programs[1]
+  assert not search.active[1] and search.active.sum() == WORKERS - 1
+  history(search)
+  assert search.num_programs[1] == before and (search.num_programs[[0, 2, 3, 4]] >= 90).all()
+
+
+@pytest.mark.parametrize("stop, lockstep", [(1, False), (2, True), (5, False), (9, False)])
+def test_a_state_continues_alike(local, stop, lockstep):
+  first = cluster(InlineRuntime(stop), lockstep=lockstep)
+  found = []
+  for _ in range(stop):
+    first.step()
+    found += first.take_improvements()
+  state = first.state()
+  other = history(cluster(InlineRuntime(7), lockstep=lockstep), state=state)
+  expected = dict(local)
+  later = expected.pop("improvements")
+  assert set(other.pop("improvements")) <= set(later)
+  assert other == expected
+  # The one whose state was taken goes on as if nothing had been.
+  rest = history(first)
+  assert {name: rest[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("victim, at", [(0, 1), (1, 4), (0, 6)])
+def test_a_lost_process_is_told_and_the_last_state_leads_to_the_same(local, victim, at):
+  runtime = InlineRuntime()
+  search = cluster(runtime)
+  search.step()
+  state = search.state()
+
+  def kill(runtime):
+    if runtime.waits == at + 1:
+      runtime.processes[victim].kill()
+
+  runtime.before_wait = kill
+  with pytest.raises(WorkerLost, match="was lost"):
+    history(search)
+  assert search.losses == 1
+  rest = history(search, state=state)
+  assert {name: rest[name] for name in rest if name != "improvements"} == {
+      name: local[name] for name in local if name != "improvements"}
+
+
+def test_a_lost_server_is_told_and_the_last_state_leads_to_the_same(local):
+  runtime = InlineRuntime()
+  search = cluster(runtime)
+  search.step()
+  state = search.state()
+  runtime.server.kill()
+  with pytest.raises(WorkerLost, match="in a migration"):
+    history(search)
+  runtime.server.restart()
+  rest = history(search, state=state)
+  assert rest["best"] == local["best"] and rest["hall"] == local["hall"]
+
+
+def test_a_server_that_forgot_what_was_sent_is_noticed(local):
+  runtime = InlineRuntime()
+  search = cluster(runtime, processes=3)
+  search.step()
+  state = search.state()
+  server = runtime.server
+  submit = server.submit
+
+  def forget_before_download(method, *arguments):
+    if method == "download":
+      server.restart()
+    return submit(method, *arguments)
+
+  server.submit = forget_before_download
+  with pytest.raises(WorkerLost, match="started anew"):
+    history(search)
+  server.submit = submit
+  assert history(search, state=state)["best"] == local["best"]
+
+
+def asynchronous(runtime, **options):
+  return cluster(runtime, asynchronous=True, **options)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_nobody_waits_in_an_asynchronous_search(seed):
+  runtime = InlineRuntime(seed)
+  search = asynchronous(runtime, processes=3)
+  slow = runtime.processes[0]
+  choice = runtime.rng.choice
+  runtime.rng.choice = lambda calls: choice(
+      [call for call in calls if call.actor is not slow] or calls)
+  for _ in range(200):
+    search.step()
+    if not search.active[2:].any():
+      break
+  # The others came to their ends, migrations included, before the slow one did anything.
+  assert search.num_programs[0] == 0 and (search.num_programs[2:] >= 90).all()
+  assert search.migrations > 2 and search.missed_migrations == 0
+  history(search)
+  assert (search.num_programs >= 90).all()
+
+
+@pytest.mark.parametrize("with_state", [False, True])
+def test_an_asynchronous_search_goes_on_without_a_lost_process(with_state):
+  runtime = InlineRuntime(1)
+  search = asynchronous(runtime)
+  for _ in range(3):
+    search.step()
+  assert search.active[0]
+  if with_state:
+    search.state()
+  before = outcome(search)
+  search.take_improvements()
+  runtime.processes[0].kill()
+  found, steps = [], 0
+  while not search.finished and steps < 1000:
+    search.step()
+    steps += 1
+    found += search.take_improvements()
+    # What was found is never lost.
+    assert search.hall_of_fame.best.fitness >= before["hall"][0][0]
+    assert (search.best_fitness >= before["best"]).all()
+  assert search.finished and search.losses == 1
+  assert (search.num_programs >= 90).all()
+  best = dict(enumerate(before["best"]))
+  for item in found:  # none is told twice
+    assert item.fitness > best[item.island]
+    best[item.island] = item.fitness
+
+
+def test_a_process_that_is_lost_again_and_again_ends_even_an_asynchronous_search():
+  runtime = InlineRuntime(1)
+  search = asynchronous(runtime)
+
+  def kill(runtime):
+    runtime.processes[0].kill()
+
+  runtime.before_wait = kill
+  with pytest.raises(WorkerLost):
+    history(search)
+
+
+def test_exchanges_without_a_server_are_missed_and_counted():
+  runtime = InlineRuntime(1)
+  search = asynchronous(runtime)
+  search.step()
+  runtime.server.kill()
+  while not search.missed_migrations:
+    assert not search.finished
+    search.step()
+  missed = search.missed_migrations
+  runtime.server.restart()
+  history(search)
+  assert (search.num_programs >= 90).all() and search.missed_migrations >= missed
+
+
+def test_a_state_of_an_asynchronous_search_continues():
+  search = asynchronous(InlineRuntime(3))
+  for _ in range(7):
+    search.step()
+  state = search.state()
+  other = asynchronous(InlineRuntime(4))
+  other.restore(state)
+  assert (other.best_fitness >= search.best_fitness).all()
+  assert [e.fitness for e in other.hall_of_fame] == [e.fitness for e in search.hall_of_fame]
+  history(other)
+  assert (other.num_programs >= 90).all()
+
+
+def test_bad_clusters_are_refused():
+  with pytest.raises(ValueError, match="over 1 to 5 processes, not over 6"):
+    cluster(processes=6)
+  with pytest.raises(ValueError, match="needs a reproducible search"):
+    cluster(asynchronous=True, lockstep=True)
+  with pytest.raises(ValueError, match="50 migrants of a population of 12"):
+    cluster(migration=type(EVERY_TEN)(every=10, migrants=50))
+
+
+def test_closing_ends_the_processes():
+  runtime = InlineRuntime()
+  with cluster(runtime) as search:
+    search.step()
+  assert not any(actor.alive for actor in runtime.actors)
+  assert np.isfinite(search.best_fitness).any()

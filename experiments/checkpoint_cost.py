@@ -22,6 +22,7 @@ from azero.analysis import measuring
 from azero.runtime import devices
 from azero.search import runner
 from azero.search.checkpoint import Checkpoints
+from azero.search.evolution import Evolution
 from azero.search.search import Search
 from experiments import common, linear_regression
 
@@ -77,7 +78,7 @@ def run(config: Config) -> list[Cost]:
   """
   counts = common.numbers("entries", config.entries)
   common.require_positive(config, "islands", "saves")
-  search = linear_regression.make_search(linear_regression.Config(islands=config.islands))
+  search = make_search(linear_regression.Config(islands=config.islands))
   if max(counts) > search.config.cache_size:
     raise ValueError(
         f"--entries must be at most {search.config.cache_size}, the size of a cache; got "
@@ -93,6 +94,12 @@ def run(config: Config) -> list[Cost]:
       costs.append(measure(search, entries, pathlib.Path(path), config))
     print(_row(costs[-1]), flush=True)
   return costs
+
+
+def make_search(config: linear_regression.Config) -> Evolution:
+  """The demo search."""
+  group = linear_regression.make_group(config)
+  return Evolution(group.space, group.task_sets, group.config)
 
 
 def measure(search: Search, entries: int, path: pathlib.Path, config: Config) -> Cost:

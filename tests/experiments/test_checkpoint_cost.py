@@ -9,7 +9,7 @@ from experiments import checkpoint_cost, linear_regression
 
 @pytest.fixture(scope="module")
 def search():
-  return linear_regression.make_search(linear_regression.Config(islands=2, population_size=100))
+  return checkpoint_cost.make_search(linear_regression.Config(islands=2, population_size=100))
 
 
 def test_costs_grow_with_the_caches(search, tmp_path):

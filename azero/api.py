@@ -43,7 +43,7 @@ def evolve(
     space: SearchSpace, tasks: Tasks | Sequence[Tasks], *,
     directory: str | os.PathLike | None = None, resume: bool = False, progress: str = "auto",
     should_stop: Callable[[Search], bool] | None = None, template: Programs | None = None,
-    checkpoint_seconds: float = 60.0, **settings,
+    checkpoint_seconds: float = 60.0, tensorboard: bool = False, **settings,
 ) -> runner.RunResult:
   """Regularised evolution: searches for programs that learn the tasks.
 
@@ -54,13 +54,15 @@ def evolve(
     resume: continue the run in the directory, bit for bit as if it had not been stopped.
       Tasks and settings must be those that it was begun with; budgets (max_programs,
       max_train_steps), num_devices and lanes may differ.
-    progress: "auto" (terminal, log file or Jupyter) or "off".
+    progress: "auto" (terminal, log file or Jupyter), "plain" (lines everywhere) or "off".
     should_stop: called after every cycle with the search; True ends it. One with a memory
       of its own needs the methods `state` and `restore`, see `azero.search.state`, for a
       run to be continued.
     template: one or more programs to start from instead of empty ones, given to the programs
       of a population in turn; `read_programs` reads those of an earlier run.
     checkpoint_seconds: time between checkpoints in the directory.
+    tensorboard: whether the directory gets TensorBoard curves, too; needs the extra of that
+      name.
     **settings: of `SearchConfig`: population_size, max_programs, seed, ...
 
   Returns:
@@ -73,18 +75,18 @@ def evolve(
     FileNotFoundError: there is no run to continue.
   """
   search = Evolution(space, tasks, SearchConfig(**settings), template=template)
-  return _run(search, directory, resume, progress, should_stop, checkpoint_seconds)
+  return _run(search, directory, resume, progress, should_stop, checkpoint_seconds, tensorboard)
 
 
 def random_search(
     space: SearchSpace, tasks: Tasks | Sequence[Tasks], *,
     directory: str | os.PathLike | None = None, resume: bool = False, progress: str = "auto",
     should_stop: Callable[[Search], bool] | None = None, template: Programs | None = None,
-    checkpoint_seconds: float = 60.0, **settings,
+    checkpoint_seconds: float = 60.0, tensorboard: bool = False, **settings,
 ) -> runner.RunResult:
   """Random search: arguments, result and errors as for `evolve`."""
   search = RandomSearch(space, tasks, SearchConfig(**settings), template=template)
-  return _run(search, directory, resume, progress, should_stop, checkpoint_seconds)
+  return _run(search, directory, resume, progress, should_stop, checkpoint_seconds, tensorboard)
 
 
 def plot(
@@ -99,11 +101,12 @@ def plot(
 
 def _run(
     search: Search, directory: str | os.PathLike | None, resume: bool, progress: str,
-    should_stop: Callable[[Search], bool] | None, checkpoint_seconds: float,
+    should_stop: Callable[[Search], bool] | None, checkpoint_seconds: float, tensorboard: bool,
 ) -> runner.RunResult:
   # All that can be refused is refused before the directory is made.
   Progress(progress)
   runner.check(search, should_stop, checkpoint_seconds)
+  runner.check_curves(tensorboard, directory)
   records = None
   if resume:
     if directory is None:
@@ -113,4 +116,4 @@ def _run(
     records = RunDirectory(directory, settings_of(search))
   return runner.run(
       search, directory=records, progress=progress, should_stop=should_stop,
-      checkpoint_seconds=checkpoint_seconds)
+      checkpoint_seconds=checkpoint_seconds, tensorboard=tensorboard)

@@ -10,13 +10,14 @@ on tasks of the first data set.
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 from typing import ClassVar
 
 from azero.analysis import comparison_plot
 from azero.language import spaces
-from experiments import common, references, reporting, trials, workers
+from experiments import common, reporting, trials, workers
 from experiments.references import NETWORK
-from experiments.trials import Trials
+from experiments.trials import Comparison, Trials
 from experiments.workers import Arm, Kind
 
 ROWS = (
@@ -40,7 +41,7 @@ PAPER = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(workers.WorkersConfig):
+class Config(workers.TwoDatasetsConfig):
   """Settings; defaults are the paper's, with its five days as steps at the rate of S10."""
 
   rows: str = common.setting("0,1,2,3,4,5", "Rows of the table.")
@@ -71,23 +72,8 @@ def run(config: Config) -> Trials:
     FileExistsError: the run directory exists.
   """
   arms = make_arms(config)
-  workers.require(config, arms)
-  directory = config.directory("ablation")
-  print(f"Everything is recorded in {directory.path}")
-  result = trials.run(config, arms, directory, references=references.references)
-  tables, figure = _compare(config, arms, result)
-  if figure is not None:
-    figure.savefig(directory.path / "comparison.png", dpi=130)
-  trials.conclude(
-      config, arms, directory, result, title="S9: does each upgrade of the search help?",
-      summary=[
-          f"{config.workers} worker(s) in each repeat, {config.budget()} "
-          f"each, on {config.dataset} and {config.second_dataset}, F = {config.num_features}, "
-          f"{config.num_train:,} training examples, {config.num_epochs} epoch(s). The best "
-          f"program of each repeat is chosen on {config.num_select} tasks of T_select and judged "
-          "on as many others. The paper's network reaches 0.750 on its CIFAR-10 tasks."],
-      tables=tables, picture="comparison.png" if figure is not None else None)
-  return result
+  return trials.run_experiment(
+      "ablation", config, arms, functools.partial(_compare, config, arms))
 
 
 def make_arms(config: Config) -> list[Arm]:
@@ -119,31 +105,33 @@ def _kind(config: Config, name: str, dataset: str, num_tasks: int) -> Kind:
       num_train=config.num_train, num_valid=config.num_valid, num_epochs=config.num_epochs)
 
 
-def _compare(
-    config: Config, arms: Sequence[Arm], result: Trials
-) -> tuple[list[str], comparison_plot.Picture | None]:
-  published = PAPER.get(config.workers, PAPER[10])
-  rows, bars = [], []
-  for arm in arms:
-    paper = published[int(arm.name.split("-")[1])]
-    values = [outcome.accuracy for outcome in result.of(arm)]
-    compared = {NETWORK: result.references[arm.name][NETWORK]}
-    rows.append((
-        arm.title, len(values), *trials.summary_cells(values, compared),
-        *(f"{value:.3f} ± {error:.3f}" for value, error in paper)))
-    bars.append(comparison_plot.Setting(arm.name.replace("-", " "), values, paper[0]))
+def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
   scale = config.workers if config.workers in PAPER else 10
+  rows, settings = [], []
+  for arm in arms:
+    paper = PAPER[scale][int(arm.name.split("-")[1])]
+    values = [outcome.accuracy for outcome in result.of(arm)]
+    network = {NETWORK: result.references[arm.name][NETWORK]}
+    rows.append((
+        arm.title, len(values), *trials.summary_cells(values, network),
+        *(f"{value:.3f} ± {error:.3f}" for value, error in paper)))
+    settings.append(comparison_plot.Setting(arm.name.replace("-", " "), values, paper[0]))
   header = (
       "search method", "repeats", "best accuracy", "success fraction",
       f"paper, {scale} processes: best accuracy", "paper: success fraction")
   compared = result.references[arms[0].name]
-  tables = [reporting.table(header, rows), trials.reference_table(compared)]
-  if not result.outcomes:
-    return tables, None
-  return tables, comparison_plot.plot_comparison(
-      bars, label="accuracy of the best program on unseen tasks",
-      references={NETWORK: compared[NETWORK]},
-      title=f"Upgrades of the search method, {config.budget('.3g')} a worker")
+  return Comparison(
+      title="S9: does each upgrade of the search help?",
+      summary=[
+          f"{config.workers} worker(s) in each repeat, {config.budget()} "
+          f"each, on {config.dataset} and {config.second_dataset}, F = {config.num_features}, "
+          f"{config.num_train:,} training examples, {config.num_epochs} epoch(s). The best "
+          f"program of each repeat is chosen on {config.num_select} tasks of T_select and judged "
+          "on as many others. The paper's network reaches 0.750 on its CIFAR-10 tasks."],
+      tables=[reporting.table(header, rows), trials.reference_table(compared)],
+      settings=settings, label="accuracy of the best program on unseen tasks",
+      picture_title=f"Upgrades of the search method, {config.budget('.3g')} a worker",
+      references={NETWORK: compared[NETWORK]})
 
 
 if __name__ == "__main__":

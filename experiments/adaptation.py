@@ -11,16 +11,16 @@ of the weights. Fisher's exact test says whether the motif comes more often than
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 import json
 from typing import ClassVar
 
 from azero.analysis import comparison_plot, motifs, statistics
 from azero.language import spaces, text, zoo
 from azero.language.program import Programs
-from azero.search.records import RunDirectory
 from azero.search.warm_start import read_programs
 from experiments import common, references, reporting, trials, workers
-from experiments.trials import Outcome, Trials
+from experiments.trials import Comparison, Outcome, Trials
 from experiments.workers import Arm, Kind
 
 TASK_TYPES = ("few_examples", "fast_training", "multiple_classes")
@@ -54,12 +54,14 @@ class Config(workers.WorkersConfig):
   binary_train: int = common.setting(8_000, "Training examples of the ten-class tasks' control.")
 
   PRESETS: ClassVar[common.Presets] = {
+      # Searching and judging share their shapes, and a hurdle after all examples needs none of
+      # its own: compiling for another shape costs more than all the rest.
       "smoke": {
-          "dataset": "mnist_5k", "workers": 1, "repeats": 2, "task_sets": 1, "tasks": "2",
+          "dataset": "mnist_5k", "workers": 1, "repeats": 2, "task_sets": 2, "tasks": "2",
           "children_per_cycle": 8, "max_programs": 120, "migration_every": 40,
           "few_examples": 10, "num_train": 20, "fast_epochs": 1, "num_epochs": 2,
-          "class_train": 50, "class_valid": 20, "binary_train": 40, "num_valid": 20,
-          "num_select": 2, "population_size": 20, "estimate_seconds": 0.0},
+          "class_train": 50, "class_valid": 20, "binary_train": 20, "num_valid": 20,
+          "num_select": 2, "hurdle": 0.99, "population_size": 20, "estimate_seconds": 0.0},
       # As many programs in the control: at equal steps it would have a tenth of them.
       "small": {
           "dataset": "fashion_mnist", "workers": 1, "repeats": 12, "task_sets": 12,
@@ -78,25 +80,8 @@ def run(config: Config) -> Trials:
     FileExistsError: the run directory exists.
   """
   arms = make_arms(config)
-  workers.require(config, arms)
-  directory = config.directory("adaptation")
-  print(f"Everything is recorded in {directory.path}")
-  result = trials.run(config, arms, directory, references=references.references)
-  tables = _compare(config, arms, result, directory)
-  picture = None
-  if result.outcomes:
-    picture = "comparison.png"
-    _plot(config, arms, result).savefig(directory.path / picture, dpi=130)
-  trials.conclude(
-      config, arms, directory, result,
-      title=f"Section 4.3: adaptation, {config.task_type.replace('_', ' ')}",
-      summary=[
-          f"{config.workers} worker(s) in each repeat, {config.budget()} "
-          f"each, on {config.dataset}, F = {config.num_features}. The experiment: "
-          f"{_about(arms[0].select)}. The control: {_about(arms[1].select)}. The motif is looked "
-          "for in the program of each repeat that is best on T_select."],
-      tables=tables, picture=picture)
-  return result
+  return trials.run_experiment(
+      "adaptation", config, arms, functools.partial(_compare, config, arms))
 
 
 def make_arms(config: Config) -> list[Arm]:
@@ -146,30 +131,39 @@ def _start(config: Config, ten_classes: bool) -> Programs:
   return text.parse(source, space)
 
 
-def _compare(
-    config: Config, arms: Sequence[Arm], result: Trials, directory: RunDirectory) -> list[str]:
-  motif = MOTIFS[config.task_type]
-  counts, rows, found = [], [], []
+def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
+  motif, task_type = MOTIFS[config.task_type], config.task_type.replace("_", " ")
+  counts, rows, found, settings = [], [], [], []
   for arm in arms:
     outcomes = result.of(arm)
+    values = [outcome.accuracy for outcome in outcomes]
     findings = [_find(outcome, arm, motif) for outcome in outcomes]
     found += [
         {"arm": arm.name, "repeat": outcome.repeat, "motif": motif, "why": why}
         for outcome, why in zip(outcomes, findings)]
     counts.append((sum(why is not None for why in findings), len(outcomes)))
-    rows.append((arm.title, *trials.summary_cells(
-        [outcome.accuracy for outcome in outcomes], result.references[arm.name])))
-  directory.write("motifs.jsonl", "".join(json.dumps(item) + "\n" for item in found))
-  here, paper = counts, [(count, _PAPER_REPEATS) for count in PAPER[config.task_type]]
+    rows.append((arm.title, *trials.summary_cells(values, result.references[arm.name])))
+    settings.append(comparison_plot.Setting(arm.title, values))
+  paper = [(count, _PAPER_REPEATS) for count in PAPER[config.task_type]]
   table = reporting.table(
       ("", f"{motif} in the experiment", "in the control", "p (Fisher, two-sided)"),
       [(name, *(f"{count} of {total}" for count, total in pairs), _p_value(pairs))
-       for name, pairs in (("here", here), ("paper", paper))])
+       for name, pairs in (("here", counts), ("paper", paper))])
   names = list(result.references[arms[0].name])
-  return [table, reporting.table(
+  tables = [table, reporting.table(
       ("", "best accuracy", *(f"over the {name}" for name in names)), rows)] + [
           f"{arm.title}:\n\n{trials.reference_table(result.references[arm.name])}"
           for arm in arms]
+  return Comparison(
+      title=f"Section 4.3: adaptation, {task_type}",
+      summary=[
+          f"{config.workers} worker(s) in each repeat, {config.budget()} "
+          f"each, on {config.dataset}, F = {config.num_features}. The experiment: "
+          f"{_about(arms[0].select)}. The control: {_about(arms[1].select)}. The motif is looked "
+          "for in the program of each repeat that is best on T_select."],
+      tables=tables, settings=settings, label="accuracy on unseen tasks of the same type",
+      picture_title=f"Adaptation: {task_type}",
+      files={"motifs.jsonl": "".join(json.dumps(item) + "\n" for item in found)})
 
 
 def _find(outcome: Outcome, arm: Arm, motif: str) -> str | None:
@@ -185,17 +179,6 @@ def _p_value(pairs: Sequence[tuple[int, int]]) -> str:
   if not all(total for _, total in pairs):
     return "-"
   return f"{statistics.fisher_exact(*pairs[0], *pairs[1]):.2g}"
-
-
-def _plot(
-    config: Config, arms: Sequence[Arm], result: Trials) -> comparison_plot.Picture:
-  bars = []
-  for arm in arms:
-    values = [outcome.accuracy for outcome in result.of(arm)]
-    bars.append(comparison_plot.Setting(arm.title, values))
-  return comparison_plot.plot_comparison(
-      bars, label="accuracy on unseen tasks of the same type",
-      title=f"Adaptation: {config.task_type.replace('_', ' ')}")
 
 
 def _about(kind: Kind) -> str:

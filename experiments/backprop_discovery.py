@@ -12,6 +12,7 @@ written by hand.
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,19 +20,20 @@ import numpy as np
 from azero.analysis import baselines, plots
 from azero.distributed.view import GroupView
 from azero.language import spaces, zoo
-from azero.language.program import Programs
+from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
-from azero.search import runner
+from azero.search import evolution, runner
 from azero.search.evolution import Evolution
 from azero.search.federation import Group
 from azero.search.migration import Migration
 from azero.search.search import SearchConfig
 from azero.tasks import teacher_regression
 from azero.tasks.task import Tasks
-from experiments import common, reporting, runtimes
+from experiments import common, estimate, references, reporting, runtimes
 from experiments.runtimes import GroupedSearch
 
 _SELECT_SEED, _FINAL_SEED = 1, 2  # beside the workers' 0: tasks that no search sees
+_NUM_VALID = 100  # validation examples of a task
 _SUCCESS = 0.9  # of the way from the constant prediction to the hand-written network
 _HAND_WRITTEN = "hand-written network (plain NN)"
 
@@ -41,10 +43,12 @@ class Config(runtimes.RuntimeConfig):
   """Settings; defaults are the paper's but for the budget, which it gives as five days."""
 
   PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+      # Unseen tasks have the shapes of those searched on, since compiling for another shape
+      # costs more than all the rest.
       "smoke": {
-          "workers": 4, "groups": "20/2/30", "children_per_cycle": 4,
-          "max_train_steps": 20_000, "migration_steps": 4_000, "num_unseen": 5,
-          "unseen_train": 50},
+          "workers": 2, "groups": "50/5/30", "children_per_cycle": 4,
+          "max_train_steps": 50_000, "migration_steps": 12_500, "num_unseen": 5,
+          "unseen_train": 50, "estimate_seconds": 0.0},
       "small": {
           "workers": 16, "groups": "1000/10/100,1000/5/215,300/3/464,100/1/1000",
           "children_per_cycle": 8, "max_train_steps": 600_000_000,
@@ -68,6 +72,7 @@ class Config(runtimes.RuntimeConfig):
       "median", "How fitness is combined over tasks.", choices=("median", "mean"))
   num_unseen: int = common.setting(100, "Select tasks, and as many final tasks.")
   unseen_train: int = common.setting(10_000, "Training examples of select and final tasks.")
+  estimate_seconds: float = estimate.setting()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,18 +106,18 @@ def run(config: Config) -> Result:
     FileNotFoundError: there is no run to continue.
   """
   groups, migration = make_groups(config)
-  directory = config.directory("backprop_discovery")
-  common.announce(directory, config.workers)
+  estimate.check(config.estimate_seconds)
   with runtimes.opened(config, groups, migration) as search:
+    directory = config.directory("backprop_discovery")
+    common.announce(directory, config.workers)
     result = runner.run(
         search, directory=directory, progress=config.progress,
-        checkpoint_seconds=config.checkpoint_seconds)
-  program, select_fitness = _select(config, search)
-  final = _judge(config, program)
+        checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard,
+        should_stop=estimate.Estimate(config.estimate_seconds, continued=directory.resumed))
+  program, select_fitness, final = _judge(config, search)
   mean = {name: float(fitness.mean()) for name, fitness in final.items()}
   floor = mean["constant prediction"]
-  progress = (mean["discovered program"] - floor) / (mean[_HAND_WRITTEN] - floor)
-  success = progress >= _SUCCESS
+  progress, success = _progress(mean["discovered program"], floor, mean[_HAND_WRITTEN])
   figure = plots.plot_progress(
       [item for item in result.improvements if item.island < len(search.groups[0].task_sets)],
       metric="rms", title=f"Teacher tasks, workers with {search.groups[0].name}",
@@ -142,6 +147,15 @@ def run(config: Config) -> Result:
   return Result(program, final, progress, success, str(directory.path), result)
 
 
+def _progress(program: float, constant: float, network: float) -> tuple[float, bool]:
+  """How far a program is on the way from a constant to the network, and whether far enough.
+
+  Where little training leaves the network itself no better than the constant, nothing is.
+  """
+  progress = (program - constant) / (network - constant)
+  return progress, network > constant and progress >= _SUCCESS
+
+
 def make_groups(config: Config) -> tuple[list[Group], Migration | None]:
   """The workers of the experiment, with their tasks, and how they exchange programs.
 
@@ -159,6 +173,13 @@ def make_groups(config: Config) -> tuple[list[Group], Migration | None]:
     raise ValueError(
         f"--migration_steps must be positive, or 0 for none, got {config.migration_steps}.")
   each = config.workers // len(sizes)
+  # Once in main memory, once on the device.
+  numbers = sum(
+      num_tasks * (num_train + _NUM_VALID) * (config.num_features + 1)
+      for num_train, num_tasks, _ in sizes)
+  estimate.check_memory(
+      each * numbers * (8 + np.dtype(config.dtype).itemsize),
+      "use fewer --workers, or --groups of fewer examples and tasks, as --preset=small has")
   seeds = iter(np.random.SeedSequence([config.seed, 0]).generate_state(config.workers))
   space = spaces.backprop(config.num_features)
   groups = []
@@ -170,13 +191,15 @@ def make_groups(config: Config) -> tuple[list[Group], Migration | None]:
         mutations=("alter", "randomize_function"), initial="random",
         children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
         combine=config.combine, seed=config.seed, dtype=config.dtype, lanes=config.lanes or None,
-        executor=config.executor, cycles_per_step=config.cycles_per_step or None)
+        executor=config.executor, num_devices=config.num_devices or None,
+        cycles_per_step=config.cycles_per_step or None)
+    evolution.check(settings)
     groups.append(Group(
         name=f"T={num_train} D={num_tasks} P={population_size}", space=space,
         task_sets=[
             teacher_regression(
                 num_tasks, seed=int(next(seeds)), num_features=config.num_features,
-                num_train=num_train) for _ in range(each)],
+                num_train=num_train, num_valid=_NUM_VALID) for _ in range(each)],
         config=settings,
         # By the cost of a program, so that groups come to a migration at about one time.
         migration_every=max(1, config.migration_steps // (num_train * num_tasks))))
@@ -201,31 +224,37 @@ def _unseen(config: Config, part: int) -> Tasks:
   seed = int(np.random.SeedSequence([config.seed, part]).generate_state(1)[0])
   return teacher_regression(
       config.num_unseen, seed=seed, num_features=config.num_features,
-      num_train=config.unseen_train)
+      num_train=config.unseen_train, num_valid=_NUM_VALID)
 
 
-def _select(config: Config, search: GroupedSearch) -> tuple[Programs, float]:
-  """The candidate of the best mean fitness on the select tasks."""
+def _judge(
+    config: Config, search: GroupedSearch) -> tuple[Programs, float, dict[str, np.ndarray]]:
+  """The candidate of the best mean fitness on the select tasks, beside what it is compared with.
+
+  Returns:
+    The program, its mean fitness on the select tasks, and fitness on the final tasks by name.
+  """
   candidates = Programs.concatenate(
       [entry.program for entry in search.hall_of_fame] + [search.best_programs])
-  fitness = Evaluator(
-      candidates.space, _unseen(config, _SELECT_SEED), combine="mean",
-      dtype=config.dtype).evaluate(candidates).fitness
+  tasks = [_unseen(config, part) for part in (_SELECT_SEED, _FINAL_SEED)]
+
+  @functools.cache
+  def evaluator(space: SearchSpace) -> Evaluator:
+    return Evaluator(
+        space, tasks, combine="mean", seed=config.seed, dtype=config.dtype,
+        num_devices=config.num_devices or None, executor=config.executor)
+
+  fitness = evaluator(candidates.space).evaluate(candidates, 0).fitness
   best = int(fitness.argmax())
-  return candidates[best], float(fitness[best])
-
-
-def _judge(config: Config, program: Programs) -> dict[str, np.ndarray]:
-  """Fitness on the final tasks of the program and of what it is compared with."""
-  tasks = _unseen(config, _FINAL_SEED)
-  shown: Sequence[tuple[str, Programs]] = (
-      ("discovered program", program),
-      (_HAND_WRITTEN, zoo.load("plain_nn", config.num_features)),
-      ("program of figure 5 as printed", zoo.load("figure_5", config.num_features)))
+  shown = {
+      "discovered program": candidates[best],
+      _HAND_WRITTEN: references.in_space(zoo.source("plain_nn"), candidates.space),
+      "program of figure 5 as printed": references.in_space(
+          zoo.source("figure_5"), candidates.space)}
   final = {
-      name: Evaluator(each.space, tasks, seed=config.seed, dtype=config.dtype).evaluate(
-          each).per_task[0] for name, each in shown}
-  return final | {"constant prediction": baselines.constant(tasks)}
+      name: evaluator(each.space).evaluate(each, 1).per_task[0] for name, each in shown.items()}
+  return candidates[best], float(fitness[best]), final | {
+      "constant prediction": baselines.constant(tasks[1])}
 
 
 def _group_table(search: GroupedSearch) -> str:

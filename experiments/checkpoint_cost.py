@@ -20,7 +20,7 @@ import numpy as np
 
 from azero.analysis import measuring
 from azero.runtime import devices
-from azero.search import runner
+from azero.search import recorder
 from azero.search.checkpoint import Checkpoints
 from azero.search.evolution import Evolution
 from azero.search.search import Search
@@ -120,7 +120,7 @@ def measure(search: Search, entries: int, path: pathlib.Path, config: Config) ->
     loading = time.perf_counter() - start
     files = [file for file in checkpoints.path.rglob("*") if file.is_file()]
   waiting, processing = statistics.median(waits), statistics.median(processor)
-  pause = max(config.checkpoint_seconds, waiting / runner.WAITING_SHARE)
+  pause = max(config.checkpoint_seconds, waiting / recorder.WAITING_SHARE)
   beside = max(processing - waiting, 0.0) / devices.num_cores()
   return Cost(
       entries, _array_bytes(search.state()), sum(file.stat().st_size for file in files), waiting,

@@ -8,10 +8,12 @@ paper's values, `PRESETS` of the config names smaller budgets, see `preset`.
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import datetime
+import json
 import logging
 import os
 import pathlib
 import sys
+import time
 import typing
 from typing import Any, TypeVar
 
@@ -20,7 +22,9 @@ import jax
 
 from azero.runtime import devices
 from azero.runtime.evaluator import EXECUTORS
-from azero.search.records import RunDirectory, read_config, require_same
+from azero.search import tensorboard
+from azero.search.progress import PROGRESS
+from azero.search.records import MAY_CHANGE, RunDirectory, read_config, require_same
 from azero.search.runner import RunResult
 
 
@@ -32,7 +36,6 @@ def setting(default: Any, help_text: str, *, choices: Sequence[str] | None = Non
 Presets = Mapping[str, Mapping[str, Any]]  # settings that differ from the defaults, by name
 PAPER = "paper"  # the preset that changes no default
 
-_Config = TypeVar("_Config", bound="RunConfig")
 _AnyConfig = TypeVar("_AnyConfig")
 
 
@@ -47,8 +50,6 @@ class RunConfig:
   resume: str = setting(
       "", "A run directory to continue after a stop, with its settings: as if it had not been "
       "stopped. Budgets, devices and lanes may be given anew.")
-  checkpoint_seconds: float = setting(
-      60.0, "Time between checkpoints, from which a run can be continued.")
   num_devices: int = setting(0, "CPU devices to use; 0 for one on each core.")
   executor: str = setting(
       "waves", "What evaluates programs; the interpreter is the slow reference.",
@@ -57,7 +58,9 @@ class RunConfig:
       0, "Cycles between two looks at stop conditions; 0 for enough to keep devices busy.")
   lanes: int = setting(
       0, "Programs evaluated at once on a device, 0 to choose; fewer suit few children.")
-  progress: str = setting("auto", "How to show progress.", choices=("auto", "off"))
+  progress: str = setting(
+      "auto", "How to show progress: a view in a terminal and lines elsewhere, lines everywhere, "
+      "or not at all.", choices=PROGRESS)
   dtype: str = setting("float32", "Type of the programs' memory.", choices=("float32", "float64"))
 
   def directory(self, experiment: str) -> RunDirectory:
@@ -66,16 +69,32 @@ class RunConfig:
     Raises:
       FileExistsError: a new one exists already.
       FileNotFoundError: there is none to continue.
-      ValueError: it holds a run of other settings, or --checkpoint_seconds is negative.
+      ValueError: it holds a run of other settings.
+    """
+    return run_directory(experiment, self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckpointedConfig(RunConfig):
+  """Settings of experiments whose searches are recorded and can be continued midway."""
+
+  checkpoint_seconds: float = setting(
+      60.0, "Time between checkpoints, from which a run can be continued.")
+  tensorboard: bool = setting(
+      False, "Write TensorBoard curves into the run directory, too; needs the extra tensorboard.")
+
+  def directory(self, experiment: str) -> RunDirectory:
+    """See `RunConfig.directory`.
+
+    Raises:
+      ValueError: --checkpoint_seconds is negative, or --tensorboard lacks its extra, too.
     """
     if not self.checkpoint_seconds >= 0:
       raise ValueError(
           f"--checkpoint_seconds must not be negative, got {self.checkpoint_seconds}.")
-    settings = dataclasses.asdict(self)
-    del settings["resume"]
-    if self.resume:
-      return RunDirectory.open(self.resume, settings)
-    return new_directory(experiment, self.output_dir, self.run_name, settings)
+    if self.tensorboard:
+      tensorboard.require()
+    return super().directory(experiment)
 
 
 def preset(config_class: type[_AnyConfig], name: str, **changes: Any) -> _AnyConfig:
@@ -100,6 +119,30 @@ def _presets(config_class: type[Any]) -> dict[str, Mapping[str, Any]]:
   return {PAPER: {}, **getattr(config_class, "PRESETS", {})}
 
 
+def run_directory(experiment: str, config: Any) -> RunDirectory:
+  """The run directory of a config with `resume`: a new one, or the one to continue.
+
+  Raises:
+    FileExistsError: a new one exists already.
+    FileNotFoundError: there is none to continue.
+    ValueError: it holds a run of other settings.
+  """
+  settings = dataclasses.asdict(config)
+  del settings["resume"]
+  if config.resume:
+    return RunDirectory.open(config.resume, settings, _may_change(type(config)))
+  directory = new_directory(experiment, config.output_dir, config.run_name, settings)
+  defaults = {field.name: field.default for field in dataclasses.fields(config)}
+  directory.write("run.json", json.dumps(
+      {"experiment": experiment, "started": time.time(), "defaults": defaults}, indent=2) + "\n")
+  return directory
+
+
+def _may_change(config_class: type[Any]) -> Sequence[str]:
+  """Settings that a run need not be continued with: `MAY_CHANGE` of the config, if it has one."""
+  return getattr(config_class, "MAY_CHANGE", MAY_CHANGE)
+
+
 def new_directory(
     experiment: str, output_dir: str, run_name: str, settings: Mapping[str, Any]) -> RunDirectory:
   """A new run directory, by default with the name of the experiment and the time.
@@ -114,7 +157,7 @@ def new_directory(
 
 
 def continued(
-    config_class: type[_Config], directory: str | os.PathLike, **changes: Any) -> _Config:
+    config_class: type[_AnyConfig], directory: str | os.PathLike, **changes: Any) -> _AnyConfig:
   """The settings with which a run directory is continued.
 
   Args:
@@ -128,9 +171,15 @@ def continued(
       and may not change them.
   """
   saved = read_config(directory)
-  names = {field.name for field in dataclasses.fields(config_class)} - {"resume"}
-  require_same(saved, {name: saved.get(name) for name in names} | changes, directory)
-  return config_class(**(saved | changes), resume=os.fspath(directory))
+  names = _names(config_class) - {"resume"}
+  require_same(
+      saved, {name: saved.get(name) for name in names} | changes, directory,
+      _may_change(config_class))
+  return config_class(**(saved | changes | {"resume": os.fspath(directory)}))
+
+
+def _names(config_class: type[Any]) -> set[str]:
+  return {field.name for field in dataclasses.fields(config_class)}
 
 
 def announce(directory: RunDirectory, islands: int) -> None:

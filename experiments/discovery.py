@@ -128,12 +128,12 @@ def discover(
     template = read_programs(config.warm_start, space, multiclass=data.final.multiclass)
   group = Group(
       name="islands", space=space, task_sets=data.search, config=settings, template=template)
-  directory = config.directory(name)
-  common.announce(directory, config.islands)
   with runtimes.opened(config, [group], migration=None) as search:
+    directory = config.directory(name)
+    common.announce(directory, config.islands)
     result = runner.run(
         search, directory=directory, progress=config.progress,
-        checkpoint_seconds=config.checkpoint_seconds)
+        checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard)
   program, select_fitness, candidates = _select(config, search, data.select)
   judged = _evaluator(config, space, data.final).evaluate(program)
   final = {

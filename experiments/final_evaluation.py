@@ -10,9 +10,12 @@ learn by gradient descent, tuned with as many trials.
 
 The paper tried up to 10,000 settings. Smaller presets try fewer, and give up on a setting after
 few examples where others do better (`azero.analysis.tuning`).
+
+Results are saved program by program. --resume goes on with those that are missing, and tunes
+those anew whose tuning was interrupted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import dataclasses
 import functools
 import json
@@ -27,13 +30,14 @@ from azero.analysis.direct import DirectEvaluator
 from azero.language import text, zoo
 from azero.language.program import Programs
 from azero.runtime.evaluator import DTYPES
-from azero.search.records import read_config
+from azero.search.records import RunDirectory, read_config
 from azero.tasks import original_digits, original_tasks
 from azero.tasks.image_sources import SOURCES
 from azero.tasks.task import Tasks
-from experiments import common, reporting
+from experiments import common, estimate, reporting
 
 BASELINES = {"linear_regressor": "logistic regression", "plain_nn": "neural network"}
+_RESULTS = "results.json"
 DIGITS = "digits"  # of scikit-learn, which need no preparation
 TUNERS = ("random", "gradient")
 
@@ -42,10 +46,11 @@ TUNERS = ("random", "gradient")
 class Config:
   """Settings; the defaults are the paper's."""
 
-  PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+  MAY_CHANGE: ClassVar[Sequence[str]] = ("num_devices", "estimate_seconds")
+  PRESETS: ClassVar[common.Presets] = {
       "smoke": {
           "dataset": DIGITS, "num_trials": 8, "num_seeds": 2, "num_train": 160, "num_valid": 60,
-          "num_test": 60, "reduction": 4},
+          "num_test": 60, "reduction": 4, "estimate_seconds": 0.0},
       "small": {"num_trials": 129, "reduction": 4},
   }
 
@@ -75,6 +80,8 @@ class Config:
   output_dir: str = common.setting("runs", "Where run directories are made.")
   run_name: str = common.setting(
       "", "Name of the run directory; default the experiment and the time. Must be new.")
+  resume: str = common.setting("", "A run directory to continue after a stop, with its settings.")
+  estimate_seconds: float = estimate.setting()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +105,8 @@ def run(config: Config) -> list[dict[str, Any]]:
 
   Raises:
     ValueError: a bad setting or program.
-    FileNotFoundError: no such program, or a data set that is not prepared.
+    FileNotFoundError: no such program, or a data set that is not prepared, or no run to
+      continue.
     FileExistsError: the run directory exists.
   """
   common.require_positive(
@@ -108,30 +116,70 @@ def run(config: Config) -> list[dict[str, Any]]:
     raise ValueError("--tuner=gradient trains for one epoch; use --num_epochs=1.")
   if config.seed < 0:
     raise ValueError(f"--seed must not be negative, got {config.seed}.")
+  estimate.check(config.estimate_seconds)
   pairs = _parse_pairs(config.pair)
   candidates = load_candidates(config.program)
-  tasks = [_tasks(config, pair, [config.seed], "valid") for pair in pairs[:1]]
-  directory = common.new_directory(
-      "final_evaluation", config.output_dir, config.run_name, dataclasses.asdict(config))
-  print(f"Tuning and testing; everything is saved in {directory.path}. Ctrl-C ends the tuning "
-        "of a program and goes on with its best constants so far.")
-  rows: list[dict[str, Any]] = []
-  for pair in pairs:
-    tuning_tasks = tasks.pop() if tasks else _tasks(config, pair, [config.seed], "valid")
-    evaluators = [_evaluator(candidate, tuning_tasks, config) for candidate in candidates]
-    tuned = [_tune(*each, pair, config) for each in zip(candidates, evaluators)]
-    accuracies = _test(evaluators, [row["constants"] for row in tuned], pair, config)
-    for row, test in zip(tuned, accuracies):
+  tuning_tasks = functools.lru_cache(maxsize=1)(
+      lambda pair: _tasks(config, pair, [config.seed], "valid"))
+  tuning_tasks(pairs[0])  # what is wrong with the data shows before there is a directory
+  directory = common.run_directory("final_evaluation", config)
+  with directory.locked():
+    done = _read_results(directory, candidates) if directory.resumed else {}
+    directory.save_config()
+    print(f"Tuning and testing; everything is saved in {directory.path}. Ctrl-C ends the tuning "
+          "of a program and goes on with its best constants so far.")
+    every = [(pair, candidate) for pair in pairs for candidate in candidates]
+    left = [each for each in every if _key(*each) not in done]
+    expected = estimate.Estimate(config.estimate_seconds, len(left))
+    for pair, candidate in left:
+      evaluator = _evaluator(candidate, tuning_tasks(pair), config)
+      row = _tune(candidate, evaluator, pair, config, expected)
+      test = _test(evaluator, row["constants"], pair, config)
       deviation = float(np.std(test, ddof=len(test) > 1))
-      rows.append(row | {"test": test, "mean": float(np.mean(test)), "std": deviation})
+      done[_key(pair, candidate)] = row | {
+          "test": test, "mean": float(np.mean(test)), "std": deviation}
       print(f"{row['task']}  {row['program']:24s} test accuracy {np.mean(test):.4f} "
             f"± {deviation:.4f} over {len(test)} seeds", flush=True)
-    directory.write("results.json", json.dumps(rows, indent=2) + "\n")
-    picture = final_plot.plot_final(rows, title=f"{config.dataset}: final evaluation")
-    picture.savefig(directory.path / "final.png", dpi=130)
-    directory.write("report.md", _report(rows, candidates, config))
+      _save([done[_key(*each)] for each in every if _key(*each) in done], candidates, config,
+            directory)
+    rows = [done[_key(*each)] for each in every]
   print(f"Report: {directory.path / 'report.md'}")
   return rows
+
+
+def _key(pair: tuple[int, int], candidate: Candidate) -> tuple[str, str]:
+  """Task and program of a row."""
+  return f"{pair[0]} or {pair[1]}", candidate.name
+
+
+def _save(
+    rows: Sequence[dict[str, Any]], candidates: Sequence[Candidate], config: Config,
+    directory: RunDirectory,
+) -> None:
+  """Writes the results that there are, with their picture and report."""
+  directory.write(_RESULTS, json.dumps(rows, indent=2) + "\n")
+  picture = final_plot.plot_final(rows, title=f"{config.dataset}: final evaluation")
+  picture.savefig(directory.path / "final.png", dpi=130)
+  directory.write("report.md", _report(rows, candidates, config))
+
+
+def _read_results(
+    directory: RunDirectory, candidates: Sequence[Candidate]
+) -> dict[tuple[str, str], dict[str, Any]]:
+  """Rows of a run that need not be made again, by task and program.
+
+  Raises:
+    ValueError: a program is not that of the run any more.
+  """
+  path = directory.path / _RESULTS
+  rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+  code = {candidate.name: text.format_program(candidate.program) for candidate in candidates}
+  for row in rows:
+    if row["code"] != code.get(row["program"]):
+      raise ValueError(
+          f"--program: '{row['program']}' is not the program any more whose results are in "
+          f"'{path}'. Put that one back, or start a new run.")
+  return {(row["task"], row["program"]): row for row in rows if not row["interrupted"]}
 
 
 def load_candidates(names: str) -> list[Candidate]:
@@ -213,12 +261,17 @@ def _evaluator(candidate: Candidate, tasks: Tasks, config: Config) -> DirectEval
 
 
 def _tune(
-    candidate: Candidate, evaluator: DirectEvaluator, pair: tuple[int, int], config: Config
+    candidate: Candidate, evaluator: DirectEvaluator, pair: tuple[int, int], config: Config,
+    expected: estimate.Estimate,
 ) -> dict[str, Any]:
   """Tunes one program; a row without test accuracies."""
   start = time.perf_counter()
 
   def show(best: tuning.Tuning) -> None:
+    if expected.due:
+      expected.show(
+          {"train_steps": best.train_steps, "trials": best.trials},
+          {"trials": config.num_trials - best.trials})
     print(f"{pair}  {candidate.name:24s} {best.trials:6d} trials  {best.train_steps:12,d} "
           f"examples  {time.perf_counter() - start:7.1f} s  validation accuracy "
           f"{best.original:.4f} -> {best.fitness:.4f}", flush=True)
@@ -231,7 +284,8 @@ def _tune(
     found = tuning.gradient_search(
         evaluator, num_steps=config.num_trials - 1, seed=config.seed, progress=show)
   return {
-      "dataset": config.dataset, "task": f"{pair[0]} or {pair[1]}", "program": candidate.name,
+      "dataset": config.dataset, "task": _key(pair, candidate)[0], "program": candidate.name,
+      "code": text.format_program(candidate.program),
       "original_constants": evaluator.constants.tolist(), "constants": found.constants.tolist(),
       "constants_of": list(evaluator.straight.constants.lines),
       "valid_original": found.original, "valid_tuned": found.fitness, "trials": found.trials,
@@ -240,18 +294,16 @@ def _tune(
 
 
 def _test(
-    evaluators: Sequence[DirectEvaluator], constants: Sequence[Sequence[float]],
-    pair: tuple[int, int], config: Config,
-) -> list[list[float]]:
-  """Test accuracies of every tuned program, one for each seed."""
-  accuracies: list[list[float]] = [[] for _ in evaluators]
-  at_once = evaluators[0].num_devices
+    evaluator: DirectEvaluator, constants: Sequence[float], pair: tuple[int, int], config: Config
+) -> list[float]:
+  """Test accuracies of a tuned program, one for each seed."""
+  accuracies: list[float] = []
+  at_once = evaluator.num_devices
   for first in range(0, config.num_seeds, at_once):
     seeds = range(first, min(first + at_once, config.num_seeds))
     tasks = _tasks(config, pair, [config.seed + seed for seed in seeds], "test")
-    for found, evaluator, values in zip(accuracies, evaluators, constants):
-      result = evaluator.on(tasks).evaluate(np.array(values)[None], seeds=config.seed)
-      found += result.per_task[0].tolist()
+    result = evaluator.on(tasks).evaluate(np.array(constants)[None], seeds=config.seed)
+    accuracies += result.per_task[0].tolist()
   return accuracies
 
 

@@ -79,13 +79,13 @@ def run(config: Config) -> Result:
   """
   group = make_group(config)
   selection = _Selection(config, _unseen(config, _SELECT_SEED))
-  directory = config.directory("linear_regression")
-  common.announce(directory, config.islands)
-  # The selection ends islands.
+  # In lockstep, since the selection ends islands.
   with runtimes.opened(config, [group], migration=None, lockstep=True) as search:
+    directory = config.directory("linear_regression")
+    common.announce(directory, config.islands)
     result = runner.run(
         search, directory=directory, progress=config.progress, should_stop=selection,
-        checkpoint_seconds=config.checkpoint_seconds)
+        checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard)
     selection.check(search)
   return _conclude(config, result, selection, directory)
 

@@ -10,21 +10,22 @@ can go on to `experiments.final_evaluation`.
 """
 
 import dataclasses
+import functools
 import itertools
 from typing import ClassVar
 
 from azero.analysis import comparison_plot
 from azero.language import spaces
-from experiments import common, references, reporting, trials, workers
+from experiments import common, reporting, trials, workers
 from experiments.references import NETWORK
-from experiments.trials import Trials
+from experiments.trials import Comparison, Trials
 from experiments.workers import Arm, Kind
 
 _PAPER_SUCCESSES = 13, 20  # experiments whose candidate beats the network on T_select
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(workers.WorkersConfig):
+class Config(workers.TwoDatasetsConfig):
   """Settings; defaults are the paper's, with its five days as steps at the rate of S10."""
 
   workers: int = common.setting(10_000, "W, worker processes of a repeat.")
@@ -36,11 +37,13 @@ class Config(workers.WorkersConfig):
   max_train_steps: int = common.setting(1_000_000_000_000, "Training steps of each worker.")
 
   PRESETS: ClassVar[common.Presets] = {
+      # Searching and judging share their shapes, and a hurdle after all examples needs none of
+      # its own: compiling for another shape costs more than all the rest.
       "smoke": {
           "dataset": "mnist_5k", "second_dataset": "mnist_5k", "workers": 4, "repeats": 1,
           "task_sets": 1, "children_per_cycle": 8, "max_programs": 120,
-          "migration_every": 40, "examples": "20x1", "tasks": "2", "features": "4,8",
-          "num_train": 40, "num_valid": 20, "num_select": 2, "num_features": 8,
+          "migration_every": 40, "examples": "40x1", "tasks": "2", "features": "8",
+          "num_train": 40, "num_valid": 20, "num_select": 2, "num_features": 8, "hurdle": 0.99,
           "population_size": 20, "estimate_seconds": 0.0},
       "small": {
           "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "workers": 16, "repeats": 1,
@@ -59,42 +62,8 @@ def run(config: Config) -> Trials:
     FileExistsError: the run directory exists.
   """
   arm = make_arm(config)
-  workers.require(config, [arm])
-  directory = config.directory("minimal_input")
-  print(f"Everything is recorded in {directory.path}")
-  result = trials.run(config, [arm], directory, references=references.references)
-  values = [outcome.accuracy for outcome in result.outcomes]
-  compared = result.references[arm.name]
-  successes = sum(value > compared[NETWORK] for value in values)
-  tables = [
-      reporting.table(
-          ("repeat", "T_search", "T_select", "unseen tasks", "over the network"),
-          [(outcome.repeat + 1, f"{outcome.search_fitness:.4f}", f"{outcome.select_fitness:.4f}",
-            f"{outcome.accuracy:.4f}", "yes" if outcome.accuracy > compared[NETWORK] else "no")
-           for outcome in result.outcomes]),
-      trials.reference_table(compared),
-      reporting.table(("", "candidates over the network"), [
-          ("here", f"{successes} of {len(values)}"),
-          ("paper (CIFAR-10, five days on 10,000 cores)",
-           "{} of {}".format(*_PAPER_SUCCESSES))])]
-  picture = None
-  if values:
-    picture = "comparison.png"
-    comparison_plot.plot_comparison(
-        [comparison_plot.Setting("evolved from scratch", values)], references=compared,
-        label="accuracy of the candidates on unseen tasks",
-        title=f"Minimal human input, {config.workers} worker(s)",
-    ).savefig(directory.path / picture, dpi=130)
-  trials.conclude(
-      config, [arm], directory, result, title="Section 4.2: searching with minimal human input",
-      summary=[
-          f"{config.workers} worker(s) in each repeat over {len(arm.kinds)} kinds of tasks of "
-          f"{config.dataset} and {config.second_dataset}, {config.budget()} "
-          f"each. T_select: {config.num_select} tasks of {config.dataset} to choose on and "
-          "as many others to judge, F = "
-          f"{config.num_features}, {config.num_train:,} training examples."],
-      tables=tables, picture=picture)
-  return result
+  return trials.run_experiment(
+      "minimal_input", config, [arm], functools.partial(_compare, config, arm))
 
 
 def make_arm(config: Config) -> Arm:
@@ -121,6 +90,34 @@ def make_arm(config: Config) -> Arm:
       name="experiment", title="Minimal human input",
       space=spaces.minimal_input(config.num_features), kinds=kinds, workers=config.workers,
       select=select)
+
+
+def _compare(config: Config, arm: Arm, result: Trials) -> Comparison:
+  values = [outcome.accuracy for outcome in result.outcomes]
+  compared = result.references[arm.name]
+  successes = sum(value > compared[NETWORK] for value in values)
+  tables = [
+      reporting.table(
+          ("repeat", "T_search", "T_select", "unseen tasks", "over the network"),
+          [(outcome.repeat + 1, f"{outcome.search_fitness:.4f}", f"{outcome.select_fitness:.4f}",
+            f"{outcome.accuracy:.4f}", "yes" if outcome.accuracy > compared[NETWORK] else "no")
+           for outcome in result.outcomes]),
+      trials.reference_table(compared),
+      reporting.table(("", "candidates over the network"), [
+          ("here", f"{successes} of {len(values)}"),
+          ("paper (CIFAR-10, five days on 10,000 cores)",
+           "{} of {}".format(*_PAPER_SUCCESSES))])]
+  return Comparison(
+      title="Section 4.2: searching with minimal human input",
+      summary=[
+          f"{config.workers} worker(s) in each repeat over {len(arm.kinds)} kinds of tasks of "
+          f"{config.dataset} and {config.second_dataset}, {config.budget()} "
+          f"each. T_select: {config.num_select} tasks of {config.dataset} to choose on and "
+          "as many others to judge, F = "
+          f"{config.num_features}, {config.num_train:,} training examples."],
+      tables=tables, settings=[comparison_plot.Setting("evolved from scratch", values)],
+      label="accuracy of the candidates on unseen tasks",
+      picture_title=f"Minimal human input, {config.workers} worker(s)", references=compared)
 
 
 def _examples(given: str) -> list[tuple[int, int]]:

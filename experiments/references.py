@@ -7,7 +7,7 @@ predictions.
 """
 
 from azero.language import text, zoo
-from azero.language.program import Programs
+from azero.language.program import Programs, SearchSpace
 from experiments.workers import Kind
 
 LOGISTIC, NETWORK = "logistic regression", "neural network"
@@ -48,15 +48,23 @@ def Learn():
 }
 
 
-def references(kind: Kind) -> dict[str, Programs]:
-  """Logistic regression and the network for tasks of a kind, each a batch of one."""
-  features = kind.num_features
-  if kind.ten_classes:
-    return {
-        name: text.parse(source, num_features=features, min_vectors=3)
-        for name, source in _TEN_CLASS.items()}
-  return {
-      LOGISTIC: zoo.load("linear_regressor", features), NETWORK: zoo.load("plain_nn", features)}
+def references(kind: Kind, space: SearchSpace) -> dict[str, Programs]:
+  """Logistic regression and the network for tasks of a kind, each a batch of one.
+
+  They are programs of the given space where it allows them, whose executor then serves them
+  too, and otherwise of spaces of their own.
+  """
+  binary = {LOGISTIC: zoo.source("linear_regressor"), NETWORK: zoo.source("plain_nn")}
+  sources = _TEN_CLASS if kind.ten_classes else binary
+  return {name: in_space(source, space) for name, source in sources.items()}
+
+
+def in_space(source: str, space: SearchSpace) -> Programs:
+  """A program of the space if that allows it, otherwise of a space of its own."""
+  try:
+    return text.parse(source, space)
+  except ValueError:
+    return text.parse(source, num_features=space.num_features, min_vectors=3)
 
 
 def ten_class_network() -> str:

@@ -111,4 +111,6 @@ def _cost_table(result: runner.RunResult) -> str:
       ("answered by fingerprint", f"{row['fingerprint_hit_rate']:.1%}"),
       ("stopped at the hurdle", f"{row['hurdle_stopped'] / max(row['programs'], 1):.1%}"),
       ("evaluated in full", f"{row['evaluated'] / max(row['programs'], 1):.1%}"),
+      *([("devices idle", f"{result.metrics[-1]['device_idle_share']:.1%}")]
+        if result.metrics else []),
   ])

@@ -6,6 +6,7 @@
 from collections.abc import Iterator, Sequence
 import contextlib
 import dataclasses
+import importlib.util
 
 from azero.distributed.cluster import Cluster
 from azero.distributed.ray_runtime import RayRuntime
@@ -21,7 +22,7 @@ GroupedSearch = Federation | Cluster
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RuntimeConfig(common.RunConfig):
+class RuntimeConfig(common.CheckpointedConfig):
   """Settings of experiments whose workers may be spread over processes."""
 
   runtime: str = common.setting(
@@ -36,11 +37,13 @@ class RuntimeConfig(common.RunConfig):
       "the history depends on the seed alone, or nobody waits.", choices=MODES)
 
   def check_runtime(self) -> None:
-    """Refuses settings that need another runtime.
+    """Refuses settings that need another runtime, and a runtime that is not installed.
 
     Raises:
       ValueError: says which.
     """
+    if self.runtime == "ray" and importlib.util.find_spec("ray") is None:
+      raise ValueError("--runtime=ray needs Ray: pip install 'azero[ray]'.")
     common.require_positive(self, "num_workers")
     if self.runtime == "local":
       for name in ("num_workers", "ray_address", "mode"):
@@ -64,8 +67,7 @@ def opened(
     lockstep: see `Cluster`; for conditions that end workers or the search.
 
   Raises:
-    ValueError: settings that do not fit each other.
-    ModuleNotFoundError: Ray is not installed.
+    ValueError: settings that do not fit each other, or Ray is not installed.
     ConnectionError: there is no Ray cluster at the address.
   """
   config.check_runtime()

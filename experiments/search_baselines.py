@@ -12,12 +12,13 @@ has half of its tasks from either, which the paper leaves open.
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 from typing import ClassVar
 
 from azero.analysis import comparison_plot
 from azero.language import spaces
-from experiments import common, references, reporting, trials, workers
-from experiments.trials import Trials
+from experiments import common, reporting, trials, workers
+from experiments.trials import Comparison, Trials
 from experiments.workers import Arm, Kind
 
 METHODS = ("basic", "full")
@@ -35,7 +36,7 @@ _PAPER_REFERENCES = "0.702 for logistic regression and 0.729 for the network on 
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(workers.WorkersConfig):
+class Config(workers.TwoDatasetsConfig):
   """Settings; defaults are the paper's."""
 
   methods: str = common.setting("basic,full", "Methods, of basic and full.")
@@ -44,11 +45,13 @@ class Config(workers.WorkersConfig):
   repeats: int = common.setting(100, "Repeats of each setting.")
 
   PRESETS: ClassVar[common.Presets] = {
+      # Searching and judging share their shapes, and a hurdle after all examples needs none of
+      # its own: compiling for another shape costs more than all the rest.
       "smoke": {
           "dataset": "mnist_5k", "second_dataset": "mnist_5k", "processes": "1,2", "repeats": 2,
           "task_sets": 2, "children_per_cycle": 8, "max_programs": 120,
           "migration_every": 40, "num_tasks": 2, "num_train": 40, "num_valid": 20,
-          "num_select": 2, "population_size": 20, "estimate_seconds": 0.0},
+          "num_select": 2, "hurdle": 0.99, "population_size": 20, "estimate_seconds": 0.0},
       "small": {
           "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "processes": "1",
           "repeats": 24, "task_sets": 8, "children_per_cycle": 16,
@@ -65,23 +68,8 @@ def run(config: Config) -> Trials:
     FileExistsError: the run directory exists.
   """
   arms = make_arms(config)
-  workers.require(config, arms)
-  directory = config.directory("search_baselines")
-  print(f"Everything is recorded in {directory.path}")
-  result = trials.run(config, arms, directory, references=references.references)
-  tables, figure = _compare(config, arms, result)
-  if figure is not None:
-    figure.savefig(directory.path / "comparison.png", dpi=130)
-  trials.conclude(
-      config, arms, directory, result, title="S10: baselines at three scales of compute",
-      summary=[
-          f"Search on {config.dataset}, F = {config.num_features}, {config.num_train:,} training "
-          f"examples, {config.budget()} for each process (the paper: "
-          "CIFAR-10, 8,000 examples, 100,000,000,000 steps). The best program of each repeat is "
-          f"chosen on {config.num_select} tasks of T_select and judged on as many others. The "
-          f"paper's references reach {_PAPER_REFERENCES}."],
-      tables=tables, picture="comparison.png" if figure is not None else None)
-  return result
+  return trials.run_experiment(
+      "search_baselines", config, arms, functools.partial(_compare, config, arms))
 
 
 def make_arms(config: Config) -> list[Arm]:
@@ -119,32 +107,34 @@ def _kind(config: Config, name: str, datasets: tuple[str, ...]) -> Kind:
       num_train=config.num_train, num_valid=config.num_valid)
 
 
-def _compare(
-    config: Config, arms: Sequence[Arm], result: Trials
-) -> tuple[list[str], comparison_plot.Picture | None]:
-  rows, bars = [], []
+def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
+  rows, settings = [], []
   for arm in arms:
     method, count = arm.name.split("-")
     paper = PAPER.get((method, int(count)))
     values = [outcome.accuracy for outcome in result.of(arm)]
-    compared = result.references[arm.name]
-    cells = trials.summary_cells(values, compared)
+    cells = trials.summary_cells(values, result.references[arm.name])
     published = (
         [f"{value:.3f} ± {error:.3f}" for value, error in paper] if paper else ["-"] * 3)
     rows.append((arm.title, len(values), *cells, *published))
     processes = "1 process" if count == "1" else f"{count} processes"
-    bars.append(comparison_plot.Setting(
+    settings.append(comparison_plot.Setting(
         f"{method}\n{processes}", values, paper[0] if paper else None))
   header = (
       "method", "repeats", "best accuracy", "over logistic regression", "over the network",
       "paper: best accuracy", "paper: over logistic", "paper: over the network")
   compared = result.references[arms[0].name]
-  tables = [reporting.table(header, rows), trials.reference_table(compared)]
-  if not result.outcomes:
-    return tables, None
-  return tables, comparison_plot.plot_comparison(
-      bars, label="accuracy of the best program on unseen tasks", references=compared,
-      title=f"Search baselines, {config.budget('.3g')} a process")
+  return Comparison(
+      title="S10: baselines at three scales of compute",
+      summary=[
+          f"Search on {config.dataset}, F = {config.num_features}, {config.num_train:,} training "
+          f"examples, {config.budget()} for each process (the paper: "
+          "CIFAR-10, 8,000 examples, 100,000,000,000 steps). The best program of each repeat is "
+          f"chosen on {config.num_select} tasks of T_select and judged on as many others. The "
+          f"paper's references reach {_PAPER_REFERENCES}."],
+      tables=[reporting.table(header, rows), trials.reference_table(compared)],
+      settings=settings, label="accuracy of the best program on unseen tasks",
+      picture_title=f"Search baselines, {config.budget('.3g')} a process", references=compared)
 
 
 if __name__ == "__main__":

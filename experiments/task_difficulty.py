@@ -9,12 +9,14 @@ programs of its budget. The ratio of both rates is what figure 4 shows.
     python -m experiments.task_difficulty --preset=small
 
 Work is done in rounds, of all task types and methods in turn; a stopped run keeps the rounds
-it has finished, and --resume goes on with the next.
+it has finished, and --resume goes on with the next. Budgets may be given anew: what is finished
+stays, and each method goes on until it has enough by the new ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 import json
+import math
 import time
 from typing import Any, ClassVar
 
@@ -23,14 +25,15 @@ import numpy as np
 from azero.analysis.difficulty_plot import Point
 from azero.language import spaces, text
 from azero.language.program import Programs, SearchSpace
-from azero.search import density, runner
+from azero.search import density, evolution, runner
 from azero.search.progress import Progress
 from azero.search.records import RunDirectory
 from azero.search.search import SearchConfig
 from azero.tasks import affine_regression, linear_regression
 from azero.tasks.task import Tasks
-from experiments import common, reporting
+from experiments import common, estimate, reporting
 from experiments import task_difficulty_report as report_lib
+from experiments.estimate import Estimate
 from experiments.task_difficulty_report import EVOLUTION, METHODS, RANDOM, Rows
 
 _RESULTS = "results.jsonl"
@@ -111,12 +114,18 @@ TASK_TYPES: Mapping[str, TaskType] = {
 class Config(common.RunConfig):
   """Settings; defaults are the paper's where it says them."""
 
-  PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+  MAY_CHANGE: ClassVar[Sequence[str]] = (
+      "successes", "max_random_programs", "max_evolution_programs", "num_devices", "lanes",
+      "progress", "estimate_seconds")
+  PRESETS: ClassVar[common.Presets] = {
+      # As many islands as a round of random search has sets of tasks: compiling for another
+      # shape costs more than all the rest.
       "smoke": {
-          "islands": 4, "population_size": 20, "experiment_programs": 200, "num_train": 50,
+          "islands": 2, "children_per_cycle": 10, "population_size": 20,
+          "experiment_programs": 400, "num_train": 50,
           "num_valid": 10, "reference_rate": 0.05, "tolerance": 5.0, "round_programs": 300_000,
           "max_random_programs": 300_000, "max_evolution_programs": 800,
-          "task_types": "linear_backprop,linear_regressor"},
+          "task_types": "linear_backprop,linear_regressor", "estimate_seconds": 0.0},
       "small": {
           "islands": 512, "children_per_cycle": 8, "successes": 20,
           "max_random_programs": 60_000_000, "max_evolution_programs": 15_360_000},
@@ -153,6 +162,7 @@ class Config(common.RunConfig):
   tolerance: float = common.setting(
       1.01, "A program is acceptable up to so many times the reference's mean RMS error; where "
       "Setup is given, an equal program must be.")
+  estimate_seconds: float = estimate.setting()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,12 +199,14 @@ def run(config: Config) -> Result:
     if directory.resumed:
       saved = directory.path / _RESULTS
       rows = Rows(json.loads(line) for line in saved.read_text(encoding="utf-8").splitlines())
+      directory.save_config()
     _save(directory, rows)
     common.announce(directory, config.islands)
-    status = "done"
+    status, begun = "done", set[tuple[str, str]]()
     while status == "done" and (left := _unfinished(config, kinds, rows)):
       for kind, method in left:
-        row = _round(config, kind, method, len(rows.of(kind, method)))
+        row = _round(config, kind, method, rows, first=(kind, method) not in begun)
+        begun.add((kind, method))
         if row is None:
           status = "interrupted"
           break
@@ -223,6 +235,9 @@ def _check(config: Config) -> list[str]:
     raise ValueError(
         f"--experiment_programs ({budget}) must be at least --population_size "
         f"({config.population_size}), the programs that an experiment begins with.")
+  estimate.check(config.estimate_seconds)
+  for kind in kinds:
+    evolution.check(_search_config(config, kind, config.seed))
   return kinds
 
 
@@ -234,16 +249,42 @@ def _save(directory: RunDirectory, rows: Rows) -> None:
 def _unfinished(
     config: Config, kinds: list[str], rows: Rows
 ) -> list[tuple[str, str]]:
-  limits = {RANDOM: config.max_random_programs, EVOLUTION: config.max_evolution_programs}
   return [
       (kind, method) for kind in kinds for method in METHODS
-      if rows.total(kind, method, "programs") < limits[method]
+      if _programs_left(config, kind, method, rows) > 0
       and rows.total(kind, method, "acceptable") < config.successes]
 
 
-def _round(config: Config, kind: str, method: str, number: int) -> dict[str, Any] | None:
-  """One round of a method on a task type; None if Ctrl-C was pressed meanwhile."""
-  task_type = TASK_TYPES[kind]
+def _programs_left(config: Config, kind: str, method: str, rows: Rows) -> int:
+  """What a method may still spend on a task type."""
+  budget = config.max_random_programs if method == RANDOM else config.max_evolution_programs
+  return budget - rows.total(kind, method, "programs")
+
+
+def _round_programs(config: Config, kind: str, method: str) -> int:
+  """Programs of a round."""
+  if method == RANDOM:
+    return config.round_programs
+  return _experiment_programs(config, kind) * config.islands
+
+
+def _experiment_programs(config: Config, kind: str) -> int:
+  """Programs of an evolution experiment."""
+  return config.experiment_programs or TASK_TYPES[kind].budget
+
+
+def _round(
+    config: Config, kind: str, method: str, rows: Rows, *, first: bool) -> dict[str, Any] | None:
+  """The next round of a method on a task type; None if Ctrl-C was pressed meanwhile.
+
+  Args:
+    config: the settings.
+    kind: of tasks.
+    method: random search or evolution.
+    rows: what is finished.
+    first: whether it is the first of this run, which shows the estimate.
+  """
+  task_type, number = TASK_TYPES[kind], len(rows.of(kind, method))
   entropy = [config.seed, list(TASK_TYPES).index(kind), METHODS.index(method), number]
   seeds = np.random.SeedSequence(entropy).generate_state(1 + config.islands)
   search_seed, task_seeds = int(seeds[0]), seeds[1:]
@@ -258,9 +299,14 @@ def _round(config: Config, kind: str, method: str, number: int) -> dict[str, Any
       task_type.reference(config.reference_rate, space), space, task_sets,
       factor=config.tolerance, dtype=config.dtype)
   template = task_type.template(config.reference_rate, space)
+  rounds = math.ceil(
+      _programs_left(config, kind, method, rows) / _round_programs(config, kind, method))
+  expected = Estimate(
+      config.estimate_seconds if first else 0.0, rounds,
+      others=f"rounds of {method} on the {kind} at most")
   start = time.monotonic()
   run_method = _random_round if method == RANDOM else _evolution_round
-  row = run_method(config, kind, space, task_sets, acceptance, template, search_seed)
+  row = run_method(config, kind, space, task_sets, acceptance, template, search_seed, expected)
   if row is None:
     return None
   return {"task_type": kind, "method": method, "round": number, **row,
@@ -269,19 +315,23 @@ def _round(config: Config, kind: str, method: str, number: int) -> dict[str, Any
 
 def _random_round(
     config: Config, kind: str, space: SearchSpace, task_sets: list[Tasks],
-    acceptance: density.Acceptance, template: Programs | None, seed: int,
+    acceptance: density.Acceptance, template: Programs | None, seed: int, expected: Estimate,
 ) -> dict[str, Any] | None:
-  display = Progress(config.progress)
 
   def show(so_far: density.Sample) -> None:
+    if expected.due:
+      expected.show(
+          {"train_steps": so_far.train_steps, "programs": so_far.programs},
+          {"programs": config.round_programs - so_far.programs})
     if display.due():
       display.show(f"{kind}, {RANDOM}: {so_far.programs:,} programs, {so_far.acceptable} "
                    "acceptable in this round")
 
   try:
-    found = density.sample(
-        space, task_sets, acceptance, config.round_programs, seed=seed, template=template,
-        dtype=config.dtype, lanes=config.lanes or None, keep=_SHOWN, on_batch=show)
+    with Progress(config.progress) as display:
+      found = density.sample(
+          space, task_sets, acceptance, config.round_programs, seed=seed, template=template,
+          dtype=config.dtype, lanes=config.lanes or None, keep=_SHOWN, on_batch=show)
   except KeyboardInterrupt:
     return None
   return {
@@ -292,26 +342,32 @@ def _random_round(
 
 def _evolution_round(
     config: Config, kind: str, space: SearchSpace, task_sets: list[Tasks],
-    acceptance: density.Acceptance, template: Programs | None, seed: int,
+    acceptance: density.Acceptance, template: Programs | None, seed: int, expected: Estimate,
 ) -> dict[str, Any] | None:
-  budget = config.experiment_programs or TASK_TYPES[kind].budget
-  settings = SearchConfig(
+  search = density.RepeatedEvolution(
+      space, task_sets, _search_config(config, kind, seed), acceptance, template=template)
+  ended = runner.run(search, progress=config.progress, should_stop=expected)
+  if ended.status == "interrupted":
+    return None
+  return {
+      "programs": _round_programs(config, kind, EVOLUTION), "acceptable": len(search.accepted),
+      "experiments": len(task_sets), "evaluated": search.counts.evaluated,
+      "train_steps": search.counts.train_steps,
+      "found": [
+          reporting.live_text(search.accepted[island])
+          for island in sorted(search.accepted)[:_SHOWN]]}
+
+
+def _search_config(config: Config, kind: str, seed: int) -> SearchConfig:
+  """Settings of an evolution experiment."""
+  budget = _experiment_programs(config, kind)
+  return SearchConfig(
       population_size=config.population_size, tournament_size=config.tournament_size,
       mutations=("alter", "randomize_function"), initial="random",
       children_per_cycle=config.children_per_cycle, max_programs=budget, seed=seed,
       fingerprint=config.fingerprint, cache_size=min(budget, 10_000), combine=config.combine,
       dtype=config.dtype, lanes=config.lanes or None, executor=config.executor,
       cycles_per_step=config.cycles_per_step or None)
-  search = density.RepeatedEvolution(space, task_sets, settings, acceptance, template=template)
-  if runner.run(search, progress=config.progress).status == "interrupted":
-    return None
-  return {
-      "programs": budget * len(task_sets), "acceptable": len(search.accepted),
-      "experiments": len(task_sets), "evaluated": search.counts.evaluated,
-      "train_steps": search.counts.train_steps,
-      "found": [
-          reporting.live_text(search.accepted[island])
-          for island in sorted(search.accepted)[:_SHOWN]]}
 
 
 if __name__ == "__main__":

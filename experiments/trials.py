@@ -13,21 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from azero.analysis import measuring, statistics
+from azero.analysis import comparison_plot, statistics
 from azero.language import text
 from azero.language.ops import op_by_name
 from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
 from azero.search import runner
-from azero.search.cache import BYTES_PER_ENTRY
-from azero.search.equivalence import Counts
 from azero.search.records import RunDirectory, read_config
-from azero.tasks.task import Tasks
-from experiments import reporting, runtimes, workers
+from experiments import references, reporting, runtimes, workers
+from experiments.estimate import Estimate
 from experiments.runtimes import GroupedSearch
 from experiments.workers import Arm, Kind, WorkersConfig
 
 _OUTCOMES = "outcomes.jsonl"
+_PICTURE = "comparison.png"
+_CHOOSE, _JUDGE = range(2)  # the halves of the T_select tasks
 _MAX_CANDIDATES = 50  # of each kind of worker in a repeat, by fitness on T_search
 # Learning rates, relative to those printed, that references are tried with.
 _RATE_FACTORS = np.logspace(-2, 2, 9)
@@ -80,18 +80,42 @@ class Trials:
     return [outcome for outcome in self.outcomes if outcome.arm == arm.name]
 
 
-def run(
-    config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory, *,
-    references: Callable[[Kind], Mapping[str, Programs]],
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+  """What an experiment says of its outcomes.
+
+  Attributes:
+    title: of the report.
+    summary: paragraphs.
+    tables: Markdown.
+    settings: what the picture compares.
+    label: of its vertical axis.
+    picture_title: of the picture.
+    references: its horizontal lines by name.
+    files: other files of the run directory: their texts by name.
+  """
+
+  title: str
+  summary: Sequence[str]
+  tables: Sequence[str]
+  settings: Sequence[comparison_plot.Setting]
+  label: str
+  picture_title: str
+  references: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def run_experiment(
+    name: str, config: WorkersConfig, arms: Sequence[Arm],
+    compare: Callable[[Trials], Comparison],
 ) -> Trials:
-  """Runs every repeat of every arm that has not ended yet.
+  """Runs an experiment and writes its directory.
 
   Args:
+    name: of the experiment.
     config: the settings.
     arms: with different names.
-    directory: of the experiment.
-    references: programs to compare with on the tasks of a kind, by name; each is judged with
-      the learning rate that is best on the tasks to choose on.
+    compare: what the experiment says of the outcomes.
 
   Returns:
     What came out. After Ctrl-C the repeats under way are judged as they are; continued,
@@ -99,8 +123,19 @@ def run(
 
   Raises:
     FileNotFoundError: a data set is not prepared.
+    FileExistsError: the run directory exists.
     ValueError: settings that do not fit each other, or a new budget after repeats have ended.
   """
+  workers.require(config, arms)
+  directory = config.directory(name)
+  print(f"Everything is recorded in {directory.path}")
+  result = _run(config, arms, directory)
+  conclude(config, arms, directory, result, compare(result))
+  return result
+
+
+def _run(config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory) -> Trials:
+  """Runs every repeat of every arm that has not ended yet."""
   start = time.monotonic()
   outcomes = _read_outcomes(directory)
   if directory.resumed:
@@ -108,7 +143,7 @@ def run(
   spaces = {arm.select: arm.space for arm in arms}
   shared = {kind: _Judge(config, space, kind) for kind, space in spaces.items()}
   judges = {arm.name: shared[arm.select] for arm in arms}
-  by_kind = {kind: judge.accuracies(references(kind)) for kind, judge in shared.items()}
+  by_kind = {kind: judge.references() for kind, judge in shared.items()}
   compared = {arm.name: by_kind[arm.select] for arm in arms}
   pending = _pending(config, arms, outcomes)
   for number, (arm, repeats) in enumerate(pending):
@@ -120,7 +155,7 @@ def run(
     with runtimes.opened(config, groups, migration) as search:
       result = runner.run(
           search, directory=record, progress=config.progress,
-          checkpoint_seconds=config.checkpoint_seconds,
+          checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard,
           should_stop=None if number else estimate)
     found = [
         judges[arm.name].outcome(arm, search, n, repeat) for n, repeat in enumerate(repeats)]
@@ -149,38 +184,41 @@ class _Judge:
   """Chooses the program of a repeat on one half of the T_select tasks, judges it on the other."""
 
   def __init__(self, config: WorkersConfig, space: SearchSpace, kind: Kind):
+    self._kind = kind
     self._space = space.with_features(kind.num_features)
     self._tasks = workers.select_tasks(config, kind)
     self._settings: dict[str, Any] = {
         "num_epochs": kind.num_epochs, "seed": config.seed, "dtype": config.dtype,
         "num_devices": config.num_devices or None, "executor": config.executor}
-    self._evaluators = [self._evaluator(self._space, tasks) for tasks in self._tasks]
+    self._evaluator = Evaluator(self._space, self._tasks, **self._settings)
 
   def outcome(self, arm: Arm, search: GroupedSearch, number: int, repeat: int) -> Outcome:
     """What the workers of experiment `number` of a search found."""
     programs, fitness = _candidates(search, number)
     programs = programs.with_features(self._space.num_features)
-    choose, judge = self._evaluators
-    chosen = choose.evaluate(programs).fitness
-    best = int(chosen.argmax())
+    best, chosen, accuracy = _choose(self._evaluator, programs)
     own = search.experiments == number
     return Outcome(
-        arm.name, repeat, text.format_program(programs[best]), float(fitness[best]),
-        float(chosen[best]), float(judge.evaluate(programs[best]).per_task.mean()),
-        int(search.train_steps[own].sum()), int(search.num_programs[own].sum()))
+        arm.name, repeat, text.format_program(programs[best]), float(fitness[best]), chosen,
+        accuracy, int(search.train_steps[own].sum()), int(search.num_programs[own].sum()))
 
-  def accuracies(self, references: Mapping[str, Programs]) -> dict[str, float]:
-    """Mean accuracy of programs on the tasks that judge, at their best learning rate."""
+  def references(self) -> dict[str, float]:
+    """Mean accuracy of the references on the tasks that judge, at their best learning rate."""
     accuracies = {}
-    for name, program in references.items():
-      choose, judge = (self._evaluator(program.space, tasks) for tasks in self._tasks)
-      tried = with_rates(program)
-      best = int(choose.evaluate(tried).fitness.argmax())
-      accuracies[name] = float(judge.evaluate(tried[best]).per_task.mean())
+    for name, program in references.references(self._kind, self._space).items():
+      evaluator = self._evaluator
+      if program.space != self._space:
+        evaluator = Evaluator(program.space, self._tasks, **self._settings)
+      _, _, accuracies[name] = _choose(evaluator, with_rates(program))
     return accuracies
 
-  def _evaluator(self, space: SearchSpace, tasks: Tasks) -> Evaluator:
-    return Evaluator(space, tasks, **self._settings)
+
+def _choose(evaluator: Evaluator, programs: Programs) -> tuple[int, float, float]:
+  """The best of some programs, its fitness where it was chosen, its accuracy on the others."""
+  fitness = evaluator.evaluate(programs, _CHOOSE).fitness
+  best = int(fitness.argmax())
+  accuracy = evaluator.evaluate(programs[best], _JUDGE).per_task.mean()
+  return best, float(fitness[best]), float(accuracy)
 
 
 def _candidates(search: GroupedSearch, number: int) -> tuple[Programs, np.ndarray]:
@@ -218,30 +256,33 @@ def with_rates(program: Programs) -> Programs:
 
 
 def conclude(
-    config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory, result: Trials, *,
-    title: str, summary: Sequence[str], tables: Sequence[str], picture: str | None,
+    config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory, result: Trials,
+    comparison: Comparison,
 ) -> None:
-  """Writes the report, prints its tables and says how to go on after a stop.
+  """Writes report and picture, prints the tables and says how to go on after a stop.
 
   The program that it shows is the best of the first arm and of those judged on the same tasks.
   """
+  comparison_plot.plot_comparison(
+      comparison.settings, label=comparison.label, title=comparison.picture_title,
+      references=comparison.references).savefig(directory.path / _PICTURE, dpi=130)
+  for name, content in comparison.files.items():
+    directory.write(name, content)
   state = (
       "Every repeat ended." if result.complete else
       "**Stopped before its end**: repeats under way are judged as they were.")
   comparable = {arm.name: arm.title for arm in arms if arm.select == arms[0].select}
   best = max(
       (outcome for outcome in result.outcomes if outcome.arm in comparable),
-      key=lambda outcome: outcome.accuracy, default=None)
-  program, shown = None, []
-  if best is not None:
-    program = text.parse(best.program, num_features=config.num_features, min_vectors=3)
-    shown = [f"The program below is of {comparable[best.arm]!r}, repeat {best.repeat + 1}."]
+      key=lambda outcome: outcome.accuracy)
+  program = text.parse(best.program, num_features=config.num_features, min_vectors=3)
   directory.write("report.md", reporting.report(
-      title, summary=[
-          *summary, state, f"Wall time of this run: {result.seconds:.0f} s.", *shown],
-      tables=tables, program=program, multiclass=arms[0].select.ten_classes, config=config,
-      picture=picture))
-  print("\n" + "\n\n".join(tables))
+      comparison.title, summary=[
+          *comparison.summary, state, f"Wall time of this run: {result.seconds:.0f} s.",
+          f"The program below is of {comparable[best.arm]!r}, repeat {best.repeat + 1}."],
+      tables=comparison.tables, program=program, multiclass=arms[0].select.ten_classes,
+      config=config, picture=_PICTURE))
+  print("\n" + "\n\n".join(comparison.tables))
   print(f"\n{state} Report: {directory.path / 'report.md'}")
   if not result.complete:
     print(f"--resume={directory.path} continues the experiment.")
@@ -264,78 +305,6 @@ def reference_table(references: Mapping[str, float]) -> str:
   """Accuracies of the references on the tasks that judge."""
   return reporting.table(("reference, here", "accuracy"), [
       (name, f"{accuracy:.4f}") for name, accuracy in references.items()])
-
-
-class Estimate:
-  """Shows, once and while a search runs, how long the whole experiment will take.
-
-  A condition for `runner.run` that never holds.
-  """
-
-  def __init__(self, seconds: float, batches: int, *, continued: bool = False):
-    """Takes over.
-
-    Args:
-      seconds: after so long; 0 for never.
-      batches: how many searches like this one the experiment has.
-      continued: whether the search has done a part before: it is measured after a first step.
-    """
-    self._start = time.monotonic()
-    self._seconds, self._batches = seconds, batches
-    self._before = None if continued else (0.0, Counts())
-
-  def __call__(self, search: GroupedSearch) -> bool:
-    """Shows the estimate if it is time."""
-    elapsed = time.monotonic() - self._start
-    if self._before is None:
-      self._before = elapsed, search.counts
-    elif self._seconds and elapsed >= self._seconds:
-      self._seconds = 0.0
-      print(self._text(search, elapsed), flush=True)
-    return False
-
-  def _text(self, search: GroupedSearch, elapsed: float) -> str:
-    assert self._before is not None
-    first, before = self._before
-    seconds = max(elapsed - first, 1e-9)
-    done, now = {}, dataclasses.asdict(search.counts)
-    for name, earlier in dataclasses.asdict(before).items():
-      done[name] = now[name] - earlier
-    left = {
-        name: left * seconds / max(done[name], 1)
-        for name, left in search.budget_left().items() if left is not None}
-    budget = min(left, key=lambda name: left[name])  # the one that is spent first
-    whole = left[budget] + now[budget] * seconds / max(done[budget], 1)
-    one = elapsed + left[budget]
-    parts = [
-        f"Estimate after {elapsed:.0f} s: at {done['train_steps'] / seconds:,.0f} training steps "
-        f"a second this search takes {_duration(one)}"]
-    if self._batches > 1:
-      every = _duration(one + whole * (self._batches - 1))
-      parts.append(f"the {self._batches} searches of this experiment {every}")
-    memory = measuring.peak_memory()
-    if memory is not None:
-      later = memory + cache_bytes(search)
-      parts.append(f"with {memory / 1e9:.1f} GB of memory now, at most {later / 1e9:.1f} GB later")
-    return (
-        ", ".join(parts) + ". Programs grow as they evolve, and the rate falls. Ctrl-C stops "
-        "with everything saved.")
-
-
-def cache_bytes(search: GroupedSearch) -> float:
-  """Bytes of the caches of all workers when they are full, which takes long."""
-  total = 0
-  for part in search.searches:
-    caches = part.config.canonical_cache + part.config.fingerprint
-    total += part.num_islands * caches * part.config.cache_size * BYTES_PER_ENTRY
-  return float(total)
-
-
-def _duration(seconds: float) -> str:
-  for unit, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
-    if seconds >= 2 * size:
-      return f"{seconds / size:,.1f} {unit}"
-  return f"{seconds:.0f} s"
 
 
 def _batch_directory(

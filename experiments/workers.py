@@ -9,17 +9,18 @@ experiments of W workers that exchange programs among themselves only.
 from collections.abc import Sequence
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import numpy as np
 
 from azero.language.program import Programs, SearchSpace
-from azero.search.federation import Group
+from azero.search.federation import Federation, Group
 from azero.search.migration import Migration
 from azero.search.search import SearchConfig
 from azero.tasks import images
 from azero.tasks.task import Tasks
-from experiments import common, runtimes
+from experiments import common, estimate, runtimes
 
 _SEARCH, _SELECT, _MIGRATION = range(3)  # what seeds are for
 # Workers that make up a batch; fewer leave the devices idle, more only take memory.
@@ -32,8 +33,6 @@ class WorkersConfig(runtimes.RuntimeConfig):
 
   dataset: str = common.setting(
       "cifar10", "Data set of the search and of T_select; see experiments.prepare_data.")
-  second_dataset: str = common.setting(
-      "mnist", "Data set that part of the workers search on, for diversity (S3).")
   data_dir: str = common.setting(
       "", "TFDS's data directory; default $TFDS_DATA_DIR or ~/tensorflow_datasets.")
   repeats: int = common.setting(30, "Repeats of each setting.")
@@ -59,8 +58,7 @@ class WorkersConfig(runtimes.RuntimeConfig):
   num_valid: int = common.setting(1000, "Validation examples.")
   num_select: int = common.setting(
       100, "Tasks of T_select to choose a program on, and as many others to judge it on.")
-  estimate_seconds: float = common.setting(
-      30.0, "Time after which an estimate of the whole time and memory is shown; 0 for never.")
+  estimate_seconds: float = estimate.setting()
 
   def check(self) -> None:
     """Refuses settings that no search accepts.
@@ -74,8 +72,7 @@ class WorkersConfig(runtimes.RuntimeConfig):
     self.check_runtime()
     if self.repeats_at_once < 0:
       raise ValueError(f"--repeats_at_once must not be negative, got {self.repeats_at_once}.")
-    if not self.estimate_seconds >= 0:
-      raise ValueError(f"--estimate_seconds must not be negative, got {self.estimate_seconds}.")
+    estimate.check(self.estimate_seconds)
 
   def budget(self, style: str = ",") -> str:
     """What a worker may spend, in words, with its numbers in a style of formatting."""
@@ -85,6 +82,14 @@ class WorkersConfig(runtimes.RuntimeConfig):
   def at_once(self, workers: int) -> int:
     """Repeats of so many workers each that run side by side."""
     return min(self.repeats, self.repeats_at_once or max(1, _WORKERS_AT_ONCE // workers))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TwoDatasetsConfig(WorkersConfig):
+  """Settings of those experiments whose workers search on two data sets."""
+
+  second_dataset: str = common.setting(
+      "mnist", "Data set that part of the workers search on, for diversity (S3).")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -204,13 +209,24 @@ def require(config: WorkersConfig, arms: Sequence[Arm]) -> None:
 
   Raises:
     FileNotFoundError: a data set is not prepared.
-    ValueError: settings that no search accepts, or more examples or tasks than there are.
+    ValueError: settings that no search accepts, more examples or tasks than there are, or more
+      tasks than fit the memory.
   """
   for arm in arms:
     select_tasks(config, arm.select)
-    for kind in arm.kinds:
-      search_config(config, arm, kind)
-      search_tasks(config, kind, 0)
+    sets = min(
+        config.task_sets, math.ceil(config.at_once(arm.workers) * arm.workers / len(arm.kinds)))
+    estimate.check_memory(
+        sum(sets * _num_bytes(config, kind) for kind in arm.kinds),
+        "use fewer --task_sets, or smaller tasks")
+    # One worker of each kind, and one more, so that there is an exchange.
+    Federation(*groups_of(config, dataclasses.replace(arm, workers=len(arm.kinds) + 1), [0]))
+
+
+def _num_bytes(config: WorkersConfig, kind: Kind) -> int:
+  """Bytes of a set of tasks, once in main memory and once on the device."""
+  numbers = kind.num_tasks * (kind.num_train + kind.num_valid) * (kind.num_features + 1)
+  return numbers * (8 + np.dtype(config.dtype).itemsize)
 
 
 def search_tasks(config: WorkersConfig, kind: Kind, number: int) -> Tasks:

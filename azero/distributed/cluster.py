@@ -84,6 +84,7 @@ class Cluster:
     self.experiments = np.concatenate([view.experiments for view in self.searches])
     self._lockstep = lockstep
     self._improvements: list[Improvement] = []
+    self._device_seconds = np.zeros(num_processes)
     self._members = Members(
         self.groups, migration, runtime, num_processes=num_processes, asynchronous=asynchronous,
         slice_seconds=None if lockstep else slice_seconds)
@@ -102,6 +103,11 @@ class Cluster:
   def num_processes(self) -> int:
     """Processes that share the workers."""
     return len(self._members)
+
+  @property
+  def device_seconds(self) -> np.ndarray:
+    """[K] seconds in which the devices of each process had work, since it was started."""
+    return self._device_seconds.copy()
 
   @property
   def num_islands(self) -> int:
@@ -274,6 +280,7 @@ class Cluster:
 
   def _take_in(self, member: Member, report: Report) -> None:
     member.due, member.migrations, member.missed = report.due, report.migrations, report.missed
+    self._device_seconds[member.number] = report.device_seconds
     # A process that was started anew may find again what is known already.
     self._improvements += [
         item for item in report.improvements

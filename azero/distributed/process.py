@@ -16,6 +16,7 @@ import numpy as np
 from azero.distributed.runtime import Actor, ActorLost
 from azero.distributed.server import PoolLost
 from azero.language.program import Programs
+from azero.runtime.activity import DEVICES
 from azero.search.equivalence import Counts
 from azero.search.evolution import Evolution
 from azero.search.federation import Federation, Group
@@ -65,6 +66,7 @@ class Report:
     migrations: how many there were.
     missed: how many of them happened without the server, which could not be reached.
     due: whether it waits for the others at a migration.
+    device_seconds: in which its devices had work, since it was started.
   """
 
   groups: list[GroupReport]
@@ -72,6 +74,7 @@ class Report:
   migrations: int
   missed: int
   due: bool
+  device_seconds: float
 
 
 class Process:
@@ -176,7 +179,7 @@ class Process:
         [self._report_group(k, group, search)
          for k, (group, search) in enumerate(zip(federation.groups, federation.searches))],
         federation.take_improvements(), federation.migrations, self._missed,
-        federation.migration_due)
+        federation.migration_due, DEVICES.seconds())
 
   def _report_group(self, k: int, group: Group, search: Evolution) -> GroupReport:
     improved = np.flatnonzero(search.best_fitness > self._reported_best[k])

@@ -38,12 +38,17 @@ class RayRuntime:
 
     Raises:
       ModuleNotFoundError: Ray is not installed.
-      ValueError: more processes and devices than there are cores.
+      ValueError: more processes and devices than there are cores, or Ray was imported, but
+        not connected.
       ConnectionError: nothing answers at the address.
     """
     self.num_devices = num_devices or max(1, devices.num_cores() // num_processes)
     cores = num_processes * self.num_devices
-    if not address and not _is_initialized():
+    if "ray" in sys.modules and not sys.modules["ray"].is_initialized():
+      raise ValueError(
+          "Ray was imported before azero could set it up: connect it yourself with ray.init(), "
+          "or leave importing it to azero.")
+    if not address and "ray" not in sys.modules:
       address = _own_address(max(cores, devices.num_cores()))  # before Ray is imported
     self._ray = import_ray()
     if not self._ray.is_initialized():
@@ -104,11 +109,6 @@ def _own_address(cores: int) -> str:
   raise ConnectionError(
       f"Ray did not start on this machine (its process ended with {head.wait()}): try "
       f"`{sys.executable} -m azero.distributed.ray_head {cores}` to see why.")
-
-
-def _is_initialized() -> bool:
-  """Whether somebody in this process has connected to Ray."""
-  return "ray" in sys.modules and sys.modules["ray"].is_initialized()
 
 
 def _end(head: subprocess.Popen) -> None:
@@ -208,9 +208,6 @@ def import_ray() -> Any:
   # tells nobody of its use.
   os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
   os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-  try:
-    import ray
-  except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "Ray is not installed, which --runtime=ray needs: pip install 'azero[ray]'.") from error
+  import ray
+
   return ray

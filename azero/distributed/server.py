@@ -5,6 +5,7 @@ many that are drawn from those of all workers.
 """
 
 from collections.abc import Sequence
+import os
 
 from azero.language.program import Programs
 from azero.search.migration import Pool
@@ -63,6 +64,6 @@ class MigrationServer:
     """Forgets all programs."""
     self._pools.clear()
 
-  def size(self) -> int:
-    """Programs in all pools."""
-    return sum(map(len, self._pools.values()))
+  def pid(self) -> int:
+    """The operating system's number of the server's process."""
+    return os.getpid()

@@ -6,7 +6,6 @@ the wave executor, or the interpreter as the reference.
 
 from collections.abc import Callable, Sequence
 import contextlib
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -14,8 +13,9 @@ import numpy as np
 
 from azero.compiler import canonical, liveness, pack, schedule
 from azero.language.program import Programs, SearchSpace
+from azero.runtime.activity import DEVICES
 from azero.runtime.interpreter_executor import InterpreterExecutor
-from azero.runtime.outcomes import Outcomes
+from azero.runtime.outcomes import Launched, Outcomes
 from azero.runtime.settings import Settings
 from azero.runtime.wave_executor import WaveExecutor
 from azero.tasks.task import Tasks
@@ -55,12 +55,14 @@ class Evaluation(NamedTuple):
 class Pending:
   """An evaluation under way."""
 
-  def __init__(self, finish: Callable[[], Evaluation]):
-    self._finish = finish
+  def __init__(self, launched: Launched, finish: Callable[[Outcomes], Evaluation]):
+    self._launched, self._finish = launched, finish
+    DEVICES.begin(launched.ready)
 
   def result(self) -> Evaluation:
     """Waits for the devices."""
-    return self._finish()
+    DEVICES.wait(self._launched.wait)
+    return self._finish(self._launched.collect())
 
 
 class Evaluator:
@@ -171,11 +173,10 @@ class Evaluator:
   def launch(self, plan: Plan, task_sets: np.ndarray) -> "Pending":
     """Starts the N programs of a plan on the task sets, [N] int, and returns meanwhile."""
     with self._precision():
-      wait = self._executor.launch(plan, self._numbers.take(task_sets))
-    return Pending(functools.partial(self._finish, wait))
+      launched = self._executor.launch(plan, self._numbers.take(task_sets))
+    return Pending(launched, self._finish)
 
-  def _finish(self, wait: Callable[[], Outcomes]) -> Evaluation:
-    outcomes = wait()
+  def _finish(self, outcomes: Outcomes) -> Evaluation:
     per_task = outcomes.fitness.astype(np.float64)
     if self.task_sets[0].num_classes:  # an accuracy is a fraction of the validation examples
       num_valid = self.task_sets[0].num_valid

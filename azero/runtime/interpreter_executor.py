@@ -5,7 +5,6 @@ and spread over the devices in turn; `lax.switch` under `vmap` computes every op
 lane, so this is slow and easy to trust.
 """
 
-from collections.abc import Callable
 import functools
 import math
 
@@ -16,7 +15,7 @@ from azero.compiler import canonical, pack
 from azero.language.ops import Kind
 from azero.language.program import Programs, SearchSpace
 from azero.runtime import evaluation
-from azero.runtime.outcomes import Outcomes, hash_predictions
+from azero.runtime.outcomes import Launched, Outcomes, hash_predictions
 from azero.runtime.settings import Settings
 from azero.tasks.task import Tasks
 
@@ -46,8 +45,8 @@ class InterpreterExecutor:
     """Prepares N programs."""
     return pack.pack(programs, analysis, raw=raw)
 
-  def launch(self, plan: pack.Packed, sets: np.ndarray) -> Callable[[], Outcomes]:
-    """Starts the programs of a plan on the task sets [N]; returns what waits for outcomes."""
+  def launch(self, plan: pack.Packed, sets: np.ndarray) -> Launched:
+    """Starts the programs of a plan on the task sets [N], without waiting."""
     # Programs of like length share a chunk, which runs as long as its longest.
     order = np.argsort(-plan.counts[:, 1:].sum(1), kind="stable")
     chunks = [order[start : start + self._lanes] for start in range(0, len(order), self._lanes)]
@@ -56,7 +55,8 @@ class InterpreterExecutor:
     self._compile_everywhere(len(chunks))
     if not launched:
       launched = [self._launch_nothing(0)]  # for the shapes of no results
-    return lambda: self._collect(order, [jax.tree.map(np.asarray, one) for one in launched])
+    return Launched(launched, lambda: self._collect(
+        order, [jax.tree.map(np.asarray, one) for one in launched]))
 
   def _launch(
       self, device: int, chunk: np.ndarray, packed: pack.Packed, sets: np.ndarray

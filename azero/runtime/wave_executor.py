@@ -16,7 +16,7 @@ from azero.compiler.layout import Layout, make_layout
 from azero.compiler.tables import Call
 from azero.language.program import Programs
 from azero.runtime import evaluation, waves
-from azero.runtime.outcomes import Outcomes, hash_words
+from azero.runtime.outcomes import Launched, Outcomes, hash_words
 from azero.runtime.settings import Settings
 from azero.tasks.task import Tasks
 
@@ -56,8 +56,8 @@ class WaveExecutor:
     """Prepares N programs."""
     return schedule.plan(programs, analysis, self._layout, raw=raw)
 
-  def launch(self, plan: schedule.Plan, sets: np.ndarray) -> Callable[[], Outcomes]:
-    """Starts the programs of a plan on the task sets [N]; returns what waits for outcomes."""
+  def launch(self, plan: schedule.Plan, sets: np.ndarray) -> Launched:
+    """Starts the programs of a plan on the task sets [N], without waiting."""
     spec = self._spec
     work = len(plan.graph.program) * (spec.num_train + spec.num_valid) * spec.num_epochs
     calls = schedule.schedule(
@@ -66,7 +66,9 @@ class WaveExecutor:
     if calls and not self._executables:
       self._compile(calls[0])
     launched = [(call, self._launch(call)) for call in calls]
-    return lambda: self._collect(launched, len(plan.programs))
+    return Launched(
+        [results for _, results in launched],
+        lambda: self._collect(launched, len(plan.programs)))
 
   def _launch(self, call: Call) -> waves.Results:
     """Starts a call on the next device and returns without waiting."""

@@ -67,6 +67,8 @@ class Counts:
       another of their batch.
     stopped_early: stopped on every task while being fingerprinted.
     hurdle_stopped: under the hurdle, or stopped on every task before it.
+    hurdle_passed: over the hurdle, and then evaluated in full; with `hurdle_stopped` all that
+      came to one.
     evaluated: trained and validated in full.
     train_steps: examples trained on, those of fingerprints and hurdles included.
   """
@@ -78,6 +80,7 @@ class Counts:
   fingerprint_hits: int = 0
   stopped_early: int = 0
   hurdle_stopped: int = 0
+  hurdle_passed: int = 0
   evaluated: int = 0
   train_steps: int = 0
 
@@ -238,6 +241,7 @@ class CachedEvaluator:
         (fitness >= self.hurdles.heights[islands]) & start.trained.any(1))
     self.hurdles.update(islands, fitness)
     self.counts.hurdle_stopped += len(islands) - len(passed)
+    self.counts.hurdle_passed += len(passed)
     fitness[passed], more = yield from self._evaluate_fully(plan.take(passed), islands[passed])
     steps[passed] += more
     return fitness, steps

@@ -19,6 +19,19 @@ from azero.search.search import Search, SearchConfig
 from azero.tasks.task import Tasks
 
 
+def check(config: SearchConfig) -> None:
+  """Refuses settings by which no parents would be left.
+
+  Raises:
+    ValueError: as many children in a cycle as a population has programs, or more.
+  """
+  if config.children_per_cycle >= config.population_size:
+    raise ValueError(
+        f"children_per_cycle ({config.children_per_cycle}) must be smaller than "
+        f"population_size ({config.population_size}): that many of the oldest are removed "
+        "before the parents are chosen.")
+
+
 class Evolution(Search):
   """Islands of populations in lockstep.
 
@@ -40,11 +53,7 @@ class Evolution(Search):
     Raises:
       ValueError: as `Search`, and settings with which no program could ever change.
     """
-    if config.children_per_cycle >= config.population_size:
-      raise ValueError(
-          f"children_per_cycle ({config.children_per_cycle}) must be smaller than "
-          f"population_size ({config.population_size}): that many of the oldest are removed "
-          "before the parents are chosen.")
+    check(config)
     super().__init__(space, task_sets, config, template=template, first_island=first_island)
     self._mutator = mutation.Mutator(space, config.mutations, config.mutation_probability)
     if config.initial == "empty" and not {"insert", "insert_or_remove"} & set(config.mutations):

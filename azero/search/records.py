@@ -1,7 +1,10 @@
 """The run directory: everything a search leaves behind, written while it runs.
 
     config.json          the settings
+    run.json             of an experiment: its name, when it began, and the defaults
     metrics.jsonl        one line at every report: rates, best fitness, cache hits
+    workers.json         the work and the best fitness of every island
+    tensorboard/         curves, if they were wanted
     improvements.jsonl   every new best program of an island, with its text
     hall_of_fame.json    the best distinct programs, saved at every report and at the end
     checkpoints/         the newest versions of the search itself, from which a stopped run
@@ -12,16 +15,14 @@
 What happens to them when something fails is said in docs/durability.md.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import contextlib
 import dataclasses
-import errno
 import functools
 import hashlib
 import json
 import os
 import pathlib
-import sys
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ import numpy as np
 from azero.language import ops as op_table
 from azero.language.program import Programs, SearchSpace
 from azero.language.text import format_program
-from azero.search import json_lines
+from azero.search import json_lines, run_lock
 from azero.search.evolution import Evolution
 from azero.search.federation import Federation, Group
 from azero.search.hall_of_fame import Entry, Hall
@@ -38,12 +39,10 @@ from azero.search.search import Improvement, Search, SearchConfig
 from azero.search.searching import Searching
 from azero.tasks.task import Tasks
 
-if sys.platform != "win32":
-  import fcntl
-
 # Settings that a run need not be continued with, by their last name.
 MAY_CHANGE = (
-    "max_train_steps", "max_programs", "num_devices", "lanes", "progress", "checkpoint_seconds")
+    "max_train_steps", "max_programs", "num_devices", "lanes", "progress", "checkpoint_seconds",
+    "tensorboard")
 HALL_OF_FAME = "hall_of_fame.json"
 CHECKPOINTS = "checkpoints"
 
@@ -85,13 +84,16 @@ class RunDirectory:
     self.save_config()
 
   @classmethod
-  def open(cls, path: str | os.PathLike, config: Mapping[str, Any]) -> "RunDirectory":
+  def open(
+      cls, path: str | os.PathLike, config: Mapping[str, Any],
+      may_change: Sequence[str] = MAY_CHANGE,
+  ) -> "RunDirectory":
     """The directory of a run that is to be continued; writes nothing yet.
 
     Args:
       path: of the directory.
-      config: the settings to go on with; of those that it was made with only MAY_CHANGE may
-        differ.
+      config: the settings to go on with.
+      may_change: which may differ from those that it was made with.
 
     Raises:
       FileNotFoundError: there is no such directory, or no settings in it.
@@ -99,7 +101,7 @@ class RunDirectory:
     """
     directory = cls.__new__(cls)
     directory.path = pathlib.Path(path)
-    require_same(read_config(path), config, directory.path)
+    require_same(read_config(path), config, directory.path, may_change)
     directory._begin(config, resumed=True)
     return directory
 
@@ -114,29 +116,13 @@ class RunDirectory:
     """Whether there are JSON lines."""
     return any(json_lines.size(self.path / name) for name in _LINES)
 
-  @contextlib.contextmanager
-  def locked(self) -> Iterator[None]:
+  def locked(self) -> contextlib.AbstractContextManager[None]:
     """Keeps other processes from continuing the run while this one is at it.
 
     Raises:
       BlockingIOError: another one is.
     """
-    if sys.platform == "win32":
-      yield
-      return
-    handle = os.open(self.path, os.O_RDONLY)
-    try:
-      try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      except OSError as error:
-        if error.errno == errno.EWOULDBLOCK:
-          raise BlockingIOError(
-              f"The run in '{self.path}' is under way in another process: wait for its end or "
-              "stop it with Ctrl-C.") from None
-        # Some network file systems know no locks: then nobody is kept out.
-      yield
-    finally:
-      os.close(handle)
+    return run_lock.locked(self.path)
 
   def save_config(self) -> None:
     """Replaces config.json."""
@@ -205,6 +191,10 @@ class RunDirectory:
         } for item in improvements])
     for item in improvements:
       self._note_found(item.island, item.fitness)
+
+  def save_workers(self, seconds: float, workers: Mapping[str, Any]) -> None:
+    """Replaces workers.json: where every island is after so many seconds."""
+    self.write("workers.json", json.dumps({"seconds": round(seconds, 3), **workers}) + "\n")
 
   def save_hall_of_fame(self, hall_of_fame: Hall, *, final: bool = False) -> None:
     """Replaces hall_of_fame.json if anything changed since it was last saved.
@@ -318,14 +308,16 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def require_same(
-    saved: Mapping[str, Any], given: Mapping[str, Any], path: str | os.PathLike
+    saved: Mapping[str, Any], given: Mapping[str, Any], path: str | os.PathLike,
+    may_change: Sequence[str] = MAY_CHANGE,
 ) -> None:
-  """Refuses to continue a run with other settings than MAY_CHANGE allows.
+  """Refuses to continue a run with other settings, but for those that may change.
 
   Args:
     saved: its settings, nested.
     given: those to go on with; JSON-compatible.
     path: of the run, for the message.
+    may_change: settings that may differ, by their last name.
 
   Raises:
     ValueError: names what differs.
@@ -338,11 +330,11 @@ def require_same(
         f"here are {', '.join(now.keys() - before.keys()) or '(none)'}.")
   differences = [
       f"{name} is {before[name]!r} there and {now[name]!r} here" for name in before
-      if before[name] != now[name] and name.split(".")[-1] not in MAY_CHANGE]
+      if before[name] != now[name] and name.split(".")[-1] not in may_change]
   if differences:
     raise ValueError(
         f"The run in '{path}' has other settings: {'; '.join(differences)}. A run is continued "
-        f"with its own; only {', '.join(MAY_CHANGE)} may change.")
+        f"with its own; only {', '.join(may_change)} may change.")
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from azero.search import runner
+from azero.search import recorder
 from azero.search.checkpoint import Checkpoints
 from experiments import checkpoint_cost, linear_regression
 
@@ -21,7 +21,7 @@ def test_costs_grow_with_the_caches(search, tmp_path):
   assert 0 < small.disk_bytes < large.disk_bytes < large.array_bytes
   for cost in (small, large):
     assert 0 < cost.waiting_seconds <= cost.save_seconds
-    assert cost.pause == max(60.0, cost.waiting_seconds / runner.WAITING_SHARE)
+    assert cost.pause == max(60.0, cost.waiting_seconds / recorder.WAITING_SHARE)
     assert cost.waiting_seconds / cost.pause <= cost.share
 
 

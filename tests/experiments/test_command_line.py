@@ -1,5 +1,8 @@
 """The command line: flags become settings; bad ones end with one clear message."""
 
+import ast
+import dataclasses
+import importlib
 import json
 import os
 import pathlib
@@ -92,6 +95,24 @@ def test_a_preset_changes_defaults_and_flags_go_before_it(flags, printed):
 def test_an_unknown_preset_is_refused():
   with pytest.raises(ValueError, match=r"Unknown preset 'tiny'; use one of paper\."):
     common.preset(common.RunConfig, "tiny")
+
+
+@pytest.mark.parametrize(("module", "parts"), [
+    *((name, ("trials", "workers")) for name in (
+        "ablation", "adaptation", "minimal_input", "search_baselines")),
+    ("backprop_discovery", ()), ("task_difficulty", ("task_difficulty_report",)),
+    ("final_evaluation", ()), ("linear_regression", ()), ("digits", ("discovery",)),
+    ("custom_data", ("discovery",))])
+def test_every_flag_is_read(module, parts):
+  """By the experiment, by what it is made of, or by what all have in common."""
+  sources = [
+      _ROOT / "experiments" / f"{name}.py" for name in (module, *parts, "common", "runtimes")]
+  read = {
+      node.attr for source in sources for node in ast.walk(ast.parse(source.read_text()))
+      if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
+  config = importlib.import_module(f"experiments.{module}").Config
+  unread = {field.name for field in dataclasses.fields(config)} - read
+  assert unread <= {"num_devices"}  # which `common.main` reads by name
 
 
 def test_control_c_saves_everything_and_reports(tmp_path):

@@ -40,7 +40,7 @@ def test_task_difficulty_reports_both_methods(difficulty):
       (kind, method) for kind in ("linear_backprop", "linear_regressor")
       for method in task_difficulty.METHODS}
   for row in rows:
-    assert row["programs"] == (300_000 if row["method"] == "random search" else 4 * 200)
+    assert row["programs"] == (300_000 if row["method"] == "random search" else 2 * 400)
     assert 0 < row["evaluated"] <= row["programs"] and row["acceptable"] >= len(row["found"])
   first = result.points[0]
   successes = sum(
@@ -49,7 +49,6 @@ def test_task_difficulty_reports_both_methods(difficulty):
   assert first.density.estimate == successes / 300_000 and first.density.high > 0
 
 
-@pytest.mark.slow  # compiles for long
 def test_task_difficulty_goes_on_after_a_stop(difficulty, tmp_path, monkeypatch):
   _, whole = difficulty
   sample, calls = density.sample, []
@@ -70,6 +69,67 @@ def test_task_difficulty_goes_on_after_a_stop(difficulty, tmp_path, monkeypatch)
   assert _timeless(again.rows) == _timeless(whole.rows)
 
 
+def test_budgets_may_change_and_what_is_finished_stays(difficulty, tmp_path):
+  kind, (_, whole) = "linear_backprop", difficulty
+  _difficulty(tmp_path, "run", task_types=kind, max_evolution_programs=400)
+  with pytest.raises(ValueError, match=r"islands is 2 there and 4 here.* only successes, max_r"):
+    common.continued(task_difficulty.Config, tmp_path / "run", islands=4)
+  longer = task_difficulty.run(common.continued(
+      task_difficulty.Config, tmp_path / "run", max_evolution_programs=800))
+  assert _timeless(longer.rows) == _timeless(
+      row for row in whole.rows if row["task_type"] == kind)
+  saved = json.loads((tmp_path / "run" / "config.json").read_text())
+  assert saved["max_evolution_programs"] == 800
+  fewer = task_difficulty.run(common.continued(
+      task_difficulty.Config, tmp_path / "run", successes=1, max_random_programs=1))
+  assert fewer.rows == longer.rows and fewer.status == "done"
+
+
+class _StartedError(Exception):
+  """A search has begun."""
+
+
+def _start(search, *, should_stop, **settings):
+  """In place of `runner.run`: up to the first look at the estimate."""
+  assert not should_stop(search)
+  raise _StartedError
+
+
+def test_the_paper_preset_of_task_difficulty_shows_an_estimate(tmp_path, monkeypatch, capsys):
+  sample = density.sample
+
+  def fewer(space, task_sets, acceptance, num_programs, **settings):
+    assert num_programs == 10_000_000
+    return sample(space, task_sets, acceptance, 200_000, **settings)
+
+  monkeypatch.setattr(density, "sample", fewer)
+  monkeypatch.setattr(task_difficulty.runner, "run", _start)
+  with pytest.raises(_StartedError):
+    task_difficulty.run(task_difficulty.Config(
+        task_types="linear_backprop", num_train=50, num_valid=10, islands=2, progress="off",
+        tolerance=5.0, output_dir=str(tmp_path), run_name="run", estimate_seconds=1e-9))
+  random, evolution = capsys.readouterr().out.split("Estimate after ")[1:]
+  assert "the 100,000 rounds of random search on the linear_backprop at most" in random
+  assert "the 50,000,000 rounds of evolution on the linear_backprop at most" in evolution
+  assert "GB of memory now" in random and "GB of memory now" in evolution
+
+
+def test_the_paper_preset_of_backprop_discovery_needs_much_memory(tmp_path, monkeypatch, capsys):
+  settings = {"output_dir": str(tmp_path), "run_name": "run"}
+  monkeypatch.setattr(
+      backprop_discovery.estimate.os, "sysconf", lambda name: 10**6 if "PAGES" in name else 4000)
+  with pytest.raises(ValueError, match=r"take about 331 GB, but this machine has 4 GB.*--workers"):
+    backprop_discovery.run(common.preset(backprop_discovery.Config, "paper", **settings))
+  assert not (tmp_path / "run").exists()
+  monkeypatch.setattr(backprop_discovery.runner, "run", _start)
+  with pytest.raises(_StartedError):
+    backprop_discovery.run(common.preset(
+        backprop_discovery.Config, "paper", workers=4, groups="1000/10/100,100/1/1000",
+        estimate_seconds=1e-9, **settings))
+  out = capsys.readouterr().out
+  assert "Estimate after 0 s" in out and "days" in out and "GB of memory now" in out
+
+
 def test_enough_successes_end_a_method(tmp_path):
   result = _difficulty(
       tmp_path, "run", task_types="linear_backprop", tolerance=50.0, successes=1,
@@ -84,6 +144,7 @@ def test_enough_successes_end_a_method(tmp_path):
     ({"task_types": "linear_backprop,linear_backprop"}, "--task_types must name"),
     ({"tolerance": 0.0}, "--tolerance must be positive"),
     ({"successes": 0}, "--successes must be at least 1"),
+    ({"children_per_cycle": 20}, "must be smaller than population_size"),
     ({"experiment_programs": 5}, "must be at least --population_size")])
 def test_task_difficulty_refuses_bad_settings(tmp_path, changes, message):
   with pytest.raises(ValueError, match=message):
@@ -105,17 +166,16 @@ def test_the_references_fit_their_spaces(name):
 def _backprop(tmp_path, **changes):
   return backprop_discovery.run(common.preset(
       backprop_discovery.Config, "smoke", progress="off", output_dir=str(tmp_path),
-      run_name="run", **changes))
+      run_name="run", num_devices=1, **changes))
 
 
-@pytest.mark.slow  # compiles for long
 def test_backprop_discovery_writes_a_complete_run(tmp_path):
   result = _backprop(tmp_path)
   path = tmp_path / "run"
   assert (path / "progress.png").read_bytes()[:4] == b"\x89PNG"
   report = (path / "report.md").read_text()
   assert "m0 = outer(v3, v0)" in report  # the program of the paper
-  assert "T=20 D=2 P=30" in report
+  assert "T=50 D=5 P=30" in report
   assert f"{result.progress:.0%}" in report
   assert result.final["discovered program"].shape == (5,)
   means = {name: fitness.mean() for name, fitness in result.final.items()}
@@ -125,14 +185,23 @@ def test_backprop_discovery_writes_a_complete_run(tmp_path):
       / (means["hand-written network (plain NN)"] - floor))
   assert not result.success
   assert result.run.search.migrations > 0
-  assert (result.run.search.train_steps >= 20_000).all()
+  assert (result.run.search.train_steps >= 50_000).all()
+
+
+@pytest.mark.parametrize(("values", "progress", "success"), [
+    ((0.5, 0.25, 0.5), 1.0, True), ((0.375, 0.25, 0.5), 0.5, False),
+    ((0.0, 0.5, 0.25), 2.0, False),  # both are worse than the constant
+])
+def test_a_success_is_near_a_network_that_is_one_itself(values, progress, success):
+  assert backprop_discovery._progress(*values) == (progress, success)
 
 
 @pytest.mark.parametrize("changes, message", [
     ({"groups": "40/3"}, "--groups must be T/D/P"),
     ({"groups": "40/0/9"}, "--groups must be T/D/P"),
     ({"workers": 3, "groups": "20/2/30,30/1/30"}, "must be a multiple"),
-    ({"migration_steps": -1}, "must be positive, or 0")])
+    ({"migration_steps": -1}, "must be positive, or 0"),
+    ({"children_per_cycle": 30}, "must be smaller than population_size")])
 def test_backprop_discovery_refuses_bad_settings(tmp_path, changes, message):
   with pytest.raises(ValueError, match=message):
     _backprop(tmp_path, **changes)

@@ -47,6 +47,69 @@ def test_one_seed_has_one_result(smoke, tmp_path):
     assert {**row, "seconds": 0} == {**other, "seconds": 0}
 
 
+def _stop_in_test(monkeypatch, number):
+  """Ends the process of a run, so to say, in its test of the program of this number."""
+  test, calls = final_evaluation._test, []
+
+  def stopping(*args):
+    calls.append(args)
+    if len(calls) == number:
+      raise KeyboardInterrupt
+    return test(*args)
+
+  monkeypatch.setattr(final_evaluation, "_test", stopping)
+
+
+def test_a_stopped_evaluation_goes_on_with_what_is_missing(smoke, tmp_path, monkeypatch):
+  _, rows = smoke
+  with monkeypatch.context() as patch:
+    _stop_in_test(patch, 3)
+    with pytest.raises(KeyboardInterrupt):
+      _run(tmp_path, pair="3,8")
+  path = tmp_path / "run"
+  saved = json.loads((path / "results.json").read_text())
+  assert [row["program"] for row in saved] == ["s1b", "logistic regression"]
+  assert "logistic regression" in (path / "report.md").read_text()
+  # As if Ctrl-C had ended the tuning of the first program.
+  (path / "results.json").write_text(json.dumps(
+      [saved[0] | {"interrupted": True, "mean": 0.0}, saved[1] | {"seconds": -1.0}]))
+  again = final_evaluation.run(common.continued(final_evaluation.Config, path))
+  for row, other in zip(rows[:3], again, strict=True):
+    assert {**row, "seconds": 0} == {**other, "seconds": 0}
+  assert again[1]["seconds"] == -1.0  # kept
+  assert json.loads((path / "results.json").read_text()) == again
+  assert final_evaluation.run(common.continued(final_evaluation.Config, path)) == again
+
+
+def test_an_evaluation_goes_on_with_its_own_settings_and_programs(tmp_path, monkeypatch):
+  file = tmp_path / "mine.txt"
+  file.write_text(zoo.source("linear_regressor"))
+  _stop_in_test(monkeypatch, 2)
+  with pytest.raises(KeyboardInterrupt):
+    _run(tmp_path, program=str(file))
+  path = tmp_path / "run"
+  with pytest.raises(ValueError, match="num_trials is 8 there and 9 here"):
+    common.continued(final_evaluation.Config, path, num_trials=9)
+  file.write_text(zoo.source("linear_regressor").replace("0.001", "0.002"))
+  with pytest.raises(ValueError, match="'mine' is not the program any more"):
+    final_evaluation.run(common.continued(final_evaluation.Config, path))
+
+
+def test_the_paper_preset_shows_an_estimate(tmp_path, monkeypatch, capsys):
+  search = final_evaluation.tuning.random_search
+
+  def few(evaluator, *, num_trials, progress, **settings):
+    return search(evaluator, num_trials=2, progress=progress, **settings)
+
+  monkeypatch.setattr(final_evaluation.tuning, "random_search", few)
+  final_evaluation.run(final_evaluation.Config(
+      dataset="digits", program="linear_regressor", pair="3,8", num_train=160, num_valid=60,
+      num_test=60, output_dir=str(tmp_path), run_name="run", estimate_seconds=1e-9))
+  out = capsys.readouterr().out
+  assert out.count("Estimate after") == 1
+  assert "the 2 searches of this experiment" in out and "GB of memory now" in out
+
+
 def test_programs_come_from_files_runs_and_the_zoo(tmp_path):
   (tmp_path / "mine.txt").write_text(zoo.source("figure_6"))
   run = tmp_path / "a_run"

@@ -1,6 +1,8 @@
 """The experiments on image tasks: smoke presets on tiny data sets, and what they compare."""
 
 import collections
+import dataclasses
+import functools
 import json
 import signal
 
@@ -8,7 +10,8 @@ import numpy as np
 import pytest
 from tiny_tfds import prepare, random_images
 
-from azero.language import text
+from azero.analysis import comparison_plot
+from azero.language import spaces, text
 from azero.search.federation import Federation
 from azero.tasks import images
 from azero.tasks.image_sources import find_source
@@ -51,19 +54,12 @@ def _config(module, data_dir, tmp_path, **changes):
 
 
 @pytest.mark.parametrize(("name", "changes", "num_outcomes", "published"), [
-    # By default the test of a stop runs it.
-    pytest.param(
-        "search_baselines", {}, 8, "0.671 ± 0.004", marks=pytest.mark.slow),
+    ("search_baselines", {}, 8, "0.671 ± 0.004"),
     ("ablation", {"rows": "0,3,4"}, 3, "0.705 ± 0.001"),
-    # All 58 ops take long to compile.
-    pytest.param("minimal_input", {}, 1, "13 of 20", marks=pytest.mark.slow),
-    pytest.param(
-        "adaptation", {"task_type": "fast_training"}, 4, "3 of 30", marks=pytest.mark.slow),
-    pytest.param(
-        "adaptation", {"task_type": "few_examples"}, 4, "8 of 30", marks=pytest.mark.slow),
-    pytest.param(
-        "adaptation", {"task_type": "multiple_classes", "num_features": 10}, 4, "24 of 30",
-        marks=pytest.mark.slow),
+    ("minimal_input", {}, 1, "13 of 20"),
+    ("adaptation", {"task_type": "fast_training"}, 4, "3 of 30"),
+    ("adaptation", {"task_type": "few_examples", "num_epochs": 1}, 4, "8 of 30"),
+    ("adaptation", {"task_type": "multiple_classes"}, 4, "24 of 30"),
 ])
 def test_smoke_presets_write_what_they_promise(
     name, changes, num_outcomes, published, data_dir, tmp_path):
@@ -84,6 +80,74 @@ def test_smoke_presets_write_what_they_promise(
     assert outcome.train_steps > 0
   for accuracies in result.references.values():
     assert list(accuracies) == [references.LOGISTIC, references.NETWORK]
+
+
+def test_workers_of_several_numbers_of_features_find_one_candidate(
+    data_dir, tmp_path, monkeypatch):
+  """In a small space and without what takes executors of its own, which compile for long."""
+  monkeypatch.setattr(trials._Judge, "references", lambda judge: {references.NETWORK: 0.75})
+  config = _config(minimal_input, data_dir, tmp_path, features="4,8")
+  arm = dataclasses.replace(
+      minimal_input.make_arm(config), space=spaces.demo(), fingerprint=False, hurdle=False)
+  result = trials.run_experiment(
+      "several", config, [arm], functools.partial(minimal_input._compare, config, arm))
+  assert result.complete and len(result.outcomes) == 1
+  text.parse(result.outcomes[0].program, spaces.demo(8))
+  directory = tmp_path / "run" / "experiment-001-001"
+  metrics = (directory / "metrics.jsonl").read_text().splitlines()
+  assert json.loads(metrics[-1])["programs"] >= 4 * 120
+  found = (directory / "improvements.jsonl").read_text().splitlines()
+  assert {json.loads(line)["num_features"] for line in found} == {4, 8}
+
+
+def test_references_run_in_the_space_of_the_experiment_if_it_allows_them():
+  kind = workers.Kind(
+      name="k", datasets=("mnist",), num_features=4, num_tasks=1, num_train=8, num_valid=4)
+  for space, own in ((spaces.baseline(4), set()), (spaces.ablation(4), {references.NETWORK})):
+    found = references.references(kind, space)
+    assert {name for name, program in found.items() if program.space != space} == own
+    assert {program.space.num_features for program in found.values()} == {4}
+
+
+@pytest.mark.parametrize("name", _EXPERIMENTS)
+def test_paper_presets_name_the_data_set_that_is_missing(name, tmp_path):
+  module = _EXPERIMENTS[name]
+  config = common.preset(
+      module.Config, "paper", data_dir=str(tmp_path / "data"), output_dir=str(tmp_path / "runs"))
+  with pytest.raises(
+      FileNotFoundError, match=r"python -m experiments\.prepare_data --dataset=cifar10"):
+    module.run(config)
+  assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("name", _EXPERIMENTS)
+def test_paper_presets_start_on_other_data(name, data_dir, tmp_path, monkeypatch, capsys):
+  """Up to the first step of the first search, whose estimate is of all searches."""
+  module = _EXPERIMENTS[name]
+  changes = {
+      "dataset": "fashion_mnist", "second_dataset": "mnist", "num_train": 64, "num_valid": 8,
+      "examples": "64x1,64x10", "class_train": 64, "class_valid": 8, "binary_train": 64,
+      "few_examples": 8, "workers": 2, "tasks": "1,4", "processes": "1,2", "features": "8,16",
+      "num_tasks": 4, "num_select": 4}
+  fields = {field.name for field in dataclasses.fields(module.Config)}
+  config = common.preset(
+      module.Config, "paper", data_dir=str(data_dir), output_dir=str(tmp_path), run_name="run",
+      repeats_at_once=1, estimate_seconds=1e-9,
+      **{key: value for key, value in changes.items() if key in fields})
+
+  class StartedError(Exception):
+    """The first search has begun."""
+
+  def start(search, *, should_stop, **settings):
+    assert not should_stop(search)
+    raise StartedError
+
+  monkeypatch.setattr(trials.runner, "run", start)
+  monkeypatch.setattr(trials._Judge, "references", lambda judge: {})
+  with pytest.raises(StartedError):
+    module.run(config)
+  out = capsys.readouterr().out
+  assert "Estimate after 0 s" in out and "days" in out and "GB of memory now" in out
 
 
 def _stop_after(monkeypatch, cycles):
@@ -129,6 +193,12 @@ def test_an_experiment_goes_on_after_a_stop(data_dir, tmp_path, monkeypatch, cap
     ({"second_dataset": "svhn_cropped"}, FileNotFoundError,
      "prepare_data --dataset=svhn_cropped"),
     ({"hurdle": 2.0}, ValueError, "hurdle"),
+    ({"children_per_cycle": 20}, ValueError,
+     r"children_per_cycle \(20\) must be smaller than population_size \(20\)"),
+    ({"migration_every": 0}, ValueError, "every"),
+    ({"task_sets": 10**9, "repeats": 10**9, "repeats_at_once": 10**9, "num_train": 80}, ValueError,
+     r"The tasks of all workers take about .* GB of memory: use fewer --task_sets"),
+    ({"num_devices": 99}, ValueError, "num_devices must be from 1 to"),
     ({"num_select": 451}, ValueError, "--num_select must be at most 450"),
 ])
 def test_what_would_fail_a_later_arm_is_told_before_anything_is_made(
@@ -224,7 +294,7 @@ def test_programs_are_judged_on_other_tasks_than_those_they_are_chosen_on(data_d
 def test_references_are_tried_with_rates_from_a_hundredth_to_a_hundred_times():
   kind = workers.Kind(
       name="k", datasets=("mnist",), num_features=4, num_tasks=1, num_train=8, num_valid=4)
-  network = references.references(kind)[references.NETWORK]
+  network = references.references(kind, spaces.baseline(4))[references.NETWORK]
   tried = trials.with_rates(network)
   rates = {float(row[row.nonzero()[0][-1]]) for row in tried.constants[:, 2, :]}
   assert len(tried) == 9
@@ -259,33 +329,16 @@ def test_a_report_shows_the_best_program_of_the_experiment_not_of_its_control(tm
       trials.Outcome("control", 0, "def Setup():\ndef Predict():\n  s1 = 0.5\ndef Learn():\n",
                      0.9, 0.9, 0.9, 1, 1)]
   directory = config.directory("adaptation")
+  settings = [comparison_plot.Setting(arm.title, [0.5]) for arm in arms]
   trials.conclude(
-      config, arms, directory, trials.Trials(outcomes, {}, True, 1.0), title="Title", summary=[],
-      tables=[], picture=None)
+      config, arms, directory, trials.Trials(outcomes, {}, True, 1.0), trials.Comparison(
+          title="Title", summary=[], tables=[], settings=settings, label="accuracy",
+          picture_title="", files={"motifs.jsonl": "{}\n"}))
+  assert (directory.path / "motifs.jsonl").read_text() == "{}\n"
   report = (directory.path / "report.md").read_text()
   assert "The program below is of 'Experiment', repeat 4." in report
   live = report.partition("without dead instructions")[2].partition("as evolved")[0]
   assert "v2 = dot(m1, v4)" in live and "s1 = 0.5" not in live
-
-
-def test_the_estimate_of_a_continued_search_leaves_out_what_came_before(monkeypatch, capsys):
-  class Search:
-    counts = trials.Counts(programs=1000, train_steps=1_000_000)
-    searches = ()
-
-    def budget_left(self):
-      return {"train_steps": 10**12, "programs": 100 * 600}
-
-  now = [0.0]
-  monkeypatch.setattr(trials.time, "monotonic", lambda: now[0])
-  estimate, search = trials.Estimate(5.0, 1, continued=True), Search()
-  now[0] = 10.0
-  assert not estimate(search)
-  now[0] = 20.0
-  search.counts = trials.Counts(programs=2000, train_steps=2_000_000)
-  assert not estimate(search)
-  out = capsys.readouterr().out
-  assert "at 100,000 training steps a second this search takes 10.3 minutes" in out
 
 
 def test_the_estimate_is_shown_once(data_dir, tmp_path, capsys):

@@ -16,7 +16,7 @@ import conftest  # noqa: F401  the settings of JAX
 import orbax.checkpoint  # noqa: F401  so that no child needs the time
 from search_cases import FIXED, config, tasks
 
-from azero.search import runner
+from azero.search import recorder, runner
 from azero.search.evolution import Evolution
 from azero.search.records import RunDirectory, settings_of
 
@@ -26,7 +26,7 @@ ISLANDS = 3
 def begin_or_continue(path: pathlib.Path, settings: dict) -> None:
   search = Evolution(
       FIXED, tasks(ISLANDS), config(children_per_cycle=2, cache_size=64, **settings))
-  runner._REPORT_SECONDS = 0.0
+  recorder._REPORT_SECONDS = 0.0
   if path.exists() and not (path / "config.json").exists():
     shutil.rmtree(path)  # as its error message advises
   directory = RunDirectory.open if path.exists() else RunDirectory

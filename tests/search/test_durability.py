@@ -19,14 +19,14 @@ import pytest
 from search_cases import FIXED, assert_same_state, config, interrupt_at, small_disk, tasks
 
 from azero.runtime.evaluator import Evaluator
-from azero.search import runner
+from azero.search import recorder, runner
 from azero.search.checkpoint import Checkpoints
 from azero.search.evolution import Evolution
 from azero.search.records import RunDirectory, settings_of
 
 
 def checkpoints(path):
-  return Checkpoints(path / "checkpoints", schema=runner._SCHEMA)
+  return Checkpoints(path / "checkpoints", schema=recorder.SCHEMA)
 
 
 def hall_of_fame(path):
@@ -106,7 +106,8 @@ def kill_and_continue(tmp_path, kills, **settings):
   for name in ("search", "improvements", "settings"):
     assert_same_state(first[name], second[name])
   assert sorted(file.name for file in path.iterdir()) == [
-      "checkpoints", "config.json", "hall_of_fame.json", "improvements.jsonl", "metrics.jsonl"]
+      "checkpoints", "config.json", "hall_of_fame.json", "improvements.jsonl", "metrics.jsonl",
+      "workers.json"]
   assert len(list((path / "checkpoints").iterdir())) == 3
 
 
@@ -188,39 +189,40 @@ def test_a_second_signal_interrupts_at_once(tmp_path, numbers):
 
 
 def test_going_back_to_the_last_checkpoint_during_a_run(tmp_path, monkeypatch):
-  monkeypatch.setattr(runner, "_REPORT_SECONDS", 0.0)
+  monkeypatch.setattr(recorder, "_REPORT_SECONDS", 0.0)
   expected, whole, path = run(make(), tmp_path / "whole"), tmp_path / "whole", tmp_path / "run"
   search = make()
 
-  def step(recorder):
+  def step():
     search.step()
-    recorder.after_step()
+    records.after_step()
 
-  with runner._Recorder(search, RunDirectory(path, settings_of(search)), None, 0) as recorder:
-    assert recorder.begin() == "running"
+  directory = RunDirectory(path, settings_of(search))
+  with recorder.Recorder(search, directory, None, 0, False) as records:
+    assert records.begin() == "running"
     for saved, lost in ((2, 3), (0, 4), (3, 1), (1, 5)):
       cycle = search.cycle + saved
       for _ in range(saved):
-        step(recorder)
-        recorder.save_if_due()
+        step()
+        records.save_if_due()
       for _ in range(lost):
-        step(recorder)
-      assert recorder.restore() == "running"
+        step()
+      assert records.restore() == "running"
       assert search.cycle == cycle
-      assert [row["cycle"] for row in recorder.metrics] == list(range(1, cycle + 1))
+      assert [row["cycle"] for row in records.metrics] == list(range(1, cycle + 1))
       lines = (path / "improvements.jsonl").read_text().splitlines()
-      assert len(lines) == len(recorder.improvements)
+      assert len(lines) == len(records.improvements)
     while not search.finished:
-      step(recorder)
-    recorder.save("budget")
+      step()
+    records.save("budget")
   assert_same_state(search.state(), expected.search.state())
-  assert recorder.improvements == expected.improvements
+  assert records.improvements == expected.improvements
   for name in ("improvements.jsonl", "hall_of_fame.json"):
     assert (path / name).read_text() == (whole / name).read_text()
 
 
 def test_the_best_program_stays_on_the_disk_until_it_is_found_again(tmp_path, monkeypatch):
-  monkeypatch.setattr(runner, "_REPORT_SECONDS", 0.0)
+  monkeypatch.setattr(recorder, "_REPORT_SECONDS", 0.0)
   path = tmp_path / "run"
   run(make(), path)
   text, best = (path / "hall_of_fame.json").read_text(), hall_of_fame(path)[0]["fitness"]
@@ -254,7 +256,7 @@ def test_the_best_program_stays_on_the_disk_until_it_is_found_again(tmp_path, mo
     (60.0, 0.1, [0, 6, 12, 18, 24, 25]), (60.0, 1.0, [0, 6, 21, 25]), (0.0, 1.0, [*range(26)])])
 def test_costly_checkpoints_are_rarer(tmp_path, monkeypatch, interval, waiting, expected):
   clock, saved = [0.0], []
-  monkeypatch.setattr(runner, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
+  monkeypatch.setattr(recorder, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
   search = make()
   state = search.state
 
@@ -304,11 +306,11 @@ def test_a_full_disk_stops_a_run_with_one_error_and_loses_nothing(tmp_path, capl
       if search.cycle == 6:
         fill(disk / "filler")
 
-    with pytest.raises(runner.RunWriteError) as raised:
+    with pytest.raises(recorder.RunWriteError) as raised:
       run(make(), path, should_stop=should_stop, checkpoint_seconds=0)
     assert caplog.records == []
     assert_stopped_by_a_full_disk(raised, path, errno.ENOSPC)
-    with pytest.raises(runner.RunWriteError, match=r"No space left on device. The last check"):
+    with pytest.raises(recorder.RunWriteError, match=r"No space left on device. The last check"):
       run(make(), path, resume=True)
     (disk / "filler").unlink()
     assert_same_end(run(make(), path, resume=True), path, expected, tmp_path / "whole")
@@ -318,7 +320,7 @@ def test_a_disk_without_room_for_a_first_checkpoint(tmp_path):
   with small_disk(tmp_path / "disk", "1m") as disk:
     directory = RunDirectory(disk / "run", settings_of(make()))
     fill(disk / "filler")
-    with pytest.raises(runner.RunWriteError) as raised:
+    with pytest.raises(recorder.RunWriteError) as raised:
       runner.run(make(), directory=directory, progress="off")
     assert str(raised.value).endswith(
         "No space left on device. No checkpoint was saved yet: mend this, and start a new run.")
@@ -335,7 +337,7 @@ def test_files_that_may_not_grow_stop_a_run_likewise(tmp_path, room):
       resource.setrlimit(resource.RLIMIT_FSIZE, (size + room, limits[1]))
 
   try:
-    with pytest.raises(runner.RunWriteError) as raised:
+    with pytest.raises(recorder.RunWriteError) as raised:
       run(make(), path, should_stop=should_stop, checkpoint_seconds=0)
   finally:
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -112,7 +112,7 @@ def test_programs_under_the_hurdle_keep_the_fitness_of_the_first_part():
       known[key] = fitness[k]
   counts = evaluator.counts
   assert counts.hurdle_stopped == stopped > counts.evaluated > 0
-  assert counts.evaluated == len(known) - stopped
+  assert counts.evaluated == counts.hurdle_passed == len(known) - stopped
   assert counts.programs == 240 == counts.canonical_hits + counts.duplicates + len(known)
 
 
@@ -141,7 +141,7 @@ def test_hurdles_after_fingerprints():
   same = SQUARES[2].replace("s1 = s3 * s2", "s2 = s3 + s3\n  s1 = s2 + s3").replace("3.0", "7.0")
   assert evaluate(same) == (worst, SHORT)
   assert evaluator.counts == Counts(
-      programs=4, fingerprint_hits=1, hurdle_stopped=1, evaluated=2,
+      programs=4, fingerprint_hits=1, hurdle_stopped=1, hurdle_passed=2, evaluated=2,
       train_steps=4 * SHORT + 3 * PART + 2 * FULL)
 
 

@@ -1,11 +1,14 @@
 import concurrent.futures
+import fcntl
 import json
+import os
 
 import numpy as np
 import pytest
 from search_cases import FIXED, config, tasks
 
 from azero.language.text import parse
+from azero.search import run_lock
 from azero.search.evolution import Evolution
 from azero.search.hall_of_fame import HallOfFame
 from azero.search.records import RunDirectory, settings_of
@@ -96,6 +99,31 @@ def test_the_hall_of_fame_is_replaced_when_it_changed(tmp_path):
   offer(0.5, 2)
   records.save_hall_of_fame(hall)
   assert [entry["fitness"] for entry in json.loads(path.read_text())] == [0.5, 0.25]
+
+
+@pytest.mark.parametrize(("kind", "released"), [
+    (fcntl.LOCK_SH, True), (fcntl.LOCK_SH, False), (fcntl.LOCK_EX, False)])
+def test_who_only_looks_keeps_nobody_out(tmp_path, monkeypatch, kind, released):
+  records = RunDirectory(tmp_path / "run", {})
+  look = os.open(records.path, os.O_RDONLY)
+  fcntl.flock(look, kind)
+  pauses = []
+
+  def sleep(seconds):
+    pauses.append(seconds)
+    if released:
+      fcntl.flock(look, fcntl.LOCK_UN)
+
+  monkeypatch.setattr(run_lock.time, "sleep", sleep)
+  if released:
+    with records.locked():
+      assert len(pauses) == 1
+  else:
+    with pytest.raises(BlockingIOError, match="under way in another process"):
+      with records.locked():
+        pass
+    assert 0 < sum(pauses) < 1
+  os.close(look)
 
 
 def test_files_are_replaced_in_one_step(tmp_path):

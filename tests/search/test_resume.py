@@ -10,7 +10,7 @@ from search_cases import FIXED, assert_same_state, config, interrupt_at, tasks
 
 import azero
 from azero.language.text import parse
-from azero.search import runner
+from azero.search import recorder, runner
 from azero.search.cache import LruCache
 from azero.search.checkpoint import CheckpointError, Checkpoints
 from azero.search.evolution import Evolution
@@ -35,7 +35,7 @@ def run(search, path, *, resume=False, **arguments):
 
 
 def checkpoints(path):
-  return Checkpoints(path / "checkpoints", schema=runner._SCHEMA)
+  return Checkpoints(path / "checkpoints", schema=recorder.SCHEMA)
 
 
 def fail_at(cycle):
@@ -281,8 +281,8 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_begins(tmp_path):
 
 
 def test_another_schema_is_refused(stopped, monkeypatch):
-  monkeypatch.setattr(runner, "_SCHEMA", runner._SCHEMA + 1)
-  with pytest.raises(CheckpointError, match="another version of azero, in schema 2, while"):
+  monkeypatch.setattr(recorder, "SCHEMA", recorder.SCHEMA + 1)
+  with pytest.raises(CheckpointError, match="another version of azero, in schema 3, while"):
     run(make(), stopped, resume=True)
 
 

@@ -1,6 +1,9 @@
+import contextlib
+import io
 import itertools
 import json
 import signal
+import sys
 import threading
 import types
 
@@ -57,7 +60,7 @@ def test_everything_is_recorded(tmp_path):
   records = RunDirectory(tmp_path / "run", {"seed": 7})
   result = run(evolution(3, max_programs=60), directory=records)
   assert {path.name for path in records.path.iterdir()} == {
-      "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json",
+      "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json", "workers.json",
       "checkpoints"}
   metrics = json_lines(records.path / "metrics.jsonl")
   assert metrics == result.metrics and len(metrics) >= 2
@@ -74,6 +77,11 @@ def test_everything_is_recorded(tmp_path):
   assert [entry["fitness"] for entry in hall] == [
       entry.fitness for entry in result.search.hall_of_fame]
   assert len(hall) == 20
+  workers = json.loads((records.path / "workers.json").read_text())
+  assert workers == {
+      "seconds": workers["seconds"], "programs": [60] * 3, "active": [0] * 3,
+      "train_steps": result.search.train_steps.tolist(),
+      "best_fitness": [round(fitness, 6) for fitness in result.search.best_fitness.tolist()]}
   for entry in hall:
     parse(entry["program"], FIXED).validate()
 
@@ -135,28 +143,14 @@ def test_runs_outside_the_main_thread():
   assert [result.status for result in results] == ["budget"]
 
 
-def test_metrics_add_up():
-  search = evolution(3, max_programs=40)
-  empty = metrics.metrics_of(search, 1.0)
-  assert empty["best_fitness"] == empty["median_best_fitness"] == 0.0
-  assert empty["programs"] == 0 and empty["canonical_hit_rate"] == 0.0
-  run(search)
-  row = metrics.metrics_of(search, 2.0)
-  assert row["programs"] == 120 and row["programs_per_second"] == 60.0
-  assert row["train_steps_per_second"] == row["train_steps"] / 2
-  hits = row["canonical_hits"] + row["duplicates"]
-  assert row["canonical_hit_rate"] == round(hits / 120, 4)
-  assert row["evaluated"] == 120 - hits
-  json.dumps(row, allow_nan=False)
-
-
 def test_rates_are_those_of_the_run_itself(monkeypatch):
   clock = itertools.count()
-  monkeypatch.setattr(runner, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+  monkeypatch.setattr(
+      metrics, "time", types.SimpleNamespace(monotonic=lambda: next(clock), time=lambda: 0.0))
   search = evolution(max_programs=1000)
   run(search, should_stop=after(100))
   row = run(search, should_stop=after(110)).metrics[-1]
-  assert row["programs"] == 12 + 109 and row["seconds"] >= 10
+  assert row["programs"] == 12 + 109 and row["seconds"] >= 1
   assert row["programs_per_second"] == round(10 / row["seconds"], 1)
 
 
@@ -165,28 +159,42 @@ def test_progress_lines(capsys):
   run(search, progress="auto", should_stop=after(4))
   *_, last = capsys.readouterr().err.splitlines()
   assert last.startswith("45 programs, ") and last.endswith(" left [stopped]")
-  assert ", islands 3/3, at most 0:" in last
+  assert ", islands 3/3, devices idle " in last and "%, about 0:" in last
   assert f"best {search.best_fitness.max():.4f}, cache " in last
   run(evolution(max_programs=13))
   assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("programs, left", [(1000, "0:10"), (8_000, "1:20"), (500_000, "1:23:20")])
-def test_the_time_left_follows_from_the_rate(programs, left):
-  search = evolution(max_programs=programs)
-  row = metrics.metrics_of(search, 1.0) | {"programs_per_second": 100.0}
-  line = metrics.progress_line(search, row)
-  assert line == f"0 programs, 100/s, 0 steps, best 0.0000, cache 0% + 0%, at most {left} left"
+def test_a_terminal_is_left_as_it_was_after_ctrl_c(monkeypatch):
+  class Terminal(io.StringIO):
+    def isatty(self):
+      return True
+
+  stream = Terminal()
+  monkeypatch.setenv("TERM", "xterm")
+  monkeypatch.setattr(sys, "stderr", stream)
+  run(evolution(3, max_programs=500), progress="auto", should_stop=interrupt_at(6))
+  text = stream.getvalue()
+  assert "median of the islands" in text and "budget" in text
+  assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0  # the cursor
+  *_, stopping, last = text[text.rindex("\x1b[?25h") :].splitlines()
+  assert stopping.endswith("stopping: saving everything; Ctrl-C again to abort")
+  assert last.endswith(" left [interrupted]") and sys.stderr is stream
 
 
-def test_progress_lines_shorten_large_numbers():
-  search = evolution()
-  row = metrics.metrics_of(search, 1.0) | {
-      "programs": 1_234_567, "programs_per_second": 9_876.0, "train_steps": 2_000_000_000}
-  line = metrics.progress_line(search, row)
-  assert line.startswith("1.2M programs, 9.9k/s, 2.0G steps, ")
+@pytest.mark.parametrize(("condition", "error", "status"), [
+    (after(3), None, "stopped"), (interrupt_at(3), None, "interrupted"), (None, None, "budget"),
+    (lambda search: 1 / (search.cycle - 3), ZeroDivisionError, "running")])
+def test_the_last_metrics_say_how_it_ended(tmp_path, condition, error, status):
+  expected = pytest.raises(error) if error else contextlib.nullcontext()
+  with expected:
+    run(evolution(max_programs=20), directory=RunDirectory(tmp_path / "run", {}),
+        should_stop=condition and (lambda search: condition(search) is True))
+  *before, last = json_lines(tmp_path / "run" / "metrics.jsonl")
+  assert last["status"] == status
+  assert {row["status"] for row in before} == {"running"}
 
 
 def test_unknown_progress():
-  with pytest.raises(ValueError, match="progress must be one of auto, off"):
+  with pytest.raises(ValueError, match="progress must be one of auto, plain, off"):
     run(evolution(max_programs=20), progress="bar")

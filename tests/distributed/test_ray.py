@@ -1,0 +1,110 @@
+"""The same with real processes: Ray, and what can happen to processes."""
+
+import os
+import signal
+import threading
+import time
+
+from federation_cases import EVERY_TEN, groups, make
+import pytest
+from test_cluster import history
+
+from azero.distributed.cluster import Cluster
+from azero.distributed.ray_runtime import RayRuntime
+from azero.search.searching import WorkerLost
+
+
+@pytest.fixture(scope="module")
+def runtime():
+  return RayRuntime(num_processes=2, num_devices=1)
+
+
+def cluster(runtime, **options):
+  return Cluster(groups(), EVERY_TEN, runtime, num_processes=2, **options)
+
+
+def pids(search):
+  return [member.actor.submit("pid").result() for member in search._members]
+
+
+def test_processes_of_ray_do_what_one_process_does(runtime):
+  expected = history(make())
+  with cluster(runtime) as search:
+    assert len({*pids(search), os.getpid()}) == 3
+    assert history(search) == expected
+
+
+def test_more_processes_than_cores_are_refused(runtime):
+  with pytest.raises(ValueError, match=r"1000 processes with 1 device.* and Ray has"):
+    RayRuntime(num_processes=1000, num_devices=1)
+
+
+@pytest.mark.slow  # starts processes, again and again
+def test_a_killed_worker_is_told_and_the_last_state_leads_to_the_same(runtime):
+  expected = history(make())
+  with cluster(runtime, slice_seconds=0.0) as search:
+    for _ in range(5):
+      search.step()
+    state = search.state()
+    os.kill(pids(search)[0], signal.SIGKILL)
+    with pytest.raises(WorkerLost, match="was lost"):
+      history(search)
+    rest = history(search, state=state)
+    assert {name: rest[name] for name in rest if name != "improvements"} == {
+        name: expected[name] for name in expected if name != "improvements"}
+
+
+@pytest.mark.slow
+def test_an_asynchronous_search_survives_worker_and_server(runtime):
+  settings = {"max_programs": 3000}
+  with Cluster(
+      groups(**settings), EVERY_TEN, runtime, num_processes=2, asynchronous=True,
+      slice_seconds=0.05) as search:
+    while search.counts.programs < 500:
+      search.step()
+    search.state()
+    best = search.hall_of_fame.best.fitness
+    os.kill(pids(search)[1], signal.SIGKILL)
+    os.kill(search._members.server.submit("pid").result(), signal.SIGKILL)
+    while not search.finished:
+      search.step()
+      assert search.hall_of_fame.best.fitness >= best
+    assert search.losses >= 1 and (search.num_programs >= 3000).all()
+    # The server came back, and most exchanges found it.
+    assert search.missed_migrations < search.migrations / 2
+
+
+@pytest.mark.slow
+def test_a_slow_worker_holds_nobody_up(runtime):
+  settings = {"max_programs": 20_000}
+  with Cluster(
+      groups(**settings), EVERY_TEN, runtime, num_processes=2, asynchronous=True,
+      slice_seconds=0.05) as search:
+    while search.counts.programs < 500:
+      search.step()
+    slow = pids(search)[0]
+    stop = threading.Event()
+
+    def slow_down():  # it works a tenth of the time
+      while not stop.is_set():
+        os.kill(slow, signal.SIGSTOP)
+        time.sleep(0.45)
+        os.kill(slow, signal.SIGCONT)
+        time.sleep(0.05)
+
+    before = search.num_programs.copy()
+    thread = threading.Thread(target=slow_down)
+    thread.start()
+    try:
+      end = time.monotonic() + 20
+      while time.monotonic() < end and search.active[2:].any():
+        search.step()
+    finally:
+      stop.set()
+      thread.join()
+      os.kill(slow, signal.SIGCONT)
+    done = search.num_programs - before
+    first = [island for group in search._members._members[0].groups
+             for island in range(group.first_worker, group.first_worker + len(group.task_sets))]
+    others = [island for island in range(5) if island not in first]
+    assert done[others].mean() > 3 * done[first].mean()

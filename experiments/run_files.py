@@ -87,8 +87,7 @@ class Run:
   @property
   def checkpoint(self) -> float | None:
     """When the last checkpoint was saved, in seconds since 1970."""
-    paths = [self.path / "checkpoint.npz", self.path / "checkpoints"]
-    paths += (self.path / "checkpoints").glob("*")
+    paths = (self.path / "checkpoints").glob("*")
     times = [path.stat().st_mtime for path in paths if path.exists()]
     times += [time for part in self.parts if (time := part.checkpoint)]
     return max(times, default=None)

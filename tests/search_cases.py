@@ -4,10 +4,15 @@ Sharing shapes matters: an evaluation compiles once for each space, number of is
 kind of device.
 """
 
+from collections.abc import Iterator
+import contextlib
 import dataclasses
+import pathlib
 import signal
+import subprocess
 
 import numpy as np
+import pytest
 
 from azero.language.program import Component, Programs, SearchSpace
 from azero.search.search import SearchConfig
@@ -61,6 +66,21 @@ def interrupt_at(*cycles: int):
     return False
 
   return should_stop
+
+
+@contextlib.contextmanager
+def small_disk(path: pathlib.Path, size: str) -> Iterator[pathlib.Path]:
+  """A file system of this size, as `mount` takes it; skips the test where that is forbidden."""
+  path.mkdir()
+  command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
+  try:
+    subprocess.run(command, check=True, capture_output=True)
+  except (OSError, subprocess.CalledProcessError) as error:
+    pytest.skip(f"a small disk cannot be mounted here: {error}")
+  try:
+    yield path
+  finally:
+    subprocess.run(["umount", str(path)], check=True)
 
 
 def repeat(program: Programs, count: int) -> Programs:

@@ -1,172 +1,216 @@
-"""The file that a stopped run is continued from.
+"""The states that a stopped run is continued from: numbered versions in a directory.
 
-A state is a nested dictionary whose leaves are NumPy arrays and JSON values. Here it becomes
-one file that `numpy.load` reads as well: a zip archive of the arrays and of `state.json`,
-which holds the rest. Its comment ends with the SHA-256 of everything before, so that damage
-anywhere is noticed. The file is replaced in one step: a stop at any moment leaves the old one
-or the new one.
+A version appears when it is complete, and the newest few are kept. Damage anywhere in one is
+noticed when it is loaded, and the version before it is taken instead. What a version consists
+of is said in `checkpoint_files`.
 
 What a state means is none of this module's business: see `Search.state` and `runner`.
 """
 
 from collections.abc import Mapping
-import hashlib
-import io
-import json
+import concurrent.futures
 import os
 import pathlib
-from typing import Any, BinaryIO
-import zipfile
+import shutil
+from types import TracebackType
+from typing import Any, NamedTuple
 
 import numpy as np
 
-VERSION = 1
+from azero.search import manifest, packing
+from azero.search.manifest import CheckpointError
 
-_DIGITS = 64  # of a SHA-256
-_COMMENT = "azero checkpoint {:04d} sha256 "
-_ARRAY = "$array"  # stands in state.json for an array, with its name
+__all__ = ["CheckpointError", "Checkpoints", "Loaded"]
 
-
-class CheckpointError(ValueError):
-  """A file that no run can be continued from: says what, where and what to do."""
+_DIGITS = 8  # of the name of a version, so that names sort
 
 
-def save(path: str | os.PathLike, state: Mapping[str, Any]) -> None:
-  """Writes or replaces a checkpoint in one step.
+class Loaded(NamedTuple):
+  """A state, and how it was come by.
 
-  Args:
-    path: where.
-    state: nested dictionaries of arrays and JSON values; names without "/" or "$".
-
-  Raises:
-    OSError: it cannot be written; then the old one is still there.
-    TypeError, ValueError: a leaf that is neither an array of numbers nor a JSON value.
+  Attributes:
+    version: its number.
+    state: as it was saved.
+    info: what was noted of it.
+    damaged: newer versions that cannot be used, and why: "version 12: ...".
   """
-  path = pathlib.Path(path)
-  temporary = path.with_name(path.name + ".tmp")
-  try:
-    with open(temporary, "w+b") as file:
-      _write(file, state)
-      os.fsync(file.fileno())
-    temporary.replace(path)
-  finally:
-    temporary.unlink(missing_ok=True)
-  if os.name == "posix":  # elsewhere a directory cannot be opened
-    directory = os.open(path.parent, os.O_RDONLY)
+
+  version: int
+  state: dict[str, Any]
+  info: dict[str, Any]
+  damaged: list[str]
+
+
+class Checkpoints:
+  """Saves and loads the versions of one directory. One process at a time may save.
+
+  A context manager: it waits for what is being written.
+
+  Attributes:
+    path: of the directory.
+    schema: of the states, kept with each; those of another are not loaded.
+    keep: how many versions are kept.
+    newest: the number and the note of the newest version that was saved or loaded here, or
+      None.
+  """
+
+  def __init__(self, path: str | os.PathLike, *, schema: int, keep: int = 3):
+    """Touches nothing yet.
+
+    Args:
+      path: of the directory; made by the first `save`.
+      schema: of the states.
+      keep: how many versions are kept; at least 1.
+    """
+    self.path = pathlib.Path(os.path.abspath(path))
+    self.schema = schema
+    self.keep = keep
+    self.newest: tuple[int, dict[str, Any]] | None = None
+    self._writer: concurrent.futures.ThreadPoolExecutor | None = None
+    self._writing: concurrent.futures.Future[None] | None = None
+    self._last = 0  # number of the last version that was begun here
+
+  def __enter__(self) -> "Checkpoints":
+    return self
+
+  def __exit__(
+      self, kind: type[BaseException] | None, error: BaseException | None,
+      trace: TracebackType | None,
+  ) -> None:
+    if self._writer is not None:
+      self._writer.shutdown()
+      self._writer = None
+    if kind is None:
+      self.wait()
+
+  def versions(self) -> list[int]:
+    """The numbers of the complete versions, whole or damaged, in order; starts no device."""
+    if not self.path.is_dir():
+      return []
+    return sorted(int(path.name) for path in self.path.iterdir() if path.name.isdecimal())
+
+  def info(self, version: int) -> dict[str, Any]:
+    """What was noted of a version; starts no device.
+
+    Raises:
+      CheckpointError: there is no such version, or the note is damaged.
+    """
+    return manifest.read(self._path_of(version))
+
+  def save(
+      self, state: Mapping[str, Any], info: Mapping[str, Any] | None = None, *,
+      wait: bool = True,
+  ) -> int:
+    """Adds a version, and removes the oldest if there are more than `keep`.
+
+    Args:
+      state: nested dictionaries of arrays and JSON values, names without "$". It is copied,
+        and may change as soon as this returns.
+      info: JSON values to be noted beside it.
+      wait: False to write while the caller goes on; then an error comes up at the next call
+        of `save`, `poll` or `wait`.
+
+    Returns:
+      The number of the version.
+
+    Raises:
+      OSError: this version or the last cannot be written; nothing is left of it, and those
+        before it are as they were.
+      TypeError, ValueError: a leaf that is neither an array of numbers nor a JSON value.
+    """
+    data, text = packing.pack(state)
+    self.wait()
+    self._last = max([self._last, *self.versions()]) + 1
+    note = {"schema": self.schema, **(info or {})}
+    if self._writer is None:
+      self._writer = concurrent.futures.ThreadPoolExecutor(1, "checkpoints")
+    self._writing = self._writer.submit(self._write, self._last, data, text, note)
+    if wait:
+      self.wait()
+    return self._last
+
+  def poll(self) -> None:
+    """Raises the error of a version that could not be written; does not wait for one."""
+    if self._writing is not None and self._writing.done():
+      self.wait()
+
+  def wait(self) -> None:
+    """Waits until everything is written.
+
+    Raises:
+      OSError: see `save`.
+    """
+    writing, self._writing = self._writing, None
+    if writing is not None:
+      writing.result()
+
+  def load(self) -> Loaded:
+    """Reads the newest version that is whole.
+
+    Raises:
+      FileNotFoundError: there is no version.
+      CheckpointError: none is whole, or none of this schema.
+    """
+    self.wait()
+    from azero.search import checkpoint_files
+
+    damaged: list[str] = []
+    for version in reversed(self.versions()):
+      path = self._path_of(version)
+      try:
+        info = self._checked(path)
+        data, text = checkpoint_files.read(path)
+      except (CheckpointError, OSError) as error:
+        damaged.append(f"version {version}: {error}")
+      else:
+        self.newest = version, info
+        return Loaded(version, packing.unpack(data, text), info, damaged)
+    if not damaged:
+      raise FileNotFoundError(
+          f"There is no checkpoint in '{self.path}', so that there is nothing to continue: "
+          "start a new run.")
+    raise CheckpointError(
+        f"No checkpoint in '{self.path}' can be used ({'; '.join(damaged)}). Put a copy of that "
+        "directory back if there is one. Else this run cannot be continued: what it found is in "
+        "hall_of_fame.json and improvements.jsonl beside it, and its settings, to start anew, "
+        "are in config.json.")
+
+  def drop_after(self, version: int) -> None:
+    """Removes newer versions than this one, from which a run goes on."""
+    for other in self.versions():
+      if other > version:
+        shutil.rmtree(self._path_of(other))
+        self._last = max(self._last, other)
+
+  def _checked(self, path: pathlib.Path) -> dict[str, Any]:
+    info = manifest.read(path)
+    if info.get("schema") != self.schema:
+      raise CheckpointError(
+          f"saved by another version of azero, in schema {info.get('schema')}, while this one "
+          f"reads schema {self.schema}")
+    manifest.check(path)
+    return info
+
+  def _write(
+      self, version: int, data: np.ndarray, text: str, info: Mapping[str, Any]
+  ) -> None:
+    from azero.search import checkpoint_files
+
+    self.path.mkdir(exist_ok=True)
+    self._remove_unfinished(checkpoint_files.UNFINISHED)
     try:
-      os.fsync(directory)
-    finally:
-      os.close(directory)
+      checkpoint_files.write(self._path_of(version), data, text, info)
+    except BaseException:
+      self._remove_unfinished(checkpoint_files.UNFINISHED)
+      raise
+    self.newest = version, dict(info)
+    for old in self.versions()[: -self.keep]:
+      shutil.rmtree(self._path_of(old))
 
+  def _remove_unfinished(self, suffix: str) -> None:
+    """Removes what a save that failed or was killed has left."""
+    for path in self.path.glob(f"*{suffix}*"):
+      shutil.rmtree(path)
 
-def load(path: str | os.PathLike) -> dict[str, Any]:
-  """Reads a checkpoint.
-
-  Args:
-    path: where.
-
-  Returns:
-    The state as it was saved.
-
-  Raises:
-    FileNotFoundError: there is none.
-    CheckpointError: a damaged or foreign file, or one of another version.
-  """
-  path = pathlib.Path(path)
-  try:
-    with open(path, "rb") as file:
-      _check(path, file)
-      file.seek(0)
-      with zipfile.ZipFile(file) as archive:
-        arrays = {
-            name: _read_array(archive, name)
-            for name in archive.namelist() if name.endswith(".npy")}
-        return _join(json.loads(archive.read("state.json")), arrays)
-  except FileNotFoundError:
-    raise FileNotFoundError(
-        f"There is no checkpoint '{path}', so that there is nothing to continue: start a new "
-        "run.") from None
-
-
-def _write(file: BinaryIO, state: Mapping[str, Any]) -> None:
-  with zipfile.ZipFile(file, "w") as archive:
-    arrays: dict[str, np.ndarray] = {}
-    archive.writestr("state.json", json.dumps(_split(state, "", arrays), allow_nan=False))
-    for name, array in arrays.items():
-      with archive.open(name, "w", force_zip64=True) as member:
-        np.lib.format.write_array(member, array, allow_pickle=False)
-    archive.comment = (_COMMENT.format(VERSION) + "0" * _DIGITS).encode()
-  file.seek(0, io.SEEK_END)
-  size = file.tell() - _DIGITS
-  digest = _digest(file, size)
-  file.seek(size)
-  file.write(digest)
-  file.flush()
-
-
-def _check(path: pathlib.Path, file: BinaryIO) -> None:
-  """Checks from the outside that the file is a whole checkpoint of this version."""
-  archive = file.read(4) == b"PK\x03\x04"
-  comment = _COMMENT.format(VERSION).encode()
-  size = file.seek(0, io.SEEK_END) - _DIGITS
-  file.seek(max(size - len(comment), 0))
-  found, digest = file.read(len(comment)), file.read(_DIGITS)
-  if not archive:
-    raise CheckpointError(
-        f"'{path}' is no checkpoint of azero, or its beginning is destroyed. {_MEND}")
-  prefix = _COMMENT.encode().partition(b"{")[0]
-  if not found.startswith(prefix):
-    raise CheckpointError(
-        f"The checkpoint '{path}' is damaged, or none of azero: its end is missing. {_MEND}")
-  if digest != _digest(file, size):
-    raise CheckpointError(
-        f"The checkpoint '{path}' is damaged: its content does not match its checksum. {_MEND}")
-  if found != comment:
-    version = int(found.removeprefix(prefix).split()[0])
-    raise CheckpointError(
-        f"The checkpoint '{path}' is of version {version} of the format, this azero reads "
-        f"version {VERSION}: continue the run with the azero that began it.")
-
-
-_MEND = (
-    "Put a copy of the file back if there is one. Else this run cannot be continued: what it "
-    "found is in hall_of_fame.json and improvements.jsonl beside it, and its settings, to start "
-    "anew, are in config.json.")
-
-
-def _digest(file: BinaryIO, size: int) -> bytes:
-  """SHA-256 of the first bytes of a file, as hexadecimal digits."""
-  file.seek(0)
-  result = hashlib.sha256()
-  while size > 0:
-    block = file.read(min(size, 1 << 20))
-    result.update(block)
-    size -= len(block)
-  return result.hexdigest().encode()
-
-
-def _split(node: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
-  """A copy of a state in which names stand for the arrays, and the arrays by name."""
-  if isinstance(node, np.ndarray):
-    arrays[f"{name}.npy"] = node
-    return {_ARRAY: f"{name}.npy"}
-  if isinstance(node, Mapping):
-    for key in node:
-      if not isinstance(key, str) or set(key) & set("/$"):
-        raise TypeError(f"A state has the key {key!r}; keys are strings without '/' and '$'.")
-    return {key: _split(value, f"{name}/{key}" if name else key, arrays)
-            for key, value in node.items()}
-  return node
-
-
-def _join(node: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-  if not isinstance(node, dict):
-    return node
-  if _ARRAY in node:
-    return arrays[node[_ARRAY]]
-  return {key: _join(value, arrays) for key, value in node.items()}
-
-
-def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-  with archive.open(name) as member:
-    return np.lib.format.read_array(member, allow_pickle=False)
+  def _path_of(self, version: int) -> pathlib.Path:
+    return self.path / f"{version:0{_DIGITS}}"

@@ -7,22 +7,22 @@
     tensorboard/         curves, if they were wanted
     improvements.jsonl   every new best program of an island, with its text
     hall_of_fame.json    the best distinct programs, saved at every report and at the end
-    checkpoint.npz       the search itself, from which a stopped run is continued
+    checkpoints/         the newest versions of the search itself, from which a stopped run
+                         is continued
     report.md            the final report
     *.png                its pictures
+
+What happens to them when something fails is said in docs/durability.md.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import contextlib
 import dataclasses
-import errno
 import functools
 import hashlib
 import json
 import os
 import pathlib
-import sys
-import time
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ import numpy as np
 from azero.language import ops as op_table
 from azero.language.program import Programs, SearchSpace
 from azero.language.text import format_program
+from azero.search import json_lines, run_lock
 from azero.search.evolution import Evolution
 from azero.search.federation import Federation, Group
 from azero.search.hall_of_fame import Entry, Hall
@@ -38,16 +39,13 @@ from azero.search.search import Improvement, Search, SearchConfig
 from azero.search.searching import Searching
 from azero.tasks.task import Tasks
 
-if sys.platform != "win32":
-  import fcntl
-
 # Settings that a run need not be continued with, by their last name.
 MAY_CHANGE = (
     "max_train_steps", "max_programs", "num_devices", "lanes", "progress", "checkpoint_seconds",
     "tensorboard")
 HALL_OF_FAME = "hall_of_fame.json"
+CHECKPOINTS = "checkpoints"
 
-_LOCK_ATTEMPTS, _LOCK_PAUSE = 3, 0.05
 _LINES = ("metrics.jsonl", "improvements.jsonl")
 
 
@@ -55,7 +53,8 @@ class RunDirectory:
   """Writes the files of one run into a directory of its own.
 
   JSON lines are flushed as they are written, whole files replaced in one step, so that a
-  run that is stopped at any moment leaves readable files.
+  run that is stopped at any moment leaves readable files. What cannot be written, because the
+  disk is full, leaves a file as it was.
 
   Attributes:
     path: of the directory.
@@ -110,40 +109,20 @@ class RunDirectory:
     self.config = dict(config)
     self.resumed = resumed
     self._saved_changes = -1
+    self._ahead: dict[int, float] = {}  # best fitness of islands that only hall_of_fame.json has
 
-  @contextlib.contextmanager
-  def locked(self) -> Iterator[None]:
+  @property
+  def recorded(self) -> bool:
+    """Whether there are JSON lines."""
+    return any(json_lines.size(self.path / name) for name in _LINES)
+
+  def locked(self) -> contextlib.AbstractContextManager[None]:
     """Keeps other processes from continuing the run while this one is at it.
 
     Raises:
       BlockingIOError: another one is.
     """
-    if sys.platform == "win32":
-      yield
-      return
-    handle = os.open(self.path, os.O_RDONLY)
-    try:
-      if not self._lock(handle):
-        raise BlockingIOError(
-            f"The run in '{self.path}' is under way in another process: wait for its end or "
-            "stop it with Ctrl-C.")
-      yield
-    finally:
-      os.close(handle)
-
-  def _lock(self, handle: int) -> bool:
-    """Whether nobody else has the lock."""
-    for _ in range(_LOCK_ATTEMPTS):
-      try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      except OSError as error:
-        if error.errno != errno.EWOULDBLOCK:
-          return True  # some network file systems know no locks: then nobody is kept out
-        # Who only looks whether the run is under way holds the lock for a moment.
-        time.sleep(_LOCK_PAUSE)
-      else:
-        return True
-    return False
+    return run_lock.locked(self.path)
 
   def save_config(self) -> None:
     """Replaces config.json."""
@@ -165,58 +144,85 @@ class RunDirectory:
       ValueError: lines of that time are missing.
     """
     for name, size in sizes.items():
-      path = self.path / name
-      found = path.stat().st_size if path.exists() else 0
+      found = json_lines.size(self.path / name)
       if found < size:
         raise ValueError(
-            f"'{path}' has {found} bytes, but {size} when the checkpoint was saved: lines are "
-            "missing. Put a copy of the file back, or start a new run.")
+            f"'{self.path / name}' has {found} bytes, but {size} when the checkpoint was saved: "
+            "lines are missing. Put a copy of the file back, or start a new run.")
     for name, size in sizes.items():
       os.truncate(self.path / name, size)
+    self._saved_changes = -1
+    self._ahead = _best_of_islands(self._saved_hall_of_fame())
+    found_again = _best_of_islands(json_lines.read(self.path / "improvements.jsonl"))
+    for island, fitness in found_again.items():
+      self._note_found(island, fitness)
 
   def read_metrics(self) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl."""
-    text = (self.path / "metrics.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    return json_lines.read(self.path / "metrics.jsonl")
 
   def write(self, name: str, text: str) -> pathlib.Path:
     """Writes or replaces one text file in one step; returns its path."""
     target = self.path / name
     temporary = target.with_name(target.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(target)
+    try:
+      with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+      temporary.replace(target)
+    finally:
+      temporary.unlink(missing_ok=True)
     return target
 
   def add_metrics(self, metrics: Mapping[str, Any]) -> None:
     """Appends a line to metrics.jsonl."""
-    self._append("metrics.jsonl", [metrics])
+    json_lines.append(self.path / "metrics.jsonl", [metrics])
 
   def add_improvements(self, improvements: Iterable[Improvement]) -> None:
     """Appends a line for each to improvements.jsonl."""
-    self._append("improvements.jsonl", [
+    improvements = list(improvements)
+    json_lines.append(self.path / "improvements.jsonl", [
         {
             "island": item.island, "fitness": item.fitness, "train_steps": item.train_steps,
             "num_programs": item.num_programs,
             "num_features": item.program.space.num_features,
             "program": format_program(item.program),
         } for item in improvements])
+    for item in improvements:
+      self._note_found(item.island, item.fitness)
 
   def save_workers(self, seconds: float, workers: Mapping[str, Any]) -> None:
     """Replaces workers.json: where every island is after so many seconds."""
     self.write("workers.json", json.dumps({"seconds": round(seconds, 3), **workers}) + "\n")
 
-  def save_hall_of_fame(self, hall_of_fame: Hall) -> None:
-    """Replaces hall_of_fame.json if anything changed since it was last saved."""
+  def save_hall_of_fame(self, hall_of_fame: Hall, *, final: bool = False) -> None:
+    """Replaces hall_of_fame.json if anything changed since it was last saved.
+
+    A run that goes on from an older checkpoint leaves the file alone until its islands have
+    found again what is best in it: a stop in between must not lose that.
+
+    Args:
+      hall_of_fame: of the search.
+      final: whether the run is at its end, whatever a longer one had found.
+    """
+    if self._ahead and not final:
+      return
     if hall_of_fame.changes != self._saved_changes:
       self._saved_changes = hall_of_fame.changes
       entries = [_entry_to_json(entry) for entry in hall_of_fame]
       self.write(HALL_OF_FAME, json.dumps(entries, indent=2) + "\n")
 
-  def _append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    lines = [json.dumps(dict(row), allow_nan=False) + "\n" for row in rows]
-    if lines:
-      with open(self.path / name, "a", encoding="utf-8") as file:
-        file.writelines(lines)
+  def _saved_hall_of_fame(self) -> list[dict[str, Any]]:
+    """The entries of hall_of_fame.json; none if there is no such file or it is destroyed."""
+    try:
+      return json.loads((self.path / HALL_OF_FAME).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+      return []
+
+  def _note_found(self, island: int, fitness: float) -> None:
+    if fitness >= self._ahead.get(island, np.inf):
+      del self._ahead[island]
 
 
 @functools.singledispatch
@@ -339,6 +345,21 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping)
         else {prefix + name: value})
   return flat
+
+
+def config_hash(settings: Mapping[str, Any]) -> str:
+  """Hexadecimal digits that are the same for settings that a run may be continued with."""
+  flat = {
+      name: value for name, value in _flat(settings).items()
+      if name.split(".")[-1] not in MAY_CHANGE}
+  return hashlib.sha256(json.dumps(flat, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _best_of_islands(rows: Iterable[Mapping[str, Any]]) -> dict[int, float]:
+  best: dict[int, float] = {}
+  for row in rows:
+    best[row["island"]] = max(row["fitness"], best.get(row["island"], -np.inf))
+  return best
 
 
 def _digest(arrays: Iterable[np.ndarray]) -> str:

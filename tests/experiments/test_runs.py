@@ -98,8 +98,8 @@ def test_status_of_an_experiment_is_that_of_its_searches(tmp_path):
 def test_list(tmp_path, call):
   now = time.time()
   path = make(tmp_path / "first", row(10, 0.25), row(2000, 0.75, "budget"), started=now - 3723)
-  (path / "checkpoint.npz").write_bytes(b"")
-  os.utime(path / "checkpoint.npz", (now - 60, now - 60))
+  (path / "checkpoints" / "00000001").mkdir(parents=True)
+  os.utime(path / "checkpoints" / "00000001", (now - 60, now - 60))
   experiment = make(tmp_path / "adaptation-20260101-120000-77")
   make(experiment / "b-001-002", row(30, 0.5, "interrupted"))
   make(experiment / "a-001-002", row(10, 0.75, "budget"))

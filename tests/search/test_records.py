@@ -8,7 +8,7 @@ import pytest
 from search_cases import FIXED, config, tasks
 
 from azero.language.text import parse
-from azero.search import records as records_module
+from azero.search import run_lock
 from azero.search.evolution import Evolution
 from azero.search.hall_of_fame import HallOfFame
 from azero.search.records import RunDirectory, settings_of
@@ -114,7 +114,7 @@ def test_who_only_looks_keeps_nobody_out(tmp_path, monkeypatch, kind, released):
     if released:
       fcntl.flock(look, fcntl.LOCK_UN)
 
-  monkeypatch.setattr(records_module.time, "sleep", sleep)
+  monkeypatch.setattr(run_lock.time, "sleep", sleep)
   if released:
     with records.locked():
       assert len(pauses) == 1

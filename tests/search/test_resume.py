@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ from search_cases import FIXED, assert_same_state, config, interrupt_at, tasks
 
 import azero
 from azero.language.text import parse
-from azero.search import checkpoint, runner
+from azero.search import recorder, runner
 from azero.search.cache import LruCache
-from azero.search.checkpoint import CheckpointError
+from azero.search.checkpoint import CheckpointError, Checkpoints
 from azero.search.evolution import Evolution
 from azero.search.random_search import RandomSearch
 from azero.search.records import RunDirectory, settings_of
@@ -31,6 +32,10 @@ def run(search, path, *, resume=False, **arguments):
   directory = RunDirectory.open if resume else RunDirectory
   return runner.run(
       search, directory=directory(path, settings_of(search)), progress="off", **arguments)
+
+
+def checkpoints(path):
+  return Checkpoints(path / "checkpoints", schema=recorder.SCHEMA)
 
 
 def fail_at(cycle):
@@ -91,8 +96,9 @@ def test_what_came_after_the_checkpoint_is_done_again(tmp_path, seconds):
   expected, path = run(make(), tmp_path / "whole"), tmp_path / "run"
   with pytest.raises(RuntimeError, match="mine"):
     run(make(), path, should_stop=fail_at(9), checkpoint_seconds=seconds)
-  saved = checkpoint.load(path / "checkpoint.npz")
-  assert saved["status"] == "running" and saved["search"]["cycle"] == (8 if seconds == 0 else 0)
+  loaded = checkpoints(path).load()
+  assert loaded.info["status"] == loaded.state["status"] == "running"
+  assert loaded.info["cycle"] == loaded.state["search"]["cycle"] == (8 if seconds == 0 else 0)
   for name in ("metrics.jsonl", "improvements.jsonl"):
     with open(path / name, "a", encoding="utf-8") as file:
       file.write('{"torn": "li')
@@ -102,14 +108,14 @@ def test_what_came_after_the_checkpoint_is_done_again(tmp_path, seconds):
 
 def test_an_ended_run_has_nothing_to_continue(tmp_path):
   first = run(make(), tmp_path / "run")
-  before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()}
+  before = {
+      file.name: file.read_bytes() for file in (tmp_path / "run").iterdir() if file.is_file()}
   again = run(make(), tmp_path / "run", resume=True)
   assert again.status == "budget" and again.improvements == first.improvements
   assert again.metrics == first.metrics
   assert_same_state(again.search.state(), first.search.state())
-  for file in (tmp_path / "run").iterdir():
-    if file.name != "checkpoint.npz":
-      assert file.read_bytes() == before[file.name]
+  for name, content in before.items():
+    assert (tmp_path / "run" / name).read_bytes() == content
 
 
 def test_a_larger_budget_goes_on_where_a_smaller_one_ended(tmp_path):
@@ -211,32 +217,72 @@ def test_other_settings_are_refused(stopped, search, message):
   assert (stopped / "config.json").read_text() == before
 
 
-def test_a_damaged_checkpoint_changes_nothing(stopped, tmp_path):
-  path = tmp_path / "run"
-  path.mkdir()
-  for file in stopped.iterdir():
-    (path / file.name).write_bytes(file.read_bytes())
-  content = (path / "checkpoint.npz").read_bytes()
-  (path / "checkpoint.npz").write_bytes(content[:-1000])
-  with open(path / "metrics.jsonl", "a", encoding="utf-8") as file:
+@pytest.fixture
+def copied(stopped, tmp_path):
+  """A copy of that run, which has two versions: of cycle 0 and of cycle 1."""
+  return shutil.copytree(stopped, tmp_path / "run")
+
+
+def damage(version):
+  file = version / "state.json"
+  file.write_bytes(file.read_bytes()[:-10])
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(copied, tmp_path, capsys):
+  expected = run(make(), tmp_path / "whole")
+  damage(copied / "checkpoints" / "00000002")
+  result = run(make(), copied, resume=True)
+  assert_same_run(result, copied, expected, tmp_path / "whole")
+  (warning,) = capsys.readouterr().err.splitlines()
+  assert warning.startswith(f"warning: passing over what is damaged in '{copied}/checkpoints'")
+  assert "version 2: state.json has " in warning and "going on from version 1 of 20" in warning
+  assert checkpoints(copied).versions() == [1, 3]
+
+
+def test_nothing_is_changed_if_no_checkpoint_is_whole(copied):
+  for version in (copied / "checkpoints").iterdir():
+    damage(version)
+  with open(copied / "metrics.jsonl", "a", encoding="utf-8") as file:
     file.write("{}\n")
-  before = (path / "metrics.jsonl").read_text()
-  with pytest.raises(CheckpointError, match=r"'.*checkpoint.npz' is damaged"):
-    run(make(), path, resume=True)
-  assert (path / "metrics.jsonl").read_text() == before
-  (path / "checkpoint.npz").write_bytes(content)
-  (path / "improvements.jsonl").write_text("")
+  before = (copied / "metrics.jsonl").read_text()
+  with pytest.raises(CheckpointError, match=r"No checkpoint in '.*/checkpoints' can be used"):
+    run(make(), copied, resume=True)
+  assert (copied / "metrics.jsonl").read_text() == before
+  assert checkpoints(copied).versions() == [1, 2]
+
+
+def test_missing_lines_are_noticed(copied):
+  before = (copied / "metrics.jsonl").read_text()
+  (copied / "improvements.jsonl").write_text("")
   with pytest.raises(ValueError, match=r"improvements.jsonl' has 0 bytes, but \d+ when"):
-    run(make(), path, resume=True)
-  assert (path / "metrics.jsonl").read_text() == before
-  (path / "checkpoint.npz").unlink()
+    run(make(), copied, resume=True)
+  assert (copied / "metrics.jsonl").read_text() == before
+  assert checkpoints(copied).versions() == [1, 2]
+
+
+def test_damaged_lines_are_named(copied):
+  content = (copied / "improvements.jsonl").read_bytes()
+  (copied / "improvements.jsonl").write_bytes(b"?" + content[1:])
+  with pytest.raises(ValueError, match=r"improvements.jsonl' is damaged in line 1 \("):
+    run(make(), copied, resume=True)
+
+
+def test_a_run_without_its_checkpoints_is_not_begun_again(copied):
+  shutil.rmtree(copied / "checkpoints")
   with pytest.raises(FileNotFoundError, match="nothing to continue"):
-    run(make(), path, resume=True)
+    run(make(), copied, resume=True)
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_begins(tmp_path):
+  expected, path = run(make(), tmp_path / "whole"), tmp_path / "run"
+  RunDirectory(path, settings_of(make()))
+  result = run(make(), path, resume=True)
+  assert_same_run(result, path, expected, tmp_path / "whole")
 
 
 def test_another_schema_is_refused(stopped, monkeypatch):
-  monkeypatch.setattr(runner, "_SCHEMA", runner._SCHEMA + 1)
-  with pytest.raises(CheckpointError, match="another version of azero"):
+  monkeypatch.setattr(recorder, "SCHEMA", recorder.SCHEMA + 1)
+  with pytest.raises(CheckpointError, match="another version of azero, in schema 3, while"):
     run(make(), stopped, resume=True)
 
 

@@ -61,7 +61,7 @@ def test_everything_is_recorded(tmp_path):
   result = run(evolution(3, max_programs=60), directory=records)
   assert {path.name for path in records.path.iterdir()} == {
       "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json", "workers.json",
-      "checkpoint.npz"}
+      "checkpoints"}
   metrics = json_lines(records.path / "metrics.jsonl")
   assert metrics == result.metrics and len(metrics) >= 2
   assert metrics[-1]["programs"] == 180 and metrics[-1]["active_islands"] == 0

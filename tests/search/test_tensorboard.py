@@ -9,7 +9,7 @@ import pytest
 from search_cases import FIXED, config, interrupt_at, tasks
 
 import azero
-from azero.search import runner, tensorboard
+from azero.search import recorder, runner, tensorboard
 from azero.search.evolution import Evolution
 from azero.search.records import RunDirectory, settings_of
 
@@ -53,7 +53,7 @@ def run(search, path, *, resume=False, **arguments):
 
 @pytest.fixture(autouse=True)
 def report_always(monkeypatch):
-  monkeypatch.setattr(runner, "_REPORT_SECONDS", 0.0)
+  monkeypatch.setattr(recorder, "_REPORT_SECONDS", 0.0)
 
 
 def assert_curves_are(rows, path):

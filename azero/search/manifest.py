@@ -1,0 +1,94 @@
+"""The list of what a checkpoint consists of, by which damage is noticed.
+
+A manifest names every file of a directory with its size and SHA-256, and ends with the
+SHA-256 of itself. It also holds what one wants to know of a checkpoint without reading its
+arrays, so that a run can be inspected quickly and without JAX.
+"""
+
+from collections.abc import Iterable, Mapping
+import hashlib
+import json
+import os
+import pathlib
+from typing import Any
+
+NAME = "manifest.json"
+
+
+class CheckpointError(ValueError):
+  """Something that no run can be continued from: says what, where and what to do."""
+
+
+def write(directory: pathlib.Path, info: Mapping[str, Any], *, ignore: Iterable[str]) -> None:
+  """Writes the manifest of a directory that is complete but for it.
+
+  Args:
+    directory: where.
+    info: JSON-compatible.
+    ignore: files in it that may change afterwards.
+
+  Raises:
+    OSError: it cannot be written.
+  """
+  files = {name: _describe(directory / name) for name in _files(directory, ignore)}
+  body = json.dumps({"info": dict(info), "files": files}, allow_nan=False) + "\n"
+  with open(directory / NAME, "w", encoding="utf-8") as file:
+    file.write(body + _digest_of(body) + "\n")
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def read(directory: pathlib.Path) -> dict[str, Any]:
+  """What was noted of a checkpoint; looks at no other file.
+
+  Raises:
+    CheckpointError: the manifest is missing or damaged.
+  """
+  return _read(directory)["info"]
+
+
+def check(directory: pathlib.Path) -> None:
+  """Compares every file with the manifest.
+
+  Raises:
+    CheckpointError: names a file that is missing or changed, or the manifest itself.
+  """
+  for name, described in _read(directory)["files"].items():
+    try:
+      found = _describe(directory / name)
+    except OSError as error:
+      raise CheckpointError(f"{name} cannot be read ({error.strerror})") from None
+    if found["bytes"] != described["bytes"]:
+      raise CheckpointError(
+          f"{name} has {found['bytes']} bytes instead of {described['bytes']}")
+    if found != described:
+      raise CheckpointError(f"{name} does not match its checksum")
+
+
+def _read(directory: pathlib.Path) -> dict[str, Any]:
+  try:
+    content = (directory / NAME).read_bytes()
+  except OSError as error:
+    raise CheckpointError(f"{NAME} cannot be read ({error.strerror})") from None
+  body, _, digest = content.removesuffix(b"\n").rpartition(b"\n")
+  body += b"\n"
+  if not content.endswith(b"\n") or hashlib.sha256(body).hexdigest().encode() != digest:
+    raise CheckpointError(f"{NAME} does not match its checksum")
+  return json.loads(body)
+
+
+def _files(directory: pathlib.Path, ignore: Iterable[str]) -> list[str]:
+  ignored = {NAME, *ignore}
+  names = (
+      path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
+  return sorted(name for name in names if name not in ignored)
+
+
+def _describe(file: pathlib.Path) -> dict[str, Any]:
+  with open(file, "rb") as opened:
+    digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return {"bytes": opened.tell(), "sha256": digest}
+
+
+def _digest_of(text: str) -> str:
+  return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,52 @@
+"""What checkpoints cost: the numbers that are printed are those of a state that comes back."""
+
+import pytest
+
+from azero.search import recorder
+from azero.search.checkpoint import Checkpoints
+from experiments import checkpoint_cost, linear_regression
+
+
+@pytest.fixture(scope="module")
+def search():
+  return checkpoint_cost.make_search(linear_regression.Config(islands=2, population_size=100))
+
+
+def test_costs_grow_with_the_caches(search, tmp_path):
+  config = checkpoint_cost.Config(saves=2)
+  small, large = (
+      checkpoint_cost.measure(search, entries, tmp_path, config) for entries in (10, 5000))
+  # A key of two words, a value, a stamp and a place, in two caches of two islands.
+  assert large.array_bytes - small.array_bytes == 2 * 2 * 4990 * 5 * 8
+  assert 0 < small.disk_bytes < large.disk_bytes < large.array_bytes
+  for cost in (small, large):
+    assert 0 < cost.waiting_seconds <= cost.save_seconds
+    assert cost.pause == max(60.0, cost.waiting_seconds / recorder.WAITING_SHARE)
+    assert cost.waiting_seconds / cost.pause <= cost.share
+
+
+def test_what_is_measured_is_a_state_of_the_search(search, tmp_path):
+  search.restore(checkpoint_cost.filled(search, 30))
+  with Checkpoints(tmp_path, schema=0) as checkpoints:
+    checkpoints.save(search.state())
+    state = checkpoints.load().state
+  for name in ("canonical", "fingerprints"):
+    assert len(state["evaluator"][name]["places"]) == 60
+
+
+@pytest.mark.slow
+def test_a_line_for_each_state(tmp_path, capsys):
+  costs = checkpoint_cost.run(checkpoint_cost.Config(
+      islands=2, entries="10,500", saves=1, output_dir=str(tmp_path)))
+  lines = capsys.readouterr().out.splitlines()
+  assert [cost.entries for cost in costs] == [10, 500] and list(tmp_path.iterdir()) == []
+  assert [line.split(" | ")[0] for line in lines[-2:]] == ["| 10", "| 500"]
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"entries": "100001"}, "--entries must be at most 100000, the size of a cache; got 100001"),
+    ({"entries": "0"}, "--entries must list different numbers from 1"),
+    ({"saves": 0}, "--saves must be at least 1, got 0")])
+def test_bad_settings(settings, message):
+  with pytest.raises(ValueError, match=message):
+    checkpoint_cost.run(checkpoint_cost.Config(islands=1, **settings))

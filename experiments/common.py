@@ -26,6 +26,7 @@ from azero.search import tensorboard
 from azero.search.progress import PROGRESS
 from azero.search.records import MAY_CHANGE, RunDirectory, read_config, require_same
 from azero.search.runner import RunResult
+from azero.search.searching import WorkerLost
 
 
 def setting(default: Any, help_text: str, *, choices: Sequence[str] | None = None) -> Any:
@@ -258,7 +259,7 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
         config = preset(config_class, chosen, **given)
       configure_jax(getattr(config, "num_devices", 0))
       run(config)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, WorkerLost) as error:
       _fail(str(error))
     except KeyboardInterrupt:
       print("\ninterrupted: what the run directory holds by now is complete and readable",

@@ -20,7 +20,7 @@ import numpy as np
 
 from azero.distributed.members import Member, Members
 from azero.distributed.process import Report
-from azero.distributed.runtime import ActorLost, Runtime
+from azero.distributed.runtime import ActorLost, Call, Runtime
 from azero.distributed.server import PoolLost
 from azero.distributed.view import GroupView
 from azero.language.program import Programs, SearchSpace
@@ -32,6 +32,7 @@ from azero.search.migration import Migration
 from azero.search.records import settings_of, settings_of_groups
 from azero.search.search import Improvement
 from azero.search.searching import WorkerLost
+from azero.search.state import found_in, found_state
 from azero.tasks.task import Tasks
 
 _MAX_LOSSES = 5  # of one process, one after the other
@@ -216,20 +217,17 @@ class Cluster:
 
   def state(self) -> dict[str, Any]:
     """All that decides what comes next; see `state`. Processes go on meanwhile."""
-    try:
-      calls = [member.actor.submit("state") for member in self._members]
-      for member in self._members:
-        if not self._lockstep and self._has_work(member):
-          member.submit("advance")
-      states = [call.result() for call in calls]
-    except ActorLost as error:
-      raise WorkerLost(f"A process was lost while its state was taken: {error}") from error
-    for member, state in zip(self._members, states):
-      member.saved = state
+    requests = []
+    for member in self._members:
+      requests.append((member, len(member.calls), member.actor.submit("state")))
+      if not self._lockstep and self._has_work(member):
+        member.submit("advance")
+    states = [self._take_state(*request) for request in requests]
     return {
         "processes": {str(k): state for k, state in enumerate(states)},
         "halls": {
-            view.name: view.hall_of_fame.state(view.space) for view in self.searches}}
+            view.name: view.hall_of_fame.state(view.space) for view in self.searches},
+        "improvements": found_state(self.space_of(0), self._improvements)}
 
   def restore(self, state: Mapping[str, Any]) -> None:
     """Takes over a state, starting anew the processes that are gone.
@@ -237,7 +235,8 @@ class Cluster:
     Raises:
       WorkerLost: a process is lost again and again.
     """
-    self._improvements = []
+    self._improvements = [
+        Improvement(**fields) for fields in found_in(self.space_of, state["improvements"])]
     for view in self.searches:
       view.reset()
       view.hall_of_fame.restore(view.space, state["halls"][view.name])
@@ -269,12 +268,23 @@ class Cluster:
         member.losses = 0
         self._take_in(member, report)
 
+  def _take_state(self, member: Member, reports: int, call: Call) -> Mapping[str, Any]:
+    """The state of a process, after so many reports that it owes from before."""
+    try:
+      for _ in range(reports):
+        self._take_in(member, member.calls.popleft().result())
+      member.saved = call.result()
+    except ActorLost as error:
+      self._lose(member, error)
+      member.saved = member.saved or member.actor.submit("state").result()
+    return member.saved
+
   def _lose(self, member: Member, error: ActorLost) -> None:
     """A process is gone: starts it anew if nobody waits for it."""
     self.losses += 1
     member.losses += 1
     if not self.asynchronous or member.losses > _MAX_LOSSES:
-      raise WorkerLost(f"Process {member.number + 1} of {len(self._members)} was lost: {error}"
+      raise WorkerLost(f"Process {member.number + 1} of {len(self._members)} was lost: {error}."
                        ) from error
     self._members.start_anew(member)
 
@@ -300,7 +310,7 @@ class Cluster:
       self._members.server.submit("clear").result()
     except (ActorLost, PoolLost) as error:
       self.losses += 1
-      raise WorkerLost(f"A process or the server was lost in a migration: {error}") from error
+      raise WorkerLost(f"A process or the server was lost in a migration: {error}.") from error
 
 
 @settings_of.register

@@ -8,8 +8,10 @@ break them.
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from azero.search.searching import WorkerLost
 
-class ActorLost(RuntimeError):
+
+class ActorLost(WorkerLost):
   """The process of an actor, or the machine that it ran on, is gone."""
 
 

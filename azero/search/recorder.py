@@ -12,7 +12,7 @@ from azero.search.checkpoint import Checkpoints
 from azero.search.metrics import Meter, workers_of
 from azero.search.records import CHECKPOINTS, RunDirectory, config_hash, require_same, settings_of
 from azero.search.search import Improvement
-from azero.search.searching import Searching
+from azero.search.searching import Searching, WorkerLost
 from azero.search.state import Stateful, found_in, found_state
 from azero.search.tensorboard import Curves
 
@@ -23,6 +23,7 @@ WAITING_SHARE = 1 / 150
 
 _REPORT_SECONDS = 2.0  # between lines of metrics, and between saves of the hall of fame
 _WORKERS_SECONDS = 10.0  # between notes of every island
+_MAX_LOSSES = 5  # of parts of a search, between two checkpoints
 
 AnySearch = TypeVar("AnySearch", bound=Searching)
 
@@ -64,6 +65,7 @@ class Recorder(Generic[AnySearch]):
     self._pause = 0.0  # seconds after the last save, so that saves do not take too much time
     self._begun_at = -1  # cycle of the checkpoint that a run is continued from
     self._failed = False  # to write into the directory
+    self._losses = 0  # of parts of the search, since the last checkpoint
 
   def __enter__(self) -> "Recorder[AnySearch]":
     return self
@@ -124,6 +126,24 @@ class Recorder(Generic[AnySearch]):
     self._begin_curves()
     return state["status"]
 
+  def go_back(self, lost: WorkerLost) -> None:
+    """Goes back to the last checkpoint, since a part of the search is gone.
+
+    Raises:
+      WorkerLost: there is no checkpoint, or too many losses without a new one.
+    """
+    self._losses += 1
+    if self._checkpoints is None:
+      raise WorkerLost(
+          f"{lost} A search without a run directory has nothing to go back to.") from lost
+    if self._losses > _MAX_LOSSES:
+      assert self._directory is not None
+      raise WorkerLost(
+          f"{lost} That was loss {self._losses} since the last checkpoint; "
+          f"--resume={self._directory.path} continues from there.") from lost
+    print(f"warning: {lost} Going back to the last checkpoint.", file=sys.stderr)
+    self.restore()
+
   def _begin_curves(self) -> None:
     if self._curves is not None:
       self._curves.close()
@@ -179,16 +199,22 @@ class Recorder(Generic[AnySearch]):
     pause = max(self._interval, self._pause) if self._interval else 0.0
     start = time.monotonic()
     if start - self._last_save >= pause:
-      self._save("running", wait=False)
-      self._pause = (time.monotonic() - start) / WAITING_SHARE
+      self._pause = self._save("running", wait=False) / WAITING_SHARE
 
   def save(self, status: str) -> None:
     """Saves a checkpoint, if there is a directory, and waits until it is written."""
-    if self._checkpoints is not None:
+    if self._checkpoints is None:
+      return
+    try:
       self._save(status, wait=True)
+    except WorkerLost as lost:  # nothing else of the search is needed any more
+      print(f"warning: {lost} The last checkpoint is of before the end.", file=sys.stderr)
 
-  def _save(self, status: str, *, wait: bool) -> None:
+  def _save(self, status: str, *, wait: bool) -> float:
+    """Saves a checkpoint; returns for how many seconds the search waited."""
     assert self._directory is not None and self._checkpoints is not None
+    state = self._search.state()  # those elsewhere go on while theirs is collected
+    start = time.monotonic()
     now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     with self._writing():
       if status in ("budget", "stopped"):
@@ -196,7 +222,7 @@ class Recorder(Generic[AnySearch]):
       self._checkpoints.save(
           {
               "settings": self._settings, "status": status, "meter": self._meter.state(),
-              "sizes": self._directory.sizes(), "search": self._search.state(),
+              "sizes": self._directory.sizes(), "search": state,
               "condition": None if self._condition is None else self._condition.state(),
               "improvements": found_state(self._search.space_of(0), self.improvements),
           },
@@ -206,6 +232,8 @@ class Recorder(Generic[AnySearch]):
           },
           wait=wait)
     self._last_save = time.monotonic()
+    self._losses = 0
+    return self._last_save - start
 
   @contextlib.contextmanager
   def _writing(self) -> Iterator[None]:

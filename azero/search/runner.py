@@ -13,6 +13,7 @@ from azero.search.progress import Progress
 from azero.search.recorder import AnySearch, Recorder
 from azero.search.records import RunDirectory
 from azero.search.search import Improvement
+from azero.search.searching import WorkerLost
 from azero.search.tensorboard import require
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -68,6 +69,8 @@ def run(
       search cannot continue, or curves without a directory or the extra `tensorboard`.
     OSError: the directory cannot be written, for instance because the disk is full, or
       another process is at the run.
+    WorkerLost: a part of a search over processes is gone, and there is no checkpoint to go
+      back to; or it is lost again and again.
   """
   check(search, should_stop, checkpoint_seconds)
   check_curves(tensorboard, directory)
@@ -77,26 +80,39 @@ def run(
     if recorder.begin() == "stopped" and should_stop is not None and should_stop(search):
       status = "stopped"
     try:
-      while status == "running" and not search.finished:
-        search.step()
-        recorder.after_step()
-        if display.due():
-          _show(display, search, recorder.measure())
-        if should_stop is not None and should_stop(search):
-          status = "stopped"
-        elif interrupted():
-          display.show("stopping: saving everything; Ctrl-C again to abort", final=True)
-          status = "interrupted"
-        elif not search.finished:
-          recorder.save_if_due()
-      if status == "running":
-        status = "budget"
+      while status == "running":
+        try:
+          status = _step(search, recorder, display, should_stop, interrupted)
+        except WorkerLost as lost:
+          recorder.go_back(lost)
     finally:  # an error, too, leaves behind all that was found
       recorder.end(status)
     recorder.save(status)
     display.show(f"{views.line(recorder.metrics[-1])} [{status}]", final=True)
   return RunResult(
       search, status, recorder.seconds(), recorder.metrics, recorder.improvements)
+
+
+def _step(
+    search: AnySearch, recorder: Recorder[AnySearch], display: Progress,
+    should_stop: Callable[[AnySearch], bool] | None, interrupted: Callable[[], bool],
+) -> str:
+  """One step, if budget is left, with all that follows from it; how the run is then."""
+  if search.finished:
+    return "budget"
+  search.step()
+  recorder.after_step()
+  if display.due():
+    _show(display, search, recorder.measure())
+  if should_stop is not None and should_stop(search):
+    return "stopped"
+  if interrupted():
+    display.show("stopping: saving everything; Ctrl-C again to abort", final=True)
+    return "interrupted"
+  if search.finished:
+    return "budget"
+  recorder.save_if_due()
+  return "running"
 
 
 def _show(display: Progress, search: AnySearch, row: dict[str, Any]) -> None:

@@ -1,0 +1,85 @@
+"""Runs of a search over processes: records, resume, and going back when something is lost."""
+
+import json
+import shutil
+
+from federation_cases import make
+from inline_runtime import InlineRuntime
+import pytest
+from test_cluster import cluster, outcome
+
+from azero.search import runner
+from azero.search.records import RunDirectory, settings_of
+from azero.search.searching import WorkerLost
+
+
+def run(search, path=None, *, resume=False, **options):
+  directory = None
+  if path is not None:
+    directory = (RunDirectory.open if resume else RunDirectory)(path, settings_of(search))
+  return runner.run(
+      search, directory=directory, progress="off", checkpoint_seconds=0, **options)
+
+
+def improvements(path):
+  lines = (path / "improvements.jsonl").read_text().splitlines()
+  return sorted(
+      json.dumps(json.loads(line), sort_keys=True) for line in lines)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+  path = tmp_path_factory.mktemp("local") / "run"
+  return outcome(run(make(), path).search), improvements(path)
+
+
+def killer(*moments):
+  """Kills a process, in turns, whenever the driver has waited so many times."""
+  def kill(runtime):
+    if runtime.waits in moments:
+      runtime.processes[runtime.waits % 2].kill()
+  return kill
+
+
+@pytest.mark.parametrize("moments", [(2,), (5, 9, 14)])
+def test_a_run_goes_back_and_finds_the_same_again(local, tmp_path, capsys, moments):
+  runtime = InlineRuntime(2)
+  runtime.before_wait = killer(*moments)
+  search = cluster(runtime)
+  result = run(search, tmp_path / "run")
+  assert result.status == "budget" and search.losses == len(moments)
+  assert (outcome(search), improvements(tmp_path / "run")) == local
+  assert capsys.readouterr().err.count("Going back to the last checkpoint.") == len(moments)
+  assert [item.island for item in result.improvements]
+
+
+def test_a_stopped_run_is_continued_by_other_processes(local, tmp_path):
+  steps = iter(range(100))
+  run(cluster(InlineRuntime(1)), tmp_path / "run", should_stop=lambda _: next(steps) == 6)
+  search = cluster(InlineRuntime(8))
+  run(search, tmp_path / "run", resume=True)
+  assert (outcome(search), improvements(tmp_path / "run")) == local
+
+
+def test_a_run_of_other_processes_is_refused(tmp_path):
+  run(cluster(), tmp_path / "run", should_stop=lambda _: True)
+  with pytest.raises(ValueError, match="processes is 2 there and 3 here"):
+    run(cluster(processes=3), tmp_path / "run", resume=True)
+
+
+def test_without_a_directory_a_loss_ends_the_run():
+  runtime = InlineRuntime()
+  runtime.before_wait = killer(3)
+  with pytest.raises(WorkerLost, match="without a run directory has nothing to go back to"):
+    run(cluster(runtime))
+
+
+def test_losses_without_end_end_the_run_and_nothing_is_lost(local, tmp_path):
+  runtime = InlineRuntime()
+  runtime.before_wait = killer(*range(4, 1000))
+  with pytest.raises(WorkerLost, match="loss 6 since the last checkpoint; --resume="):
+    run(cluster(runtime), tmp_path / "run")
+  shutil.copytree(tmp_path / "run", tmp_path / "copy")
+  search = cluster()
+  run(search, tmp_path / "copy", resume=True)
+  assert (outcome(search), improvements(tmp_path / "copy")) == local

@@ -86,6 +86,7 @@ class Cluster:
     self._lockstep = lockstep
     self._improvements: list[Improvement] = []
     self._device_seconds = np.zeros(num_processes)
+    self._process_memory = np.zeros(num_processes, np.int64)
     self._members = Members(
         self.groups, migration, runtime, num_processes=num_processes, asynchronous=asynchronous,
         slice_seconds=None if lockstep else slice_seconds)
@@ -109,6 +110,11 @@ class Cluster:
   def device_seconds(self) -> np.ndarray:
     """[K] seconds in which the devices of each process had work, since it was started."""
     return self._device_seconds.copy()
+
+  @property
+  def process_memory(self) -> np.ndarray:
+    """[K] bytes that each process has in memory."""
+    return self._process_memory.copy()
 
   @property
   def num_islands(self) -> int:
@@ -291,6 +297,7 @@ class Cluster:
   def _take_in(self, member: Member, report: Report) -> None:
     member.due, member.migrations, member.missed = report.due, report.migrations, report.missed
     self._device_seconds[member.number] = report.device_seconds
+    self._process_memory[member.number] = report.memory_bytes
     # A process that was started anew may find again what is known already.
     self._improvements += [
         item for item in report.improvements

@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 import numpy as np
+import psutil
 
 from azero.distributed.runtime import Actor, ActorLost
 from azero.distributed.server import PoolLost
@@ -67,6 +68,7 @@ class Report:
     missed: how many of them happened without the server, which could not be reached.
     due: whether it waits for the others at a migration.
     device_seconds: in which its devices had work, since it was started.
+    memory_bytes: that it has in memory.
   """
 
   groups: list[GroupReport]
@@ -75,6 +77,7 @@ class Report:
   missed: int
   due: bool
   device_seconds: float
+  memory_bytes: int
 
 
 class Process:
@@ -179,7 +182,7 @@ class Process:
         [self._report_group(k, group, search)
          for k, (group, search) in enumerate(zip(federation.groups, federation.searches))],
         federation.take_improvements(), federation.migrations, self._missed,
-        federation.migration_due, DEVICES.seconds())
+        federation.migration_due, DEVICES.seconds(), psutil.Process().memory_info().rss)
 
   def _report_group(self, k: int, group: Group, search: Evolution) -> GroupReport:
     improved = np.flatnonzero(search.best_fitness > self._reported_best[k])

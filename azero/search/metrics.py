@@ -1,11 +1,17 @@
 """What is reported of a search while it runs: totals, rates, best fitnesses, time left.
 
-Beside what every search offers, three attributes count if a search has them:
+Beside what every search offers, some attributes count if a search has them:
 
     migrations       how many there were
     groups           with name and task sets each; islands are numbered over all in their order
-    device_seconds   [K], where K other processes evaluate: of each, the seconds in which its
-                     devices had work, from whenever on; see `runtime.activity`
+
+and where K other processes evaluate:
+
+    device_seconds   [K], of each, the seconds in which its devices had work, from whenever on;
+                     see `runtime.activity`
+    process_memory   [K], bytes that each has in memory
+    losses           processes that were lost
+    missed_migrations  exchanges that found no server
 """
 
 import collections
@@ -26,7 +32,8 @@ from azero.search.searching import Searching
 CLOCK = (
     "time", "seconds", "programs_per_second", "train_steps_per_second",
     "recent_programs_per_second", "recent_train_steps_per_second", "device_idle_share",
-    "recent_device_idle_share", "memory_bytes", "seconds_left")
+    "recent_device_idle_share", "memory_bytes", "process_memory_bytes", "losses",
+    "missed_migrations", "checkpoint_wait_seconds", "seconds_left")
 
 _RECENT_SECONDS = 10.0
 
@@ -130,7 +137,7 @@ class Meter:
     mark = self._mark(seconds)
     since = seconds - mark["seconds"]
     recent = _rates("recent_", row, mark, since)
-    return row | recent | {
+    return row | recent | _processes(self._search) | {
         "time": round(time.time(), 3),
         "device_idle_share": _idle(busy, seconds),
         "recent_device_idle_share": _idle(busy - mark["busy"], since),
@@ -168,6 +175,16 @@ class Meter:
     while len(self._marks) > 1 and seconds - self._marks[1]["seconds"] >= _RECENT_SECONDS:
       self._marks.popleft()
     return self._marks[0]
+
+
+def _processes(search: Searching) -> dict[str, Any]:
+  """What is known of other processes that evaluate."""
+  if not hasattr(search, "process_memory"):
+    return {}
+  return {
+      "process_memory_bytes": search.process_memory.tolist(),
+      "losses": getattr(search, "losses", 0),
+      "missed_migrations": getattr(search, "missed_migrations", 0)}
 
 
 def _busy(search: Searching) -> float:

@@ -65,6 +65,7 @@ class Recorder(Generic[AnySearch]):
     self._pause = 0.0  # seconds after the last save, so that saves do not take too much time
     self._begun_at = -1  # cycle of the checkpoint that a run is continued from
     self._failed = False  # to write into the directory
+    self._waited = 0.0  # seconds for checkpoints, in this part of the run
     self._losses = 0  # of parts of the search, since the last checkpoint
 
   def __enter__(self) -> "Recorder[AnySearch]":
@@ -178,7 +179,8 @@ class Recorder(Generic[AnySearch]):
       self._curves.close()
 
   def _report(self, status: str) -> None:
-    self.metrics.append(self._meter.report() | {"status": status})
+    self.metrics.append(self._meter.report() | {
+        "status": status, "checkpoint_wait_seconds": round(self._waited, 3)})
     if self._directory is None or self._failed:
       return
     with self._writing():
@@ -233,6 +235,7 @@ class Recorder(Generic[AnySearch]):
           wait=wait)
     self._last_save = time.monotonic()
     self._losses = 0
+    self._waited += self._last_save - start
     return self._last_save - start
 
   @contextlib.contextmanager

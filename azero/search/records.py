@@ -41,8 +41,8 @@ from azero.tasks.task import Tasks
 
 # Settings that a run need not be continued with, by their last name.
 MAY_CHANGE = (
-    "max_train_steps", "max_programs", "num_devices", "lanes", "progress", "checkpoint_seconds",
-    "tensorboard")
+    "max_train_steps", "max_programs", "num_devices", "lanes", "ray_address", "progress",
+    "checkpoint_seconds", "tensorboard")
 HALL_OF_FAME = "hall_of_fame.json"
 CHECKPOINTS = "checkpoints"
 

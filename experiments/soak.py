@@ -1,0 +1,147 @@
+"""A long run to look at: does memory stay flat, does the rate, what do checkpoints cost?
+
+The islands of the linear demo with migration, for as long as asked, in one process or in
+several; nothing is judged but the run itself.
+
+    python -m experiments.soak --minutes=30 --runtime=ray --num_workers=2
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import time
+from typing import Any
+
+from matplotlib.figure import Figure
+import numpy as np
+
+from azero.search import runner
+from azero.search.migration import Migration
+from experiments import common, linear_regression, reporting, runtimes
+from experiments.runtimes import GroupedSearch
+
+_FIRST_PART = 0.2  # of the run: caches fill, populations get their shape
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(runtimes.RuntimeConfig):
+  """Settings; those of the search are the linear demo's."""
+
+  minutes: float = common.setting(30.0, "How long to run.")
+  islands: int = common.setting(32, "Populations that run side by side.")
+  children_per_cycle: int = common.setting(64, "Children of each island in a cycle.")
+  population_size: int = common.setting(1000, "P.")
+  migration_every: int = common.setting(
+      10_000, "Children of an island between two migrations; 0 for none.")
+  migrants: int = common.setting(50, "Programs that an island sends and receives.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """What came out.
+
+  Attributes:
+    summary: by name, see the report.
+    directory: of the run.
+    run: the search as it ended.
+  """
+
+  summary: dict[str, float]
+  directory: str
+  run: runner.RunResult[GroupedSearch]
+
+
+def run(config: Config) -> Result:
+  """Runs it and writes its directory.
+
+  Raises:
+    ValueError: a bad setting.
+    FileExistsError: the run directory exists.
+  """
+  if not config.minutes > 0:
+    raise ValueError(f"--minutes must be positive, got {config.minutes}.")
+  if config.migration_every < 0:
+    raise ValueError(f"--migration_every must not be negative, got {config.migration_every}.")
+  group = linear_regression.make_group(linear_regression.Config(
+      islands=config.islands, children_per_cycle=config.children_per_cycle,
+      population_size=config.population_size, seed=config.seed, dtype=config.dtype,
+      executor=config.executor, cycles_per_step=config.cycles_per_step, lanes=config.lanes))
+  group = dataclasses.replace(
+      group, config=dataclasses.replace(group.config, max_train_steps=None))
+  migration = None
+  if config.migration_every:
+    migration = Migration(
+        every=config.migration_every, migrants=config.migrants, seed=config.seed)
+  with runtimes.opened(config, [group], migration) as search:
+    directory = config.directory("soak")
+    common.announce(directory, config.islands)
+    end = time.monotonic() + 60 * config.minutes
+    result = runner.run(
+        search, directory=directory, progress=config.progress,
+        checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard,
+        should_stop=lambda _: time.monotonic() >= end)
+  summary = summarise(result.metrics)
+  plot(result.metrics).savefig(directory.path / "soak.png", dpi=130)
+  rows = [(name, f"{value:,.4g}") for name, value in summary.items()]
+  directory.write("report.md", reporting.report(
+      f"{result.seconds / 60:.1f} minutes of the linear demo", summary=[
+          f"{config.islands} islands, runtime {config.runtime}, {config.num_workers} process(es). "
+          f"Changes are between the halves of what comes after the first {_FIRST_PART:.0%}."],
+      program=None, tables=[reporting.table(("", "value"), rows)], result=result, config=config,
+      picture="soak.png"))
+  print(f"\n{reporting.table(('', 'value'), rows)}\nReport: {directory.path / 'report.md'}")
+  return Result(summary, str(directory.path), result)
+
+
+def summarise(metrics: Sequence[dict[str, Any]]) -> dict[str, float]:
+  """Rates, changes and costs of a run by its metrics."""
+  seconds = np.array([row["seconds"] for row in metrics])
+  programs = np.array([row["programs"] for row in metrics])
+  memory = _memory(metrics)
+  start = int(np.searchsorted(seconds, _FIRST_PART * seconds[-1]))
+  middle = int(np.searchsorted(seconds, (1 + _FIRST_PART) / 2 * seconds[-1]))
+  early, late = (
+      (programs[stop] - programs[first]) / max(seconds[stop] - seconds[first], 1e-9)
+      for first, stop in ((start, middle), (middle, len(metrics) - 1)))
+  first, second = (
+      memory[part].sum(1).mean() for part in (slice(start, middle), slice(middle, None)))
+  last = metrics[-1]
+  return {
+      "seconds": float(seconds[-1]), "programs": float(programs[-1]),
+      "programs a second, first half": early, "programs a second, second half": late,
+      "change of the rate": late / max(early, 1e-9) - 1,
+      "memory, MB, first half": first / 1e6, "memory, MB, second half": second / 1e6,
+      "change of the memory": second / first - 1, "memory at most, MB": memory.sum(1).max() / 1e6,
+      "part of the time that waited for checkpoints":
+          last["checkpoint_wait_seconds"] / last["seconds"],
+      "device idle share": last["device_idle_share"],
+      "migrations": float(last.get("migrations", 0)), "losses": float(last.get("losses", 0))}
+
+
+def _memory(metrics: Sequence[dict[str, Any]]) -> np.ndarray:
+  """[n, 1 + K] bytes of this process and of the others."""
+  return np.array([
+      [row["memory_bytes"], *row.get("process_memory_bytes", [])] for row in metrics], float)
+
+
+def plot(metrics: Sequence[dict[str, Any]]) -> Figure:
+  """Memory of each process and the rate over the time."""
+  minutes = np.array([row["seconds"] for row in metrics]) / 60
+  memory = _memory(metrics)
+  figure = Figure(figsize=(9, 5.5), layout="constrained")
+  above, below = figure.subplots(2, sharex=True)
+  for k, values in enumerate(memory.T):
+    other = f"process {k}" if k else "driver"
+    above.plot(minutes, values / 1e6, label=other if memory.shape[1] > 1 else "process")
+  above.set(ylabel="resident memory, MB", ylim=(0, None))
+  above.legend(loc="lower right", ncols=3)
+  rate = np.array([row["recent_programs_per_second"] for row in metrics])
+  below.plot(minutes, rate, color="tab:green", linewidth=0.8)
+  below.set(xlabel="minutes", ylabel="programs a second", ylim=(0, None))
+  for axes in (above, below):
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+  return figure
+
+
+if __name__ == "__main__":
+  common.main(Config, run)

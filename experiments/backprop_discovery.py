@@ -50,9 +50,9 @@ class Config(runtimes.RuntimeConfig):
           "max_train_steps": 50_000, "migration_steps": 12_500, "num_unseen": 5,
           "unseen_train": 50, "estimate_seconds": 0.0},
       "small": {
-          "workers": 16, "groups": "1000/10/100,1000/5/215,300/3/464,100/1/1000",
-          "children_per_cycle": 8, "max_train_steps": 600_000_000,
-          "migration_steps": 10_000_000},
+          "workers": 64, "groups": "1000/10/100,1000/5/215,300/3/464,100/1/1000",
+          "children_per_cycle": 16, "max_train_steps": 20_000_000,
+          "migration_steps": 4_000_000},
   }
 
   workers: int = common.setting(1000, "W, divided evenly over the groups.")
@@ -113,7 +113,7 @@ def run(config: Config) -> Result:
     result = runner.run(
         search, directory=directory, progress=config.progress,
         checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard,
-        should_stop=estimate.Estimate(config.estimate_seconds, continued=directory.resumed))
+        should_stop=estimate.Estimate(config.estimate_seconds, skip_first=True))
   program, select_fitness, final = _judge(config, search)
   mean = {name: float(fitness.mean()) for name, fitness in final.items()}
   floor = mean["constant prediction"]

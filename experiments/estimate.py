@@ -60,20 +60,21 @@ class Estimate:
   """
 
   def __init__(
-      self, seconds: float, searches: int = 1, *, continued: bool = False,
+      self, seconds: float, searches: int = 1, *, skip_first: bool = False,
       others: str = "searches of this experiment",
   ):
     """Takes over.
 
     Args:
-      seconds: after so long; 0 for never.
+      seconds: after so long, of what is measured; 0 for never.
       searches: how many like this one there are in all.
-      continued: whether the search has done a part before: it is measured after a first step.
+      skip_first: whether it is measured after a first step only, in which a search compiles,
+        or takes over what it did before.
       others: what to call all of them.
     """
     self._start = time.monotonic()
     self._seconds, self._searches, self._others = seconds, searches, others
-    self._before: tuple[float, Numbers] | None = None if continued else (0.0, {})
+    self._before: tuple[float, Numbers] | None = None if skip_first else (0.0, {})
 
   def __call__(self, search: Searching) -> bool:
     """Shows the estimate if it is time."""
@@ -86,11 +87,11 @@ class Estimate:
   def due(self) -> bool:
     """Whether the next call of `show` has an effect."""
     elapsed = time.monotonic() - self._start
-    return self._before is None or 0 < self._seconds <= elapsed
+    return self._before is None or 0 < self._seconds <= elapsed - self._before[0]
 
   def show(
       self, spent: Numbers, left: Mapping[str, int | None], more_bytes: float = 0.0) -> None:
-    """Shows the estimate, or measures the first step of a continued search.
+    """Shows the estimate, or notes where a first step that does not count has ended.
 
     Args:
       spent: what was spent by now, by name, "train_steps" among it.

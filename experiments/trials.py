@@ -151,7 +151,7 @@ def _run(config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory) ->
     print(f"{arm.title}: repeats {repeats[0] + 1} to {repeats[-1] + 1} of {config.repeats}, "
           f"{arm.workers * len(repeats)} workers", flush=True)
     record = _batch_directory(directory, arm, repeats)
-    estimate = Estimate(config.estimate_seconds, len(pending), continued=record.resumed)
+    estimate = Estimate(config.estimate_seconds, len(pending), skip_first=True)
     with runtimes.opened(config, groups, migration) as search:
       result = runner.run(
           search, directory=record, progress=config.progress,

@@ -28,7 +28,7 @@ def test_the_budget_that_is_spent_first_decides(clock, capsys):
 
 
 def test_a_continued_search_leaves_out_what_came_before(clock, capsys):
-  shown = estimate.Estimate(5.0, continued=True)
+  shown = estimate.Estimate(5.0, skip_first=True)
   left = {"train_steps": 10**12, "programs": 100 * 600}
   clock[0] = 10.0
   assert shown.due

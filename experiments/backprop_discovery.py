@@ -162,8 +162,8 @@ def make_groups(config: Config) -> tuple[list[Group], Migration | None]:
   Raises:
     ValueError: a bad setting.
   """
-  config.check_runtime()
   common.require_positive(config, "workers", "max_train_steps", "num_unseen", "unseen_train")
+  config.check_runtime(config.workers)
   sizes = _group_sizes(config)
   if config.workers % len(sizes):
     raise ValueError(

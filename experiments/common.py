@@ -173,10 +173,23 @@ def continued(
   """
   saved = read_config(directory)
   names = _names(config_class) - {"resume"}
+  _require_types(config_class, saved, directory)
   require_same(
       saved, {name: saved.get(name) for name in names} | changes, directory,
       _may_change(config_class))
   return config_class(**(saved | changes | {"resume": os.fspath(directory)}))
+
+
+def _require_types(
+    config_class: type[Any], saved: Mapping[str, Any], directory: str | os.PathLike) -> None:
+  """Refuses the settings of a damaged or foreign config.json."""
+  hints = typing.get_type_hints(config_class)
+  for name in saved.keys() & _names(config_class):
+    kinds = (int, float) if hints[name] is float else hints[name]
+    if not isinstance(saved[name], kinds) or isinstance(saved[name], bool) != (kinds is bool):
+      raise ValueError(
+          f"'{pathlib.Path(directory) / 'config.json'}' has {name} = {saved[name]!r}, which must "
+          f"be of type {hints[name].__name__}: put a copy of the file back, or start a new run.")
 
 
 def _names(config_class: type[Any]) -> set[str]:
@@ -253,6 +266,8 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
     given = {name: getattr(flags.FLAGS, name) for name in names if flags.FLAGS[name].present}
     try:
       if given.get("resume"):
+        if len(presets) > 1 and flags.FLAGS["preset"].present:
+          raise ValueError("--preset is for new runs: --resume goes on with the run's settings.")
         config = continued(config_class, given.pop("resume"), **given)
       else:
         chosen = flags.FLAGS.preset if len(presets) > 1 else PAPER
@@ -262,7 +277,7 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
     except (ValueError, OSError, WorkerLost) as error:
       _fail(str(error))
     except KeyboardInterrupt:
-      print("\ninterrupted: what the run directory holds by now is complete and readable",
+      print("\ninterrupted: what a run directory holds by now is complete and readable",
             file=sys.stderr)
       sys.exit(130)
 

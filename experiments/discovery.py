@@ -89,8 +89,8 @@ def check(config: DiscoveryConfig) -> None:
   Raises:
     ValueError: says which.
   """
-  config.check_runtime()
   common.require_positive(config, "islands", "num_tasks", "num_epochs", "max_train_steps")
+  config.check_runtime(config.islands)
 
 
 def discover(

@@ -103,8 +103,8 @@ def make_group(config: Config) -> Group:
       children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
       combine="mean", seed=config.seed, dtype=config.dtype, lanes=config.lanes or None,
       executor=config.executor, cycles_per_step=config.cycles_per_step or None)
-  config.check_runtime()
   common.require_positive(config, "islands", "num_tasks", "select_every", "max_train_steps")
+  config.check_runtime(config.islands, lockstep=True)
   if not 0 < config.select_fitness <= 1:
     raise ValueError(f"--select_fitness must be in (0, 1], got {config.select_fitness}.")
   island_seeds = np.random.SeedSequence([config.seed, 0]).generate_state(config.islands)

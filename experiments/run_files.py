@@ -170,7 +170,7 @@ def json_lines(path: pathlib.Path) -> list[dict[str, Any]]:
   """
   if not path.exists():
     return []
-  *lines, _ = path.read_text(encoding="utf-8").split("\n")
+  *lines, _ = _text(path).split("\n")
   return [
       _parsed(path, line, dict, f" in line {number}") for number, line in enumerate(lines, 1)]
 
@@ -193,7 +193,14 @@ def _last_line(path: pathlib.Path) -> dict[str, Any] | None:
 
 def _read(path: pathlib.Path, kind: type[T]) -> T:
   """The value of a JSON file; without the file an empty one."""
-  return _parsed(path, path.read_text(encoding="utf-8"), kind) if path.exists() else kind()
+  return _parsed(path, _text(path), kind) if path.exists() else kind()
+
+
+def _text(path: pathlib.Path) -> str:
+  try:
+    return path.read_text(encoding="utf-8")
+  except UnicodeDecodeError as error:
+    raise ValueError(f"'{path}' is no text ({error.reason})") from None
 
 
 def _parsed(path: pathlib.Path, text: str, kind: type[T], where: str = "") -> T:

@@ -7,6 +7,7 @@ JAX. `--help` of each command says more.
 import argparse
 from collections.abc import Mapping, Sequence
 import datetime
+import functools
 import json
 import pathlib
 import sys
@@ -88,6 +89,8 @@ def _list(options: argparse.Namespace, console: Console) -> None:
       _add_run(table, run_files.read_run(path), now)
     except ValueError as error:
       problems.append(f"{path.name}: {error}")
+    except (KeyError, TypeError, AttributeError) as error:  # values of another kind
+      problems.append(f"{path.name}: a file of it is damaged, or of another version ({error})")
   if table.row_count:
     console.print(table)
   else:
@@ -141,7 +144,11 @@ def _show(options: argparse.Namespace, console: Console) -> None:
     if search.last is not None:
       console.print(f"\n{search.path.name}: after {_time(search.last.get('seconds'))}")
       _show_metrics(search, console)
-      _show_programs(search, options.programs, console)
+      for show in (_show_workers, functools.partial(_show_programs, count=options.programs)):
+        try:
+          show(search, console)
+        except ValueError as error:  # the rest can still be shown
+          console.print(str(error), soft_wrap=True)
   if options.plot:
     _plot(list(run.searches()), options.plot, console)
 
@@ -156,12 +163,12 @@ def _show_metrics(run: Run, console: Console) -> None:
     for name, group in groups.items():
       table.add_row(name, *(_value(key, value) for key, value in group.items()))
     console.print(table)
+
+
+def _show_workers(run: Run, console: Console) -> None:
   workers = run.workers()
-  if workers and len(workers["programs"]) > 1:
-    _show_workers(workers, console)
-
-
-def _show_workers(workers: Mapping[str, Any], console: Console) -> None:
+  if not workers or len(workers["programs"]) < 2:
+    return
   names = [name for name in workers if name != "seconds"]
   best = workers["best_fitness"]
   order = sorted(range(len(best)), key=lambda island: -best[island])
@@ -176,7 +183,7 @@ def _show_workers(workers: Mapping[str, Any], console: Console) -> None:
     console.print(f"and {len(order) - _MOST_WORKERS} more islands in workers.json")
 
 
-def _show_programs(run: Run, count: int, console: Console) -> None:
+def _show_programs(run: Run, console: Console, count: int) -> None:
   for entry in run.hall_of_fame()[:count]:
     console.print(
         f"\nfitness {_fitness(entry['fitness'])}, island {entry['island']}, after "

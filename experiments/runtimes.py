@@ -36,14 +36,16 @@ class RuntimeConfig(common.CheckpointedConfig):
       "reproducible", "Whether processes wait for each other where programs migrate, so that "
       "the history depends on the seed alone, or nobody waits.", choices=MODES)
 
-  def check_runtime(self) -> None:
-    """Refuses settings that need another runtime, and a runtime that is not installed.
+  def check_runtime(self, islands: int, *, lockstep: bool = False) -> None:
+    """Refuses settings that need another runtime, or one that is not installed.
+
+    Args:
+      islands: or workers, to be divided over the processes.
+      lockstep: whether the search needs it, see `Cluster`.
 
     Raises:
       ValueError: says which.
     """
-    if self.runtime == "ray" and importlib.util.find_spec("ray") is None:
-      raise ValueError("--runtime=ray needs Ray: pip install 'azero[ray]'.")
     common.require_positive(self, "num_workers")
     if self.runtime == "local":
       for name in ("num_workers", "ray_address", "mode"):
@@ -51,6 +53,17 @@ class RuntimeConfig(common.CheckpointedConfig):
           raise ValueError(
               f"--{name}={getattr(self, name)} needs --runtime=ray: --runtime=local works in "
               "this process.")
+      return
+    if importlib.util.find_spec("ray") is None:
+      raise ValueError("--runtime=ray needs Ray: pip install 'azero[ray]'.")
+    if self.num_workers > islands:
+      raise ValueError(
+          f"--num_workers={self.num_workers}: the {islands} island(s) or worker(s) of a search can "
+          f"be divided over at most {islands} process(es).")
+    if lockstep and self.mode == "asynchronous":
+      raise ValueError(
+          "--mode=asynchronous: this experiment ends islands that made a discovery, and looks at "
+          "all of them at once; use --mode=reproducible.")
 
 
 @contextlib.contextmanager
@@ -70,7 +83,7 @@ def opened(
     ValueError: settings that do not fit each other, or Ray is not installed.
     ConnectionError: there is no Ray cluster at the address.
   """
-  config.check_runtime()
+  config.check_runtime(sum(len(group.task_sets) for group in groups), lockstep=lockstep)
   if config.runtime == "local":
     yield Federation(groups, migration)
     return

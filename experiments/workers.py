@@ -69,7 +69,6 @@ class WorkersConfig(runtimes.RuntimeConfig):
     common.require_positive(
         self, "repeats", "task_sets", "max_train_steps", "num_select", "num_features",
         "num_train", "num_valid")
-    self.check_runtime()
     if self.repeats_at_once < 0:
       raise ValueError(f"--repeats_at_once must not be negative, got {self.repeats_at_once}.")
     estimate.check(self.estimate_seconds)
@@ -212,6 +211,9 @@ def require(config: WorkersConfig, arms: Sequence[Arm]) -> None:
     ValueError: settings that no search accepts, more examples or tasks than there are, or more
       tasks than fit the memory.
   """
+  for arm in arms:
+    together = config.at_once(arm.workers)
+    config.check_runtime((config.repeats % together or together) * arm.workers)
   for arm in arms:
     select_tasks(config, arm.select)
     sets = min(

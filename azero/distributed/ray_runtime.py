@@ -6,10 +6,13 @@ import dataclasses
 import functools
 import logging
 import os
+import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
+import time
 from typing import Any
 
 import jax
@@ -22,6 +25,8 @@ from azero.runtime import devices
 _JAX_SETTINGS = (
     "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs",
     "jax_persistent_cache_enable_xla_caches")
+_LOOK_SECONDS = 10.0  # between two looks whether Ray is there
+_MAX_FAILURES = 3
 
 
 class RayRuntime:
@@ -38,8 +43,8 @@ class RayRuntime:
 
     Raises:
       ModuleNotFoundError: Ray is not installed.
-      ValueError: more processes and devices than there are cores, or Ray was imported, but
-        not connected.
+      ValueError: more processes and devices than there are cores, an address of another
+        form, or Ray was imported, but not connected.
       ConnectionError: nothing answers at the address.
     """
     self.num_devices = num_devices or max(1, devices.num_cores() // num_processes)
@@ -48,11 +53,14 @@ class RayRuntime:
       raise ValueError(
           "Ray was imported before azero could set it up: connect it yourself with ray.init(), "
           "or leave importing it to azero.")
-    if not address and "ray" not in sys.modules:
-      address = _own_address(max(cores, devices.num_cores()))  # before Ray is imported
+    connected = "ray" in sys.modules
+    if not connected:
+      address = address or _own_address(max(cores, devices.num_cores()))  # before the import
+      _check_address(address)
     self._ray = import_ray()
-    if not self._ray.is_initialized():
+    if not connected:
       self._ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+    self._head = _Head(self._ray.get_runtime_context().gcs_address)
     present = int(self._ray.cluster_resources().get("CPU", 0))
     if cores > present:
       raise ValueError(
@@ -72,7 +80,10 @@ class RayRuntime:
   def wait(self, calls: Sequence[Call]) -> Sequence[Call]:
     """See `Runtime`."""
     by_reference = {call.reference: call for call in calls if isinstance(call, _RayCall)}
-    done, _ = self._ray.wait(list(by_reference), num_returns=1)
+    done: Sequence[Any] = []
+    while not done:
+      self._head.check()
+      done, _ = self._ray.wait(list(by_reference), num_returns=1, timeout=_LOOK_SECONDS)
     return [by_reference[reference] for reference in done]
 
   def stop(self, actor: Actor) -> None:
@@ -86,6 +97,59 @@ class RayRuntime:
   ) -> "_RayActor":
     host = self._ray.remote(**options)(_Host)
     return _RayActor(host.remote(setup, make, arguments))
+
+
+class _Head:
+  """Where Ray keeps what it knows; without it Ray ends this process after a minute."""
+
+  def __init__(self, address: str):
+    self._address = address
+    self._looked = time.monotonic()
+    self._failures = 0
+
+  def check(self) -> None:
+    """Looks now and then whether it is there.
+
+    Raises:
+      ConnectionError: it is not, and was not the last times.
+    """
+    if time.monotonic() - self._looked < _LOOK_SECONDS:
+      return
+    self._looked = time.monotonic()
+    try:
+      _probe(self._address)
+      self._failures = 0
+    except OSError as error:
+      self._failures += 1
+      if self._failures == _MAX_FAILURES:
+        raise ConnectionError(
+            f"Ray itself is gone: nothing answers at {self._address} any more ({error}). What "
+            "was found until now is in the run directory; start Ray again, and continue with "
+            "--resume.") from error
+
+
+def _check_address(address: str) -> None:
+  """Refuses what cannot be connected to, which Ray tries for minutes.
+
+  Raises:
+    ValueError: no address.
+    ConnectionError: nothing answers there.
+  """
+  if not re.fullmatch(r"[^\s:/]+:\d{1,5}", address):
+    raise ValueError(
+        f"--ray_address must be HOST:PORT, as `ray start --head` tells it, got '{address}'.")
+  try:
+    _probe(address)
+  except OSError as error:
+    raise ConnectionError(
+        f"No Ray answers at --ray_address={address} ({error}): see with `ray status --address "
+        f"{address}` whether it runs, or start one with `ray start --head`.") from error
+
+
+def _probe(address: str) -> None:
+  host, _, port = address.rpartition(":")
+  with socket.create_connection((host, int(port)), timeout=5):
+    pass
 
 
 @functools.cache
@@ -115,7 +179,10 @@ def _end(head: subprocess.Popen) -> None:
   """Ray ends when nobody holds its standard input."""
   assert head.stdin is not None
   head.stdin.close()
-  head.wait(30)
+  try:
+    head.wait(30)
+  except subprocess.TimeoutExpired:
+    head.kill()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,7 +260,7 @@ class _RayCall:
     try:
       return ray.get(self.reference)
     except ray.exceptions.RayActorError as error:
-      raise ActorLost(str(error).splitlines()[0]) from error
+      raise ActorLost(str(error).splitlines()[0].rstrip(".")) from error
     except ray.exceptions.RayTaskError as error:
       raise (error.cause or error) from error
 

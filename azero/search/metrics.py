@@ -105,7 +105,9 @@ def _rates(
     prefix: str, row: Mapping[str, Any], earlier: Mapping[str, Any], seconds: float
 ) -> dict[str, float]:
   return {
-      f"{prefix}{name}_per_second": round((row[name] - earlier[name]) / max(seconds, 1e-9), 1)
+      # Counts go back where a process was lost and repeats a part of its work.
+      f"{prefix}{name}_per_second":
+          round(max(row[name] - earlier[name], 0) / max(seconds, 1e-9), 1)
       for name in ("programs", "train_steps")}
 
 

@@ -209,7 +209,10 @@ class Recorder(Generic[AnySearch]):
       return
     try:
       self._save(status, wait=True)
-    except WorkerLost as lost:  # nothing else of the search is needed any more
+    except WorkerLost as lost:
+      if status == "running" or self._checkpoints.newest is None:
+        raise
+      # Nothing else of the search is needed any more.
       print(f"warning: {lost} The last checkpoint is of before the end.", file=sys.stderr)
 
   def _save(self, status: str, *, wait: bool) -> float:

@@ -300,6 +300,8 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
         f"'{file.parent}' is no run directory: it has no config.json.")
   try:
     config = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(config, dict):
+      raise ValueError("a JSON object was expected")
   except ValueError as error:
     raise ValueError(
         f"'{file}' cannot be read ({error}). Put a copy of the file back, or start a new "

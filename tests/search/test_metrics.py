@@ -190,6 +190,16 @@ def test_devices_are_idle_while_the_host_works():
   assert 0.0 < meter.measure()["device_idle_share"] < 1.0
 
 
+def test_counts_that_go_back_give_no_negative_rate():
+  search = finish(evolution(max_programs=60))
+  meter = Meter(search)
+  search.counts.programs -= 20  # as where a process was lost and begins again
+  search.counts.train_steps -= 20
+  row = meter.report()
+  assert row["recent_programs_per_second"] == row["recent_train_steps_per_second"] == 0
+  assert row["seconds_left"] is None
+
+
 def test_memory_is_that_of_this_process():
   measured = Meter(evolution()).measure()["memory_bytes"]
   now = psutil.Process(os.getpid()).memory_info().rss

@@ -49,7 +49,10 @@ class Cluster:
     hall_of_fame: the best programs of each group.
     missed_migrations: exchanges that found no server.
     losses: processes that were lost.
+    works_while_saved: that taking its state holds nobody up.
   """
+
+  works_while_saved = True
 
   def __init__(
       self, groups: Sequence[Group], migration: Migration | None, runtime: Runtime, *,

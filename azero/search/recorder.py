@@ -218,8 +218,10 @@ class Recorder(Generic[AnySearch]):
   def _save(self, status: str, *, wait: bool) -> float:
     """Saves a checkpoint; returns for how many seconds the search waited."""
     assert self._directory is not None and self._checkpoints is not None
-    state = self._search.state()  # those elsewhere go on while theirs is collected
     start = time.monotonic()
+    state = self._search.state()
+    if getattr(self._search, "works_while_saved", False):
+      start = time.monotonic()
     now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     with self._writing():
       if status in ("budget", "stopped"):

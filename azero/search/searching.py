@@ -21,7 +21,11 @@ class WorkerLost(RuntimeError):
 
 
 class Searching(Protocol):
-  """A search over I islands; see `Search` for what each of these means."""
+  """A search over I islands; see `Search` for what each of these means.
+
+  One that goes on in other processes while its state is taken says so by an attribute
+  `works_while_saved`; `metrics` tells of others that count.
+  """
 
   @property
   def num_islands(self) -> int:

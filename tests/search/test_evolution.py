@@ -193,7 +193,7 @@ for history in histories[1:]:
 
 def test_history_is_the_same_on_one_two_and_three_devices():
   done = subprocess.run(
-      [sys.executable, "-c", _ON_THREE_DEVICES], cwd=pathlib.Path(__file__).parent,
+      [sys.executable, "-c", _ON_THREE_DEVICES], cwd=pathlib.Path(__file__).parents[1],
       capture_output=True, text=True, timeout=300)
   assert done.returncode == 0, done.stderr
 

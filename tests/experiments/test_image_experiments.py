@@ -58,8 +58,12 @@ def _config(module, data_dir, tmp_path, **changes):
     ("ablation", {"rows": "0,3,4"}, 3, "0.705 ± 0.001"),
     ("minimal_input", {}, 1, "13 of 20"),
     ("adaptation", {"task_type": "fast_training"}, 4, "3 of 30"),
-    ("adaptation", {"task_type": "few_examples", "num_epochs": 1}, 4, "8 of 30"),
-    ("adaptation", {"task_type": "multiple_classes"}, 4, "24 of 30"),
+    # Compile for long, and do little that fast training does not.
+    pytest.param(
+        "adaptation", {"task_type": "few_examples", "num_epochs": 1}, 4, "8 of 30",
+        marks=pytest.mark.slow),
+    pytest.param(
+        "adaptation", {"task_type": "multiple_classes"}, 4, "24 of 30", marks=pytest.mark.slow),
 ])
 def test_smoke_presets_write_what_they_promise(
     name, changes, num_outcomes, published, data_dir, tmp_path):

@@ -97,14 +97,18 @@ def summarise(metrics: Sequence[dict[str, Any]]) -> dict[str, float]:
   seconds = np.array([row["seconds"] for row in metrics])
   programs = np.array([row["programs"] for row in metrics])
   memory = _memory(metrics)
-  start = int(np.searchsorted(seconds, _FIRST_PART * seconds[-1]))
-  middle = int(np.searchsorted(seconds, (1 + _FIRST_PART) / 2 * seconds[-1]))
+  last = len(metrics) - 1
+  start, middle = (
+      int(np.searchsorted(seconds, part * seconds[-1])) for part in (
+          _FIRST_PART, (1 + _FIRST_PART) / 2))
+  start = min(start, max(last - 2, 0))  # a short run has few reports
+  middle = min(max(middle, start + 1), last)
   early, late = (
       (programs[stop] - programs[first]) / max(seconds[stop] - seconds[first], 1e-9)
-      for first, stop in ((start, middle), (middle, len(metrics) - 1)))
+      for first, stop in ((start, middle), (middle, last)))
   first, second = (
       memory[part].sum(1).mean() for part in (slice(start, middle), slice(middle, None)))
-  last = metrics[-1]
+  end = metrics[-1]
   return {
       "seconds": float(seconds[-1]), "programs": float(programs[-1]),
       "programs a second, first half": early, "programs a second, second half": late,
@@ -112,9 +116,9 @@ def summarise(metrics: Sequence[dict[str, Any]]) -> dict[str, float]:
       "memory, MB, first half": first / 1e6, "memory, MB, second half": second / 1e6,
       "change of the memory": second / first - 1, "memory at most, MB": memory.sum(1).max() / 1e6,
       "part of the time that waited for checkpoints":
-          last["checkpoint_wait_seconds"] / last["seconds"],
-      "device idle share": last["device_idle_share"],
-      "migrations": float(last.get("migrations", 0)), "losses": float(last.get("losses", 0))}
+          end["checkpoint_wait_seconds"] / end["seconds"],
+      "device idle share": end["device_idle_share"],
+      "migrations": float(end.get("migrations", 0)), "losses": float(end.get("losses", 0))}
 
 
 def _memory(metrics: Sequence[dict[str, Any]]) -> np.ndarray:

@@ -282,11 +282,13 @@ class Cluster:
     try:
       for _ in range(reports):
         self._take_in(member, member.calls.popleft().result())
-      member.saved = call.result()
+      state = call.result()
     except ActorLost as error:
       self._lose(member, error)
-      member.saved = member.saved or member.actor.submit("state").result()
-    return member.saved
+      state = member.saved or member.actor.submit("state").result()
+    if self.asynchronous:
+      member.saved = state
+    return state
 
   def _lose(self, member: Member, error: ActorLost) -> None:
     """A process is gone: starts it anew if nobody waits for it."""

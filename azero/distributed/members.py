@@ -27,7 +27,7 @@ class Member:
     migrations: how many it had.
     missed: how many of them found no server.
     losses: how often it was lost since its last report.
-    saved: its state when one was taken last.
+    saved: its state when one was taken last; of an asynchronous search, which needs it.
   """
 
   def __init__(self, number: int, groups: list[Group], actor: Actor):
@@ -116,14 +116,16 @@ class Members:
       WorkerLost: one is lost again and again.
     """
     for member, state in zip(self._members, states):
-      member.saved = state
+      member.saved = state if self._asynchronous else None
       while member.calls:  # what was under way counts no more
         try:
           member.calls.popleft().result()
         except ActorLost:
           member.calls.clear()
     for _ in range(_MAX_ATTEMPTS):
-      calls = [member.actor.submit("restore", member.saved) for member in self._members]
+      calls = [
+          member.actor.submit("restore", state)
+          for member, state in zip(self._members, states)]
       reports: list[Report] = []
       for member, call in zip(self._members, calls):
         try:

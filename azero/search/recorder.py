@@ -23,6 +23,7 @@ WAITING_SHARE = 1 / 150
 
 _REPORT_SECONDS = 2.0  # between lines of metrics, and between saves of the hall of fame
 _WORKERS_SECONDS = 10.0  # between notes of every island
+_WARNING_SECONDS = 60.0  # between two warnings of a disk that is full
 _MAX_LOSSES = 5  # of parts of a search, between two checkpoints
 
 AnySearch = TypeVar("AnySearch", bound=Searching)
@@ -65,6 +66,11 @@ class Recorder(Generic[AnySearch]):
     self._pause = 0.0  # seconds after the last save, so that saves do not take too much time
     self._begun_at = -1  # cycle of the checkpoint that a run is continued from
     self._failed = False  # to write into the directory
+    # An asynchronous search waits for nothing, not even for room on the disk.
+    self._goes_on = getattr(search, "asynchronous", False)
+    self._warned = -float("inf")
+    self._new_improvements: list[Improvement] = []  # not written yet, nor are these:
+    self._new_metrics: list[dict[str, Any]] = []
     self._waited = 0.0  # seconds for checkpoints, in this part of the run
     self._losses = 0  # of parts of the search, since the last checkpoint
 
@@ -117,6 +123,7 @@ class Recorder(Generic[AnySearch]):
     self._search.restore(state["search"])
     if self._condition is not None:
       self._condition.restore(state["condition"])
+    self._new_improvements, self._new_metrics = [], []
     self.metrics = self._directory.read_metrics()
     self.improvements = [
         Improvement(**fields)
@@ -164,14 +171,17 @@ class Recorder(Generic[AnySearch]):
     found = self._search.take_improvements()
     self.improvements += found
     if self._directory is not None:
+      self._new_improvements += found
       with self._writing():
-        self._directory.add_improvements(found)
+        self._directory.add_improvements(self._new_improvements)
+        self._new_improvements = []
     if time.monotonic() - self._last_report >= _REPORT_SECONDS:
       self._last_report = time.monotonic()
       self._report("running")
 
   def end(self, status: str) -> None:
     """Reports how the run ended, unless it was continued only to find that it had ended."""
+    self._goes_on &= status == "running"  # what cannot be written at the end is an error
     if self._search.cycle != self._begun_at:
       self._last_workers = -float("inf")
       self._report(status)
@@ -183,8 +193,11 @@ class Recorder(Generic[AnySearch]):
         "status": status, "checkpoint_wait_seconds": round(self._waited, 3)})
     if self._directory is None or self._failed:
       return
+    self._new_metrics.append(self.metrics[-1])
     with self._writing():
-      self._directory.add_metrics(self.metrics[-1])
+      while self._new_metrics:
+        self._directory.add_metrics(self._new_metrics[0])
+        del self._new_metrics[0]
       self._directory.save_hall_of_fame(self._search.hall_of_fame)
       if self._curves is not None:
         self._curves.add(self.metrics[-1])
@@ -245,11 +258,17 @@ class Recorder(Generic[AnySearch]):
 
   @contextlib.contextmanager
   def _writing(self) -> Iterator[None]:
-    """Says what an error in writing means for the run; nothing is written after it."""
+    """Says what an error in writing means for the run.
+
+    Nothing is written after it, but by a search that goes on: it tries again next time.
+    """
     assert self._directory is not None and self._checkpoints is not None
     try:
       yield
     except OSError as error:
+      if self._goes_on:
+        self._warn(error)
+        return
       self._failed = True
       path = self._directory.path
       advice = "No checkpoint was saved yet: mend this, and start a new run."
@@ -261,3 +280,10 @@ class Recorder(Generic[AnySearch]):
       raise RunWriteError(
           error.errno, f"The run stopped because its directory '{path}' could not be written: "
           f"{error.strerror or error}. {advice}") from error
+
+  def _warn(self, error: OSError) -> None:
+    if time.monotonic() - self._warned >= _WARNING_SECONDS:
+      self._warned = time.monotonic()
+      assert self._directory is not None
+      print(f"warning: '{self._directory.path}' cannot be written ({error.strerror or error}): the "
+            "search goes on, and keeps what it finds in memory until it can.", file=sys.stderr)

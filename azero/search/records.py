@@ -209,9 +209,9 @@ class RunDirectory:
     if self._ahead and not final:
       return
     if hall_of_fame.changes != self._saved_changes:
-      self._saved_changes = hall_of_fame.changes
       entries = [_entry_to_json(entry) for entry in hall_of_fame]
       self.write(HALL_OF_FAME, json.dumps(entries, indent=2) + "\n")
+      self._saved_changes = hall_of_fame.changes
 
   def _saved_hall_of_fame(self) -> list[dict[str, Any]]:
     """The entries of hall_of_fame.json; none if there is no such file or it is destroyed."""

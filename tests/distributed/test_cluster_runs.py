@@ -1,14 +1,16 @@
 """Runs of a search over processes: records, resume, and going back when something is lost."""
 
+import contextlib
 import json
 import shutil
 
 from federation_cases import make
 from inline_runtime import InlineRuntime
 import pytest
+from search_cases import small_disk
 from test_cluster import cluster, outcome
 
-from azero.search import runner
+from azero.search import recorder, runner
 from azero.search.records import RunDirectory, settings_of
 from azero.search.searching import WorkerLost
 
@@ -83,3 +85,56 @@ def test_losses_without_end_end_the_run_and_nothing_is_lost(local, tmp_path):
   search = cluster()
   run(search, tmp_path / "copy", resume=True)
   assert (outcome(search), improvements(tmp_path / "copy")) == local
+
+
+def test_an_asynchronous_run_goes_on_while_the_disk_is_full(tmp_path, capsys):
+  with small_disk(tmp_path / "disk", "2m") as disk:
+    search = cluster(InlineRuntime(3), asynchronous=True)
+    ballast, steps = disk / "ballast", []
+
+    def fill_and_empty(_):
+      steps.append(None)
+      if len(steps) == 3:
+        with contextlib.suppress(OSError), open(ballast, "wb") as file:
+          while True:
+            file.write(bytes(1 << 12))
+            file.flush()
+      if len(steps) == 12:
+        ballast.unlink()
+      return False
+
+    result = run(search, disk / "run", should_stop=fill_and_empty)
+    assert result.status == "budget" and len(steps) > 15
+    err = capsys.readouterr().err
+    assert "cannot be written (No space left on device): the search goes on" in err
+    # Nothing is missing when there is room again.
+    lines = (disk / "run" / "improvements.jsonl").read_text().splitlines()
+    assert len(lines) == len(result.improvements)
+    assert [json.loads(line)["fitness"] for line in lines] == [
+        item.fitness for item in result.improvements]
+    other = cluster(InlineRuntime(4), asynchronous=True)
+    assert run(other, disk / "run", resume=True).status == "budget"
+    assert outcome(other)["hall"] == outcome(search)["hall"]
+
+
+def test_a_disk_that_stays_full_is_an_error_at_the_end(tmp_path, monkeypatch):
+  monkeypatch.setattr(recorder, "_REPORT_SECONDS", 0.0)
+  search = cluster(InlineRuntime(3), asynchronous=True)
+  directory = RunDirectory(tmp_path / "run", settings_of(search))
+
+  def full(_):
+    raise OSError(28, "No space left on device")
+
+  steps = []
+
+  def should_stop(_):
+    steps.append(None)
+    if len(steps) == 3:
+      monkeypatch.setattr(directory, "add_metrics", full)
+    return False
+
+  with pytest.raises(recorder.RunWriteError, match="could not be written: No space left"):
+    runner.run(
+        search, directory=directory, progress="off", checkpoint_seconds=0,
+        should_stop=should_stop)
+  assert search.finished

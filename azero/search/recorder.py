@@ -214,7 +214,9 @@ class Recorder(Generic[AnySearch]):
     pause = max(self._interval, self._pause) if self._interval else 0.0
     start = time.monotonic()
     if start - self._last_save >= pause:
-      self._pause = self._save("running", wait=False) / WAITING_SHARE
+      self._save("running", wait=False)
+      # Also what others spend on their part of a state counts here.
+      self._pause = (time.monotonic() - start) / WAITING_SHARE
 
   def save(self, status: str) -> None:
     """Saves a checkpoint, if there is a directory, and waits until it is written."""
@@ -228,8 +230,7 @@ class Recorder(Generic[AnySearch]):
       # Nothing else of the search is needed any more.
       print(f"warning: {lost} The last checkpoint is of before the end.", file=sys.stderr)
 
-  def _save(self, status: str, *, wait: bool) -> float:
-    """Saves a checkpoint; returns for how many seconds the search waited."""
+  def _save(self, status: str, *, wait: bool) -> None:
     assert self._directory is not None and self._checkpoints is not None
     start = time.monotonic()
     state = self._search.state()
@@ -254,7 +255,6 @@ class Recorder(Generic[AnySearch]):
     self._last_save = time.monotonic()
     self._losses = 0
     self._waited += self._last_save - start
-    return self._last_save - start
 
   @contextlib.contextmanager
   def _writing(self) -> Iterator[None]:

@@ -274,6 +274,7 @@ def test_custom_data_continues_on_the_same_data_only(tmp_path):
   assert result.program == whole.program
 
 
+@pytest.mark.slow  # compiles for long
 def test_custom_data_of_an_npz_file_with_a_regression_target(tmp_path):
   rng = np.random.default_rng(1)
   x = rng.normal(size=(60, 3))

@@ -90,7 +90,8 @@ class _StartedError(Exception):
 
 
 def _start(search, *, should_stop, **settings):
-  """In place of `runner.run`: up to the first look at the estimate."""
+  """In place of `runner.run`: up to the estimate, for which the first step may not count."""
+  assert not should_stop(search)
   assert not should_stop(search)
   raise _StartedError
 

@@ -61,6 +61,7 @@ def _stop_in_test(monkeypatch, number):
   monkeypatch.setattr(final_evaluation, "_test", stopping)
 
 
+@pytest.mark.slow  # compiles for long
 def test_a_stopped_evaluation_goes_on_with_what_is_missing(smoke, tmp_path, monkeypatch):
   _, rows = smoke
   with monkeypatch.context() as patch:

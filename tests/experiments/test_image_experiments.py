@@ -126,7 +126,7 @@ def test_paper_presets_name_the_data_set_that_is_missing(name, tmp_path):
 
 @pytest.mark.parametrize("name", _EXPERIMENTS)
 def test_paper_presets_start_on_other_data(name, data_dir, tmp_path, monkeypatch, capsys):
-  """Up to the first step of the first search, whose estimate is of all searches."""
+  """Up to the second look at the first search, whose estimate is of all searches."""
   module = _EXPERIMENTS[name]
   changes = {
       "dataset": "fashion_mnist", "second_dataset": "mnist", "num_train": 64, "num_valid": 8,
@@ -143,6 +143,7 @@ def test_paper_presets_start_on_other_data(name, data_dir, tmp_path, monkeypatch
     """The first search has begun."""
 
   def start(search, *, should_stop, **settings):
+    assert not should_stop(search)  # the first step does not count
     assert not should_stop(search)
     raise StartedError
 

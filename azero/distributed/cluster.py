@@ -23,22 +23,19 @@ from azero.distributed.process import Report
 from azero.distributed.runtime import ActorLost, Call, Runtime
 from azero.distributed.server import PoolLost
 from azero.distributed.view import GroupView
-from azero.language.program import Programs, SearchSpace
-from azero.search import budgets
-from azero.search.equivalence import Counts
 from azero.search.federation import Group
+from azero.search.grouped import Grouped
 from azero.search.hall_of_fame import JointHall
 from azero.search.migration import Migration
 from azero.search.records import settings_of, settings_of_groups
 from azero.search.search import Improvement
 from azero.search.searching import WorkerLost
 from azero.search.state import found_in, found_state
-from azero.tasks.task import Tasks
 
 _MAX_LOSSES = 5  # of one process, one after the other
 
 
-class Cluster:
+class Cluster(Grouped[Group, GroupView]):
   """Groups of workers in several processes; offers what a `Federation` does.
 
   Attributes:
@@ -120,16 +117,6 @@ class Cluster:
     return self._process_memory.copy()
 
   @property
-  def num_islands(self) -> int:
-    """Workers of all groups."""
-    return len(self.experiments)
-
-  @property
-  def task_sets(self) -> list[Tasks]:
-    """The tasks of each worker."""
-    return [tasks for group in self.groups for tasks in group.task_sets]
-
-  @property
   def migrations(self) -> int:
     """How many there were; of an asynchronous search in the process that had most."""
     return max(member.migrations for member in self._members)
@@ -139,65 +126,9 @@ class Cluster:
     """Exchanges that found no server, over all processes."""
     return sum(member.missed for member in self._members)
 
-  @property
-  def cycle(self) -> int:
-    """Cycles of all groups in all."""
-    return sum(view.cycle for view in self.searches)
-
-  @property
-  def counts(self) -> Counts:
-    """How programs were answered so far, over all workers."""
-    return Counts.sum(view.counts for view in self.searches)
-
-  @property
-  def bounded(self) -> bool:
-    """Whether budgets end all groups."""
-    return all(view.bounded for view in self.searches)
-
-  @property
-  def finished(self) -> bool:
-    """Whether no worker has budget left."""
-    return all(view.finished for view in self.searches)
-
-  @property
-  def active(self) -> np.ndarray:
-    """[W] bool, who has budget left."""
-    return np.concatenate([view.active for view in self.searches])
-
-  @property
-  def train_steps(self) -> np.ndarray:
-    """[W] int, of each worker so far."""
-    return np.concatenate([view.train_steps for view in self.searches])
-
-  @property
-  def num_programs(self) -> np.ndarray:
-    """[W] int, evaluated on each worker so far, immigrants included."""
-    return np.concatenate([view.num_programs for view in self.searches])
-
-  @property
-  def best_fitness(self) -> np.ndarray:
-    """[W] float, on the tasks of each worker; those of different groups cannot be compared."""
-    return np.concatenate([view.best_fitness for view in self.searches])
-
-  @property
-  def best_programs(self) -> Programs:
-    """The best program of each worker, in the space of the first group."""
-    features = self.groups[0].space.num_features
-    return Programs.concatenate(
-        [view.best_programs.with_features(features) for view in self.searches])
-
-  def budget_left(self) -> dict[str, int | None]:
-    """What the workers may still spend in all; None for no limit."""
-    return budgets.total_left(
-        [view.budget_left() for view in self.searches if not view.finished])
-
-  def space_of(self, island: int) -> SearchSpace:
-    """The search space of a worker."""
-    return self._view_of(island).space
-
   def finish(self, island: int) -> None:
     """Takes a worker out of the search, as if its budget were spent."""
-    view = self._view_of(island)
+    view = self._search_of(island)
     view.active[island - view.first_island] = False
     self._members.of(island).submit_quietly("finish", island)
 
@@ -263,9 +194,6 @@ class Cluster:
   def _view(self, name: str) -> GroupView:
     return next(view for view in self.searches if view.name == name)
 
-  def _view_of(self, island: int) -> GroupView:
-    return next(view for view in reversed(self.searches) if view.first_island <= island)
-
   def _take_reports(self) -> None:
     """Waits for the oldest call of some processes."""
     for member in self._members.wait():
@@ -306,7 +234,7 @@ class Cluster:
     # A process that was started anew may find again what is known already.
     self._improvements += [
         item for item in report.improvements
-        if item.fitness > self._view_of(item.island).fitness_of(item.island)]
+        if item.fitness > self._search_of(item.island).fitness_of(item.island)]
     for group in report.groups:
       self._view(group.name).take_in(member.number, group)
 

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from azero.language.program import Programs, SearchSpace
-from azero.search import budgets, equivalence
-from azero.search.equivalence import Counts
+from azero.search import equivalence
 from azero.search.evolution import Evolution
+from azero.search.grouped import Grouped
 from azero.search.hall_of_fame import JointHall
 from azero.search.migration import Migration, Pool
 from azero.search.search import Improvement, SearchConfig
@@ -55,7 +55,7 @@ class Group:
   first_worker: int | None = None
 
 
-class Federation:
+class Federation(Grouped[Group, Evolution]):
   """Several groups of workers; for `runner.run` it is a search like others.
 
   Workers, which are islands, are numbered over all groups in their order.
@@ -98,72 +98,6 @@ class Federation:
         else np.asarray(group.experiments, np.int64) for group in self.groups])
     self.hall_of_fame = JointHall([search.hall_of_fame for search in self.searches])
     self._leaving: list[_Leaving] = []  # between `emigrants` and `immigrate`
-
-  @property
-  def num_islands(self) -> int:
-    """Workers of all groups."""
-    return len(self.experiments)
-
-  @property
-  def task_sets(self) -> list[Tasks]:
-    """The tasks of each worker; those of different groups differ in shape."""
-    return [tasks for search in self.searches for tasks in search.task_sets]
-
-  @property
-  def cycle(self) -> int:
-    """Cycles of all groups in all."""
-    return sum(search.cycle for search in self.searches)
-
-  @property
-  def counts(self) -> Counts:
-    """How programs were answered so far, over all workers."""
-    return Counts.sum(search.counts for search in self.searches)
-
-  @property
-  def bounded(self) -> bool:
-    """Whether budgets end all groups."""
-    return all(search.bounded for search in self.searches)
-
-  @property
-  def finished(self) -> bool:
-    """Whether no worker has budget left."""
-    return all(search.finished for search in self.searches)
-
-  @property
-  def active(self) -> np.ndarray:
-    """[W] bool, who has budget left."""
-    return np.concatenate([search.active for search in self.searches])
-
-  @property
-  def train_steps(self) -> np.ndarray:
-    """[W] int, of each worker so far."""
-    return np.concatenate([search.train_steps for search in self.searches])
-
-  @property
-  def num_programs(self) -> np.ndarray:
-    """[W] int, evaluated on each worker so far, immigrants included."""
-    return np.concatenate([search.num_programs for search in self.searches])
-
-  @property
-  def best_fitness(self) -> np.ndarray:
-    """[W] float, on the tasks of each worker; those of different groups cannot be compared."""
-    return np.concatenate([search.best_fitness for search in self.searches])
-
-  @property
-  def best_programs(self) -> Programs:
-    """The best program of each worker, in the space of the first group."""
-    features = self.groups[0].space.num_features
-    return Programs.concatenate(
-        [search.best_programs.with_features(features) for search in self.searches])
-
-  def budget_left(self) -> dict[str, int | None]:
-    """What the workers may still spend in all; None for no limit."""
-    return budgets.total_left(
-        [search.budget_left() for search in self.searches if not search.finished])
-
-  def space_of(self, island: int) -> SearchSpace:
-    """The search space of a worker."""
-    return self._search_of(island).space
 
   def finish(self, island: int) -> None:
     """Takes a worker out of the search, as if its budget were spent."""
@@ -246,10 +180,6 @@ class Federation:
     self.migrations = state["migrations"]
     for k, search in enumerate(self.searches):
       search.restore(state["searches"][str(k)])
-
-  def _search_of(self, island: int) -> Evolution:
-    return next(
-        search for search in reversed(self.searches) if search.first_island <= island)
 
   def _next_migration(self, k: int) -> int:
     """The cycle of group k after which the next migration happens."""

@@ -7,7 +7,6 @@ from there: ended repeats are kept, the batch under way goes on from its checkpo
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
-import json
 import time
 from typing import Any
 
@@ -18,7 +17,7 @@ from azero.language import text
 from azero.language.ops import op_by_name
 from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
-from azero.search import runner
+from azero.search import json_lines, runner
 from azero.search.records import RunDirectory, read_config
 from experiments import references, reporting, runtimes, workers
 from experiments.estimate import Estimate
@@ -330,10 +329,8 @@ def _take_over_budgets(directory: RunDirectory, *, ended: bool) -> None:
 
 def _read_outcomes(directory: RunDirectory) -> list[Outcome]:
   path = directory.path / _OUTCOMES
-  lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-  return [Outcome(**json.loads(line)) for line in lines]
+  return [Outcome(**row) for row in json_lines.read(path)] if path.exists() else []
 
 
 def _append_outcomes(directory: RunDirectory, outcomes: Sequence[Outcome]) -> None:
-  with open(directory.path / _OUTCOMES, "a", encoding="utf-8") as file:
-    file.writelines(json.dumps(dataclasses.asdict(outcome)) + "\n" for outcome in outcomes)
+  json_lines.append(directory.path / _OUTCOMES, map(dataclasses.asdict, outcomes))

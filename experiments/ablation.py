@@ -58,8 +58,9 @@ class Config(workers.TwoDatasetsConfig):
           "num_valid": 20, "num_select": 2, "population_size": 20, "estimate_seconds": 0.0},
       "small": {
           "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "workers": 4, "repeats": 8,
-          "task_sets": 4, "children_per_cycle": 8, "max_train_steps": 20_000_000,
-          "num_train": 640, "num_valid": 80, "num_epochs": 1, "num_select": 50},
+          "task_sets": 4, "children_per_cycle": 8, "max_train_steps": 10_000_000,
+          "migration_every": 500, "num_tasks": 4, "num_train": 320, "num_valid": 80,
+          "num_epochs": 1, "num_select": 50},
   }
 
 

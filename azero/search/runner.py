@@ -80,6 +80,8 @@ def run(
     if recorder.begin() == "stopped" and should_stop is not None and should_stop(search):
       status = "stopped"
     try:
+      if status == "running":
+        display.show("first step: compiling for every shape of tasks, up to a minute each")
       while status == "running":
         try:
           status = _step(search, recorder, display, should_stop, interrupted)

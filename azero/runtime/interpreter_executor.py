@@ -5,8 +5,10 @@ and spread over the devices in turn; `lax.switch` under `vmap` computes every op
 lane, so this is slow and easy to trust.
 """
 
+from collections.abc import Callable
 import functools
 import math
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,7 +16,7 @@ import numpy as np
 from azero.compiler import canonical, pack
 from azero.language.ops import Kind
 from azero.language.program import Programs, SearchSpace
-from azero.runtime import evaluation
+from azero.runtime import evaluation, executables
 from azero.runtime.outcomes import Launched, Outcomes, hash_predictions
 from azero.runtime.settings import Settings
 from azero.tasks.task import Tasks
@@ -35,11 +37,10 @@ class InterpreterExecutor:
     self._spec = evaluation.Spec(
         settings.space, sets[0].num_classes, settings.num_epochs,
         settings.trace or settings.fingerprint)
-    self._run = _compiled(self._spec)
-    self._warm = False
     data = _stack(sets, settings)
     inputs = data, settings.seed32, np.asarray(settings.max_abs_error, settings.dtype)
     self._inputs = [jax.device_put(inputs, device) for device in settings.devices]
+    self._executables: list[Callable[..., Any]] = []
 
   def plan(self, programs: Programs, analysis: canonical.Analysis, raw: bool) -> pack.Packed:
     """Prepares N programs."""
@@ -52,9 +53,8 @@ class InterpreterExecutor:
     chunks = [order[start : start + self._lanes] for start in range(0, len(order), self._lanes)]
     launched = [
         self._launch(k % len(self._inputs), chunk, plan, sets) for k, chunk in enumerate(chunks)]
-    self._compile_everywhere(len(chunks))
     if not launched:
-      launched = [self._launch_nothing(0)]  # for the shapes of no results
+      launched = [self._launch_nothing()]  # for the shapes of no results
     return Launched(launched, lambda: self._collect(
         order, [jax.tree.map(np.asarray, one) for one in launched]))
 
@@ -69,21 +69,17 @@ class InterpreterExecutor:
     tasks = sets[lanes, None] * self._num_tasks + np.arange(self._num_tasks, dtype=np.int32)
     with np.errstate(over="ignore"):  # a constant beyond float32 is infinite there
       constants = packed.constants[lanes].astype(self._settings.dtype)
-    return self._run(packed.integers[lanes], constants, counts, tasks, *self._inputs[device])
+    arguments = packed.integers[lanes], constants, counts, tasks
+    if not self._executables:
+      self._executables = executables.compile_for(
+          _compiled(self._spec), (*arguments, *self._inputs[0]), self._settings.devices)
+    return self._executables[device](*arguments, *self._inputs[device])
 
-  def _compile_everywhere(self, num_launched: int) -> None:
-    """In the first call, compiles for the devices that its chunks have not reached."""
-    if num_launched == 0 or self._warm:
-      return
-    self._warm = True
-    for device in range(num_launched, len(self._inputs)):
-      self._launch_nothing(device)
-
-  def _launch_nothing(self, device: int) -> evaluation.Outcome:
+  def _launch_nothing(self) -> evaluation.Outcome:
     """Starts a chunk of one program without instructions."""
     empty = Programs.empty(self._settings.space)
     nothing = pack.pack(empty, canonical.analyse(empty, multiclass=self._sets[0].multiclass))
-    return self._launch(device, np.zeros(1, int), nothing, np.zeros(1, np.int32))
+    return self._launch(0, np.zeros(1, int), nothing, np.zeros(1, np.int32))
 
   def _collect(self, order: np.ndarray, outcomes: list[evaluation.Outcome]) -> Outcomes:
     """Puts the rows of the chunks back in the order of the programs."""

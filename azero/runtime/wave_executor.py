@@ -1,11 +1,10 @@
 """Evaluation by waves: the host side of the fast executor.
 
-Schedules batches, lends each device its memory, and puts the results back in order. One
-executable is compiled for each device, before the first batch runs.
+Schedules batches, lends each device its memory, and puts the results back in order. The
+executable is compiled before the first batch runs, for all devices.
 """
 
 from collections.abc import Callable
-import concurrent.futures
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ from azero.compiler import canonical, schedule
 from azero.compiler.layout import Layout, make_layout
 from azero.compiler.tables import Call
 from azero.language.program import Programs
-from azero.runtime import evaluation, waves
+from azero.runtime import evaluation, executables, waves
 from azero.runtime.outcomes import Launched, Outcomes, hash_words
 from azero.runtime.settings import Settings
 from azero.tasks.task import Tasks
@@ -64,7 +63,10 @@ class WaveExecutor:
         plan, sets, self._layout, np.dtype(self._settings.dtype),
         num_parts=min(len(self._inputs), 1 + work // _PART_WORK))
     if calls and not self._executables:
-      self._compile(calls[0])
+      self._executables = executables.compile_for(
+          waves.compiled(spec),
+          (self._memories[0][0], calls[0].integers, calls[0].constants, *self._inputs[0]),
+          self._settings.devices)
     launched = [(call, self._launch(call)) for call in calls]
     return Launched(
         [results for _, results in launched],
@@ -79,19 +81,6 @@ class WaveExecutor:
         memories.pop(0), call.integers, call.constants, *self._inputs[device])
     memories.append(memory)
     return results
-
-  def _compile(self, call: Call) -> None:
-    """Compiles for all devices, at the same time."""
-    jitted = waves.compiled(self._spec)
-
-    def compile_for(device: int):
-      with jax.enable_x64(self._settings.dtype == "float64"):  # a setting of each thread
-        return jitted.lower(
-            self._memories[device][0], call.integers, call.constants,
-            *self._inputs[device]).compile()
-
-    with concurrent.futures.ThreadPoolExecutor(len(self._inputs)) as pool:
-      self._executables = list(pool.map(compile_for, range(len(self._inputs))))
 
   def _collect(self, launched: list[tuple[Call, waves.Results]], num_programs: int) -> Outcomes:
     """Puts the results of the calls in the order of the programs."""

@@ -57,23 +57,24 @@ class Estimate:
   """Shows, once and while a search runs, how long the whole experiment will take.
 
   A condition for `runner.run` that never holds.
+
+  Attributes:
+    shown: whether it was shown.
   """
 
   def __init__(
-      self, seconds: float, searches: int = 1, *, skip_first: bool = False,
-      others: str = "searches of this experiment",
-  ):
+      self, seconds: float, totals: Mapping[str, int] | None = None, *, skip_first: bool = False):
     """Takes over.
 
     Args:
       seconds: after so long, of what is measured; 0 for never.
-      searches: how many like this one there are in all.
+      totals: what else there is to estimate: how many searches like this one, by what to call
+        them.
       skip_first: whether it is measured after a first step only, in which a search compiles,
         or takes over what it did before.
-      others: what to call all of them.
     """
     self._start = time.monotonic()
-    self._seconds, self._searches, self._others = seconds, searches, others
+    self._seconds, self._totals, self.shown = seconds, totals or {}, False
     self._before: tuple[float, Numbers] | None = None if skip_first else (0.0, {})
 
   def __call__(self, search: Searching) -> bool:
@@ -102,7 +103,7 @@ class Estimate:
     if self._before is None:
       self._before = elapsed, dict(spent)
       return
-    self._seconds = 0.0
+    self._seconds, self.shown = 0.0, True
     print(self._text(elapsed, self._before, spent, left, more_bytes), flush=True)
 
   def _text(
@@ -118,10 +119,10 @@ class Estimate:
     parts = [
         f"Estimate after {elapsed:.0f} s: at {rates['train_steps']:,.0f} training steps "
         f"a second this search takes {_duration(one)}"]
-    if self._searches > 1:
-      whole = times[budget] + spent[budget] / rates[budget]
-      every = _duration(one + whole * (self._searches - 1))
-      parts.append(f"the {self._searches:,} {self._others} {every}")
+    whole = times[budget] + spent[budget] / rates[budget]
+    parts += [
+        f"the {count:,} {others} {_duration(one + whole * (count - 1))}"
+        for others, count in self._totals.items() if count > 1]
     memory = measuring.peak_memory()
     if memory is not None:
       parts.append(

@@ -130,7 +130,8 @@ def run(config: Config) -> list[dict[str, Any]]:
           "of a program and goes on with its best constants so far.")
     every = [(pair, candidate) for pair in pairs for candidate in candidates]
     left = [each for each in every if _key(*each) not in done]
-    expected = estimate.Estimate(config.estimate_seconds, len(left))
+    expected = estimate.Estimate(
+        config.estimate_seconds, {"searches of this experiment": len(left)})
     for pair, candidate in left:
       evaluator = _evaluator(candidate, tuning_tasks(pair), config)
       row = _tune(candidate, evaluator, pair, config, expected)

@@ -127,8 +127,8 @@ class Config(common.RunConfig):
           "max_random_programs": 300_000, "max_evolution_programs": 800,
           "task_types": "linear_backprop,linear_regressor", "estimate_seconds": 0.0},
       "small": {
-          "islands": 512, "children_per_cycle": 8, "successes": 20,
-          "max_random_programs": 60_000_000, "max_evolution_programs": 15_360_000},
+          "islands": 128, "children_per_cycle": 8, "successes": 20,
+          "max_random_programs": 30_000_000, "max_evolution_programs": 12_800_000},
   }
 
   task_types: str = common.setting(
@@ -302,8 +302,8 @@ def _round(
   rounds = math.ceil(
       _programs_left(config, kind, method, rows) / _round_programs(config, kind, method))
   expected = Estimate(
-      config.estimate_seconds if first else 0.0, rounds,
-      others=f"rounds of {method} on the {kind} at most")
+      config.estimate_seconds if first else 0.0,
+      {f"rounds of {method} on the {kind} at most": rounds})
   start = time.monotonic()
   run_method = _random_round if method == RANDOM else _evolution_round
   row = run_method(config, kind, space, task_sets, acceptance, template, search_seed, expected)

@@ -145,17 +145,20 @@ def _run(config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory) ->
   by_kind = {kind: judge.references() for kind, judge in shared.items()}
   compared = {arm.name: by_kind[arm.select] for arm in arms}
   pending = _pending(config, arms, outcomes)
+  estimated = set()  # arms: they do not cost the same
   for number, (arm, repeats) in enumerate(pending):
     groups, migration = workers.groups_of(config, arm, repeats)
     print(f"{arm.title}: repeats {repeats[0] + 1} to {repeats[-1] + 1} of {config.repeats}, "
           f"{arm.workers * len(repeats)} workers", flush=True)
     record = _batch_directory(directory, arm, repeats)
-    estimate = Estimate(config.estimate_seconds, len(pending), skip_first=True)
+    estimate = _estimate(config, [other for other, _ in pending[number:]])
     with runtimes.opened(config, groups, migration) as search:
       result = runner.run(
           search, directory=record, progress=config.progress,
           checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard,
-          should_stop=None if number else estimate)
+          should_stop=None if arm.name in estimated else estimate)
+    if estimate.shown:
+      estimated.add(arm.name)
     found = [
         judges[arm.name].outcome(arm, search, n, repeat) for n, repeat in enumerate(repeats)]
     outcomes += found
@@ -163,6 +166,16 @@ def _run(config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory) ->
       return Trials(outcomes, compared, False, time.monotonic() - start)
     _append_outcomes(directory, found)
   return Trials(outcomes, compared, True, time.monotonic() - start)
+
+
+def _estimate(config: WorkersConfig, left: Sequence[Arm]) -> Estimate:
+  """The estimate that the first of the searches that are left shows."""
+  arm = left[0]
+  same = sum(other.name == arm.name for other in left)
+  totals = {f"searches for '{arm.title}'": same}
+  if same < len(left):
+    totals["searches of this experiment, if those of other settings cost as much,"] = len(left)
+  return Estimate(config.estimate_seconds, totals, skip_first=True)
 
 
 def _pending(

@@ -14,17 +14,18 @@ def clock(monkeypatch):
 
 
 def test_the_budget_that_is_spent_first_decides(clock, capsys):
-  shown = estimate.Estimate(5.0, 3)
+  shown = estimate.Estimate(5.0, {"searches of this experiment": 3, "others": 1})
   clock[0] = 4.9
   assert not shown.due
   clock[0] = 10.0
-  assert shown.due
+  assert shown.due and not shown.shown
   shown.show(
       {"train_steps": 1_000_000, "programs": 1000}, {"train_steps": 10**12, "programs": 5000})
   out = capsys.readouterr().out
   assert "Estimate after 10 s: at 100,000 training steps a second this search takes 60 s" in out
   assert "the 3 searches of this experiment 3.0 minutes, with " in out
-  assert not shown.due
+  assert "others" not in out
+  assert shown.shown and not shown.due
 
 
 def test_a_continued_search_leaves_out_what_came_before(clock, capsys):

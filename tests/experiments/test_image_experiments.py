@@ -346,11 +346,14 @@ def test_a_report_shows_the_best_program_of_the_experiment_not_of_its_control(tm
   assert "v2 = dot(m1, v4)" in live and "s1 = 0.5" not in live
 
 
-def test_the_estimate_is_shown_once(data_dir, tmp_path, capsys):
+def test_the_estimate_is_shown_once_for_each_setting(data_dir, tmp_path, capsys, monkeypatch):
   config = _config(
-      ablation, data_dir, tmp_path, rows="2", estimate_seconds=1e-3, repeats=2,
+      ablation, data_dir, tmp_path, rows="0,2", estimate_seconds=1e-3, repeats=2,
       repeats_at_once=1)
+  monkeypatch.setattr(trials._Judge, "references", lambda judge: {references.NETWORK: 1.0})
   ablation.run(config)
-  out = capsys.readouterr().out
-  assert out.count("Estimate after") == 1
-  assert "the 2 searches of this experiment" in out and "GB of memory now" in out
+  first, second = capsys.readouterr().out.split("Estimate after ")[1:]
+  assert "the 2 searches for 'Row 0: baseline'" in first
+  assert "the 4 searches of this experiment, if those of other settings cost as much," in first
+  assert "the 2 searches for 'Row 2: + functional equivalence checking'" in second
+  assert "GB of memory now" in second

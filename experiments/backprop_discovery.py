@@ -50,7 +50,7 @@ class Config(runtimes.RuntimeConfig):
           "max_train_steps": 50_000, "migration_steps": 12_500, "num_unseen": 5,
           "unseen_train": 50, "estimate_seconds": 0.0},
       "small": {
-          "workers": 64, "groups": "1000/10/100,1000/5/215,300/3/464,100/1/1000",
+          "workers": 64, "groups": "1000/10/100,1000/5/215,300/3/464,300/1/1000",
           "children_per_cycle": 16, "max_train_steps": 20_000_000,
           "migration_steps": 4_000_000},
   }

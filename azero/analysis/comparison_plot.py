@@ -54,10 +54,11 @@ def plot_comparison(
     if setting.values:
       spread = np.linspace(-0.06, 0.06, len(setting.values)) if len(setting.values) > 1 else [0.0]
       (points,) = axes.plot(
-          place - 0.25 + np.asarray(spread), setting.values, ".", color=_POINTS, alpha=0.5)
+          place - 0.25 + np.asarray(spread), setting.values, ".", color=_POINTS, alpha=0.5,
+          markersize=9)
+    if len(setting.values) > 1:  # a single value has no error
       center, error = statistics.mean_and_two_sem(setting.values)
-      mean = axes.errorbar(  # a single value has no error
-          place - 0.1, center, np.nan_to_num(error), fmt="o", color=_OURS, capsize=4)
+      mean = axes.errorbar(place - 0.1, center, error, fmt="o", color=_OURS, capsize=4)
     if setting.paper is not None:
       paper = axes.errorbar(place + 0.15, *setting.paper, fmt="s", color=_PAPER, capsize=4)
       everything.append(setting.paper[0])

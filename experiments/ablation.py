@@ -46,7 +46,9 @@ class Config(workers.TwoDatasetsConfig):
 
   rows: str = common.setting("0,1,2,3,4,5", "Rows of the table.")
   workers: int = common.setting(1000, "W, worker processes of a repeat.")
-  num_tasks: int = common.setting(10, "D, search tasks of each worker.")
+  num_tasks: int = common.setting(
+      10, "D, search tasks of each worker; the paper has 1 or 10 in section 4.2, and does not say "
+      "which here.")
   num_epochs: int = common.setting(10, "E, passes over the training examples.")
   max_train_steps: int = common.setting(1_000_000_000_000, "Training steps of each worker.")
 
@@ -96,6 +98,7 @@ def _arm(config: Config, row: int) -> Arm:
   return Arm(
       name=f"row-{row}", title=f"Row {row}: {ROWS[row]}",
       space=spaces.ablation(config.num_features), kinds=kinds, workers=config.workers,
+      template=workers.start(config, spaces.ablation(config.num_features)),
       select=_kind(config, "select", config.dataset, config.num_select),
       migration=row >= 1, fingerprint=row >= 2, hurdle=row == 4)
 

@@ -18,7 +18,6 @@ from typing import ClassVar
 from azero.analysis import comparison_plot, motifs, statistics
 from azero.language import spaces, text, zoo
 from azero.language.program import Programs
-from azero.search.warm_start import read_programs
 from experiments import common, references, reporting, trials, workers
 from experiments.trials import Comparison, Outcome, Trials
 from experiments.workers import Arm, Kind
@@ -40,8 +39,9 @@ class Config(workers.WorkersConfig):
   task_type: str = common.setting(
       "fast_training", "What is difficult about the tasks.", choices=TASK_TYPES)
   warm_start: str = common.setting(
-      "", "Program to start from: a name of the zoo or a file; default figure 5's network, or "
-      "one for ten classes.")
+      "", "Program to start from: a name of the zoo, a file or a run directory; default figure "
+      "5's network, or one for ten classes. The control of multiple_classes always has the "
+      "default.")
   workers: int = common.setting(1000, "W, worker processes of a repeat.")
   tasks: str = common.setting("10,100", "Numbers of search tasks D of the kinds of workers.")
   max_train_steps: int = common.setting(1_000_000_000_000, "Training steps of each worker.")
@@ -122,22 +122,21 @@ def _arm(
 
 def _start(config: Config, ten_classes: bool) -> Programs:
   space = spaces.adaptation(config.num_features)
-  if not config.warm_start:
-    source = references.ten_class_network() if ten_classes else zoo.source("figure_5")
-  elif config.warm_start in zoo.names():
-    source = zoo.source(config.warm_start)
-  else:
-    return read_programs(config.warm_start, space, multiclass=ten_classes)
-  return text.parse(source, space)
+  binary_control = config.task_type == "multiple_classes" and not ten_classes
+  given = None if binary_control else workers.start(config, space, multiclass=ten_classes)
+  source = references.ten_class_network() if ten_classes else zoo.source("figure_5")
+  return text.parse(source, space) if given is None else given
 
 
 def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
   motif, task_type = MOTIFS[config.task_type], config.task_type.replace("_", " ")
   counts, rows, found, settings = [], [], [], []
+  # As many in both, since the longer one looks the more often a rate has fallen.
+  watched = min(_MAX_WATCHED, *(arm.select.num_train * arm.select.num_epochs for arm in arms))
   for arm in arms:
     outcomes = result.of(arm)
     values = [outcome.accuracy for outcome in outcomes]
-    findings = [_find(outcome, arm, motif) for outcome in outcomes]
+    findings = [_find(outcome, arm, motif, watched) for outcome in outcomes]
     found += [
         {"arm": arm.name, "repeat": outcome.repeat, "motif": motif, "why": why}
         for outcome, why in zip(outcomes, findings)]
@@ -148,7 +147,7 @@ def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
   table = reporting.table(
       ("", f"{motif} in the experiment", "in the control", "p (Fisher, two-sided)"),
       [(name, *(f"{count} of {total}" for count, total in pairs), _p_value(pairs))
-       for name, pairs in (("here", counts), ("paper", paper))])
+       for name, pairs in (("here", counts), ("paper's counts, p recomputed", paper))])
   names = list(result.references[arms[0].name])
   tables = [table, reporting.table(
       ("", "best accuracy", *(f"over the {name}" for name in names)), rows)] + [
@@ -166,12 +165,11 @@ def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
       files={"motifs.jsonl": "".join(json.dumps(item) + "\n" for item in found)})
 
 
-def _find(outcome: Outcome, arm: Arm, motif: str) -> str | None:
-  """Why the program of a repeat has the motif, or None."""
+def _find(outcome: Outcome, arm: Arm, motif: str, watched: int) -> str | None:
+  """Why the program of a repeat has the motif, or None; rates are watched over some examples."""
   program = text.parse(outcome.program, arm.space)
-  examples = min(arm.select.num_train * arm.select.num_epochs, _MAX_WATCHED)
   found = motifs.find_motifs(
-      program, multiclass=arm.select.ten_classes, num_examples=examples)
+      program, multiclass=arm.select.ten_classes, num_examples=watched)
   return next((item.why for item in found if item.name == motif), None)
 
 

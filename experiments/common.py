@@ -279,7 +279,9 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
     except KeyboardInterrupt:
       print("\ninterrupted: what a run directory holds by now is complete and readable",
             file=sys.stderr)
-      sys.exit(130)
+      sys.stdout.flush()
+      sys.stderr.flush()
+      os._exit(130)  # without waiting for XLA's threads, which may still compile
 
   app.run(entry)
 

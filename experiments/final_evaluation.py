@@ -30,7 +30,8 @@ from azero.analysis.direct import DirectEvaluator
 from azero.language import text, zoo
 from azero.language.program import Programs
 from azero.runtime.evaluator import DTYPES
-from azero.search.records import RunDirectory, read_config
+from azero.search.records import RunDirectory
+from azero.search.warm_start import predicts, read_entries
 from azero.tasks import original_digits, original_tasks
 from azero.tasks.image_sources import SOURCES
 from azero.tasks.task import Tasks
@@ -55,8 +56,8 @@ class Config:
   }
 
   program: str = common.setting(
-      "s1b", "What to evaluate, separated by commas: text files, run directories (the best of "
-      f"the hall of fame), or programs of the zoo ({', '.join(zoo.names())}).")
+      "s1b", "What to evaluate, separated by commas: text files, run directories (their "
+      f"best program), or programs of the zoo ({', '.join(zoo.names())}).")
   dataset: str = common.setting("fashion_mnist", "The images.", choices=(*SOURCES, DIGITS))
   pair: str = common.setting(
       "0,6", "Two classes, or several pairs separated by semicolons: 0,6;2,4.")
@@ -121,7 +122,9 @@ def run(config: Config) -> list[dict[str, Any]]:
   candidates = load_candidates(config.program)
   tuning_tasks = functools.lru_cache(maxsize=1)(
       lambda pair: _tasks(config, pair, [config.seed], "valid"))
-  tuning_tasks(pairs[0])  # what is wrong with the data shows before there is a directory
+  for pair in pairs:  # what is wrong with the data shows before there is a directory
+    _tasks(config, pair, [config.seed], "test")
+    tuning_tasks(pair)
   directory = common.run_directory("final_evaluation", config)
   with directory.locked():
     done = _read_results(directory, candidates) if directory.resumed else {}
@@ -223,14 +226,13 @@ def _load(name: str) -> Candidate:
 
 def _best_of_run(path: pathlib.Path) -> Programs:
   """The best program of a run directory, for the number of features of its search."""
-  config = read_config(path)
-  file = path / "hall_of_fame.json"
-  if not file.is_file():
-    raise FileNotFoundError(f"--program: '{path}' has no hall_of_fame.json; name another run.")
-  entries = json.loads(file.read_text(encoding="utf-8"))
-  if not entries:
-    raise ValueError(f"--program: the hall of fame of '{path}' is empty; name another run.")
-  return text.parse(entries[0]["program"], num_features=config.get("num_features"))
+  for code, num_features in read_entries(path):
+    program = text.parse(code, num_features=num_features)
+    if predicts(program).any():
+      return program
+  raise ValueError(
+      f"--program: no program of '{path}' predicts anything in a task of two classes; name "
+      "another run.")
 
 
 def _parse_pairs(pairs: str) -> list[tuple[int, int]]:
@@ -240,7 +242,7 @@ def _parse_pairs(pairs: str) -> list[tuple[int, int]]:
     parsed = []
   if not parsed or any(len(set(pair)) != 2 or len(pair) != 2 for pair in parsed):
     raise ValueError(f"--pair must be two different classes as in 0,6 or 0,6;2,4; got '{pairs}'.")
-  return [(pair[0], pair[1]) for pair in parsed]
+  return list(dict.fromkeys((pair[0], pair[1]) for pair in parsed))
 
 
 def _tasks(config: Config, pair: tuple[int, int], seeds: Sequence[int], part: str) -> Tasks:
@@ -248,9 +250,16 @@ def _tasks(config: Config, pair: tuple[int, int], seeds: Sequence[int], part: st
   if config.dataset != DIGITS:
     make = functools.partial(
         original_tasks, config.dataset, data_dir=config.data_dir or None)
-  num_valid = config.num_test if part == "test" else config.num_valid
-  return make(
-      pair, seeds=seeds, validate_on=part, num_train=config.num_train, num_valid=num_valid)
+  if part == "valid":
+    return make(
+        pair, seeds=seeds, validate_on=part, num_train=config.num_train,
+        num_valid=config.num_valid)
+  try:
+    return make(
+        pair, seeds=seeds, validate_on=part, num_train=config.num_train,
+        num_valid=config.num_test)
+  except ValueError as error:
+    raise ValueError(f"Test images, as many as --num_test={config.num_test}: {error}") from None
 
 
 def _evaluator(candidate: Candidate, tasks: Tasks, config: Config) -> DirectEvaluator:
@@ -303,7 +312,8 @@ def _test(
   for first in range(0, config.num_seeds, at_once):
     seeds = range(first, min(first + at_once, config.num_seeds))
     tasks = _tasks(config, pair, [config.seed + seed for seed in seeds], "test")
-    result = evaluator.on(tasks).evaluate(np.array(constants)[None], seeds=config.seed)
+    result = evaluator.on(tasks).evaluate(
+        np.array(constants)[None], seeds=config.seed, last_epoch=True)
     accuracies += result.per_task[0].tolist()
   return accuracies
 
@@ -315,7 +325,7 @@ def _report(
       f"tuned with {config.num_trials} trials ({config.tuner} search) on {config.num_train} "
       f"training and {config.num_valid} validation images of the train split; then it trained "
       f"with {config.num_seeds} seeds and was measured on {config.num_test} images of the test "
-      "split, which tuning does not see."]
+      "split, which tuning does not see, after its last epoch."]
   if any(row["interrupted"] for row in rows):
     summary.append("**Tuning was interrupted**: budgets are not equal, see the table.")
   results = reporting.table(

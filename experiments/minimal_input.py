@@ -92,7 +92,7 @@ def make_arm(config: Config) -> Arm:
   return Arm(
       name="experiment", title="Minimal human input",
       space=spaces.minimal_input(config.num_features), kinds=kinds, workers=config.workers,
-      select=select)
+      template=workers.start(config, spaces.minimal_input(config.num_features)), select=select)
 
 
 def _compare(config: Config, arm: Arm, result: Trials) -> Comparison:

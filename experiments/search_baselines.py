@@ -86,6 +86,7 @@ def make_arms(config: Config) -> list[Arm]:
       Arm(
           name=f"{method}-{count}", title=f"{method.capitalize()}, {count} process(es)",
           space=spaces.baseline(config.num_features), workers=count,
+          template=workers.start(config, spaces.baseline(config.num_features)),
           kinds=_kinds(config, method, count), select=_kind(config, "select", (config.dataset,)),
           fingerprint=method == "full", hurdle=method == "full")
       for method in methods for count in processes]
@@ -93,6 +94,10 @@ def make_arms(config: Config) -> list[Arm]:
 
 def _kinds(config: Config, method: str, processes: int) -> list[Kind]:
   both = (config.dataset, config.second_dataset)
+  if method == "full" and processes == 1 and config.num_tasks < 2:
+    raise ValueError(
+        "--num_tasks must be at least 2 for a single process of the full method, which has half "
+        f"of its tasks from either data set; got {config.num_tasks}.")
   if method == "basic":
     return [_kind(config, "first", both[:1])]
   if processes == 1:

@@ -235,8 +235,15 @@ def _check(config: Config) -> list[str]:
     raise ValueError(
         f"--experiment_programs ({budget}) must be at least --population_size "
         f"({config.population_size}), the programs that an experiment begins with.")
+  if config.num_features < 1:
+    raise ValueError(f"--num_features must be at least 1, got {config.num_features}.")
   estimate.check(config.estimate_seconds)
   for kind in kinds:
+    if (least := _round_programs(config, kind, EVOLUTION)) > config.max_evolution_programs:
+      raise ValueError(
+          f"--max_evolution_programs ({config.max_evolution_programs:,}) must be at least "
+          f"{least:,}: one round on the {kind}, which has an experiment on each of "
+          f"{config.islands} --islands.")
     evolution.check(_search_config(config, kind, config.seed))
   return kinds
 
@@ -256,9 +263,12 @@ def _unfinished(
 
 
 def _programs_left(config: Config, kind: str, method: str, rows: Rows) -> int:
-  """What a method may still spend on a task type."""
-  budget = config.max_random_programs if method == RANDOM else config.max_evolution_programs
-  return budget - rows.total(kind, method, "programs")
+  """What a method may still spend on a task type; evolution in whole rounds."""
+  spent = rows.total(kind, method, "programs")
+  if method == RANDOM:
+    return config.max_random_programs - spent
+  left = config.max_evolution_programs - spent
+  return left - left % _round_programs(config, kind, method)
 
 
 def _round_programs(config: Config, kind: str, method: str) -> int:
@@ -299,14 +309,16 @@ def _round(
       task_type.reference(config.reference_rate, space), space, task_sets,
       factor=config.tolerance, dtype=config.dtype)
   template = task_type.template(config.reference_rate, space)
-  rounds = math.ceil(
-      _programs_left(config, kind, method, rows) / _round_programs(config, kind, method))
+  left, whole = _programs_left(config, kind, method, rows), _round_programs(config, kind, method)
+  rounds = math.ceil(left / whole)
   expected = Estimate(
       config.estimate_seconds if first else 0.0,
       {f"rounds of {method} on the {kind} at most": rounds})
   start = time.monotonic()
   run_method = _random_round if method == RANDOM else _evolution_round
-  row = run_method(config, kind, space, task_sets, acceptance, template, search_seed, expected)
+  row = run_method(
+      config, kind, space, task_sets, acceptance, template, search_seed, expected,
+      min(left, whole))
   if row is None:
     return None
   return {"task_type": kind, "method": method, "round": number, **row,
@@ -316,13 +328,14 @@ def _round(
 def _random_round(
     config: Config, kind: str, space: SearchSpace, task_sets: list[Tasks],
     acceptance: density.Acceptance, template: Programs | None, seed: int, expected: Estimate,
+    count: int,
 ) -> dict[str, Any] | None:
 
   def show(so_far: density.Sample) -> None:
     if expected.due:
       expected.show(
           {"train_steps": so_far.train_steps, "programs": so_far.programs},
-          {"programs": config.round_programs - so_far.programs})
+          {"programs": count - so_far.programs})
     if display.due():
       display.show(f"{kind}, {RANDOM}: {so_far.programs:,} programs, {so_far.acceptable} "
                    "acceptable in this round")
@@ -330,7 +343,7 @@ def _random_round(
   try:
     with Progress(config.progress) as display:
       found = density.sample(
-          space, task_sets, acceptance, config.round_programs, seed=seed, template=template,
+          space, task_sets, acceptance, count, seed=seed, template=template,
           dtype=config.dtype, lanes=config.lanes or None, keep=_SHOWN, on_batch=show)
   except KeyboardInterrupt:
     return None
@@ -343,6 +356,7 @@ def _random_round(
 def _evolution_round(
     config: Config, kind: str, space: SearchSpace, task_sets: list[Tasks],
     acceptance: density.Acceptance, template: Programs | None, seed: int, expected: Estimate,
+    count: int,
 ) -> dict[str, Any] | None:
   search = density.RepeatedEvolution(
       space, task_sets, _search_config(config, kind, seed), acceptance, template=template)
@@ -350,7 +364,7 @@ def _evolution_round(
   if ended.status == "interrupted":
     return None
   return {
-      "programs": _round_programs(config, kind, EVOLUTION), "acceptable": len(search.accepted),
+      "programs": count, "acceptable": len(search.accepted),
       "experiments": len(task_sets), "evaluated": search.counts.evaluated,
       "train_steps": search.counts.train_steps,
       "found": [

@@ -18,13 +18,12 @@ from azero.language.ops import op_by_name
 from azero.language.program import Programs, SearchSpace
 from azero.runtime.evaluator import Evaluator
 from azero.search import json_lines, runner
-from azero.search.records import RunDirectory, read_config
+from azero.search.records import OUTCOMES, RunDirectory, read_config
 from experiments import references, reporting, runtimes, workers
 from experiments.estimate import Estimate
 from experiments.runtimes import GroupedSearch
 from experiments.workers import Arm, Kind, WorkersConfig
 
-_OUTCOMES = "outcomes.jsonl"
 _PICTURE = "comparison.png"
 _CHOOSE, _JUDGE = range(2)  # the halves of the T_select tasks
 _MAX_CANDIDATES = 50  # of each kind of worker in a repeat, by fitness on T_search
@@ -290,7 +289,8 @@ def conclude(
   program = text.parse(best.program, num_features=config.num_features, min_vectors=3)
   directory.write("report.md", reporting.report(
       comparison.title, summary=[
-          *comparison.summary, state, f"Wall time of this run: {result.seconds:.0f} s.",
+          *comparison.summary, state, *_epochs(arms),
+          f"Wall time of this part of the run: {result.seconds:.0f} s.",
           f"The program below is of {comparable[best.arm]!r}, repeat {best.repeat + 1}."],
       tables=comparison.tables, program=program, multiclass=arms[0].select.ten_classes,
       config=config, picture=_PICTURE))
@@ -298,6 +298,14 @@ def conclude(
   print(f"\n{state} Report: {directory.path / 'report.md'}")
   if not result.complete:
     print(f"--resume={directory.path} continues the experiment.")
+
+
+def _epochs(arms: Sequence[Arm]) -> list[str]:
+  """What to know about accuracies if there are several epochs."""
+  if all(arm.select.num_epochs == 1 for arm in arms):
+    return []
+  return ["Accuracy is that after the best epoch, as it is in the search: with several epochs it "
+          "is chosen by the examples that it is measured on, and a little too high."]
 
 
 def summary_cells(values: Sequence[float], references: Mapping[str, float]) -> list[str]:
@@ -341,9 +349,9 @@ def _take_over_budgets(directory: RunDirectory, *, ended: bool) -> None:
 
 
 def _read_outcomes(directory: RunDirectory) -> list[Outcome]:
-  path = directory.path / _OUTCOMES
+  path = directory.path / OUTCOMES
   return [Outcome(**row) for row in json_lines.read(path)] if path.exists() else []
 
 
 def _append_outcomes(directory: RunDirectory, outcomes: Sequence[Outcome]) -> None:
-  json_lines.append(directory.path / _OUTCOMES, map(dataclasses.asdict, outcomes))
+  json_lines.append(directory.path / OUTCOMES, map(dataclasses.asdict, outcomes))

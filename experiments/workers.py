@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from azero.language import text, zoo
 from azero.language.program import Programs, SearchSpace
 from azero.search.federation import Federation, Group
 from azero.search.migration import Migration
 from azero.search.search import SearchConfig
+from azero.search.warm_start import predicts, read_programs
 from azero.tasks import images
 from azero.tasks.task import Tasks
 from experiments import common, estimate, runtimes
@@ -53,6 +55,9 @@ class WorkersConfig(runtimes.RuntimeConfig):
       0.1, "Part of the training before the hurdle, where hurdles are on.")
   migration_every: int = common.setting(
       1000, "Children of a worker between two migrations, where migration is on.")
+  warm_start: str = common.setting(
+      "", "Program to start from: a name of the zoo, a file or a run directory; default empty "
+      "programs.")
   num_features: int = common.setting(16, "F of T_select, and of the search where it is one.")
   num_train: int = common.setting(8000, "N, training examples.")
   num_valid: int = common.setting(1000, "Validation examples.")
@@ -71,6 +76,8 @@ class WorkersConfig(runtimes.RuntimeConfig):
         "num_train", "num_valid")
     if self.repeats_at_once < 0:
       raise ValueError(f"--repeats_at_once must not be negative, got {self.repeats_at_once}.")
+    if self.seed < 0:
+      raise ValueError(f"--seed must not be negative, got {self.seed}.")
     estimate.check(self.estimate_seconds)
 
   def budget(self, style: str = ",") -> str:
@@ -201,6 +208,30 @@ def groups_of(
   return groups, Migration(
       every=config.migration_every,
       seed=_seed(config.seed, repeats[0], _MIGRATION)) if exchange else None
+
+
+def start(
+    config: WorkersConfig, space: SearchSpace, *, multiclass: bool = False) -> Programs | None:
+  """The programs of `warm_start` that a population begins with; None for empty ones.
+
+  Raises:
+    FileNotFoundError: there is no such program.
+    ValueError: a program that does not fit the space, or none for tasks of this type.
+  """
+  if not config.warm_start:
+    return None
+  if config.warm_start in zoo.names():
+    programs = text.parse(zoo.source(config.warm_start), space)
+    fits = zoo.is_multiclass(config.warm_start) == multiclass
+  else:
+    programs = read_programs(config.warm_start, space, multiclass=multiclass)
+    fits = bool(predicts(programs, multiclass=multiclass).any())
+  if not fits:
+    raise ValueError(
+        f"--warm_start={config.warm_start} predicts nothing in tasks of "
+        f"{'ten' if multiclass else 'two'} classes, where {'v2' if multiclass else 's1'} is the "
+        "prediction.")
+  return programs
 
 
 def require(config: WorkersConfig, arms: Sequence[Arm]) -> None:

@@ -59,9 +59,11 @@ def plot_comparison(
     if len(setting.values) > 1:  # a single value has no error
       center, error = statistics.mean_and_two_sem(setting.values)
       mean = axes.errorbar(place - 0.1, center, error, fmt="o", color=_OURS, capsize=4)
+      everything += [center - error, center + error]
     if setting.paper is not None:
       paper = axes.errorbar(place + 0.15, *setting.paper, fmt="s", color=_PAPER, capsize=4)
-      everything.append(setting.paper[0])
+      value, error = setting.paper
+      everything += [value - error, value + error]
   for (name, value), color in zip((references or {}).items(), _LINES * len(references or ())):
     axes.axhline(value, color=color, linestyle="--", label=f"{name}, here: {value:.3f}")
     everything.append(value)
@@ -78,6 +80,6 @@ def plot_comparison(
   axes.set_xlim(-0.6, len(settings) - 0.4)
   axes.set_xticks(range(len(settings)), [setting.name for setting in settings])
   axes.set_ylabel(label)
-  axes.set_title(title)
+  axes.set_title(title, wrap=True)
   axes.legend(loc="best", fontsize=9)
   return figure

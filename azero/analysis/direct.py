@@ -115,6 +115,7 @@ class DirectEvaluator:
 
   def evaluate(
       self, constants: np.ndarray, *, seeds: int | np.ndarray = 0, num_train: int | None = None,
+      last_epoch: bool = False,
   ) -> DirectEvaluation:
     """Trains with N settings of the constants on every task, and validates.
 
@@ -122,6 +123,8 @@ class DirectEvaluator:
       constants: [N, K].
       seeds: evaluation seed, one for all or [N].
       num_train: examples of each task to train on, the first ones; default all.
+      last_epoch: whether the fitness after the last epoch counts. The best of several, as a
+        search has it, is chosen by the very examples that it is measured on.
 
     Returns:
       Fitness and training steps, in the order of the settings.
@@ -138,7 +141,7 @@ class DirectEvaluator:
 
     def collect() -> None:
       place, result = pending.popleft()
-      fitness[place], steps[place] = result
+      fitness[place], steps[place] = jax.device_get(result)
 
     with jax.enable_x64(self.dtype == np.float64):
       for i, (row, task) in enumerate(np.ndindex(shape)):
@@ -146,7 +149,8 @@ class DirectEvaluator:
           collect()
         data = self._data[i % len(self._devices)][task]  # decides where it runs
         trial = Trial(constants[row], seeds[row])
-        result = self._run(trial, np.int32(num_train), orders[task], data)
+        result = self._run(
+            trial, np.int32(num_train), orders[task], data, np.bool_(last_epoch))
         pending.append(((row, task), result))
       while pending:
         collect()

@@ -75,7 +75,8 @@ class Training:
     self._num_epochs, self._max_abs_error = num_epochs, max_abs_error
 
   def run(
-      self, trial: Trial, num_train: jax.Array, orders: jax.Array, data: TaskData
+      self, trial: Trial, num_train: jax.Array, orders: jax.Array, data: TaskData,
+      last_epoch: jax.Array,
   ) -> tuple[jax.Array, jax.Array]:
     """Trains and validates.
 
@@ -84,6 +85,7 @@ class Training:
       num_train: [] int32, examples to train on in each epoch.
       orders: [E - 1, T] int32, order of the examples in the second and every later epoch.
       data: the task.
+      last_epoch: [] bool, whether the fitness after the last epoch counts, not the best.
 
     Returns:
       Fitness, and examples trained on.
@@ -108,7 +110,8 @@ class Training:
       carry, alive, fitness = lax.cond(
           alive, lambda: self._validate(data, trial, fixed, carry, e),
           lambda: (carry, alive, jnp.zeros_like(best)))
-      return (carry, alive, steps, jnp.maximum(best, fitness)), None
+      best = jnp.where(last_epoch, fitness, jnp.maximum(best, fitness))
+      return (carry, alive, steps, best), None
 
     state = carry, jnp.array(True), jnp.int32(0), jnp.zeros((), data.train_x.dtype)
     state, _ = lax.scan(epoch, state, jnp.arange(self._num_epochs, dtype=jnp.int32))

@@ -7,6 +7,8 @@
     tensorboard/         curves, if they were wanted
     improvements.jsonl   every new best program of an island, with its text
     hall_of_fame.json    the best distinct programs, saved at every report and at the end
+    outcomes.jsonl       in place of it, where an experiment has repeats: what each came to;
+                         the records of their searches are in directories of their own
     checkpoints/         the newest versions of the search itself, from which a stopped run
                          is continued
     report.md            the final report
@@ -44,6 +46,7 @@ MAY_CHANGE = (
     "max_train_steps", "max_programs", "num_devices", "lanes", "ray_address", "progress",
     "checkpoint_seconds", "tensorboard")
 HALL_OF_FAME = "hall_of_fame.json"
+OUTCOMES = "outcomes.jsonl"
 CHECKPOINTS = "checkpoints"
 
 _LINES = ("metrics.jsonl", "improvements.jsonl")

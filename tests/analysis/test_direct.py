@@ -1,6 +1,7 @@
 """A program compiled on its own computes what the evaluator of a search computes."""
 
 import dataclasses
+import signal
 
 import jax
 import numpy as np
@@ -52,6 +53,45 @@ def test_float32_and_epochs():
   tasks = random_programs.random_tasks(5, 2, num_tasks=2, num_train=40, num_valid=30, seed=1)
   # A prediction near 1/2 may fall to the other side.
   _compare(_zoo(["plain_nn"], 5), tasks, num_epochs=2, dtype="float32", atol=2 / 30)
+
+
+def test_the_last_epoch_or_the_best():
+  # Random predictions: what epoch is the best is chance.
+  program = text.parse(
+      "def Setup():\ndef Predict():\n  s1 = gaussian(0, 1)\ndef Learn():", num_features=4)
+  tasks = random_programs.random_tasks(4, num_tasks=8, num_train=5, num_valid=20)
+  settings = {"dtype": "float64", "num_epochs": 4}
+  wanted = Evaluator(program.space, tasks, seed=_SEED, trace=True, **settings).evaluate(program)
+  errors = wanted.trace[1][0, :, :, :, 0]  # [D, E, V]
+  fitness = 1 - 2 / np.pi * np.arctan(np.sqrt((errors**2).mean(2)))
+  direct = DirectEvaluator(program, tasks, **settings)
+  best, last = (
+      direct.evaluate(direct.constants[None], seeds=_SEED, last_epoch=last_epoch).per_task[0]
+      for last_epoch in (False, True))
+  np.testing.assert_allclose(best, fitness.max(1), rtol=1e-9)
+  np.testing.assert_allclose(last, fitness[:, -1], rtol=1e-9)
+  assert (last < best).any()
+
+
+def test_an_interrupt_is_an_interrupt_wherever_it_comes():
+  program = _zoo(["linear_regressor"], 8)
+  tasks = random_programs.random_tasks(8, num_tasks=1, num_train=500, num_valid=100)
+  direct = DirectEvaluator(program, tasks)
+  constants = np.repeat(direct.constants[None], 20_000, axis=0)
+  direct.evaluate(constants[:2])  # compiles
+
+  def interrupt(*unused):
+    raise KeyboardInterrupt
+
+  before = signal.signal(signal.SIGALRM, interrupt)
+  try:
+    for delay in np.linspace(0.02, 0.2, 12):
+      signal.setitimer(signal.ITIMER_REAL, delay)
+      with pytest.raises(KeyboardInterrupt):
+        direct.evaluate(constants)
+  finally:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def test_the_multiclass_program_of_the_zoo():

@@ -71,18 +71,26 @@ def test_task_difficulty_goes_on_after_a_stop(difficulty, tmp_path, monkeypatch)
 
 def test_budgets_may_change_and_what_is_finished_stays(difficulty, tmp_path):
   kind, (_, whole) = "linear_backprop", difficulty
-  _difficulty(tmp_path, "run", task_types=kind, max_evolution_programs=400)
+  first = _difficulty(tmp_path, "run", task_types=kind, max_random_programs=100_000)
   with pytest.raises(ValueError, match=r"islands is 2 there and 4 here.* only successes, max_r"):
     common.continued(task_difficulty.Config, tmp_path / "run", islands=4)
   longer = task_difficulty.run(common.continued(
-      task_difficulty.Config, tmp_path / "run", max_evolution_programs=800))
-  assert _timeless(longer.rows) == _timeless(
-      row for row in whole.rows if row["task_type"] == kind)
+      task_difficulty.Config, tmp_path / "run", max_random_programs=300_001,
+      max_evolution_programs=2399))
+  assert longer.rows[:2] == first.rows
+  # Budgets are kept: random search has less in its last round, evolution whole rounds only.
+  assert [(row["method"], row["round"], row["programs"]) for row in longer.rows] == [
+      ("random search", 0, 100_000), ("evolution", 0, 800), ("random search", 1, 200_001),
+      ("evolution", 1, 800)]
+  (alike,) = (row for row in whole.rows if (row["task_type"], row["method"]) == (kind, "evolution"))
+  assert _timeless([alike]) == _timeless([first.rows[1]])
   saved = json.loads((tmp_path / "run" / "config.json").read_text())
-  assert saved["max_evolution_programs"] == 800
+  assert saved["max_evolution_programs"] == 2399
   fewer = task_difficulty.run(common.continued(
       task_difficulty.Config, tmp_path / "run", successes=1, max_random_programs=1))
   assert fewer.rows == longer.rows and fewer.status == "done"
+  with pytest.raises(ValueError, match=r"max_evolution_programs \(799\) must be at least 800"):
+    _difficulty(tmp_path, "other", max_evolution_programs=799)
 
 
 class _StartedError(Exception):

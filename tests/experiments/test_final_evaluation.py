@@ -117,14 +117,25 @@ def test_programs_come_from_files_runs_and_the_zoo(tmp_path):
   (tmp_path / "mine.txt").write_text(zoo.source("figure_6"))
   run = tmp_path / "a_run"
   run.mkdir()
-  (run / "config.json").write_text('{"num_features": 16}')
+  (run / "config.json").write_text('{"num_features": 8}')
   best = "def Setup():\n  v1[15] = 0.5\ndef Predict():\n  s1 = dot(v0, v1)\ndef Learn():\n"
-  (run / "hall_of_fame.json").write_text(json.dumps([{"program": best}]))
+  (run / "hall_of_fame.json").write_text(json.dumps([{"program": best, "num_features": 16}]))
   found = final_evaluation.load_candidates(f"{tmp_path}/mine.txt, {run}, s1b")
   assert [candidate.name for candidate in found] == [
       "mine", "a_run", "s1b", "logistic regression", "neural network"]
   assert found[0].program == text.parse(zoo.source("figure_6"))
   assert found[1].program.constants[0, 0, 0] == 15.5 / 16  # the last part of the features
+  # An experiment with repeats has chosen a program in each of them.
+  (run / "hall_of_fame.json").unlink()
+  rows = [{"program": code, "select_fitness": fitness} for code, fitness in (
+      (zoo.source("s1b"), 0.7), ("def Predict():\n  v2 = v0 + v0\n", 0.9),
+      (zoo.source("plain_nn"), 0.8))]
+  (run / "outcomes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+  found = final_evaluation.load_candidates(str(run))
+  assert found[0].program == text.parse(zoo.source("plain_nn"), num_features=8)
+  (run / "outcomes.jsonl").write_text(json.dumps(rows[1]) + "\n")
+  with pytest.raises(ValueError, match=r"no program of '.*a_run' predicts anything"):
+    final_evaluation.load_candidates(str(run))
 
 
 @pytest.mark.parametrize("changes, message", [
@@ -137,7 +148,9 @@ def test_programs_come_from_files_runs_and_the_zoo(tmp_path):
     ({"num_trials": 0}, "--num_trials must be at least 1"),
     ({"seed": -1}, "--seed must not be negative"),
     ({"tuner": "gradient", "num_epochs": 2}, "trains for one epoch"),
-    ({"num_train": 5000}, "at most")])
+    ({"num_train": 5000}, "at most"),
+    ({"num_test": 5000}, "Test images, as many as --num_test=5000: .*at most"),
+    ({"pair": "3,8;3,11"}, "11")])
 def test_bad_settings_say_what_is_wrong_and_leave_nothing(tmp_path, changes, message):
   with pytest.raises((ValueError, FileNotFoundError), match=message):
     _run(tmp_path, **changes)
@@ -163,6 +176,10 @@ def test_the_picture_shows_every_program_and_seed():
   assert len([line for line in right.lines if len(line.get_xdata()) == 2]) == 6
   with pytest.raises(ValueError, match="Nothing to plot"):
     final_plot.plot_final([])
+
+
+def test_a_pair_that_is_given_twice_is_evaluated_once():
+  assert final_evaluation._parse_pairs("0,6;2,4;0,6") == [(0, 6), (2, 4)]
 
 
 def test_programs_are_loaded_once_and_have_different_names(tmp_path):

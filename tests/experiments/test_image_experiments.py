@@ -11,7 +11,7 @@ import pytest
 from tiny_tfds import prepare, random_images
 
 from azero.analysis import comparison_plot
-from azero.language import spaces, text
+from azero.language import spaces, text, zoo
 from azero.search.federation import Federation
 from azero.tasks import images
 from azero.tasks.image_sources import find_source
@@ -323,6 +323,57 @@ def test_lists_of_names_are_checked():
 def test_lists_of_examples_are_checked(given):
   with pytest.raises(ValueError, match="--examples must list training examples and epochs"):
     minimal_input.make_arm(minimal_input.Config(examples=given))
+
+
+def test_populations_start_from_a_given_program(data_dir, tmp_path):
+  file = tmp_path / "mine.txt"
+  code = "def Setup():\ndef Predict():\n  s1 = dot(v0, v1)\ndef Learn():\n  v1 = s0 * v0\n"
+  for name, module in _EXPERIMENTS.items():
+    make = module.make_arm if name == "minimal_input" else module.make_arms
+    config = _config(module, data_dir, tmp_path, warm_start=str(file))
+    file.write_text(code)
+    arms = [make(config)] if name == "minimal_input" else make(config)
+    for arm in arms:
+      assert arm.template == text.parse(code, arm.space)
+      search = Federation(*workers.groups_of(config, arm, [0]))
+      search.step()
+      assert search.best_fitness.max() > 0
+    file.write_text(code.replace("s1", "s2"))
+    with pytest.raises(ValueError, match=r"mine.txt predicts nothing in tasks of two classes"):
+      make(config)
+
+
+def test_the_control_of_ten_classes_has_its_own_start(data_dir, tmp_path):
+  file = tmp_path / "ten.txt"
+  file.write_text("def Setup():\ndef Predict():\n  v2 = v0 + v3\ndef Learn():\n")
+  config = _config(
+      adaptation, data_dir, tmp_path, task_type="multiple_classes", warm_start=str(file))
+  experiment, control = adaptation.make_arms(config)
+  assert experiment.template == text.parse(file.read_text(), experiment.space)
+  assert control.template == text.parse(zoo.source("figure_5"), control.space)
+  with pytest.raises(ValueError, match="figure_5 predicts nothing in tasks of ten classes"):
+    adaptation.make_arms(dataclasses.replace(config, warm_start="figure_5"))
+
+
+def test_motifs_are_looked_for_over_the_same_examples_in_the_control(monkeypatch):
+  watched = []
+  monkeypatch.setattr(
+      adaptation.motifs, "find_motifs",
+      lambda program, *, multiclass, num_examples: watched.append(num_examples) or [])
+  config = adaptation.Config(num_train=200, fast_epochs=2, num_epochs=20)
+  arms = adaptation.make_arms(config)
+  outcomes = [
+      trials.Outcome(arm.name, 0, zoo.source("figure_5"), 0.5, 0.5, 0.5, 1, 1) for arm in arms]
+  adaptation._compare(config, arms, trials.Trials(
+      outcomes, {arm.name: {references.NETWORK: 0.9} for arm in arms}, True, 1.0))
+  assert watched == [400, 400]
+
+
+def test_one_process_of_the_full_method_needs_two_tasks():
+  with pytest.raises(ValueError, match="--num_tasks must be at least 2 for a single process"):
+    search_baselines.make_arms(search_baselines.Config(num_tasks=1))
+  search_baselines.make_arms(search_baselines.Config(num_tasks=1, methods="basic"))
+  search_baselines.make_arms(search_baselines.Config(num_tasks=1, processes="10"))
 
 
 def test_a_report_shows_the_best_program_of_the_experiment_not_of_its_control(tmp_path):

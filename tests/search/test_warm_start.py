@@ -107,6 +107,20 @@ def test_programs_are_read_into_a_space_of_another_number_of_features(tmp_path):
   assert "v2[6] = 0.25" in repr(wide)  # 1.5 / 4 of sixteen
 
 
+def test_the_repeats_of_an_experiment_are_read_the_best_first(tmp_path):
+  (tmp_path / "config.json").write_text('{"num_features": 8}')
+  rows = [
+      {"program": code, "select_fitness": fitness} for code, fitness in zip(TEXTS, (0.6, 0.7))]
+  (tmp_path / "outcomes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+  read = read_programs(tmp_path, VARIABLE)
+  wide = VARIABLE.with_features(8)
+  assert read == parse_many([TEXTS[1], TEXTS[0]], wide).with_features(VARIABLE.num_features)
+  (tmp_path / "outcomes.jsonl").write_text(json.dumps(
+      {"program": "def Learn():\n  s2 = s0 - s1\n", "select_fitness": 0.7}) + "\n")
+  with pytest.raises(ValueError, match=r"No program of '.*' predicts anything in regression"):
+    read_programs(tmp_path, VARIABLE)
+
+
 def test_a_program_file_is_read(tmp_path):
   file = tmp_path / "mine.txt"
   file.write_text(TEXTS[0], encoding="utf-8")
@@ -138,17 +152,17 @@ def test_what_does_not_fit_is_named(tmp_path, text):
   (tmp_path / "hall_of_fame.json").write_text(json.dumps(entries))
   with pytest.raises(ValueError, match=MISFITS[text]) as raised:
     read_programs(tmp_path, FIXED)
-  assert "hall_of_fame.json, program 2 is no program of" in str(raised.value)
+  assert ", program 2 is no program of" in str(raised.value)
 
 
 def test_files_that_hold_no_programs_are_refused(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"no program file and no run directory '.*nowhere'"):
     read_programs(tmp_path / "nowhere", FIXED)
-  with pytest.raises(FileNotFoundError, match=r"has no hall_of_fame\.json to start from"):
+  with pytest.raises(FileNotFoundError, match=r"has no hall_of_fame\.json or outcomes\.jsonl"):
     read_programs(tmp_path, FIXED)
   for content in ("{", "[1]", '[{"program": "def Setup():"}]', '{"a": 1}'):
     (tmp_path / "hall_of_fame.json").write_text(content)
-    with pytest.raises(ValueError, match=r"hall_of_fame.json' cannot be read as a hall of fame"):
+    with pytest.raises(ValueError, match=r"json' cannot be read as the programs of a run"):
       read_programs(tmp_path, FIXED)
   (tmp_path / "hall_of_fame.json").write_text("[]")
   with pytest.raises(ValueError, match="holds no program to start from"):

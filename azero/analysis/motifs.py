@@ -7,9 +7,13 @@ paper found them by reading. Here they follow from the data flow of the live ins
 whether a schedule shrinks is seen by running it.
 
 The terms used:
-- A *weight* is a value that a sum or difference in the loop makes of its own earlier value
-  and of an *increment* which depends on the label.
+- A *weight* is a value that a sum or difference in the loop makes of its own earlier value,
+  perhaps scaled by what does not depend on the label (weight decay), and of an *increment*
+  which does.
 - A *factor* of an increment is a scalar that enters it by products and quotients alone.
+
+What is not seen: a rate that decays as a vector, two factors of which one makes up for the
+decay of the other, and noise in a rectifier that is a product with a Heaviside function.
 """
 
 from collections.abc import Iterator
@@ -34,6 +38,9 @@ _MULTIPLICATIVE = frozenset(
         "scalar_vector_product", "scalar_matrix_product", "vector_inner_product",
         "vector_outer_product", "matrix_vector_product", "matrix_matrix_product",
         "matrix_transpose", "vector_broadcast", "column_broadcast", "row_broadcast"}
+# Products that may be weight decay: of a vector or matrix and something that scales it.
+_SCALES = frozenset({
+    "scalar_vector_product", "scalar_matrix_product", "vector_product", "matrix_product"})
 _RECTIFIERS = frozenset(f"{kind}_{name}" for kind in ("scalar", "vector", "matrix")
                         for name in ("min", "max"))
 # What treats every element on its own, beside the scalar and elementwise ops.
@@ -178,7 +185,7 @@ def _weights(flow: Flow) -> dict[int, list[Source]]:
     if instruction.function is Function.SETUP or instruction.op.name not in _ADDITIVE:
       continue
     old = [
-        number in flow.walk([source], lambda n: flow.instructions[n].op.name in _ADDITIVE)
+        number in flow.walk([source], lambda n: _keeps_value(flow, n))
         for source in instruction.operands]
     increments = [
         source for source, is_old in zip(instruction.operands, old)
@@ -186,6 +193,19 @@ def _weights(flow: Flow) -> dict[int, list[Source]]:
     if increments:
       weights[number] = increments
   return weights
+
+
+def _keeps_value(flow: Flow, number: int) -> bool:
+  """Whether an instruction may stand between a weight and what it becomes."""
+  instruction = flow.instructions[number]
+  if instruction.op.name in _ADDITIVE:
+    return True
+  if instruction.op.name not in _SCALES:
+    return False
+  labelled = [
+      kind for kind, source in zip(instruction.op.inputs, instruction.operands)
+      if flow.depends_on([source], lambda each: each.label)]
+  return labelled == [instruction.op.output]
 
 
 def _factors(flow: Flow, weights: dict[int, list[Source]]) -> Iterator[_Factor]:

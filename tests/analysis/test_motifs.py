@@ -123,3 +123,37 @@ def test_bad_input_is_refused():
     motifs.find_motifs(zoo.load("plain_nn"), num_examples=1)
   with pytest.raises(ValueError, match="One program"):
     motifs.find_motifs(zoo.load("plain_nn")[[0, 0]])
+
+
+_DECAYING = """
+def Setup():
+  m1 = gaussian(0, 0.1)
+  s3 = 0.1
+  v4 = gaussian(0, 0.1)
+  s7 = 0.99
+def Predict():
+  v6 = dot(m1, v0)
+  v7 = maximum(v6, v5)
+  s1 = dot(v7, v4)
+def Learn():
+  v3 = heaviside(v6)
+  s1 = s0 - s1
+  {rate}
+  s2 = s1 * s3
+  v2 = s2 * v3
+  v3 = v2 * v4
+  m0 = outer(v3, v0)
+  m1 = s7 * m1
+  v4 = s7 * v4
+  m1 = m1 + m0
+  v4 = v2 + v4
+"""
+
+
+@pytest.mark.parametrize("rate, expected", [
+    ("", []),  # weights decay, not the rate
+    ("s3 = s3 * s7", [RATE_DECAY]),
+    ("s3 = mean(m1)", [MEAN_RATE]),
+    ("s3 = mean(m0)", [])])  # of what was added last
+def test_weight_decay_hides_no_motif(rate, expected):
+  assert _names(_DECAYING.format(rate=rate)) == expected

@@ -41,8 +41,8 @@ def compile_for(
 
   Args:
     jitted: from `jax.jit`.
-    arguments: of the shapes and types that it will be called with; those on a device are on
-      the first.
+    arguments: arrays of the shapes and types that it will be called with; those on a device
+      are on the first.
     devices: of one platform.
 
   Returns:
@@ -50,8 +50,7 @@ def compile_for(
     these shapes only, in host memory or on its own device.
   """
   leaves, structure = jax.tree.flatten(tuple(arguments))
-  key = (jitted, structure, tuple((np.shape(leaf), np.asarray(leaf).dtype) for leaf in leaves),
-         tuple(devices))
+  key = (jitted, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves), tuple(devices))
   if key not in _kept:
     executables = _read_or_compile(jitted, arguments, devices)
     if len(_kept) == _MAX_KEPT:
@@ -125,7 +124,10 @@ def _path(lowered: jax.stages.Lowered) -> pathlib.Path | None:
   directory = jax.config.values["jax_compilation_cache_dir"]
   if not directory or not jax.config.values["jax_enable_compilation_cache"]:
     return None
-  parts = (jaxlib.__version__, os.environ.get("XLA_FLAGS", ""), _processor(), lowered.as_text())
+  parts = (
+      jaxlib.__version__, os.environ.get("XLA_FLAGS", ""), _processor(),
+      str(lowered.args_info),  # the text leaves out arguments without effect
+      lowered.as_text())
   name = hashlib.sha256("\n".join(parts).encode()).hexdigest()
   return pathlib.Path(directory) / f"azero-{name}"
 

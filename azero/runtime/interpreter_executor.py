@@ -5,10 +5,8 @@ and spread over the devices in turn; `lax.switch` under `vmap` computes every op
 lane, so this is slow and easy to trust.
 """
 
-from collections.abc import Callable
 import functools
 import math
-from typing import Any
 
 import jax
 import numpy as np
@@ -40,7 +38,6 @@ class InterpreterExecutor:
     data = _stack(sets, settings)
     inputs = data, settings.seed32, np.asarray(settings.max_abs_error, settings.dtype)
     self._inputs = [jax.device_put(inputs, device) for device in settings.devices]
-    self._executables: list[Callable[..., Any]] = []
 
   def plan(self, programs: Programs, analysis: canonical.Analysis, raw: bool) -> pack.Packed:
     """Prepares N programs."""
@@ -70,10 +67,10 @@ class InterpreterExecutor:
     with np.errstate(over="ignore"):  # a constant beyond float32 is infinite there
       constants = packed.constants[lanes].astype(self._settings.dtype)
     arguments = packed.integers[lanes], constants, counts, tasks
-    if not self._executables:
-      self._executables = executables.compile_for(
-          _compiled(self._spec), (*arguments, *self._inputs[0]), self._settings.devices)
-    return self._executables[device](*arguments, *self._inputs[device])
+    # Looked up every time: raw programs may have more instructions than live ones.
+    run = executables.compile_for(
+        _compiled(self._spec), (*arguments, *self._inputs[0]), self._settings.devices)
+    return run[device](*arguments, *self._inputs[device])
 
   def _launch_nothing(self) -> evaluation.Outcome:
     """Starts a chunk of one program without instructions."""

@@ -58,7 +58,7 @@ class Progress:
 
   def show(
       self, line: str, *, picture: Callable[[], RenderableType] | None = None,
-      final: bool = False,
+      final: bool = False, passing: bool = False,
   ) -> None:
     """Shows a line, or in a terminal a picture.
 
@@ -66,10 +66,12 @@ class Progress:
       line: what a log file gets.
       picture: makes what a terminal shows in place of the line until the final one.
       final: the line stays.
+      passing: the next state may be shown at once.
     """
     if self._off:
       return
-    self._last_shown = time.monotonic()
+    if not passing:
+      self._last_shown = time.monotonic()
     if self._display is not None:
       self._display.update({"text/plain": line}, raw=True)
     elif self._console is not None and not final:

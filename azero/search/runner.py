@@ -81,7 +81,8 @@ def run(
       status = "stopped"
     try:
       if status == "running":
-        display.show("first step: compiling for every shape of tasks, up to a minute each")
+        display.show("first step: compiling for every shape of tasks, up to a minute each",
+                     passing=True)
       while status == "running":
         try:
           status = _step(search, recorder, display, should_stop, interrupted)

@@ -157,7 +157,7 @@ def test_raw_variants(vary, multiclass):
   evaluator = traced_evaluator(5, 3) if multiclass else fast_evaluator()
   space = evaluator.space
   rng = np.random.default_rng(1)
-  programs = random_programs.random_programs(space, 120, seed=3, multiclass=multiclass)
+  programs = random_programs.random_programs(space, 80, seed=3, multiclass=multiclass)
   listings = [dataflow.listing_of(programs, i) for i in range(len(programs))]
   # Four variants of each.
   raw = golden.pack(

@@ -188,19 +188,20 @@ _SMALL = {
 def test_digits_from_empty_programs_to_a_judged_one(tmp_path):
   config = digits.Config(
       **_SMALL, output_dir=str(tmp_path), num_features=8, num_train=60, num_valid=40,
-      num_select=3, num_final=4)
+      num_select=2, num_final=2)
   result = digits.run(config)
   _check_directory(tmp_path / "run", azero.spaces.baseline(8))
   assert list(result.final) == [
       "discovered program", "constant prediction", "linear model (Adam)",
       "neural network, 32 hidden units (Adam)"]
-  assert all(fitness.shape == (4,) for fitness in result.final.values())
+  assert all(fitness.shape == (2,) for fitness in result.final.values())
   assert result.final["linear model (Adam)"].mean() > result.final["constant prediction"].mean()
   assert 0.3 < result.final["discovered program"].mean() < 1
   report = (tmp_path / "run" / "report.md").read_text()
   assert "the constant prediction: " in report and "with a standard error of" in report
 
 
+@pytest.mark.slow  # compiles for long
 def test_digits_continue_as_if_they_had_not_been_stopped(tmp_path):
   settings = _SMALL | {
       "output_dir": str(tmp_path), "num_features": 8, "num_train": 60, "num_valid": 40,

@@ -66,6 +66,16 @@ def test_one_compilation_serves_all_devices(cache, compilations):
   assert jax.config.values["jax_enable_compilation_cache"]
 
 
+def test_arguments_without_effect_have_their_shapes_too(cache, compilations):
+  for size in (3, 4):
+    made = executables.compile_for(
+        jax.jit(lambda unused, factor: factor * 2),
+        (np.zeros(size, np.float32), np.float32(1)), jax.devices())
+    for function in made:
+      assert function(np.zeros(size, np.float32), np.float32(4)) == 8
+  assert len(compilations) == 2
+
+
 def test_shapes_that_were_compiled_are_kept_in_memory(cache, compilations, monkeypatch):
   jitted = jax.jit(_scaled)
   makers = [lambda size=size: executables.compile_for(

@@ -13,6 +13,13 @@ from azero.runtime.evaluator import EXECUTORS, Evaluation, Evaluator
 from azero.tasks.task import Tasks
 
 NAMES = [group.name for group in golden.groups()]
+_SLOW_F = "F8"  # between the other two
+# The interpreter compiles for long; the oracle is compared with it, too.
+CASES = [
+    pytest.param(
+        executor, name, marks=[pytest.mark.slow] if (
+            executor == "interpreter" and not name.startswith("F4")) else [])
+    for executor in EXECUTORS for name in NAMES]
 LANES = 96  # all cases of a group at once
 
 @functools.cache
@@ -57,8 +64,7 @@ def _errors(result: Evaluation, i: int) -> list[np.ndarray]:
   return listed
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize(("executor", "name"), CASES)
 def test_float64(executor, name):
   group, programs = _group(name)
   result = _evaluate(programs, group.tasks, "float64", executor)
@@ -73,7 +79,9 @@ def test_float64(executor, name):
     assert result.trained[i, 0] == (len(group.train_errors[i]) == group.tasks.num_train)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[pytest.mark.slow] if name.startswith(_SLOW_F) else [])
+    for name in NAMES])
 @pytest.mark.parametrize(
     "executor", ["waves", pytest.param("interpreter", marks=pytest.mark.slow)])
 def test_float32(executor, name):

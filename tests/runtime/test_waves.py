@@ -55,6 +55,7 @@ def test_fused_pairs(monkeypatch):
   _check(executors.compare(pair, programs, 0, monkeypatch), programs, traces=True)
 
 
+@pytest.mark.slow  # compiles for long
 def test_programs_of_the_zoo(monkeypatch):
   names = ("figure_5", "figure_6", "plain_nn", "s1a", "s1b", "s2a", "s2b")
   programs = azero.parse_many([azero.zoo.source(name) for name in names], num_features=16)

@@ -85,7 +85,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [
+    pytest.param(case, marks=[pytest.mark.slow] if case.endswith("separate actions") else [])
+    for case in CASES])
 def test_one_child_per_cycle_is_the_textbook_algorithm(case):
   space, text, settings = CASES[case]
   template = None if text is None else parse(text, space)

@@ -184,3 +184,14 @@ def test_the_default_is_standard_error(capsys):
 def test_unknown_mode():
   with pytest.raises(ValueError, match="progress must be one of auto, plain, off, got 'loud'"):
     Progress("loud")
+
+
+def test_what_is_passing_delays_nothing(monkeypatch):
+  monkeypatch.setattr(progress_module.time, "monotonic", lambda: 1000.0)
+  stream = io.StringIO()
+  with Progress("plain", stream) as display:
+    display.show("compiling", passing=True)
+    assert display.due()
+    display.show("first")
+    assert not display.due()
+  assert stream.getvalue() == "compiling\nfirst\n"

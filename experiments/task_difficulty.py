@@ -128,7 +128,7 @@ class Config(common.RunConfig):
           "task_types": "linear_backprop,linear_regressor", "estimate_seconds": 0.0},
       "small": {
           "islands": 128, "children_per_cycle": 8, "successes": 20,
-          "max_random_programs": 30_000_000, "max_evolution_programs": 12_800_000},
+          "max_random_programs": 20_000_000, "max_evolution_programs": 12_800_000},
   }
 
   task_types: str = common.setting(

@@ -141,6 +141,7 @@ def _run(config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory) ->
   spaces = {arm.select: arm.space for arm in arms}
   shared = {kind: _Judge(config, space, kind) for kind, space in spaces.items()}
   judges = {arm.name: shared[arm.select] for arm in arms}
+  print("First the references, with several learning rates, on the tasks that judge", flush=True)
   by_kind = {kind: judge.references() for kind, judge in shared.items()}
   compared = {arm.name: by_kind[arm.select] for arm in arms}
   pending = _pending(config, arms, outcomes)

@@ -24,3 +24,8 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("azero")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+
+def pytest_collection_modifyitems(items):
+  """Puts the notebook first: last, it would keep one process busy while the other has nothing."""
+  items.sort(key=lambda item: item.path.name != "test_notebook.py")  # stable

@@ -100,7 +100,7 @@ def test_the_multiclass_program_of_the_zoo():
 
 
 @pytest.mark.parametrize("num_classes, count, num_epochs", [
-    (0, 3, 1), (2, 3, 2), (3, 3, 1)])
+    (0, 3, 1), pytest.param(2, 3, 2, marks=pytest.mark.slow), (3, 3, 1)])
 def test_random_programs_over_all_ops(num_classes, count, num_epochs, quick_compilation):
   tasks = random_programs.random_tasks(5, num_classes)
   programs = random_programs.random_programs(

@@ -13,7 +13,6 @@ from azero.runtime.evaluator import EXECUTORS, Evaluation, Evaluator
 from azero.tasks.task import Tasks
 
 NAMES = [group.name for group in golden.groups()]
-_SLOW_F = "F8"  # between the other two
 # The interpreter compiles for long; the oracle is compared with it, too.
 CASES = [
     pytest.param(
@@ -80,7 +79,7 @@ def test_float64(executor, name):
 
 
 @pytest.mark.parametrize("name", [
-    pytest.param(name, marks=[pytest.mark.slow] if name.startswith(_SLOW_F) else [])
+    pytest.param(name, marks=[] if name.startswith("F4") else [pytest.mark.slow])
     for name in NAMES])
 @pytest.mark.parametrize(
     "executor", ["waves", pytest.param("interpreter", marks=pytest.mark.slow)])

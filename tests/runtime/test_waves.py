@@ -24,11 +24,9 @@ def _check(comparison: executors.Comparison, programs: Programs, *, traces: bool
   assert len(comparison.traced_different) <= (0.003 * len(programs) if traces else 0)
 
 
+@pytest.mark.slow  # compiles for long; the oracle looks at both executors, too
 @pytest.mark.parametrize(("num_classes", "dtype", "settings"), [
-    pytest.param(  # compiles for long; the oracle looks at float64, too
-        0, "float64", {"num_epochs": 3, "trace": True}, marks=pytest.mark.slow),
-    (2, "float32", {}),
-])
+    (0, "float64", {"num_epochs": 3, "trace": True}), (2, "float32", {})])
 def test_random_programs(num_classes, dtype, settings, monkeypatch):
   space = full_space(5)
   sets = [random_tasks(5, num_classes, seed=seed) for seed in range(3)]
@@ -68,6 +66,7 @@ def test_programs_of_the_zoo(monkeypatch):
   assert (found.waves.per_task > 0.3).all()
 
 
+@pytest.mark.slow  # compiles for long
 def test_ops_of_your_own(monkeypatch):
   """Of every pair of kinds that no op of the table has, and a random one."""
   ops = [

@@ -86,7 +86,8 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", [
-    pytest.param(case, marks=[pytest.mark.slow] if case.endswith("separate actions") else [])
+    pytest.param(case, marks=[pytest.mark.slow] if case.endswith(
+        ("separate actions", "from a program")) else [])
     for case in CASES])
 def test_one_child_per_cycle_is_the_textbook_algorithm(case):
   space, text, settings = CASES[case]
@@ -193,6 +194,7 @@ for history in histories[1:]:
 """
 
 
+@pytest.mark.slow  # compiles for long
 def test_history_is_the_same_on_one_two_and_three_devices():
   done = subprocess.run(
       [sys.executable, "-c", _ON_THREE_DEVICES], cwd=pathlib.Path(__file__).parents[1],

@@ -247,7 +247,6 @@ def test_an_experiment_does_the_same_whatever_others_do():
   assert states_of(mixed, (0, 2, 4)) != states_of(together, (0, 2, 4))
 
 
-@pytest.mark.slow  # compiles for long
 def test_history_does_not_depend_on_the_number_of_devices():
   # The small group with all upgrades of S3, the wide one with none, not even a cache.
   settings = {

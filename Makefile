@@ -9,7 +9,7 @@ demo: .venv/installed
 	$(BIN)/python -m experiments.digits --kind=pairs --max_train_steps=4000000
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=12
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=12
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -198,6 +198,7 @@ def test_parts_are_measured_and_saved(tmp_path, monkeypatch, small_search):
   assert "programs per second" in report and "| vector_uniform | vector |" in report
 
 
+@pytest.mark.slow  # compiles for long
 def test_growth_varies_one_size_at_a_time(monkeypatch):
   monkeypatch.setattr(benchmarks, "PROGRAMS", {"linear": "linear_regressor"})
   rows = list(benchmarks.growth([2], [5], 4, 2, _EFFORT))

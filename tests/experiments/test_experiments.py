@@ -185,6 +185,7 @@ _SMALL = {
     "num_tasks": 2, "progress": "off", "run_name": "run"}
 
 
+@pytest.mark.slow  # compiles for long
 def test_digits_from_empty_programs_to_a_judged_one(tmp_path):
   config = digits.Config(
       **_SMALL, output_dir=str(tmp_path), num_features=8, num_train=60, num_valid=40,

@@ -13,11 +13,12 @@ from azero.runtime.evaluator import EXECUTORS, Evaluation, Evaluator
 from azero.tasks.task import Tasks
 
 NAMES = [group.name for group in golden.groups()]
-# The interpreter compiles for long; the oracle is compared with it, too.
+# Default and slow ones: F = 8 lies between the others, and the interpreter compiles for long.
+_SLOW = {("waves", "F8"), ("interpreter", "F8"), ("interpreter", "F16")}
 CASES = [
     pytest.param(
-        executor, name, marks=[pytest.mark.slow] if (
-            executor == "interpreter" and not name.startswith("F4")) else [])
+        executor, name,
+        marks=[pytest.mark.slow] if (executor, name.partition("_")[0]) in _SLOW else [])
     for executor in EXECUTORS for name in NAMES]
 LANES = 96  # all cases of a group at once
 

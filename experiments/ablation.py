@@ -95,10 +95,10 @@ def _arm(config: Config, row: int) -> Arm:
   first = _kind(config, "first", config.dataset, config.num_tasks)
   second = _kind(config, "second", config.second_dataset, config.num_tasks)
   kinds = [second] if row == 5 else [first, second] if row >= 3 else [first]
+  space = spaces.ablation(config.num_features)
   return Arm(
-      name=f"row-{row}", title=f"Row {row}: {ROWS[row]}",
-      space=spaces.ablation(config.num_features), kinds=kinds, workers=config.workers,
-      template=workers.start(config, spaces.ablation(config.num_features)),
+      name=f"row-{row}", title=f"Row {row}: {ROWS[row]}", space=space, kinds=kinds,
+      workers=config.workers, template=workers.start(config, space),
       select=_kind(config, "select", config.dataset, config.num_select),
       migration=row >= 1, fingerprint=row >= 2, hurdle=row == 4)
 

@@ -122,7 +122,9 @@ def run(config: Config) -> list[dict[str, Any]]:
   candidates = load_candidates(config.program)
   tuning_tasks = functools.lru_cache(maxsize=1)(
       lambda pair: _tasks(config, pair, [config.seed], "valid"))
-  for pair in pairs:  # what is wrong with the data shows before there is a directory
+  # What is wrong with the data shows before there is a directory. The first pair, which is
+  # needed first, comes last, so that it need not be made again.
+  for pair in reversed(pairs):
     _tasks(config, pair, [config.seed], "test")
     tuning_tasks(pair)
   directory = common.run_directory("final_evaluation", config)
@@ -250,15 +252,13 @@ def _tasks(config: Config, pair: tuple[int, int], seeds: Sequence[int], part: st
   if config.dataset != DIGITS:
     make = functools.partial(
         original_tasks, config.dataset, data_dir=config.data_dir or None)
-  if part == "valid":
-    return make(
-        pair, seeds=seeds, validate_on=part, num_train=config.num_train,
-        num_valid=config.num_valid)
+  num_valid = config.num_test if part == "test" else config.num_valid
   try:
     return make(
-        pair, seeds=seeds, validate_on=part, num_train=config.num_train,
-        num_valid=config.num_test)
+        pair, seeds=seeds, validate_on=part, num_train=config.num_train, num_valid=num_valid)
   except ValueError as error:
+    if part == "valid":
+      raise
     raise ValueError(f"Test images, as many as --num_test={config.num_test}: {error}") from None
 
 

@@ -89,10 +89,10 @@ def make_arm(config: Config) -> Arm:
   select = Kind(
       name="select", datasets=(config.dataset,), num_features=config.num_features,
       num_tasks=config.num_select, num_train=config.num_train, num_valid=config.num_valid)
+  space = spaces.minimal_input(config.num_features)
   return Arm(
-      name="experiment", title="Minimal human input",
-      space=spaces.minimal_input(config.num_features), kinds=kinds, workers=config.workers,
-      template=workers.start(config, spaces.minimal_input(config.num_features)), select=select)
+      name="experiment", title="Minimal human input", space=space, kinds=kinds,
+      workers=config.workers, template=workers.start(config, space), select=select)
 
 
 def _compare(config: Config, arm: Arm, result: Trials) -> Comparison:

@@ -82,11 +82,12 @@ def make_arms(config: Config) -> list[Arm]:
   common.require_positive(config, "num_tasks")
   methods = common.choices("methods", config.methods, METHODS)
   processes = common.numbers("processes", config.processes)
+  space = spaces.baseline(config.num_features)
+  template = workers.start(config, space)
   return [
       Arm(
           name=f"{method}-{count}", title=f"{method.capitalize()}, {count} process(es)",
-          space=spaces.baseline(config.num_features), workers=count,
-          template=workers.start(config, spaces.baseline(config.num_features)),
+          space=space, workers=count, template=template,
           kinds=_kinds(config, method, count), select=_kind(config, "select", (config.dataset,)),
           fingerprint=method == "full", hurdle=method == "full")
       for method in methods for count in processes]

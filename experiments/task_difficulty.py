@@ -226,7 +226,7 @@ def _check(config: Config) -> list[str]:
         f"got {config.task_types!r}.")
   common.require_positive(
       config, "islands", "successes", "max_random_programs", "max_evolution_programs",
-      "round_programs", "num_tasks", "num_train", "num_valid")
+      "round_programs", "num_tasks", "num_features", "num_train", "num_valid")
   for name in ("reference_rate", "tolerance"):
     if not getattr(config, name) > 0:
       raise ValueError(f"--{name} must be positive, got {getattr(config, name)}.")
@@ -235,8 +235,6 @@ def _check(config: Config) -> list[str]:
     raise ValueError(
         f"--experiment_programs ({budget}) must be at least --population_size "
         f"({config.population_size}), the programs that an experiment begins with.")
-  if config.num_features < 1:
-    raise ValueError(f"--num_features must be at least 1, got {config.num_features}.")
   estimate.check(config.estimate_seconds)
   for kind in kinds:
     if (least := _round_programs(config, kind, EVOLUTION)) > config.max_evolution_programs:

@@ -156,6 +156,11 @@ def _write(path: pathlib.Path | None, content: bytes) -> None:
     return
   with contextlib.suppress(OSError):
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix="azero-", delete=False) as file:
-      file.write(hashlib.sha256(content).digest() + content)
-    os.replace(file.name, path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    try:
+      with os.fdopen(handle, "wb") as file:
+        file.write(hashlib.sha256(content).digest() + content)
+      os.replace(temporary, path)
+    except BaseException:
+      os.unlink(temporary)
+      raise

@@ -6,17 +6,17 @@ vectors and matrices; evolution searches for programs that learn.
 """
 
 from azero.api import evaluate, evolve, plot, random_search
+from azero.executors.devices import configure_jax
+from azero.executors.evaluator import Evaluation, Evaluator
 from azero.language import spaces, zoo
 from azero.language.ops import all_ops, register_op
 from azero.language.program import Component, Function, Programs, SearchSpace
 from azero.language.text import ProgramSyntaxError, format_program, parse, parse_many
-from azero.runtime.devices import configure_jax
-from azero.runtime.evaluator import Evaluation, Evaluator
+from azero.runs.warm_start import read_programs
 from azero.search.federation import Federation, Group
 from azero.search.hall_of_fame import HallOfFame
 from azero.search.migration import Migration
 from azero.search.search import SearchConfig
-from azero.search.warm_start import read_programs
 from azero.tasks import (
     affine_regression,
     from_arrays,

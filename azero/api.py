@@ -5,15 +5,15 @@ import os
 
 from matplotlib.figure import Figure
 
-from azero.analysis import plots
+from azero.executors.evaluator import Evaluation, Evaluator
+from azero.insight.plots import progress_plot
 from azero.language import text
 from azero.language.program import Programs, SearchSpace
-from azero.runtime.evaluator import Evaluation, Evaluator
-from azero.search import runner
+from azero.runs import runner
+from azero.runs.directory import RunDirectory, settings_of
+from azero.runs.display.progress import Progress
 from azero.search.evolution import Evolution
-from azero.search.progress import Progress
 from azero.search.random_search import RandomSearch
-from azero.search.records import RunDirectory, settings_of
 from azero.search.search import Search, SearchConfig
 from azero.tasks.task import Tasks
 
@@ -92,9 +92,9 @@ def random_search(
 def plot(
     result: runner.RunResult, *, title: str = "", references: Mapping[str, float] | None = None
 ) -> Figure:
-  """Progress of a run as a picture; see `plots.plot_progress`."""
+  """Progress of a run as a picture; see `progress_plot.plot_progress`."""
   tasks = result.search.task_sets[0]
-  return plots.plot_progress(
+  return progress_plot.plot_progress(
       result.improvements, metric=tasks.metric, title=title, references=references,
       multiclass=tasks.multiclass, num_programs=int(result.search.num_programs.max()))
 

@@ -13,12 +13,12 @@ import dataclasses
 import functools
 from typing import ClassVar
 
-from azero.analysis import comparison_plot
+from azero.insight.plots import comparison_plot
 from azero.language import spaces
-from experiments import common, reporting, trials, workers
-from experiments.references import NETWORK
-from experiments.trials import Comparison, Trials
-from experiments.workers import Arm, Kind
+from experiments.frame import common, reporting, trials, workers
+from experiments.frame.references import NETWORK
+from experiments.frame.trials import Comparison, Trials
+from experiments.frame.workers import Arm, Kind
 
 ROWS = (
     "baseline", "+ migration", "+ functional equivalence checking", "+ 50% second data set",

@@ -15,12 +15,13 @@ import functools
 import json
 from typing import ClassVar
 
-from azero.analysis import comparison_plot, motifs, statistics
+from azero.insight import motifs, statistics
+from azero.insight.plots import comparison_plot
 from azero.language import spaces, text, zoo
 from azero.language.program import Programs
-from experiments import common, references, reporting, trials, workers
-from experiments.trials import Comparison, Outcome, Trials
-from experiments.workers import Arm, Kind
+from experiments.frame import common, references, reporting, trials, workers
+from experiments.frame.trials import Comparison, Outcome, Trials
+from experiments.frame.workers import Arm, Kind
 
 TASK_TYPES = ("few_examples", "fast_training", "multiple_classes")
 MOTIFS = {

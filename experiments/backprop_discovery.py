@@ -17,20 +17,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from azero.analysis import baselines, plots
 from azero.distributed.view import GroupView
+from azero.executors.evaluator import Evaluator
+from azero.insight import baselines
+from azero.insight.plots import progress_plot
 from azero.language import spaces, zoo
 from azero.language.program import Programs, SearchSpace
-from azero.runtime.evaluator import Evaluator
-from azero.search import evolution, runner
+from azero.runs import runner
+from azero.search import evolution
 from azero.search.evolution import Evolution
 from azero.search.federation import Group
 from azero.search.migration import Migration
 from azero.search.search import SearchConfig
 from azero.tasks import teacher_regression
 from azero.tasks.task import Tasks
-from experiments import common, estimate, references, reporting, runtimes
-from experiments.runtimes import GroupedSearch
+from experiments.frame import common, estimate, references, reporting, runtimes
+from experiments.frame.runtimes import GroupedSearch
 
 _SELECT_SEED, _FINAL_SEED = 1, 2  # beside the workers' 0: tasks that no search sees
 _NUM_VALID = 100  # validation examples of a task
@@ -118,7 +120,7 @@ def run(config: Config) -> Result:
   mean = {name: float(fitness.mean()) for name, fitness in final.items()}
   floor = mean["constant prediction"]
   progress, success = _progress(mean["discovered program"], floor, mean[_HAND_WRITTEN])
-  figure = plots.plot_progress(
+  figure = progress_plot.plot_progress(
       [item for item in result.improvements if item.island < len(search.groups[0].task_sets)],
       metric="rms", title=f"Teacher tasks, workers with {search.groups[0].name}",
       references={f"{name}, final tasks": mean[name] for name in mean

@@ -22,12 +22,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from azero.analysis import benchmark_plot, benchmarks, measuring
 from azero.language import zoo
 from azero.language.program import Programs
+from azero.runs.directory import RunDirectory
 from azero.search.evolution import Evolution
-from azero.search.records import RunDirectory
-from experiments import benchmark_report, common, linear_regression, reporting
+from experiments import linear_regression
+from experiments.benchmarks import benchmark_plot, benchmark_report, device_rates, measuring
+from experiments.frame import common, reporting
 
 PARTS = ("programs", "populations", "demo", "scaling", "growth", "ops")
 _POINT = "point"  # one number of devices, measured by a process of its own
@@ -107,10 +108,10 @@ def quick(config: Config) -> dict[str, Any]:
   Steps per second are those of float32 on one device that is kept busy.
   """
   rates: dict[str, dict[str, float]] = {}
-  for name, source in benchmarks.PROGRAMS.items():
+  for name, source in device_rates.PROGRAMS.items():
     rates[name] = {}
     for num_features in _QUICK_FEATURES:
-      row = benchmarks.program_rate(
+      row = device_rates.program_rate(
           zoo.load(source, num_features), _QUICK_TASKS, config.num_train, config.num_valid,
           config.effort, seed=config.seed)
       rates[name][str(num_features)] = row["steps_per_second"]
@@ -125,16 +126,16 @@ def _measure_all(config: Config, parts: Sequence[str]) -> dict[str, Any]:
       "benchmark", config.output_dir, config.run_name, dataclasses.asdict(config))
   print(f"Measuring; everything is saved in {directory.path}")
   measure = {
-      "programs": lambda: list(benchmarks.hand_written(
+      "programs": lambda: list(device_rates.hand_written(
           _numbers(config, "features"), _numbers(config, "tasks"), ("float32", "float64"),
           config.num_train, config.num_valid, config.effort)),
       "populations": lambda: _populations(config, directory),
       "demo": lambda: _demo_and_stages(config),
       "scaling": lambda: _scaling(config),
-      "growth": lambda: list(benchmarks.growth(
+      "growth": lambda: list(device_rates.growth(
           _numbers(config, "lengths"), _numbers(config, "examples"), _GROWTH_FEATURES,
           _QUICK_TASKS, config.effort)),
-      "ops": lambda: list(benchmarks.op_costs(
+      "ops": lambda: list(device_rates.op_costs(
           _numbers(config, "op_features"), config.effort, seed=config.seed)),
   }
   results: dict[str, Any] = {
@@ -156,7 +157,7 @@ def _measure_all(config: Config, parts: Sequence[str]) -> dict[str, Any]:
 
 def _populations(config: Config, directory: RunDirectory) -> list[dict[str, Any]]:
   rows = []
-  for row, programs in benchmarks.populations(
+  for row, programs in device_rates.populations(
       config.population, config.evolve_programs, config.seed, config.effort,
       num_train=config.num_train):
     # So that other interpreters can be measured on the same programs.
@@ -211,8 +212,8 @@ def _point(config: Config) -> dict[str, Any]:
   count = len(jax.devices())
   rates, cores = {}, []
   for name, num_features in _SCALING_CASES:
-    row = benchmarks.program_rate(
-        zoo.load(benchmarks.PROGRAMS[name], num_features), _QUICK_TASKS, config.num_train,
+    row = device_rates.program_rate(
+        zoo.load(device_rates.PROGRAMS[name], num_features), _QUICK_TASKS, config.num_train,
         config.num_valid, config.effort, num_devices=count, batches=_SCALING_BATCHES)
     rates[f"{name}, F={num_features}"] = row["steps_per_second"]
     cores.append(row["cores"])

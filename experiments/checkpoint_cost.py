@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from azero.analysis import measuring
-from azero.runtime import devices
-from azero.search import recorder
-from azero.search.checkpoint import Checkpoints
+from azero.executors import devices
+from azero.runs import recorder
+from azero.runs.checkpoints import Checkpoints
 from azero.search.evolution import Evolution
 from azero.search.search import Search
-from experiments import common, linear_regression
+from experiments import linear_regression
+from experiments.benchmarks import measuring
+from experiments.frame import common
 
 _CACHES = ("canonical", "fingerprints")
 

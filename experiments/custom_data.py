@@ -14,8 +14,8 @@ import pathlib
 import numpy as np
 
 from azero.language import spaces
-from azero.tasks.custom import CustomData, from_csv, from_npz
-from experiments import common, discovery
+from azero.tasks.tables import CustomData, from_csv, from_npz
+from experiments.frame import common, discovery
 
 _MAX_JUDGES = 20  # select and final tasks
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from azero.language import spaces
 from azero.tasks import projected_digits
-from azero.tasks.digits import KINDS
-from experiments import common, discovery
+from azero.tasks.images.digits import KINDS
+from experiments.frame import common, discovery
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,12 +17,12 @@ import json
 import pathlib
 from typing import Any
 
+from azero.executors.evaluator import COMBINE, DTYPES, Evaluator
 from azero.language import text
 from azero.language.program import Programs
-from azero.runtime.evaluator import COMBINE, DTYPES, Evaluator
 from azero.tasks import load_tasks_npz
 from azero.tasks.task import Tasks
-from experiments import common
+from experiments.frame import common
 
 _BATCH = 256  # programs that share one search space, and so one compilation
 

@@ -9,7 +9,7 @@ learn by gradient descent, tuned with as many trials.
     python -m experiments.final_evaluation --program=s1b --dataset=fashion_mnist --pair=0,6
 
 The paper tried up to 10,000 settings. Smaller presets try fewer, and give up on a setting after
-few examples where others do better (`azero.analysis.tuning`).
+few examples where others do better (`azero.insight.tuning`).
 
 Results are saved program by program. --resume goes on with those that are missing, and tunes
 those anew whose tuning was interrupted.
@@ -25,17 +25,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from azero.analysis import final_plot, tuning
-from azero.analysis.direct import DirectEvaluator
+from azero.executors.evaluator import DTYPES
+from azero.executors.single.direct import DirectEvaluator
+from azero.insight import tuning
+from azero.insight.plots import final_plot
 from azero.language import text, zoo
 from azero.language.program import Programs
-from azero.runtime.evaluator import DTYPES
-from azero.search.records import RunDirectory
-from azero.search.warm_start import predicts, read_entries
+from azero.runs.directory import RunDirectory
+from azero.runs.warm_start import predicts, read_entries
 from azero.tasks import original_digits, original_tasks
-from azero.tasks.image_sources import SOURCES
+from azero.tasks.images.sources import SOURCES
 from azero.tasks.task import Tasks
-from experiments import common, estimate, reporting
+from experiments.frame import common, estimate, reporting
 
 BASELINES = {"linear_regressor": "logistic regression", "plain_nn": "neural network"}
 _RESULTS = "results.json"

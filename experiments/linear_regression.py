@@ -16,17 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from azero.analysis import plots
+from azero.executors.evaluator import Evaluator
+from azero.insight.plots import progress_plot
 from azero.language import spaces, zoo
 from azero.language.program import Programs
-from azero.runtime.evaluator import Evaluator
-from azero.search import runner
+from azero.runs import runner
+from azero.runs.directory import RunDirectory
 from azero.search.federation import Group
-from azero.search.records import RunDirectory
 from azero.search.search import SearchConfig
 from azero.tasks import linear_regression
-from experiments import common, reporting, runtimes
-from experiments.runtimes import GroupedSearch
+from experiments.frame import common, reporting, runtimes
+from experiments.frame.runtimes import GroupedSearch
 
 _SELECT_SEED, _FINAL_SEED = 1, 2  # beside the islands' 0: tasks that no search sees
 
@@ -197,7 +197,7 @@ def _conclude(
       "learning rate 1000 examples are not enough to converge."]
   if not config.stop_at_first:
     tables.append(_island_table(search, selection))
-  figure = plots.plot_progress(
+  figure = progress_plot.plot_progress(
       result.improvements, metric="rms", title="Linear regression from random programs",
       num_programs=int(search.num_programs.max()))
   figure.savefig(directory.path / "progress.png", dpi=130)

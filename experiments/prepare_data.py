@@ -23,16 +23,16 @@ import urllib.request
 from absl import logging
 import numpy as np
 
-from azero.tasks.idx import read_idx_splits
-from azero.tasks.image_sources import (
-    SOURCES,
-    ImageSource,
-    data_directory,
-    find_prepared,
-    find_source,
+from azero.tasks.images.idx import read_idx_splits
+from azero.tasks.images.sources import (
+  SOURCES,
+  ImageSource,
+  data_directory,
+  find_prepared,
+  find_source,
 )
-from azero.tasks.tfds_store import FILE_FORMATS, write_images
-from experiments import common
+from azero.tasks.images.tfds_store import FILE_FORMATS, write_images
+from experiments.frame import common
 
 DEBIAN_DIRECTORY = pathlib.Path("/usr/share/datasets/fashion-mnist")
 IDX_DATASETS = ("mnist", "fashion_mnist")

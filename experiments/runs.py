@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments import run_files
-from experiments.run_files import Run
+from azero.runs import reader
+from azero.runs.reader import Run
 
 _MOST_WORKERS = 5
 _MOST_OTHERS = 5  # directories that are no runs
@@ -82,11 +82,11 @@ def _list(options: argparse.Namespace, console: Console) -> None:
   table, now = _run_table(), time.time()
   others, problems = [], []
   for path in sorted(path for path in root.iterdir() if path.is_dir()):
-    if not run_files.is_run(path):
+    if not reader.is_run(path):
       others.append(path.name)
       continue
     try:
-      _add_run(table, run_files.read_run(path), now)
+      _add_run(table, reader.read_run(path), now)
     except ValueError as error:
       problems.append(f"{path.name}: {error}")
     except (KeyError, TypeError, AttributeError) as error:  # values of another kind
@@ -112,7 +112,7 @@ def _run_table() -> Table:
 
 def _add_run(table: Table, run: Run, now: float, depth: int = 0) -> None:
   status = run.status
-  outcomes = run_files.json_lines(run.path / "outcomes.jsonl")
+  outcomes = reader.json_lines(run.path / "outcomes.jsonl")
   if outcomes:
     status += f", {len(outcomes)} repeats ended"
   table.add_row(
@@ -126,7 +126,7 @@ def _add_run(table: Table, run: Run, now: float, depth: int = 0) -> None:
 
 
 def _show(options: argparse.Namespace, console: Console) -> None:
-  run = run_files.read_run(options.directory)
+  run = reader.read_run(options.directory)
   table = _run_table()
   _add_run(table, run, time.time())
   console.print(table)
@@ -135,7 +135,7 @@ def _show(options: argparse.Namespace, console: Console) -> None:
       "\nsettings" if changed is None else "\nsettings that are no defaults"
       if changed else "\nall settings are defaults")
   if changed is None:
-    flat = run_files.flat(run.config).items()
+    flat = reader.flat(run.config).items()
     console.print(_pairs({name: value for name, value in flat if value is not None}))
   else:
     console.print(_pairs({
@@ -194,9 +194,9 @@ def _show_programs(run: Run, console: Console, count: int) -> None:
 def _compare(options: argparse.Namespace, console: Console) -> None:
   searches = [
       search for path in options.directories
-      for search in run_files.read_run(path).searches()]
+      for search in reader.read_run(path).searches()]
   labels = _labels(searches)
-  settings = [run_files.flat(search.config) for search in searches]
+  settings = [reader.flat(search.config) for search in searches]
   names = dict.fromkeys(name for each in settings for name in each)
   differing = [
       name for name in names if name.split(".")[-1] not in _UNINTERESTING

@@ -21,16 +21,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from azero.analysis import exchange_costs, lineages, scaling_plot, server_load
-from azero.analysis.exchange_costs import CostModel, ExchangeCosts, IslandBytes
-from azero.analysis.lineages import Stubs
-from azero.analysis.server_load import Clocks, Servers, Timeline
 from azero.language import spaces
 from azero.language.program import SearchSpace
-from azero.search.records import RunDirectory
+from azero.runs.directory import RunDirectory
 from azero.search.search import SearchConfig
 from azero.tasks import linear_regression
-from experiments import common, scaling_report
+from experiments.frame import common
+from experiments.simulations import (
+  exchange_costs,
+  lineages,
+  scaling_plot,
+  scaling_report,
+  server_load,
+)
+from experiments.simulations.exchange_costs import CostModel, ExchangeCosts, IslandBytes
+from experiments.simulations.lineages import Stubs
+from experiments.simulations.server_load import Clocks, Servers, Timeline
 
 PARTS = ("costs", "load", "mixing")
 ASYNCHRONOUS, BARRIERS = "asynchronous", "barriers"

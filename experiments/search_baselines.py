@@ -15,11 +15,11 @@ import dataclasses
 import functools
 from typing import ClassVar
 
-from azero.analysis import comparison_plot
+from azero.insight.plots import comparison_plot
 from azero.language import spaces
-from experiments import common, reporting, trials, workers
-from experiments.trials import Comparison, Trials
-from experiments.workers import Arm, Kind
+from experiments.frame import common, reporting, trials, workers
+from experiments.frame.trials import Comparison, Trials
+from experiments.frame.workers import Arm, Kind
 
 METHODS = ("basic", "full")
 # Table S5: (method, processes): best accuracy, success fractions over logistic regression and

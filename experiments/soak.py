@@ -14,10 +14,11 @@ from typing import Any
 from matplotlib.figure import Figure
 import numpy as np
 
-from azero.search import runner
+from azero.runs import runner
 from azero.search.migration import Migration
-from experiments import common, linear_regression, reporting, runtimes
-from experiments.runtimes import GroupedSearch
+from experiments import linear_regression
+from experiments.frame import common, reporting, runtimes
+from experiments.frame.runtimes import GroupedSearch
 
 _FIRST_PART = 0.2  # of the run: caches fill, populations get their shape
 

@@ -22,18 +22,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from azero.analysis.difficulty_plot import Point
+from azero.insight.plots.difficulty_plot import Point
 from azero.language import spaces, text
 from azero.language.program import Programs, SearchSpace
-from azero.search import density, evolution, runner
-from azero.search.progress import Progress
-from azero.search.records import RunDirectory
+from azero.runs import runner
+from azero.runs.directory import RunDirectory
+from azero.runs.display.progress import Progress
+from azero.search import density, evolution
 from azero.search.search import SearchConfig
 from azero.tasks import affine_regression, linear_regression
 from azero.tasks.task import Tasks
-from experiments import common, estimate, reporting
 from experiments import task_difficulty_report as report_lib
-from experiments.estimate import Estimate
+from experiments.frame import common, estimate, reporting
+from experiments.frame.estimate import Estimate
 from experiments.task_difficulty_report import EVOLUTION, METHODS, RANDOM, Rows
 
 _RESULTS = "results.jsonl"

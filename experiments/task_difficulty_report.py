@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from azero.analysis import difficulty_plot, statistics
-from azero.analysis.difficulty_plot import Point
-from azero.search.records import RunDirectory
-from experiments import reporting
+from azero.insight import statistics
+from azero.insight.plots import difficulty_plot
+from azero.insight.plots.difficulty_plot import Point
+from azero.runs.directory import RunDirectory
+from experiments.frame import reporting
 
 RANDOM, EVOLUTION = "random search", "evolution"
 METHODS = (RANDOM, EVOLUTION)

@@ -6,7 +6,7 @@ import pathlib
 import hypothesis
 import jax
 
-from azero.runtime.devices import set_xla_flags
+from azero.executors.devices import set_xla_flags
 
 set_xla_flags()
 jax.config.update("jax_num_cpu_devices", 2)  # on a machine with one core, too

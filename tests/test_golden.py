@@ -1,9 +1,9 @@
 """The oracle reproduces every golden trace, and the loader loses nothing of them."""
 
-import golden
 import numpy as np
-import oracle
 import pytest
+from reference import oracle
+from support import golden
 
 
 @pytest.mark.parametrize("name", [group.name for group in golden.groups()])

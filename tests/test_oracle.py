@@ -6,10 +6,10 @@ matrix addresses 4 and s6 are never written, so they are zeros to copy with.
 
 import math
 
-import golden
 import numpy as np
-import oracle
 import pytest
+from reference import oracle
+from support import golden
 
 from azero.language import ops
 from azero.language.program import Component, SearchSpace

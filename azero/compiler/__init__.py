@@ -1,1 +1,1 @@
-"""Static analysis of programs, in NumPy over whole batches."""
+"""Facts about programs: what is live, where each operand comes from, which programs are equal."""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from azero.compiler import dataflow, liveness
+from azero.compiler import liveness, sources
 from azero.language import ops as op_table
 from azero.language.program import Programs
 
@@ -59,15 +59,15 @@ def analyse(programs: Programs, *, multiclass: bool = False) -> Analysis:
     The analysis of all N programs.
   """
   live = liveness.live_instructions(programs, multiclass=multiclass)
-  code = dataflow.live_code(programs, live)
+  code = sources.live_code(programs, live)
   position = np.zeros(live.shape, np.int32)
   position.reshape(-1)[code.row * programs.space.num_slots + code.column] = code.position
   return Analysis(live, position, _keys(programs, code, liveness.roles(programs.space, multiclass)))
 
 
-def _keys(programs: Programs, code: dataflow.Code, role: liveness.Roles) -> np.ndarray:
+def _keys(programs: Programs, code: sources.Code, role: liveness.Roles) -> np.ndarray:
   """Canonical keys: [N, 2] uint64."""
-  (in1, in2, old), predicted = dataflow.sources(
+  (in1, in2, old), predicted = sources.sources(
       code, len(programs), sum(programs.space.num_addresses), role)
   swapped = np.flatnonzero(op_table.columns().commutative.take(code.opcode) & (in1 > in2))
   in1[swapped], in2[swapped] = in2[swapped], in1[swapped]
@@ -85,7 +85,7 @@ def _keys(programs: Programs, code: dataflow.Code, role: liveness.Roles) -> np.n
   return np.ascontiguousarray(key.T)
 
 
-def _constants(programs: Programs, code: dataflow.Code) -> tuple[np.ndarray, np.ndarray]:
+def _constants(programs: Programs, code: sources.Code) -> tuple[np.ndarray, np.ndarray]:
   """Constants as they act: an index as its position, a deviation without its sign.
 
   Returns:

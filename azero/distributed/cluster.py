@@ -23,13 +23,13 @@ from azero.distributed.process import Report
 from azero.distributed.runtime import ActorLost, Call, Runtime
 from azero.distributed.server import PoolLost
 from azero.distributed.view import GroupView
+from azero.runs.directory import settings_of, settings_of_groups
 from azero.search.federation import Group
 from azero.search.grouped import Grouped
 from azero.search.hall_of_fame import JointHall
 from azero.search.migration import Migration
-from azero.search.records import settings_of, settings_of_groups
+from azero.search.protocol import WorkerLost
 from azero.search.search import Improvement
-from azero.search.searching import WorkerLost
 from azero.search.state import found_in, found_state
 
 _MAX_LOSSES = 5  # of one process, one after the other

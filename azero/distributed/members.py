@@ -10,7 +10,7 @@ from azero.distributed.runtime import Actor, ActorLost, Call, Runtime
 from azero.distributed.server import MigrationServer
 from azero.search.federation import Group
 from azero.search.migration import Migration
-from azero.search.searching import WorkerLost
+from azero.search.protocol import WorkerLost
 
 _MAX_ATTEMPTS = 5  # to bring all processes to a state
 

@@ -16,8 +16,8 @@ import psutil
 
 from azero.distributed.runtime import Actor, ActorLost
 from azero.distributed.server import PoolLost
+from azero.executors.activity import DEVICES
 from azero.language.program import Programs
-from azero.runtime.activity import DEVICES
 from azero.search.equivalence import Counts
 from azero.search.evolution import Evolution
 from azero.search.federation import Federation, Group

@@ -18,8 +18,8 @@ from typing import Any
 import jax
 
 from azero.distributed.runtime import Actor, ActorLost, Call
+from azero.executors import devices
 from azero.language import ops as op_table
-from azero.runtime import devices
 
 # What JAX keeps compiled code by; processes share the driver's settings.
 _JAX_SETTINGS = (

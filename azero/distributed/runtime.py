@@ -8,7 +8,7 @@ break them.
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from azero.search.searching import WorkerLost
+from azero.search.protocol import WorkerLost
 
 
 class ActorLost(WorkerLost):

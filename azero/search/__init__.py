@@ -1,1 +1,1 @@
-"""Evolution and random search over programs, on the host."""
+"""The method of the paper, on the host: evolution and random search over programs."""

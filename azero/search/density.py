@@ -14,8 +14,8 @@ import dataclasses
 import numpy as np
 
 from azero.compiler import dependence
+from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs, SearchSpace
-from azero.runtime.evaluator import Evaluator
 from azero.search import mutation
 from azero.search.equivalence import CachedEvaluator, Stages, interleave
 from azero.search.evolution import Evolution

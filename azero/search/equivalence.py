@@ -36,12 +36,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from azero.compiler import canonical, liveness
+from azero.executors.evaluator import Evaluation, Evaluator, Plan
 from azero.language import ops as op_table
 from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
-from azero.runtime.evaluator import Evaluation, Evaluator, Plan
-from azero.search.cache import LruCache
 from azero.search.hurdles import Hurdles
+from azero.search.lru_cache import LruCache
 from azero.search.state import Stateful
 from azero.tasks.task import Tasks
 

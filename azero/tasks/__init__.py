@@ -1,8 +1,7 @@
 """Task batches and their sources: synthetic, images, digits, the user's own data."""
 
-from azero.tasks.custom import CustomData, from_arrays, from_csv, from_npz, load_tasks_npz
-from azero.tasks.digits import class_groups, original_digits, projected_digits
-from azero.tasks.images import (
+from azero.tasks.images.digits import class_groups, original_digits, projected_digits
+from azero.tasks.images.paper_tasks import (
     ProjectedPair,
     original_tasks,
     projected_pairs,
@@ -12,6 +11,7 @@ from azero.tasks.images import (
     ten_class_tasks,
 )
 from azero.tasks.synthetic import affine_regression, linear_regression, teacher_regression
+from azero.tasks.tables import CustomData, from_arrays, from_csv, from_npz, load_tasks_npz
 from azero.tasks.task import METRICS, Tasks, make_tasks
 
 __all__ = [

@@ -7,18 +7,17 @@ they are written.
 import dataclasses
 import functools
 
-import dataflow
-import golden
 import numpy as np
 import pytest
-import random_programs
-from random_programs import fast_evaluator, random_tasks, traced_evaluator
+from reference import dataflow
+from support import golden, random_programs
+from support.random_programs import fast_evaluator, random_tasks, traced_evaluator
 
 from azero.compiler import canonical
+from azero.executors.evaluator import Evaluator
 from azero.language import ops as op_table
 from azero.language import text
 from azero.language.program import EMPTY, Component, Function, Programs, SearchSpace
-from azero.runtime.evaluator import Evaluator
 
 Listing = list[list[list]]
 

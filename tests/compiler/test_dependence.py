@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-import random_programs
+from support import random_programs
 
 from azero.compiler import dependence
+from azero.executors.evaluator import Evaluator
 from azero.language import spaces, text, zoo
-from azero.runtime.evaluator import Evaluator
 from azero.tasks import linear_regression
 
 

@@ -1,10 +1,9 @@
 """Liveness agrees with a slow walk over definitions and uses, and with the paper's examples."""
 
-import dataflow
-import golden
 import numpy as np
 import pytest
-import random_programs
+from reference import dataflow
+from support import golden, random_programs
 
 from azero.compiler import liveness
 from azero.language import text, zoo

@@ -2,14 +2,14 @@
 
 import json
 
-from federation_cases import EVERY_TEN, WORKERS, groups, make
-from inline_runtime import InlineRuntime
 import numpy as np
 import pytest
+from support.federation_cases import EVERY_TEN, WORKERS, groups, make
+from support.inline_runtime import InlineRuntime
 
 from azero.distributed.cluster import Cluster
-from azero.search.records import settings_of
-from azero.search.searching import WorkerLost
+from azero.runs.directory import settings_of
+from azero.search.protocol import WorkerLost
 
 
 def cluster(runtime=None, *, migration=EVERY_TEN, processes=2, settings=None, **options):

@@ -4,15 +4,15 @@ import contextlib
 import json
 import shutil
 
-from federation_cases import make
-from inline_runtime import InlineRuntime
 import pytest
-from search_cases import small_disk
+from support.federation_cases import make
+from support.inline_runtime import InlineRuntime
+from support.search_cases import small_disk
 from test_cluster import cluster, outcome
 
-from azero.search import recorder, runner
-from azero.search.records import RunDirectory, settings_of
-from azero.search.searching import WorkerLost
+from azero.runs import recorder, runner
+from azero.runs.directory import RunDirectory, settings_of
+from azero.search.protocol import WorkerLost
 
 
 def run(search, path=None, *, resume=False, **options):

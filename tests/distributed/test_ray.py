@@ -5,13 +5,13 @@ import signal
 import threading
 import time
 
-from federation_cases import EVERY_TEN, groups, make
 import pytest
+from support.federation_cases import EVERY_TEN, groups, make
 from test_cluster import history
 
 from azero.distributed.cluster import Cluster
 from azero.distributed.ray_runtime import RayRuntime
-from azero.search.searching import WorkerLost
+from azero.search.protocol import WorkerLost
 
 
 @pytest.fixture(scope="module")

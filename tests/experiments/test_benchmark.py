@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from azero.analysis import benchmark_programs, benchmarks, measuring
 from azero.compiler import canonical
+from azero.executors.evaluator import Evaluator
 from azero.language import ops, spaces, text, zoo
 from azero.language.program import EMPTY, Function
-from azero.runtime.evaluator import Evaluator
 from azero.search.evolution import Evolution
-from experiments import benchmark, benchmark_report, linear_regression
+from experiments import benchmark, linear_regression
+from experiments.benchmarks import benchmark_programs, benchmark_report, device_rates, measuring
 
 _EFFORT = measuring.Effort(seconds=0.005, runs=1)
 # Two columns of independent instructions, with reads before and after writes of one address.
@@ -41,14 +41,14 @@ def Learn():
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch):
-  monkeypatch.setattr(benchmarks, "_BATCH_WORK", 1.0)
+  monkeypatch.setattr(device_rates, "_BATCH_WORK", 1.0)
 
 
 @pytest.fixture(scope="module")
 def network():
   """An evaluator for the plain neural network."""
   return Evaluator(
-      zoo.load("plain_nn", 4).space, benchmarks.scaled_tasks(2, 4, 30, 10), num_devices=1)
+      zoo.load("plain_nn", 4).space, device_rates.scaled_tasks(2, 4, 30, 10), num_devices=1)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_another_legal_order_changes_no_result():
   assert len(orders) > 20
   for one in programs.opcode:
     assert sorted(one) == sorted(program.opcode[0])
-  tasks = benchmarks.scaled_tasks(2, 4, 30, 10)
+  tasks = device_rates.scaled_tasks(2, 4, 30, 10)
   fitness = Evaluator(program.space, tasks, num_devices=1).evaluate(programs).fitness
   assert 0 < fitness[0] < 1
   np.testing.assert_allclose(fitness, fitness[0], rtol=1e-6)
@@ -160,7 +160,7 @@ def test_quick_writes_exactly_the_headline_figures(tmp_path, monkeypatch, small_
   assert benchmark._QUICK_FEATURES == (4, 8, 16)
   monkeypatch.setattr(benchmark, "_QUICK_FEATURES", (4, 8))
   monkeypatch.setattr(benchmark, "_QUICK_TASKS", 2)
-  monkeypatch.setattr(benchmarks, "PROGRAMS", {
+  monkeypatch.setattr(device_rates, "PROGRAMS", {
       "linear": "linear_regressor", "neural_net": "linear_regressor"})  # which compiles sooner
   file = tmp_path / "quick.json"
   benchmark.run(_tiny(tmp_path, quick=True, json=str(file)))
@@ -178,9 +178,9 @@ def test_quick_writes_exactly_the_headline_figures(tmp_path, monkeypatch, small_
 
 def test_parts_are_measured_and_saved(tmp_path, monkeypatch, small_search):
   monkeypatch.setattr(benchmark, "_demo_search", lambda config: small_search)
-  op_costs = benchmarks.op_costs
+  op_costs = device_rates.op_costs
   few = [ops.op_by_name(name) for name in ("scalar_exp", "vector_uniform")]
-  monkeypatch.setattr(benchmarks, "op_costs", lambda *args, **kwargs: op_costs(
+  monkeypatch.setattr(device_rates, "op_costs", lambda *args, **kwargs: op_costs(
       *args, **kwargs | {"ops": few, "num_programs": 4}))
   results = benchmark.run(_tiny(tmp_path, parts="demo,ops", op_features="3"))
   directory = tmp_path / "run"
@@ -200,8 +200,8 @@ def test_parts_are_measured_and_saved(tmp_path, monkeypatch, small_search):
 
 @pytest.mark.slow  # compiles for long
 def test_growth_varies_one_size_at_a_time(monkeypatch):
-  monkeypatch.setattr(benchmarks, "PROGRAMS", {"linear": "linear_regressor"})
-  rows = list(benchmarks.growth([2], [5], 4, 2, _EFFORT))
+  monkeypatch.setattr(device_rates, "PROGRAMS", {"linear": "linear_regressor"})
+  rows = list(device_rates.growth([2], [5], 4, 2, _EFFORT))
   assert [(row["varied"], row["program"]) for row in rows] == [
       ("length", "scalar chain"), ("length", "vector chain"), ("examples", "linear")]
   assert rows[-1]["train"] == 5

@@ -2,8 +2,8 @@
 
 import pytest
 
-from azero.search import recorder
-from azero.search.checkpoint import Checkpoints
+from azero.runs import recorder
+from azero.runs.checkpoints import Checkpoints
 from experiments import checkpoint_cost, linear_regression
 
 

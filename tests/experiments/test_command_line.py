@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import azero
-from experiments import common
+from experiments.frame import common
 
 _ROOT = pathlib.Path(__file__).parents[2]
 

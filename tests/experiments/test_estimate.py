@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments import estimate
+from experiments.frame import estimate
 
 
 @pytest.fixture

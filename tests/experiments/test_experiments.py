@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 
 import azero
-from experiments import (
-    common,
-    custom_data,
-    digits,
-    discovery,
-    evaluate_program,
-    linear_regression,
-)
+from experiments import custom_data, digits, evaluate_program, linear_regression
+from experiments.frame import common, discovery
 
 _FILES = {
     "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json", "report.md",

@@ -7,7 +7,8 @@ import pytest
 import azero
 from azero.language import spaces
 from azero.search import density
-from experiments import backprop_discovery, common, task_difficulty
+from experiments import backprop_discovery, task_difficulty
+from experiments.frame import common
 
 
 def _difficulty(tmp_path, name, **changes):

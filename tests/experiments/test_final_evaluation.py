@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from azero.analysis import final_plot
+from azero.insight.plots import final_plot
 from azero.language import text, zoo
-from experiments import common, final_evaluation
+from experiments import final_evaluation
+from experiments.frame import common
 
 
 def _run(tmp_path, name="run", **changes):

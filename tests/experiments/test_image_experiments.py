@@ -8,23 +8,15 @@ import signal
 
 import numpy as np
 import pytest
-from tiny_tfds import prepare, random_images
+from support.tiny_tfds import prepare, random_images
 
-from azero.analysis import comparison_plot
+from azero.insight.plots import comparison_plot
 from azero.language import spaces, text, zoo
 from azero.search.federation import Federation
-from azero.tasks import images
-from azero.tasks.image_sources import find_source
-from experiments import (
-  ablation,
-  adaptation,
-  common,
-  minimal_input,
-  references,
-  search_baselines,
-  trials,
-  workers,
-)
+from azero.tasks.images import paper_tasks
+from azero.tasks.images.sources import find_source
+from experiments import ablation, adaptation, minimal_input, search_baselines
+from experiments.frame import common, references, trials, workers
 
 _EXPERIMENTS = {
     "ablation": ablation, "adaptation": adaptation, "minimal_input": minimal_input,
@@ -291,7 +283,7 @@ def test_programs_are_judged_on_other_tasks_than_those_they_are_chosen_on(data_d
   choose, judge = workers.select_tasks(config, ablation.make_arms(config)[0].select)
   both = np.concatenate([choose.seeds, judge.seeds])
   assert len(choose) == len(judge) == config.num_select and len(set(both.tolist())) == len(both)
-  every = images.select_tasks("mnist", 4, workers._seed(config.seed, workers._SELECT), 16,
+  every = paper_tasks.select_tasks("mnist", 4, workers._seed(config.seed, workers._SELECT), 16,
                               num_train=40, num_valid=20, data_dir=data_dir)
   np.testing.assert_array_equal(every.seeds, both)
 

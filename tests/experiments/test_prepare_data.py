@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from azero.tasks.idx import read_idx
-from azero.tasks.image_sources import SOURCES
-from azero.tasks.tfds_store import read_images
+from azero.tasks.images.idx import read_idx
+from azero.tasks.images.sources import SOURCES
+from azero.tasks.images.tfds_store import read_images
 from experiments import prepare_data
 
 _NAMES = {

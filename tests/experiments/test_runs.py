@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from experiments import linear_regression, run_files, runs
+from azero.runs import reader
+from experiments import linear_regression, runs
 
 _ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = "def Setup():\ndef Predict():\n  s1 = dot(v0, v1)\ndef Learn():"
@@ -70,29 +71,29 @@ def call(capsys):
     ([row(20, 0.5)], False, "broken off"), ([], True, "finished"), ([], False, "stopped")])
 def test_status(tmp_path, rows, report, status):
   path = make(tmp_path / "run", *rows, report=report)
-  assert run_files.read_run(path).status == status
+  assert reader.read_run(path).status == status
   with under_way(path):
-    assert run_files.read_run(path).status == "running"
-  assert run_files.read_run(path).status == status  # and looking leaves no lock behind
+    assert reader.read_run(path).status == "running"
+  assert reader.read_run(path).status == status  # and looking leaves no lock behind
 
 
 @pytest.mark.parametrize(("active", "status"), [(0, "finished"), (3, "stopped")])
 def test_status_of_an_earlier_version(tmp_path, active, status):
   fields = row(20, 0.5, active_islands=active)
   del fields["status"]
-  assert run_files.read_run(make(tmp_path / "run", fields)).status == status
+  assert reader.read_run(make(tmp_path / "run", fields)).status == status
 
 
 def test_status_of_an_experiment_is_that_of_its_searches(tmp_path):
   path = make(tmp_path / "run")
   first = make(path / "arm-001-008", row(20, 0.5, "budget"))
-  assert run_files.read_run(path).status == "open"
+  assert reader.read_run(path).status == "open"
   (path / "report.md").write_text("# Report\n")
-  assert run_files.read_run(path).status == "finished"
+  assert reader.read_run(path).status == "finished"
   make(path / "arm-009-016", row(20, 0.5, "interrupted"))
-  assert run_files.read_run(path).status == "interrupted"
+  assert reader.read_run(path).status == "interrupted"
   with under_way(first):
-    assert run_files.read_run(path).status == "running"
+    assert reader.read_run(path).status == "running"
 
 
 def test_list(tmp_path, call):
@@ -121,13 +122,13 @@ def test_list(tmp_path, call):
 
 def test_a_checkpoint_may_be_a_directory_of_versions(tmp_path):
   path = make(tmp_path / "run")
-  assert run_files.read_run(path).checkpoint is None
+  assert reader.read_run(path).checkpoint is None
   for number, age in ((1, 500), (2, 100)):
     version = path / "checkpoints" / str(number)
     version.mkdir(parents=True)
     os.utime(version, (1e9 - age, 1e9 - age))
   os.utime(path / "checkpoints", (1e9 - 300, 1e9 - 300))
-  assert run_files.read_run(path).checkpoint == 1e9 - 100
+  assert reader.read_run(path).checkpoint == 1e9 - 100
 
 
 def test_list_has_a_line_for_what_it_cannot_read(tmp_path, call):
@@ -160,14 +161,14 @@ def test_the_last_whole_line_is_found_from_the_end(tmp_path, length):
   path = make(tmp_path / "run", row(10, 0.25, note="x" * length), row(20, 0.5, note="y" * length))
   with open(path / "metrics.jsonl", "a", encoding="utf-8") as file:
     file.write('{"programs": 3')
-  assert run_files.read_run(path).last["programs"] == 20
-  assert [each["programs"] for each in run_files.read_run(path).rows()] == [10, 20]
+  assert reader.read_run(path).last["programs"] == 20
+  assert [each["programs"] for each in reader.read_run(path).rows()] == [10, 20]
 
 
 def test_a_first_line_under_way_is_none(tmp_path):
   path = make(tmp_path / "run")
   (path / "metrics.jsonl").write_text('{"programs": 3')
-  run = run_files.read_run(path)
+  run = reader.read_run(path)
   assert run.last is None and run.rows() == [] and run.best_fitness is None
 
 
@@ -245,7 +246,7 @@ def test_another_version_is_one_message(tmp_path, call):
 
 def test_experiments_say_what_they_are(tmp_path):
   config = linear_regression.Config(output_dir=str(tmp_path), run_name="mine", islands=3)
-  run = run_files.read_run(config.directory("linear_regression").path)
+  run = reader.read_run(config.directory("linear_regression").path)
   assert run.experiment == "linear_regression" and 0 <= time.time() - run.started < 60
   assert run.changed() == {
       "output_dir": (str(tmp_path), "runs"), "run_name": ("mine", ""), "islands": (3, 32)}

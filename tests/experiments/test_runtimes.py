@@ -1,7 +1,8 @@
 import pytest
 
 from azero.distributed import ray_runtime
-from experiments import common, digits, linear_regression, runtimes
+from experiments import digits, linear_regression
+from experiments.frame import common, runtimes
 
 
 @pytest.mark.parametrize("changes, message", [

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments import common, scaling
+from experiments import scaling
+from experiments.frame import common
 
 
 def _run(tmp_path, name="run", **changes):

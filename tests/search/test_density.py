@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
+from azero.executors.evaluator import Evaluator
 from azero.language import spaces, text
 from azero.language.program import Programs
-from azero.runtime.evaluator import Evaluator
 from azero.search import density, mutation
 from azero.search.search import SearchConfig
 from azero.tasks import linear_regression

@@ -2,11 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from search_cases import NUM_TASKS, NUM_TRAIN, VARIABLE, repeat, tasks
+from support.search_cases import NUM_TASKS, NUM_TRAIN, VARIABLE, repeat, tasks
 
+from azero.executors.evaluator import Evaluator
+from azero.executors.outcomes import hash_predictions
 from azero.language.text import parse_many
-from azero.runtime.evaluator import Evaluator
-from azero.runtime.outcomes import hash_predictions
 from azero.search import mutation
 from azero.search.equivalence import FINGERPRINT_EXAMPLES, CachedEvaluator, Counts
 

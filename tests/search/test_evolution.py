@@ -5,12 +5,12 @@ import sys
 
 import numpy as np
 import pytest
-from search_cases import FIXED, VARIABLE, config, easy_tasks, tasks
-from textbook import Member, Textbook, from_programs, to_programs
+from reference.textbook import Member, Textbook, from_programs, to_programs
+from support.search_cases import FIXED, VARIABLE, config, easy_tasks, tasks
 
+from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
 from azero.language.text import parse
-from azero.runtime.evaluator import Evaluator
 from azero.search import search as search_module
 from azero.search.evolution import Evolution
 from azero.search.streams import Streams
@@ -163,22 +163,22 @@ def test_history_does_not_depend_on_the_number_of_devices(settings):
 
 _ON_THREE_DEVICES = """
 import jax
-from azero.runtime.devices import set_xla_flags
+from azero.executors.devices import set_xla_flags
 set_xla_flags()
 jax.config.update("jax_num_cpu_devices", 3)
-from azero.runtime import wave_executor
-wave_executor._PART_WORK = 1  # every batch is split over all devices
-import search_cases
+from azero.executors.waves import executor
+executor._PART_WORK = 1  # every batch is split over all devices
+from support import search_cases
 from azero.search.evolution import Evolution
 
 calls = [0] * 3
-launch = wave_executor.WaveExecutor._launch
+launch = executor.WaveExecutor._launch
 
 def counted(self, call):
   calls[self._next_device] += 1
   return launch(self, call)
 
-wave_executor.WaveExecutor._launch = counted
+executor.WaveExecutor._launch = counted
 histories = []
 for num_devices in (1, 2, 3):
   search = Evolution(

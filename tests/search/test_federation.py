@@ -1,19 +1,33 @@
 import dataclasses
 import json
 
-import federation_cases as cases
-from federation_cases import SMALL_SIZE, SMALL_WORKERS, WIDE_SIZE, WIDE_WORKERS, WORKERS, make
 import numpy as np
 import pytest
-from search_cases import FIXED, VARIABLE, assert_same_state, assert_uniform, interrupt_at, tasks
+from support import federation_cases as cases
+from support.federation_cases import (
+  SMALL_SIZE,
+  SMALL_WORKERS,
+  WIDE_SIZE,
+  WIDE_WORKERS,
+  WORKERS,
+  make,
+)
+from support.search_cases import (
+  FIXED,
+  VARIABLE,
+  assert_same_state,
+  assert_uniform,
+  interrupt_at,
+  tasks,
+)
 
+from azero.executors.evaluator import Evaluator
 from azero.language.text import parse
-from azero.runtime.evaluator import Evaluator
-from azero.search import runner
+from azero.runs import runner
+from azero.runs.directory import RunDirectory, settings_of
 from azero.search.evolution import Evolution
 from azero.search.federation import Federation
 from azero.search.migration import Migration
-from azero.search.records import RunDirectory, settings_of
 
 PROGRAMS = 90
 LEARNER = """

@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from search_cases import FIXED
+from support.search_cases import FIXED
 
 from azero.language.program import Programs
 from azero.search.hall_of_fame import HallOfFame

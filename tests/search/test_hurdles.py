@@ -2,10 +2,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from search_cases import NUM_TASKS, NUM_TRAIN, VARIABLE, config, tasks
+from support.search_cases import NUM_TASKS, NUM_TRAIN, VARIABLE, config, tasks
 
+from azero.executors.evaluator import Evaluator
 from azero.language.text import parse_many
-from azero.runtime.evaluator import Evaluator
 from azero.search import mutation
 from azero.search.equivalence import CachedEvaluator, Counts
 from azero.search.hurdles import Hurdles, unique_percentile

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from azero.search.cache import LruCache
+from azero.search.lru_cache import LruCache
 
 
 def keys_of(numbers):

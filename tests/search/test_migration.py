@@ -2,7 +2,7 @@ import hypothesis
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-from search_cases import FIXED, VARIABLE, assert_frequencies, assert_uniform
+from support.search_cases import FIXED, VARIABLE, assert_frequencies, assert_uniform
 
 from azero.language.program import Programs
 from azero.search.migration import Migration, Pool

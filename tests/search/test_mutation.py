@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-from search_cases import ALL_OPS, EVERYTHING, FIXED, bodies, repeat
+from support.search_cases import ALL_OPS, EVERYTHING, FIXED, bodies, repeat
 
 from azero.language import ops as op_table
 from azero.language.program import EMPTY, FIRST_WRITABLE, Component, Programs, SearchSpace

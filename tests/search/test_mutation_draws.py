@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from search_cases import ALL_OPS, EVERYTHING, assert_frequencies, assert_uniform, repeat
+from support.search_cases import ALL_OPS, EVERYTHING, assert_frequencies, assert_uniform, repeat
 
 from azero.language import ops as op_table
 from azero.language.ops import Constant, Kind

@@ -2,10 +2,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from search_cases import FIXED, config, easy_tasks, tasks
+from support.search_cases import FIXED, config, easy_tasks, tasks
 
+from azero.executors.evaluator import Evaluator
 from azero.language.program import Component
-from azero.runtime.evaluator import Evaluator
 from azero.search import mutation
 from azero.search.random_search import RandomSearch
 from azero.search.search import SearchConfig

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from search_cases import config
+from support.search_cases import config
 
 import azero
 from azero.search.equivalence import CachedEvaluator

@@ -3,14 +3,13 @@
 Half of the programs are random, half of them evolved: mutated and selected many times.
 """
 
-import executors
 import numpy as np
 import pytest
-import random_programs
+from support import executors, random_programs
 
+from azero.executors.evaluator import Evaluator
 from azero.language import spaces
 from azero.language.program import Programs
-from azero.runtime.evaluator import Evaluator
 from azero.search import mutation
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,1 @@
+"""Batches of programs on devices: the evaluator, its executors, and what they share."""

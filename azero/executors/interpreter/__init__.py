@@ -1,0 +1,1 @@
+"""The definition of behaviour: a lax.switch interpreter under vmap."""

@@ -1,0 +1,132 @@
+"""Evaluation by the interpreter: the reference that the wave executor must equal.
+
+Programs are packed without their dead code, cut into chunks of one fixed number of lanes,
+and spread over the devices in turn; `lax.switch` under `vmap` computes every op for every
+lane, so this is slow and easy to trust.
+"""
+
+import functools
+import math
+
+import jax
+import numpy as np
+
+from azero.compiler import canonical
+from azero.executors import executables
+from azero.executors.interpreter import evaluation, pack
+from azero.executors.outcomes import Launched, Outcomes, hash_predictions
+from azero.executors.settings import Settings
+from azero.language.ops import Kind
+from azero.language.program import Programs, SearchSpace
+from azero.tasks.task import Tasks
+
+_VECTOR_WIDTH = 16  # lanes are a multiple of the widest vector register
+_TARGET_BYTES = 64 * 1024  # memories of all lanes and tasks together
+
+
+class InterpreterExecutor:
+  """Runs programs of one space on sets of tasks; see `Settings`."""
+
+  def __init__(self, sets: list[Tasks], settings: Settings):
+    """Puts the tasks on the devices."""
+    self._settings = settings
+    self._sets = sets
+    self._num_tasks = len(sets[0])
+    self._lanes = settings.lanes or _default_lanes(settings.space, self._num_tasks)
+    self._spec = evaluation.Spec(
+        settings.space, sets[0].num_classes, settings.num_epochs,
+        settings.trace or settings.fingerprint)
+    data = _stack(sets, settings)
+    inputs = data, settings.seed32, np.asarray(settings.max_abs_error, settings.dtype)
+    self._inputs = [jax.device_put(inputs, device) for device in settings.devices]
+
+  def plan(self, programs: Programs, analysis: canonical.Analysis, raw: bool) -> pack.Packed:
+    """Prepares N programs."""
+    return pack.pack(programs, analysis, raw=raw)
+
+  def launch(self, plan: pack.Packed, sets: np.ndarray) -> Launched:
+    """Starts the programs of a plan on the task sets [N], without waiting."""
+    # Programs of like length share a chunk, which runs as long as its longest.
+    order = np.argsort(-plan.counts[:, 1:].sum(1), kind="stable")
+    chunks = [order[start : start + self._lanes] for start in range(0, len(order), self._lanes)]
+    launched = [
+        self._launch(k % len(self._inputs), chunk, plan, sets) for k, chunk in enumerate(chunks)]
+    if not launched:
+      launched = [self._launch_nothing()]  # for the shapes of no results
+    return Launched(launched, lambda: self._collect(
+        order, [jax.tree.map(np.asarray, one) for one in launched]))
+
+  def _launch(
+      self, device: int, chunk: np.ndarray, packed: pack.Packed, sets: np.ndarray
+  ) -> evaluation.Outcome:
+    """Starts a chunk, indices of programs, on a device and returns without waiting."""
+    padding = self._lanes - len(chunk)
+    counts = packed.counts[chunk].max(0)
+    # Padding repeats a program of the chunk; the results are dropped.
+    lanes = np.append(chunk, np.repeat(chunk[-1:], padding)) if padding else chunk
+    tasks = sets[lanes, None] * self._num_tasks + np.arange(self._num_tasks, dtype=np.int32)
+    with np.errstate(over="ignore"):  # a constant beyond float32 is infinite there
+      constants = packed.constants[lanes].astype(self._settings.dtype)
+    arguments = packed.integers[lanes], constants, counts, tasks
+    # Looked up every time: raw programs may have more instructions than live ones.
+    run = executables.compile_for(
+        _compiled(self._spec), (*arguments, *self._inputs[0]), self._settings.devices)
+    return run[device](*arguments, *self._inputs[device])
+
+  def _launch_nothing(self) -> evaluation.Outcome:
+    """Starts a chunk of one program without instructions."""
+    empty = Programs.empty(self._settings.space)
+    nothing = pack.pack(empty, canonical.analyse(empty, multiclass=self._sets[0].multiclass))
+    return self._launch(0, np.zeros(1, int), nothing, np.zeros(1, np.int32))
+
+  def _collect(self, order: np.ndarray, outcomes: list[evaluation.Outcome]) -> Outcomes:
+    """Puts the rows of the chunks back in the order of the programs."""
+
+    def gather(*leaves: np.ndarray) -> np.ndarray:
+      joined = np.concatenate(leaves)[: len(order)]
+      result = np.empty_like(joined)
+      result[order] = joined
+      return result
+
+    joined = jax.tree.map(gather, *outcomes)
+    return Outcomes(
+        joined.fitness, joined.train_steps,
+        joined.trace if self._settings.trace else None,
+        hash_predictions(joined.trace) if self._settings.fingerprint else None)
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(spec: evaluation.Spec):
+  """The jitted evaluation, vmapped over programs and tasks."""
+
+  def run(integers, constants, num_instructions, tasks, data, seed, max_abs_error):
+    def one(code, task):
+      return evaluation.evaluate(
+          code, num_instructions, task, data, seed, max_abs_error, spec)
+
+    code = pack.unpack(integers, constants)
+    return jax.vmap(jax.vmap(one, in_axes=(None, 0)))(code, tasks)
+
+  return jax.jit(run)
+
+
+def _default_lanes(space: SearchSpace, num_tasks: int) -> int:
+  cells = sum(
+      size * math.prod(kind.shape(space.num_features))
+      for kind, size in zip(Kind, space.num_addresses))
+  lanes = _VECTOR_WIDTH * round(_TARGET_BYTES / (4 * cells * num_tasks) / _VECTOR_WIDTH)
+  return min(max(lanes, _VECTOR_WIDTH), 256)
+
+
+def _stack(sets: list[Tasks], settings: Settings) -> evaluation.TaskData:
+  """Examples first, then all tasks of all sets."""
+
+  def examples_first(name: str) -> np.ndarray:
+    values = np.concatenate([getattr(tasks, name) for tasks in sets]).swapaxes(0, 1)
+    return values.astype(settings.dtype)
+
+  seeds = np.concatenate([tasks.seeds for tasks in sets])
+  return evaluation.TaskData(
+      examples_first("train_x"), examples_first("train_y"), examples_first("valid_x"),
+      examples_first("valid_y"), seeds,
+      evaluation.epoch_orders(seeds, settings.num_epochs, sets[0].num_train))

@@ -1,0 +1,1 @@
+"""One program compiled alone, for full-size images, tuning and export."""

@@ -1,0 +1,349 @@
+"""The fast executor: waves of one op, many programs and all tasks at once.
+
+The whole evaluation of a chunk of programs (figure 1 of the AutoML-Zero paper) is one loop
+over sections: Setup, then Predict and Learn for each training example, then Predict for
+each validation example. A section runs its phases, a phase its waves: a `lax.switch` on the
+wave's op, which is not batched and so stays a jump, computes rows that are then written in
+place. Every branch returns rows and none a memory, and which memory is written is decided
+by loops of zero or more trips instead of conditionals, so that nothing is ever copied.
+"""
+
+import dataclasses
+import functools
+from typing import NamedTuple
+
+import chex
+import jax
+from jax import lax
+import jax.numpy as jnp
+import numpy as np
+
+from azero.executors import noise
+from azero.executors.waves import rows
+from azero.executors.waves import tables as tables_lib
+from azero.executors.waves.layout import Layout, WaveClass
+from azero.executors.waves.rows import Memory
+from azero.executors.waves.scoring import Scorer, Scores
+from azero.executors.waves.tables import BACK_TO_TRAINING, TO_TRAINING, TO_VALIDATION, VALIDATE
+from azero.language.ops import Constant, Kind, Noise, Op
+from azero.language.program import Function
+
+_LOOK_EVERY = 16  # examples between looks at whether any program is left
+
+
+class Examples(NamedTuple):
+  """The examples of K task sets of D tasks, training first, then validation.
+
+  Attributes:
+    x: [T + V, K, D * F].
+    y: [T + V, K, scalar width].
+    seeds: [K, D] uint32.
+    orders: [E, T, K, D] int32, order of the training examples; empty for one epoch.
+  """
+
+  x: chex.Array
+  y: chex.Array
+  seeds: chex.Array
+  orders: chex.Array
+
+
+class Results(NamedTuple):
+  """What a call of the executor returns, for its list of Q programs and A >= D columns.
+
+  Attributes:
+    fitness: [Q, A] in [0, 1]; columns beyond D mean nothing, here and below.
+    train_steps: [Q, A] int32, examples on which Learn ran.
+    fingerprint: [Q, A, 2] uint32, hash of the truncated predictions, or None.
+    trace: of the last chunk, [E, T + V, P, A, 1 + C] errors and predictions, NaN once
+      stopped, or None.
+  """
+
+  fitness: jax.Array
+  train_steps: jax.Array
+  fingerprint: jax.Array | None
+  trace: jax.Array | None
+
+
+@dataclasses.dataclass(frozen=True)
+class WaveSpec:
+  """Everything static about an executor; one compiled executable for each.
+
+  Attributes:
+    layout: shapes.
+    num_train: T.
+    num_valid: V.
+    num_epochs: E.
+    fingerprint: whether to hash predictions.
+    trace: whether to return errors and predictions of every example.
+  """
+
+  layout: Layout
+  num_train: int
+  num_valid: int
+  num_epochs: int = 1
+  fingerprint: bool = False
+  trace: bool = False
+
+
+class _Draws(NamedTuple):
+  """What random ops draw by, beside lane and position."""
+
+  keys: noise.Key  # [K, D] each
+  phase: jax.Array
+  example: jax.Array
+
+
+def new_memory(layout: Layout, dtype: np.dtype) -> Memory:
+  """Memory to lend to `execute`: zeros."""
+  return tuple(
+      jnp.zeros((rows, width), dtype) for rows, width in zip(layout.num_rows, layout.widths))
+
+
+@functools.lru_cache(maxsize=64)
+def compiled(spec: WaveSpec):
+  """The jitted `execute`; the memory that it takes is given up and returned."""
+  return jax.jit(functools.partial(execute, spec), donate_argnums=0)
+
+
+def execute(
+    spec: WaveSpec, memory: Memory, integers: jax.Array, constants: jax.Array,
+    examples: Examples, seed: jax.Array, max_abs_error: jax.Array,
+) -> tuple[Memory, Results]:
+  """Evaluates the programs of one call.
+
+  Args:
+    spec: everything static.
+    memory: rows of any content but for row 0, which is zero.
+    integers: the tables of a `Call`.
+    constants: their constants.
+    examples: the tasks.
+    seed: [] uint32, evaluation seed of the random ops.
+    max_abs_error: [] an error above it stops a program.
+
+  Returns:
+    The memory, to be lent again, and the results.
+  """
+  tables = tables_lib.unpack(spec.layout, integers, constants)
+  chunk = _Chunk(spec, tables, examples, seed, max_abs_error)
+  scores = chunk.scorer.zeros()
+  lists = tuple(
+      jnp.zeros((spec.layout.num_listed, *leaf.shape[1:]), leaf.dtype) for leaf in _listed(scores))
+
+  def body(g, state):
+    memory, lists, _ = state
+    memory, scores = chunk.run(g, memory)
+    first = jnp.asarray(tables.first_program)[g]
+    # What a chunk writes beyond its own programs is overwritten by the next.
+    return memory, tuple(
+        rows.write(every, own, first) for every, own in zip(lists, _listed(scores))), scores.trace
+
+  memory, lists, trace = lax.fori_loop(
+      jnp.int32(0), jnp.asarray(tables.num_chunks), body, (memory, lists, scores.trace))
+  return memory, Results(
+      lists[0], lists[1], lists[2] if spec.fingerprint else None, trace if spec.trace else None)
+
+
+def _listed(scores: Scores) -> tuple[jax.Array, ...]:
+  """Scores that are returned for every program."""
+  fingerprint = () if isinstance(scores.fingerprint, tuple) else (scores.fingerprint,)
+  return scores.best, scores.steps, *fingerprint
+
+
+class _Chunk:
+  """The evaluation of one chunk."""
+
+  def __init__(self, spec, tables, examples, seed, max_abs_error):
+    self.spec, self.layout, self.tables, self.examples = spec, spec.layout, tables, examples
+    self.dtype = examples.x.dtype
+    self.scorer = Scorer(spec, tables, max_abs_error, self.dtype)
+    self.keys = noise.make_key(seed, examples.seeds)
+    self.per_epoch = 2 * spec.num_train + spec.num_valid
+
+  def run(self, g: jax.Array, memory: Memory) -> tuple[Memory, Scores]:
+    """Runs chunk `g` from Setup to its last validation."""
+    last = 1 + self.spec.num_epochs * self.per_epoch
+
+    def more(state):
+      section, any_alive, _, _ = state
+      return (section < last) & any_alive
+
+    def body(state):
+      section, any_alive, memory, scores = state
+      memory, scores, any_alive = self._section(g, section, any_alive, memory, scores)
+      return section + 1, any_alive, memory, scores
+
+    _, _, memory, scores = lax.while_loop(
+        more, body, (jnp.int32(0), jnp.array(True), memory, self.scorer.start(g)))
+    return memory, scores
+
+  def _section(self, g, section, any_alive, memory, scores):
+    """One pass through a component function, with what the evaluation does around it."""
+    spec, scorer = self.spec, self.scorer
+    epoch = lax.div(section - 1, jnp.int32(self.per_epoch))
+    within = section - 1 - epoch * self.per_epoch
+    is_setup = section == 0
+    is_valid = within >= 2 * spec.num_train
+    training = ~is_setup & ~is_valid
+    is_predict = training & (within % 2 == 0)
+    is_learn = training & (within % 2 == 1)
+    t = jnp.where(is_valid, within - 2 * spec.num_train, within >> 1)
+    example = jnp.where(is_valid, t + spec.num_train, t)
+
+    memory = self._copy(memory, g, TO_VALIDATION, is_valid & (t == 0))
+    if spec.num_epochs > 1:
+      memory = self._copy(memory, g, BACK_TO_TRAINING, is_predict & (within == 0) & (epoch > 0))
+    memory = self._load(memory, g, epoch, t, example, is_predict, is_valid)
+
+    def choose(setup, predict, learn, valid):
+      return jnp.where(is_setup, setup, jnp.where(
+          is_valid, valid, jnp.where(is_learn, learn, predict)))
+
+    function = choose(*map(jnp.int32, (*Function, VALIDATE)))
+    phase = choose(*map(jnp.uint32, noise.Phase))
+    count = jnp.where(is_valid, jnp.int32(spec.num_valid), jnp.int32(spec.num_train))
+    counter = jnp.where(is_setup, jnp.int32(0), epoch * count + t)
+    memory = self._run_waves(memory, g, function, _Draws(self.keys, phase, counter))
+
+    memory = self._copy(memory, g, TO_TRAINING, is_setup)
+    memory, scores = scorer.train(g, epoch, example, is_predict, memory, scores)
+    scores = scorer.validate(g, epoch, example, is_valid, memory, scores)
+    looks = (is_predict | is_valid) & (t % _LOOK_EVERY == _LOOK_EVERY - 1)
+    any_alive = scorer.any_alive(g, epoch, example, looks, any_alive, scores)
+    scores = scorer.end_epoch(g, epoch, is_valid & (t == spec.num_valid - 1), scores)
+    return memory, scores, any_alive
+
+  def _copy(self, memory: Memory, g, copy_set: int, condition) -> Memory:
+    """Copies the rows of a copy set, if the condition holds."""
+    result = []
+    for kind, cells in zip(Kind, memory):
+      first, last = self.tables.copy_sets[g, copy_set, kind]
+      result.append(rows.copy(
+          cells, self.tables.copies[kind], first, jnp.where(condition, last, first)))
+    return tuple(result)
+
+  def _load(self, memory: Memory, g, epoch, t, example, is_predict, is_valid) -> Memory:
+    """Puts features and labels of the example into the rows of the chunk's task sets."""
+    layout, examples = self.layout, self.examples
+    shuffled = self.spec.num_epochs > 1
+    task_sets, first = self.tables.task_sets, self.tables.first_program[g]
+
+    def from_one_example(j, memory):
+      k = task_sets[first + j]
+      return self._set_example(memory, j, examples.x[example, k], examples.y[example, k])
+
+    def from_shuffled(j, memory):
+      k = task_sets[first + j]
+      x, y = jnp.zeros(layout.widths[Kind.VECTOR], self.dtype), jnp.zeros_like(examples.y[0, 0])
+      x = x.reshape(layout.num_tasks, -1)
+
+      def one_task(d, xy):
+        x, y = xy
+        e = examples.orders[epoch, t, k, d]
+        own_x = lax.dynamic_slice(
+            examples.x, (e, k, d * x.shape[1]), (1, 1, x.shape[1]))[0]
+        own_y = lax.dynamic_slice(examples.y, (e, k, d), (1, 1, 1))[0, 0]
+        return (lax.dynamic_update_slice(x, own_x, (d, jnp.int32(0))),
+                lax.dynamic_update_slice(y, own_y, (d,)))
+
+      x, y = lax.fori_loop(jnp.int32(0), jnp.int32(layout.num_tasks), one_task, (x, y))
+      return self._set_example(memory, j, x.reshape(-1), y)
+
+    count = self.tables.num_task_sets[g]
+    given = is_valid if shuffled else is_valid | is_predict
+    memory = lax.fori_loop(jnp.int32(0), jnp.where(given, count, 0), from_one_example, memory)
+    if shuffled:
+      memory = lax.fori_loop(jnp.int32(0), jnp.where(is_predict, count, 0), from_shuffled, memory)
+    return memory
+
+  def _set_example(self, memory: Memory, j, x, y) -> Memory:
+    layout = self.layout
+    scalars, vectors, matrices = memory
+    vectors = rows.write(vectors, x[None], layout.first_features + j)
+    if layout.multiclass:
+      label = self.scorer.loss.pad(
+          self.scorer.loss.label(y[: layout.num_tasks]), layout.space.num_features)
+      vectors = rows.write(vectors, label.reshape(1, -1), layout.first_label + j)
+    else:
+      scalars = rows.write(scalars, y[None], layout.first_label + j)
+    return scalars, vectors, matrices
+
+  def _run_waves(self, memory: Memory, g, function, draws: _Draws) -> Memory:
+    tables = self.tables
+
+    def phase(i, memory):
+      for k, wave_class in enumerate(self.layout.classes):
+        first, last = tables.phases[i, k]
+        wave = functools.partial(
+            _run_wave, wave_class=wave_class, table=tables.waves[k], draws=draws,
+            layout=self.layout)
+        memory = lax.fori_loop(first, last, wave, memory)
+      return memory
+
+    first, last = tables.sections[g, function]
+    return lax.fori_loop(first, last, phase, memory)
+
+
+def _run_wave(
+    w: jax.Array, memory: Memory, *, wave_class: WaveClass, table: tables_lib.WaveTable,
+    draws: _Draws, layout: Layout,
+) -> Memory:
+  """Runs wave `w` of a class and writes its rows."""
+  branches = [
+      functools.partial(_compute, op, w, memory, table, wave_class, draws, layout)
+      for op in wave_class.ops]
+  values = lax.switch(table.branch[w], branches) if len(branches) > 1 else branches[0]()
+  # Values for D tasks leave the padding of a scalar row as it is.
+  written = rows.write(memory[wave_class.output], values, table.out[w])
+  return rows.replace(memory, wave_class.output, written)
+
+
+def _compute(
+    op: Op, w: jax.Array, memory: Memory, table: tables_lib.WaveTable, wave_class: WaveClass,
+    draws: _Draws, layout: Layout,
+) -> jax.Array:
+  """Rows of an op on the lanes of a wave: [C, width]."""
+  assert op.rule is not None and op.output is not None
+  rule, output = op.rule, op.output.shape(layout.space.num_features)
+  kinds = ((op.output,) if op.updates_output else ()) + op.inputs
+  read = [rows.read(memory[kind], table.arguments[w, k]) for k, kind in enumerate(kinds)]
+  dtype = memory[Kind.SCALAR].dtype
+  if op.elementwise:
+    return rule(*read).astype(dtype)
+  # Scalars alone are computed in whole registers, padding included.
+  narrow = wave_class.widest is Kind.SCALAR
+  num_tasks = layout.widths[Kind.SCALAR] if narrow else layout.num_tasks
+  arguments = [jnp.arange(num_tasks)]  # so that there is something to map over tasks
+  axes: list[tuple[int | None, int | None]] = [(None, 0)]
+  for kind, cells in zip(kinds, read):
+    shape = kind.shape(layout.space.num_features)
+    cells = cells[:, :num_tasks] if kind is Kind.SCALAR else cells
+    arguments.append(cells.reshape(wave_class.lanes, num_tasks, *shape))
+    axes.append((0, 0))
+  for k, meaning in enumerate(op.constants):
+    constant = jnp.asarray(table.constants)[w, :, k]
+    arguments.append(constant.astype(jnp.int32) if meaning is Constant.INDEX else constant)
+    axes.append((0, None))
+  if op.noise is not None:
+    arguments.append(_draw(op.noise, w, table, draws, num_tasks, output, dtype))
+    axes.append((0, 0))
+
+  def one(_, *arguments):
+    return jnp.broadcast_to(rule(*arguments), output)
+
+  by_task = jax.vmap(one, [axis for _, axis in axes])
+  value = jax.vmap(by_task, [axis for axis, _ in axes], axis_size=wave_class.lanes)(*arguments)
+  return value.astype(dtype).reshape(wave_class.lanes, -1)
+
+
+def _draw(
+    distribution: Noise, w: jax.Array, table: tables_lib.WaveTable, draws: _Draws,
+    num_tasks: int, shape: tuple[int, ...], dtype: jnp.dtype,
+) -> jax.Array:
+  """Random numbers of the lanes of a wave: [C, tasks, ...]."""
+  keys = [rows.read(word, jnp.asarray(table.task_set)[w]) for word in draws.keys]
+  padding = num_tasks - keys[0].shape[1]
+  first, second = (jnp.pad(word, ((0, 0), (0, padding))) if padding else word for word in keys)
+  key = noise.fold(noise.fold((first, second), draws.phase), draws.example)
+  key = noise.fold(key, jnp.asarray(table.position)[w][:, None])
+  draw = jax.vmap(jax.vmap(lambda *own: noise.draw(own, distribution, shape, dtype)))
+  return draw(*key)

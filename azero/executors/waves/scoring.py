@@ -1,0 +1,229 @@
+"""What the wave executor does with predictions: errors, stops, fitness, fingerprints.
+
+Programs are scored a tile at a time, as many tiles as there are programs. What changes with
+every example is as little as can be: a program is alive in training while it has trained on
+every example so far, and in validation until its sum of errors is not a number.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+import numpy as np
+
+from azero.executors import noise
+from azero.executors.loss import Loss
+from azero.executors.waves import rows
+from azero.executors.waves.layout import PROGRAM_TILE, Layout
+from azero.executors.waves.rows import Memory
+from azero.executors.waves.tables import Tables
+
+_KEPT_BITS = 0xFFFFFF80  # of a prediction in a fingerprint: 16 bits of mantissa
+_TILE = np.int32(PROGRAM_TILE)
+
+
+class Scores(NamedTuple):
+  """What is known of the P programs of a chunk on A >= D columns of tasks.
+
+  Attributes:
+    alive: [P, A] int32, 1 or 0, when the epoch began.
+    steps: [P, A] int32, examples trained on.
+    total: [P, A] sum of squared errors in this validation; NaN once stopped in it.
+    best: [P, A] fitness of the best epoch.
+    fingerprint: [P, A, 2] uint32, or an empty tuple.
+    trace: [E, T + V, P, A, 1 + C], or an empty tuple.
+  """
+
+  alive: jax.Array
+  steps: jax.Array
+  total: jax.Array
+  best: jax.Array
+  fingerprint: Any
+  trace: Any
+
+
+class Scorer:
+  """Scores the programs of the chunks of one call."""
+
+  def __init__(self, spec: Any, tables: Tables, max_abs_error: jax.Array, dtype: jnp.dtype):
+    """Args: a WaveSpec, the schedule, the bound of errors, the type of the memory."""
+    self._spec, self._tables, self._dtype = spec, tables, dtype
+    self._max_abs_error = max_abs_error
+    self._layout: Layout = spec.layout
+    self.loss = Loss(self._layout.num_classes)
+    # Scalar rows are padded with columns that stand for no task.
+    self.columns = self._layout.num_tasks if self._layout.multiclass else self._layout.widths[0]
+
+  def zeros(self) -> Scores:
+    """Scores of no program."""
+    spec, shape = self._spec, (self._layout.num_programs, self.columns)
+    integers, floats = jnp.zeros(shape, jnp.int32), jnp.zeros(shape, self._dtype)
+    trace: Any = ()
+    if spec.trace:
+      width = 1 + (self._layout.num_classes if self._layout.multiclass else 1)
+      examples = spec.num_epochs, spec.num_train + spec.num_valid
+      trace = jnp.full((*examples, *shape, width), jnp.nan, self._dtype)
+    fingerprint = jnp.zeros((*shape, 2), jnp.uint32) if spec.fingerprint else ()
+    return Scores(integers, integers, floats, floats, fingerprint, trace)
+
+  def start(self, g: jax.Array) -> Scores:
+    """Scores of chunk `g` before its evaluation."""
+    program = jnp.arange(self._layout.num_programs, dtype=jnp.int32)[:, None]
+    task = jnp.arange(self.columns, dtype=jnp.int32)
+    real = (program < self._tables.num_programs[g]) & (task < self._layout.num_tasks)
+    return self.zeros()._replace(alive=real.astype(jnp.int32))
+
+  def train(
+      self, g: jax.Array, epoch: jax.Array, example: jax.Array, condition: jax.Array,
+      memory: Memory, scores: Scores,
+  ) -> tuple[Memory, Scores]:
+    """Normalises the predictions in memory and compares them, if the condition holds."""
+    kind = self._layout.label_kind
+
+    done = epoch * self._spec.num_train + example  # examples before this one
+
+    def tile(first, state):
+      memory, scores = state
+      prediction = self._read(g, self._tables.trained, first, memory)
+      if self._layout.num_classes:
+        place = self._layout.first_prediction + first
+        memory = rows.replace(memory, kind, rows.write(
+            memory[kind], self._as_rows(self.loss.normalise(prediction)), place))
+        prediction = self._by_class(_read_back(memory[kind], place))
+      label = self._read(g, self._tables.labels, first, memory)
+      error = self.loss.train_error(label, prediction)
+      before = _slice(scores.steps, first)
+      goes_on = (before == done) & (error <= self._max_abs_error)  # False for NaN
+      goes_on &= _slice(scores.alive, first) > 0
+      scores = _put(scores, first, steps=before + goes_on.astype(jnp.int32))
+      stopped = _read_back(scores.steps, first) != done + 1
+      return memory, self._note(scores, first, epoch, example, stopped, error, prediction)
+
+    return self._for_tiles(g, condition, tile, (memory, scores))
+
+  def validate(
+      self, g: jax.Array, epoch: jax.Array, example: jax.Array, condition: jax.Array,
+      memory: Memory, scores: Scores,
+  ) -> Scores:
+    """Compares the predictions, which stay as they are, if the condition holds."""
+
+    trained = (epoch + 1) * self._spec.num_train
+
+    def tile(first, scores):
+      prediction = self.loss.normalise(self._read(g, self._tables.validated, first, memory))
+      label = self._read(g, self._tables.labels, first, memory)
+      error = self.loss.valid_error(label, prediction)
+      good = jnp.isfinite(error)
+      if self._layout.num_classes == 0:
+        good &= error <= self._max_abs_error
+      total = jnp.where(good, _slice(scores.total, first) + error * error, jnp.nan)
+      scores = _put(scores, first, total=total)
+      stopped = jnp.isnan(_read_back(scores.total, first))
+      stopped |= (_slice(scores.steps, first) != trained) | (_slice(scores.alive, first) == 0)
+      return self._note(scores, first, epoch, example, stopped, error, prediction)
+
+    return self._for_tiles(g, condition, tile, scores)
+
+  def any_alive(
+      self, g: jax.Array, epoch: jax.Array, example: jax.Array, condition: jax.Array,
+      before: jax.Array, scores: Scores,
+  ) -> jax.Array:
+    """Whether a program is alive, looked at if the condition holds.
+
+    In validation too, where `example` is beyond the training examples, those count that have
+    trained on every example.
+    """
+    done = epoch * self._spec.num_train + jnp.minimum(example + 1, self._spec.num_train)
+
+    def tile(first, found):
+      alive = (_slice(scores.alive, first) > 0) & (_slice(scores.steps, first) == done)
+      return found | jnp.any(alive)
+
+    return self._for_tiles(g, condition, tile, before & ~condition)
+
+  def end_epoch(
+      self, g: jax.Array, epoch: jax.Array, condition: jax.Array, scores: Scores
+  ) -> Scores:
+    """Keeps the best epoch's fitness and starts a new sum, if the condition holds."""
+    trained = (epoch + 1) * self._spec.num_train
+
+    def tile(first, scores):
+      total = _slice(scores.total, first)
+      alive = (_slice(scores.alive, first) > 0) & (_slice(scores.steps, first) == trained)
+      alive &= ~jnp.isnan(total)
+      fitness = jnp.where(alive, self.loss.fitness(total, self._spec.num_valid), 0)
+      best = jnp.maximum(_slice(scores.best, first), fitness)
+      return _put(
+          scores, first, alive=alive.astype(jnp.int32), best=best, total=jnp.zeros_like(total))
+
+    return self._for_tiles(g, condition, tile, scores)
+
+  def _for_tiles(self, g, condition, tile, state):
+    count = lax.div(self._tables.num_programs[g] + (_TILE - 1), _TILE)
+    return lax.fori_loop(
+        jnp.int32(0), jnp.where(condition, count, 0), lambda i, state: tile(i * _TILE, state),
+        state)
+
+  def _read(self, g, table, first, memory) -> jax.Array:
+    """Predictions or labels of a tile: [n, A], or [n, D, C] for multi-class."""
+    place = jnp.asarray(self._tables.first_program)[g] + first
+    cells = memory[self._layout.label_kind]
+    return self._by_class(rows.read(cells, _slice(jnp.asarray(table), place)))
+
+  def _by_class(self, values: jax.Array) -> jax.Array:
+    if not self._layout.multiclass:
+      return values
+    values = values.reshape(len(values), self._layout.num_tasks, -1)
+    return values[..., : self._layout.num_classes]
+
+  def _as_rows(self, prediction: jax.Array) -> jax.Array:
+    if not self._layout.multiclass:
+      return prediction
+    padded = self.loss.pad(prediction, self._layout.space.num_features)
+    return padded.reshape(len(prediction), -1)
+
+  def _note(self, scores, first, epoch, example, stopped, error, prediction) -> Scores:
+    """Adds the example to fingerprints and trace, where they are wanted."""
+    shown = prediction if self._layout.multiclass else prediction[..., None]
+    shown = jnp.where(stopped[..., None], jnp.nan, shown)
+    if self._spec.fingerprint:
+      # Of a stopped program it stays as it is: how long its chunk runs depends on the others.
+      own = _slice(scores.fingerprint, first)
+      folded = jnp.where(stopped[..., None], own, _fold_in(own, shown))
+      scores = _put(scores, first, fingerprint=folded)
+    if self._spec.trace:
+      row = jnp.concatenate([jnp.where(stopped, jnp.nan, error)[..., None], shown], -1)
+      start = epoch, example, first, jnp.int32(0), jnp.int32(0)
+      scores = scores._replace(
+          trace=lax.dynamic_update_slice(scores.trace, row[None, None], start))
+    return scores
+
+
+def _slice(array: jax.Array, first: jax.Array) -> jax.Array:
+  return lax.dynamic_slice_in_dim(array, first, PROGRAM_TILE, 0)
+
+
+def _read_back(array: jax.Array, first: jax.Array) -> jax.Array:
+  """A tile that has just been written.
+
+  As a gather, lest XLA computes it a second time from what was there before, and for that
+  keeps a copy of the whole.
+  """
+  return rows.read(array, first + jnp.arange(PROGRAM_TILE, dtype=jnp.int32))
+
+
+def _put(scores: Scores, first: jax.Array, **tiles: jax.Array) -> Scores:
+  return scores._replace(**{
+      name: rows.write(getattr(scores, name), tile, first) for name, tile in tiles.items()})
+
+
+def _fold_in(fingerprint: jax.Array, shown: jax.Array) -> jax.Array:
+  """Fingerprints [n, A, 2] after one more example with predictions [n, A, 1 or C]."""
+  # Without the lowest bits of the mantissa, and one zero.
+  numbers = shown.astype(jnp.float32)
+  bits = lax.bitcast_convert_type(numbers + jnp.float32(0), jnp.uint32) & jnp.uint32(_KEPT_BITS)
+  key = fingerprint[..., 0], fingerprint[..., 1]
+  for k in range(shown.shape[-1]):
+    key = noise.fold(key, bits[..., k])
+  return jnp.stack(key, -1)

@@ -1,0 +1,1 @@
+"""What was found, and how good it is: motifs, tuning, baselines, statistics, plots."""

@@ -1,0 +1,1 @@
+"""Pictures of searches and of what they found."""

@@ -1,0 +1,383 @@
+"""The run directory: everything a search leaves behind, written while it runs.
+
+    config.json          the settings
+    run.json             of an experiment: its name, when it began, and the defaults
+    metrics.jsonl        one line at every report: rates, best fitness, cache hits
+    workers.json         the work and the best fitness of every island
+    tensorboard/         curves, if they were wanted
+    improvements.jsonl   every new best program of an island, with its text
+    hall_of_fame.json    the best distinct programs, saved at every report and at the end
+    outcomes.jsonl       in place of it, where an experiment has repeats: what each came to;
+                         the records of their searches are in directories of their own
+    checkpoints/         the newest versions of the search itself, from which a stopped run
+                         is continued
+    report.md            the final report
+    *.png                its pictures
+
+What happens to them when something fails is said in docs/durability.md.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from azero.language import ops as op_table
+from azero.language.program import Programs, SearchSpace
+from azero.language.text import format_program
+from azero.runs import json_lines, lock
+from azero.search.evolution import Evolution
+from azero.search.federation import Federation, Group
+from azero.search.hall_of_fame import Entry, Hall
+from azero.search.migration import Migration
+from azero.search.search import Improvement, Search, SearchConfig
+from azero.search.protocol import Searching
+from azero.tasks.task import Tasks
+
+# Settings that a run need not be continued with, by their last name.
+MAY_CHANGE = (
+    "max_train_steps", "max_programs", "num_devices", "lanes", "ray_address", "progress",
+    "checkpoint_seconds", "tensorboard")
+HALL_OF_FAME = "hall_of_fame.json"
+OUTCOMES = "outcomes.jsonl"
+CHECKPOINTS = "checkpoints"
+
+_LINES = ("metrics.jsonl", "improvements.jsonl")
+
+
+class RunDirectory:
+  """Writes the files of one run into a directory of its own.
+
+  JSON lines are flushed as they are written, whole files replaced in one step, so that a
+  run that is stopped at any moment leaves readable files. What cannot be written, because the
+  disk is full, leaves a file as it was.
+
+  Attributes:
+    path: of the directory.
+    config: JSON-compatible settings.
+    resumed: whether it holds a run that is to be continued.
+  """
+
+  def __init__(self, path: str | os.PathLike, config: Mapping[str, Any]):
+    """Makes the directory and writes the settings.
+
+    Args:
+      path: where; must not exist yet.
+      config: JSON-compatible settings.
+
+    Raises:
+      FileExistsError: there is something of that name already.
+    """
+    self.path = pathlib.Path(path)
+    self.path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+      self.path.mkdir()  # of two runs that start at once, one gets it
+    except FileExistsError:
+      raise FileExistsError(
+          f"The run directory '{self.path}' already exists. A run never overwrites another: "
+          "choose a new name, or remove that one.") from None
+    self._begin(config, resumed=False)
+    self.save_config()
+
+  @classmethod
+  def open(
+      cls, path: str | os.PathLike, config: Mapping[str, Any],
+      may_change: Sequence[str] = MAY_CHANGE,
+  ) -> "RunDirectory":
+    """The directory of a run that is to be continued; writes nothing yet.
+
+    Args:
+      path: of the directory.
+      config: the settings to go on with.
+      may_change: which may differ from those that it was made with.
+
+    Raises:
+      FileNotFoundError: there is no such directory, or no settings in it.
+      ValueError: settings that cannot be read, or other settings.
+    """
+    directory = cls.__new__(cls)
+    directory.path = pathlib.Path(path)
+    require_same(read_config(path), config, directory.path, may_change)
+    directory._begin(config, resumed=True)
+    return directory
+
+  def _begin(self, config: Mapping[str, Any], *, resumed: bool) -> None:
+    self.config = dict(config)
+    self.resumed = resumed
+    self._saved_changes = -1
+    self._ahead: dict[int, float] = {}  # best fitness of islands that only hall_of_fame.json has
+
+  @property
+  def recorded(self) -> bool:
+    """Whether there are JSON lines."""
+    return any(json_lines.size(self.path / name) for name in _LINES)
+
+  def locked(self) -> contextlib.AbstractContextManager[None]:
+    """Keeps other processes from continuing the run while this one is at it.
+
+    Raises:
+      BlockingIOError: another one is.
+    """
+    return lock.locked(self.path)
+
+  def save_config(self) -> None:
+    """Replaces config.json."""
+    self.write("config.json", json.dumps(self.config, indent=2) + "\n")
+
+  def sizes(self) -> dict[str, int]:
+    """Bytes of each file of JSON lines, all of them safe on the disk."""
+    sizes = {}
+    for name in _LINES:
+      with open(self.path / name, "ab") as file:
+        os.fsync(file.fileno())
+        sizes[name] = file.seek(0, os.SEEK_END)
+    return sizes
+
+  def cut(self, sizes: Mapping[str, int]) -> None:
+    """Drops the JSON lines that were added since `sizes`.
+
+    Raises:
+      ValueError: lines of that time are missing.
+    """
+    for name, size in sizes.items():
+      found = json_lines.size(self.path / name)
+      if found < size:
+        raise ValueError(
+            f"'{self.path / name}' has {found} bytes, but {size} when the checkpoint was saved: "
+            "lines are missing. Put a copy of the file back, or start a new run.")
+    for name, size in sizes.items():
+      os.truncate(self.path / name, size)
+    self._saved_changes = -1
+    self._ahead = _best_of_islands(self._saved_hall_of_fame())
+    found_again = _best_of_islands(json_lines.read(self.path / "improvements.jsonl"))
+    for island, fitness in found_again.items():
+      self._note_found(island, fitness)
+
+  def read_metrics(self) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl."""
+    return json_lines.read(self.path / "metrics.jsonl")
+
+  def write(self, name: str, text: str) -> pathlib.Path:
+    """Writes or replaces one text file in one step; returns its path."""
+    target = self.path / name
+    temporary = target.with_name(target.name + ".tmp")
+    try:
+      with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+      temporary.replace(target)
+    finally:
+      temporary.unlink(missing_ok=True)
+    return target
+
+  def add_metrics(self, metrics: Mapping[str, Any]) -> None:
+    """Appends a line to metrics.jsonl."""
+    json_lines.append(self.path / "metrics.jsonl", [metrics])
+
+  def add_improvements(self, improvements: Iterable[Improvement]) -> None:
+    """Appends a line for each to improvements.jsonl."""
+    improvements = list(improvements)
+    json_lines.append(self.path / "improvements.jsonl", [
+        {
+            "island": item.island, "fitness": item.fitness, "train_steps": item.train_steps,
+            "num_programs": item.num_programs,
+            "num_features": item.program.space.num_features,
+            "program": format_program(item.program),
+        } for item in improvements])
+    for item in improvements:
+      self._note_found(item.island, item.fitness)
+
+  def save_workers(self, seconds: float, workers: Mapping[str, Any]) -> None:
+    """Replaces workers.json: where every island is after so many seconds."""
+    self.write("workers.json", json.dumps({"seconds": round(seconds, 3), **workers}) + "\n")
+
+  def save_hall_of_fame(self, hall_of_fame: Hall, *, final: bool = False) -> None:
+    """Replaces hall_of_fame.json if anything changed since it was last saved.
+
+    A run that goes on from an older checkpoint leaves the file alone until its islands have
+    found again what is best in it: a stop in between must not lose that.
+
+    Args:
+      hall_of_fame: of the search.
+      final: whether the run is at its end, whatever a longer one had found.
+    """
+    if self._ahead and not final:
+      return
+    if hall_of_fame.changes != self._saved_changes:
+      entries = [_entry_to_json(entry) for entry in hall_of_fame]
+      self.write(HALL_OF_FAME, json.dumps(entries, indent=2) + "\n")
+      self._saved_changes = hall_of_fame.changes
+
+  def _saved_hall_of_fame(self) -> list[dict[str, Any]]:
+    """The entries of hall_of_fame.json; none if there is no such file or it is destroyed."""
+    try:
+      return json.loads((self.path / HALL_OF_FAME).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+      return []
+
+  def _note_found(self, island: int, fitness: float) -> None:
+    if fitness >= self._ahead.get(island, np.inf):
+      del self._ahead[island]
+
+
+@functools.singledispatch
+def settings_of(search: Searching) -> dict[str, Any]:
+  """What decides the history of a search: JSON-compatible, arrays as digests.
+
+  Each kind of search registers how its settings are told.
+  """
+  raise TypeError(f"Nobody registered how the settings of a {type(search).__name__} are told.")
+
+
+@settings_of.register
+def _(search: Search) -> dict[str, Any]:
+  return _settings(
+      type(search).__name__, search.space, search.config, search.task_sets, search.template)
+
+
+@settings_of.register
+def _(search: Federation) -> dict[str, Any]:
+  return settings_of_groups(search.groups, search.migration)
+
+
+def settings_of_groups(groups: Sequence[Group], migration: Migration | None) -> dict[str, Any]:
+  """As `settings_of`, for groups of workers that may migrate."""
+  described = {}
+  for group in groups:
+    experiments = None if group.experiments is None else [int(k) for k in group.experiments]
+    described[group.name] = {
+        "experiments": experiments, "migration_every": group.migration_every} | _settings(
+            Evolution.__name__, group.space, group.config, group.task_sets, group.template)
+  return {
+      "method": Federation.__name__,
+      "migration": None if migration is None else dataclasses.asdict(migration),
+      "groups": described}
+
+
+def _settings(
+    method: str, space: SearchSpace, config: SearchConfig, task_sets: Sequence[Tasks],
+    template: Programs | None,
+) -> dict[str, Any]:
+  tasks = task_sets[0]
+  ops = {op for component in space.components for op in component.ops}
+  return {
+      "method": method,
+      "search": dataclasses.asdict(config),
+      "space": dataclasses.asdict(space),
+      "own_ops": [
+          op_table.op_by_id(op).name for op in sorted(ops) if op >= op_table.NUM_PAPER_OPS],
+      "islands": len(task_sets),
+      "tasks": {
+          "metric": tasks.metric, "num_tasks": len(tasks), "num_features": tasks.num_features,
+          "num_train": tasks.num_train, "num_valid": tasks.num_valid,
+          "num_classes": tasks.num_classes,
+      },
+      "data_digest": _digest(
+          getattr(each, name) for each in task_sets
+          for name in ("train_x", "train_y", "valid_x", "valid_y", "seeds")),
+      "template_digest": None if template is None else _digest(
+          getattr(template, name) for name in Programs.ARRAYS),
+  }
+
+
+def read_config(path: str | os.PathLike) -> dict[str, Any]:
+  """The settings of a run directory.
+
+  Raises:
+    FileNotFoundError: there is no such directory, or no settings in it.
+    ValueError: settings that cannot be read.
+  """
+  file = pathlib.Path(path) / "config.json"
+  if not file.parent.is_dir():
+    raise FileNotFoundError(f"There is no run directory '{file.parent}'.")
+  if not file.exists():
+    raise FileNotFoundError(
+        f"'{file.parent}' is no run directory: it has no config.json.")
+  try:
+    config = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(config, dict):
+      raise ValueError("a JSON object was expected")
+  except ValueError as error:
+    raise ValueError(
+        f"'{file}' cannot be read ({error}). Put a copy of the file back, or start a new "
+        "run.") from None
+  return config
+
+
+def require_same(
+    saved: Mapping[str, Any], given: Mapping[str, Any], path: str | os.PathLike,
+    may_change: Sequence[str] = MAY_CHANGE,
+) -> None:
+  """Refuses to continue a run with other settings, but for those that may change.
+
+  Args:
+    saved: its settings, nested.
+    given: those to go on with; JSON-compatible.
+    path: of the run, for the message.
+    may_change: settings that may differ, by their last name.
+
+  Raises:
+    ValueError: names what differs.
+  """
+  before, now = _flat(saved), _flat(json.loads(json.dumps(dict(given))))
+  if before.keys() != now.keys():
+    raise ValueError(
+        f"The run in '{path}' is one of another experiment, or of another version of azero: "
+        f"only it has the settings {', '.join(before.keys() - now.keys()) or '(none)'}; only "
+        f"here are {', '.join(now.keys() - before.keys()) or '(none)'}.")
+  differences = [
+      f"{name} is {before[name]!r} there and {now[name]!r} here" for name in before
+      if before[name] != now[name] and name.split(".")[-1] not in may_change]
+  if differences:
+    raise ValueError(
+        f"The run in '{path}' has other settings: {'; '.join(differences)}. A run is continued "
+        f"with its own; only {', '.join(may_change)} may change.")
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+  """Nested settings by their dotted names."""
+  flat: dict[str, Any] = {}
+  for name, value in settings.items():
+    flat |= (
+        _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping)
+        else {prefix + name: value})
+  return flat
+
+
+def config_hash(settings: Mapping[str, Any]) -> str:
+  """Hexadecimal digits that are the same for settings that a run may be continued with."""
+  flat = {
+      name: value for name, value in _flat(settings).items()
+      if name.split(".")[-1] not in MAY_CHANGE}
+  return hashlib.sha256(json.dumps(flat, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _best_of_islands(rows: Iterable[Mapping[str, Any]]) -> dict[int, float]:
+  best: dict[int, float] = {}
+  for row in rows:
+    best[row["island"]] = max(row["fitness"], best.get(row["island"], -np.inf))
+  return best
+
+
+def _digest(arrays: Iterable[np.ndarray]) -> str:
+  """Hexadecimal digits that tell arrays from others."""
+  result = hashlib.sha256()
+  for array in arrays:
+    result.update(array.tobytes())
+  return result.hexdigest()[:16]
+
+
+def _entry_to_json(entry: Entry) -> dict[str, Any]:
+  fields = {
+      field.name: getattr(entry, field.name)
+      for field in dataclasses.fields(entry) if field.name != "program"}
+  return fields | {
+      "num_features": entry.program.space.num_features, "program": format_program(entry.program)}

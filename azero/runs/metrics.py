@@ -1,0 +1,218 @@
+"""What is reported of a search while it runs: totals, rates, best fitnesses, time left.
+
+Beside what every search offers, some attributes count if a search has them:
+
+    migrations       how many there were
+    groups           with name and task sets each; islands are numbered over all in their order
+
+and where K other processes evaluate:
+
+    device_seconds   [K], of each, the seconds in which its devices had work, from whenever on;
+                     see `runtime.activity`
+    process_memory   [K], bytes that each has in memory
+    losses           processes that were lost
+    missed_migrations  exchanges that found no server
+"""
+
+import collections
+from collections.abc import Mapping, Sequence
+import dataclasses
+import time
+from typing import Any
+
+import numpy as np
+import psutil
+
+from azero.executors.activity import DEVICES
+from azero.search.equivalence import Counts
+from azero.search.protocol import Searching
+
+# Metrics that depend on the clock and the machine; all others follow from the settings and
+# the cycle.
+CLOCK = (
+    "time", "seconds", "programs_per_second", "train_steps_per_second",
+    "recent_programs_per_second", "recent_train_steps_per_second", "device_idle_share",
+    "recent_device_idle_share", "memory_bytes", "process_memory_bytes", "losses",
+    "missed_migrations", "checkpoint_wait_seconds", "seconds_left")
+
+_RECENT_SECONDS = 10.0
+
+
+def totals_of(search: Searching) -> dict[str, Any]:
+  """What is reported of a search and follows from its settings and its cycle.
+
+  Returns:
+    Totals over all islands since the search was made, parts and fitnesses. Fitnesses are 0
+    before the first program; a part of nothing is None.
+  """
+  counts = search.counts
+  hits = counts.canonical_hits + counts.duplicates
+  seen = max(counts.programs, 1)
+  reached = counts.hurdle_passed + counts.hurdle_stopped
+  spent = [
+      getattr(counts, name) / max(getattr(counts, name) + left, 1)
+      for name, left in search.budget_left().items() if left is not None]
+  row = dataclasses.asdict(counts) | {
+      "cycle": search.cycle,
+      "islands": search.num_islands,
+      "budget_spent": round(max(spent), 6) if spent else None,
+      "canonical_hit_rate": round(hits / seen, 4),
+      "fingerprint_hit_rate": round(counts.fingerprint_hits / seen, 4),
+      "hurdle_pass_rate": round(counts.hurdle_passed / reached, 4) if reached else None,
+      **_fitness(search, slice(None))}
+  if hasattr(search, "migrations"):
+    row["migrations"] = search.migrations
+  if hasattr(search, "groups"):
+    row["groups"] = _groups(search, search.groups)
+  return row
+
+
+def _fitness(search: Searching, islands: slice) -> dict[str, Any]:
+  best = np.maximum(search.best_fitness[islands], 0.0)
+  return {
+      "active_islands": int(search.active[islands].sum()), "best_fitness": float(best.max()),
+      "median_best_fitness": float(np.median(best))}
+
+
+def _groups(search: Searching, groups: Sequence[Any]) -> dict[str, Any]:
+  """The work and the best fitnesses of each group, whose fitnesses cannot be compared."""
+  rows, first = {}, 0
+  for group in groups:
+    islands = slice(first, first + len(group.task_sets))
+    first = islands.stop
+    rows[group.name] = {
+        "programs": int(search.num_programs[islands].sum()),
+        "train_steps": int(search.train_steps[islands].sum()), **_fitness(search, islands)}
+  return rows
+
+
+def metrics_of(
+    search: Searching, seconds: float, before: Counts | None = None
+) -> dict[str, Any]:
+  """`totals_of` a search, and mean rates.
+
+  Args:
+    search: the search.
+    seconds: over which rates are taken.
+    before: the search's counts when those seconds began; default none.
+  """
+  row = totals_of(search) | {"seconds": round(seconds, 3)}
+  earlier = dataclasses.asdict(before or Counts())
+  return row | _rates("", row, earlier, seconds)
+
+
+def _rates(
+    prefix: str, row: Mapping[str, Any], earlier: Mapping[str, Any], seconds: float
+) -> dict[str, float]:
+  return {
+      # Counts go back where a process was lost and repeats a part of its work.
+      f"{prefix}{name}_per_second":
+          round(max(row[name] - earlier[name], 0) / max(seconds, 1e-9), 1)
+      for name in ("programs", "train_steps")}
+
+
+class Meter:
+  """Measures a run of a search from when it is made, or over several parts of a run."""
+
+  def __init__(self, search: Searching):
+    """Args: the search, which may have run before."""
+    self._search = search
+    self._start = time.monotonic()
+    self._before = dataclasses.replace(search.counts)
+    self._busy_before = _busy(search)
+    self._marks: collections.deque[dict[str, Any]] = collections.deque()
+    self._add_mark(0.0, 0.0)
+
+  def seconds(self) -> float:
+    """Wall time of the run, without the time between a stop and its continuation."""
+    return time.monotonic() - self._start
+
+  def measure(self) -> dict[str, Any]:
+    """`metrics_of` the search by now, and what is known of the clock and the machine.
+
+    Recent rates are those since the last `report` that is ten seconds ago, or since the
+    beginning if none is.
+    """
+    seconds = self.seconds()
+    row = metrics_of(self._search, seconds, self._before)
+    busy = _busy(self._search) - self._busy_before
+    mark = self._mark(seconds)
+    since = seconds - mark["seconds"]
+    recent = _rates("recent_", row, mark, since)
+    return row | recent | _processes(self._search) | {
+        "time": round(time.time(), 3),
+        "device_idle_share": _idle(busy, seconds),
+        "recent_device_idle_share": _idle(busy - mark["busy"], since),
+        "memory_bytes": psutil.Process().memory_info().rss,
+        "seconds_left": _seconds_left(self._search, recent)}
+
+  def report(self) -> dict[str, Any]:
+    """`measure`, and from now on what is recent is since then."""
+    row = self.measure()
+    self._add_mark(row["seconds"], _busy(self._search) - self._busy_before)
+    return row
+
+  def state(self) -> dict[str, Any]:
+    """What another one needs to go on with the same run."""
+    return {
+        "seconds": self.seconds(), "counts_before": dataclasses.asdict(self._before),
+        "busy": _busy(self._search) - self._busy_before}
+
+  def restore(self, state: Mapping[str, Any]) -> None:
+    """Goes on with the run of another one, whose state the search has taken over."""
+    self._start = time.monotonic() - state["seconds"]
+    self._before = Counts(**state["counts_before"])
+    self._busy_before = _busy(self._search) - state["busy"]
+    self._marks.clear()
+    self._add_mark(state["seconds"], state["busy"])
+
+  def _add_mark(self, seconds: float, busy: float) -> None:
+    counts = self._search.counts
+    self._marks.append({
+        "seconds": seconds, "busy": busy, "programs": counts.programs,
+        "train_steps": counts.train_steps})
+
+  def _mark(self, seconds: float) -> Mapping[str, Any]:
+    """Where what is recent begins."""
+    while len(self._marks) > 1 and seconds - self._marks[1]["seconds"] >= _RECENT_SECONDS:
+      self._marks.popleft()
+    return self._marks[0]
+
+
+def _processes(search: Searching) -> dict[str, Any]:
+  """What is known of other processes that evaluate."""
+  if not hasattr(search, "process_memory"):
+    return {}
+  return {
+      "process_memory_bytes": search.process_memory.tolist(),
+      "losses": getattr(search, "losses", 0),
+      "missed_migrations": getattr(search, "missed_migrations", 0)}
+
+
+def _busy(search: Searching) -> float:
+  """Seconds in which devices had work, mean over the processes that evaluate."""
+  if hasattr(search, "device_seconds"):
+    return float(np.mean(search.device_seconds))
+  return DEVICES.seconds()
+
+
+def _idle(busy: float, seconds: float) -> float:
+  return round(min(max(1.0 - busy / max(seconds, 1e-9), 0.0), 1.0), 4)
+
+
+def _seconds_left(search: Searching, rates: Mapping[str, float]) -> float | None:
+  """Time until every island's budget is spent, at the recent rates."""
+  estimates = []
+  for name, left in search.budget_left().items():
+    rate = rates[f"recent_{name}_per_second"]
+    if left is not None and rate:
+      estimates.append(left / rate)
+  return round(min(estimates), 1) if estimates else None
+
+
+def workers_of(search: Searching) -> dict[str, list]:
+  """Work and best fitness of every island, in their order; of all groups."""
+  return {
+      "programs": search.num_programs.tolist(), "train_steps": search.train_steps.tolist(),
+      "best_fitness": [round(value, 6) for value in np.maximum(search.best_fitness, 0).tolist()],
+      "active": search.active.astype(int).tolist()}

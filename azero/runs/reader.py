@@ -1,0 +1,240 @@
+"""Reads run directories, whole or under way, without azero and JAX: that takes no time.
+
+What is in one is said in `azero/runs/directory.py`. An experiment of several searches has a run
+directory for each of them inside its own.
+"""
+
+from collections.abc import Iterator, Mapping
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import re
+import sys
+from typing import Any, TypeVar
+
+if sys.platform != "win32":
+  import fcntl
+
+T = TypeVar("T")
+
+_TAIL = 1 << 16  # bytes
+# How the last line of metrics says that a run ended.
+_ENDED = {
+    "budget": "finished", "stopped": "finished", "interrupted": "interrupted",
+    "running": "broken off"}
+# Of an experiment, the first of these that holds for one of its searches.
+_OF_PARTS = ("running", "interrupted", "broken off", "stopped")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A run directory.
+
+  Attributes:
+    path: of it.
+    config: the settings.
+    about: of an experiment: its name, when it began, and the defaults.
+    parts: the searches of an experiment that has several.
+    last: the last line of metrics, if there is one.
+  """
+
+  path: pathlib.Path
+  config: dict[str, Any]
+  about: dict[str, Any]
+  parts: list["Run"]
+  last: dict[str, Any] | None
+
+  @functools.cached_property
+  def status(self) -> str:
+    """How it stands.
+
+    "running": a process is at it; "finished"; "interrupted": by Ctrl-C; "broken off": its
+    process is gone without having said so; "open": an experiment between two searches, or
+    stopped there; "stopped": it is not known how.
+    """
+    if _is_locked(self.path):
+      return "running"
+    if self.parts:
+      states = {part.status for part in self.parts}
+      reached = "finished" if self.has_report else "open"
+      return next((state for state in _OF_PARTS if state in states), reached)
+    if self.last is None:
+      return "finished" if self.has_report else "stopped"
+    if "status" not in self.last:  # written by an earlier version
+      return "stopped" if self.last.get("active_islands") else "finished"
+    return _ENDED.get(self.last["status"], self.last["status"])
+
+  @property
+  def has_report(self) -> bool:
+    """Whether the experiment has come to its report."""
+    return (self.path / "report.md").exists()
+
+  @property
+  def experiment(self) -> str:
+    """Its name; of a search that belongs to none, the method."""
+    if "experiment" in self.about:
+      return self.about["experiment"]
+    named = re.fullmatch(r"(\w+)-\d{8}-\d{6}-\d+", self.path.name)
+    return named[1] if named else self.config.get("method", "-")
+
+  @property
+  def started(self) -> float:
+    """When, in seconds since 1970; without a note of it, when the settings were written."""
+    return self.about.get("started") or (self.path / "config.json").stat().st_mtime
+
+  @property
+  def checkpoint(self) -> float | None:
+    """When the last checkpoint was saved, in seconds since 1970."""
+    paths = (self.path / "checkpoints").glob("*")
+    times = [path.stat().st_mtime for path in paths if path.exists()]
+    times += [time for part in self.parts if (time := part.checkpoint)]
+    return max(times, default=None)
+
+  def total(self, name: str) -> float | None:
+    """A metric, added up over the searches of an experiment."""
+    values = [part.total(name) for part in self.parts]
+    if not self.parts and self.last is not None:
+      values = [self.last.get(name)]
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+  @property
+  def best_fitness(self) -> float | None:
+    """The best of all islands, on their search tasks."""
+    values = [part.best_fitness for part in self.parts]
+    if self.last is not None:
+      values.append(self.last.get("best_fitness"))
+    return max((value for value in values if value is not None), default=None)
+
+  def searches(self) -> Iterator["Run"]:
+    """The run itself, or the searches that it consists of."""
+    if not self.parts:
+      yield self
+    for part in self.parts:
+      yield from part.searches()
+
+  def changed(self) -> dict[str, tuple[Any, Any]] | None:
+    """Settings that are no defaults, with those; None where the defaults are not known."""
+    if "defaults" not in self.about:
+      return None
+    return {
+        name: (self.config[name], default) for name, default in self.about["defaults"].items()
+        if name in self.config and self.config[name] != default}
+
+  def rows(self) -> list[dict[str, Any]]:
+    """All lines of metrics."""
+    return json_lines(self.path / "metrics.jsonl")
+
+  def hall_of_fame(self) -> list[dict[str, Any]]:
+    """The best distinct programs, best first, each with where it was found."""
+    return _read(self.path / "hall_of_fame.json", list)
+
+  def workers(self) -> dict[str, Any]:
+    """The work and the best fitness of every island, empty if they were not noted."""
+    return _read(self.path / "workers.json", dict)
+
+
+def read_run(path: str | os.PathLike) -> Run:
+  """Reads a run directory, of long files only the end.
+
+  Raises:
+    ValueError: it is none, or a file in it cannot be read; says which in one line.
+  """
+  path = pathlib.Path(path)
+  if not path.is_dir():
+    raise ValueError(f"there is no directory '{path}'")
+  if not is_run(path):
+    raise ValueError(f"'{path}' is no run directory: it has no config.json")
+  try:
+    config, about = (_read(path / name, dict) for name in ("config.json", "run.json"))
+    parts = [read_run(part) for part in sorted(path.iterdir()) if is_run(part)]
+    return Run(path, config, about, parts, _last_line(path / "metrics.jsonl"))
+  except OSError as error:
+    raise ValueError(f"'{error.filename}' cannot be read ({error.strerror})") from None
+  except UnicodeDecodeError:
+    raise ValueError(f"'{path}' has a file that is no text") from None
+
+
+def is_run(path: pathlib.Path) -> bool:
+  """Whether this is a run directory."""
+  return (path / "config.json").is_file()
+
+
+def json_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+  """The lines of a file, none if there is no file; a last one being written is left out.
+
+  Raises:
+    ValueError: another line cannot be read.
+  """
+  if not path.exists():
+    return []
+  *lines, _ = _text(path).split("\n")
+  return [
+      _parsed(path, line, dict, f" in line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _last_line(path: pathlib.Path) -> dict[str, Any] | None:
+  """The last whole line of a file."""
+  if not path.exists():
+    return None
+  size, taken = path.stat().st_size, 0
+  with open(path, "rb") as file:
+    lines: list[bytes] = []
+    while len(lines) < 3 and taken < size:  # a part of a line, the last one, what follows it
+      taken = min(size, 2 * taken or _TAIL)
+      file.seek(size - taken)
+      lines = file.read(taken).split(b"\n")
+  if len(lines) < 2:
+    return None
+  return _parsed(path, lines[-2].decode("utf-8"), dict, " in its last line")
+
+
+def _read(path: pathlib.Path, kind: type[T]) -> T:
+  """The value of a JSON file; without the file an empty one."""
+  return _parsed(path, _text(path), kind) if path.exists() else kind()
+
+
+def _text(path: pathlib.Path) -> str:
+  try:
+    return path.read_text(encoding="utf-8")
+  except UnicodeDecodeError as error:
+    raise ValueError(f"'{path}' is no text ({error.reason})") from None
+
+
+def _parsed(path: pathlib.Path, text: str, kind: type[T], where: str = "") -> T:
+  try:
+    value = json.loads(text)
+  except ValueError as error:
+    raise ValueError(f"'{path}' cannot be read{where} ({error})") from None
+  if not isinstance(value, kind):
+    raise ValueError(f"'{path}' cannot be read{where} (a JSON {kind.__name__} was expected)")
+  return value
+
+
+def _is_locked(path: pathlib.Path) -> bool:
+  """Whether a process is at the run."""
+  if sys.platform == "win32":
+    return False
+  handle = os.open(path, os.O_RDONLY)
+  try:
+    fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+  except BlockingIOError:
+    return True
+  except OSError:  # a file system without locks
+    return False
+  finally:
+    os.close(handle)  # gives the lock back
+  return False
+
+
+def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+  """Nested settings by their dotted names."""
+  found: dict[str, Any] = {}
+  for name, value in settings.items():
+    if isinstance(value, Mapping):
+      found |= {f"{name}.{inner}": each for inner, each in flat(value).items()}
+    else:
+      found[name] = value
+  return found

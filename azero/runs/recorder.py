@@ -1,0 +1,289 @@
+"""What a run has found, kept in memory and in its directory, with checkpoints to continue from."""
+
+from collections.abc import Callable, Iterator
+import contextlib
+import datetime
+import sys
+import time
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from azero.runs.checkpoints import Checkpoints
+from azero.runs.metrics import Meter, workers_of
+from azero.runs.directory import CHECKPOINTS, RunDirectory, config_hash, require_same, settings_of
+from azero.search.search import Improvement
+from azero.search.protocol import Searching, WorkerLost
+from azero.search.state import Stateful, found_in, found_state
+from azero.runs.display.tensorboard import Curves
+
+SCHEMA = 3  # of what a checkpoint holds; to be raised when a state changes its meaning
+# Of the time, at most, that a search waits for checkpoints. Writing them, in the background,
+# takes up to three times as much of one core.
+WAITING_SHARE = 1 / 150
+
+_REPORT_SECONDS = 2.0  # between lines of metrics, and between saves of the hall of fame
+_WORKERS_SECONDS = 10.0  # between notes of every island
+_WARNING_SECONDS = 60.0  # between two warnings of a disk that is full
+_MAX_LOSSES = 5  # of parts of a search, between two checkpoints
+
+AnySearch = TypeVar("AnySearch", bound=Searching)
+
+
+class RunWriteError(OSError):
+  """A run whose directory cannot be written: says what is there and how to go on."""
+
+  def __str__(self) -> str:
+    return self.strerror or ""
+
+
+class Recorder(Generic[AnySearch]):
+  """What a run has found, in memory and in its directory if it has one.
+
+  A context manager: it waits for a checkpoint that is being written.
+
+  Attributes:
+    metrics: what was reported, in order.
+    improvements: every new best of an island, in order.
+  """
+
+  def __init__(
+      self, search: AnySearch, directory: RunDirectory | None,
+      condition: Callable[[AnySearch], bool] | None, checkpoint_seconds: float, tensorboard: bool,
+  ):
+    self.metrics: list[dict[str, Any]] = []
+    self.improvements: list[Improvement] = []
+    self._search = search
+    self._directory = directory
+    self._checkpoints = None if directory is None else Checkpoints(
+        directory.path / CHECKPOINTS, schema=SCHEMA)
+    self._condition = condition if isinstance(condition, Stateful) else None
+    self._interval = checkpoint_seconds
+    self._settings = settings_of(search)
+    self._meter = Meter(search)
+    self._tensorboard = tensorboard
+    self._curves: Curves | None = None
+    self._last_report = self._last_workers = self._last_save = -float("inf")
+    self._pause = 0.0  # seconds after the last save, so that saves do not take too much time
+    self._begun_at = -1  # cycle of the checkpoint that a run is continued from
+    self._failed = False  # to write into the directory
+    # An asynchronous search waits for nothing, not even for room on the disk.
+    self._goes_on = getattr(search, "asynchronous", False)
+    self._warned = -float("inf")
+    self._new_improvements: list[Improvement] = []  # not written yet, nor are these:
+    self._new_metrics: list[dict[str, Any]] = []
+    self._waited = 0.0  # seconds for checkpoints, in this part of the run
+    self._losses = 0  # of parts of the search, since the last checkpoint
+
+  def __enter__(self) -> "Recorder[AnySearch]":
+    return self
+
+  def __exit__(
+      self, kind: type[BaseException] | None, error: BaseException | None,
+      trace: TracebackType | None,
+  ) -> None:
+    if self._checkpoints is not None:
+      self._checkpoints.__exit__(kind, error, trace)
+
+  def begin(self) -> str:
+    """Takes over the run of the directory, or begins one; returns how it ended until now."""
+    if self._directory is None or self._checkpoints is None:
+      return "running"
+    if self._directory.resumed and (self._checkpoints.versions() or self._directory.recorded):
+      status = self.restore()
+      with self._writing():
+        self._directory.save_config()
+      return status
+    self.save("running")  # also if the run was stopped before its first checkpoint
+    self._begin_curves()
+    return "running"
+
+  def restore(self) -> str:
+    """Goes back to the newest checkpoint that is whole; returns how the run had ended then.
+
+    What was found since is dropped, in memory and on the disk, and will be found again. Also
+    for a run under way, whose search cannot go on as it is.
+
+    Raises:
+      FileNotFoundError: there is no checkpoint.
+      ValueError: none is whole, it is one of other settings, or JSON lines are missing;
+        nothing was changed then. Or a JSON line is damaged.
+    """
+    assert self._directory is not None and self._checkpoints is not None
+    with self._writing():
+      self._checkpoints.wait()
+    version, state, info, damaged = self._checkpoints.load()
+    if info["config_hash"] != config_hash(self._settings):
+      require_same(state["settings"], self._settings, self._directory.path)
+    if damaged:
+      print(f"warning: passing over what is damaged in '{self._checkpoints.path}' "
+            f"({'; '.join(damaged)}); going on from version {version} of {info['saved']}.",
+            file=sys.stderr)
+    self._directory.cut(state["sizes"])
+    self._checkpoints.drop_after(version)
+    self._search.restore(state["search"])
+    if self._condition is not None:
+      self._condition.restore(state["condition"])
+    self._new_improvements, self._new_metrics = [], []
+    self.metrics = self._directory.read_metrics()
+    self.improvements = [
+        Improvement(**fields)
+        for fields in found_in(self._search.space_of, state["improvements"])]
+    self._meter.restore(state["meter"])
+    self._begun_at = self._search.cycle
+    self._last_save = time.monotonic()
+    self._begin_curves()
+    return state["status"]
+
+  def go_back(self, lost: WorkerLost) -> None:
+    """Goes back to the last checkpoint, since a part of the search is gone.
+
+    Raises:
+      WorkerLost: there is no checkpoint, or too many losses without a new one.
+    """
+    self._losses += 1
+    if self._checkpoints is None:
+      raise WorkerLost(
+          f"{lost} A search without a run directory has nothing to go back to.") from lost
+    if self._losses > _MAX_LOSSES:
+      assert self._directory is not None
+      raise WorkerLost(
+          f"{lost} That was loss {self._losses} since the last checkpoint; "
+          f"--resume={self._directory.path} continues from there.") from lost
+    print(f"warning: {lost} Going back to the last checkpoint.", file=sys.stderr)
+    self.restore()
+
+  def _begin_curves(self) -> None:
+    if self._curves is not None:
+      self._curves.close()
+    if self._tensorboard and self._directory is not None:
+      self._curves = Curves(self._directory.path / "tensorboard", self.metrics)
+
+  def seconds(self) -> float:
+    """Wall time of the run, without the time between a stop and its continuation."""
+    return self._meter.seconds()
+
+  def measure(self) -> dict[str, Any]:
+    """The metrics by now."""
+    return self._meter.measure()
+
+  def after_step(self) -> None:
+    """Notes what was found, and reports if it is time."""
+    found = self._search.take_improvements()
+    self.improvements += found
+    if self._directory is not None:
+      self._new_improvements += found
+      with self._writing():
+        self._directory.add_improvements(self._new_improvements)
+        self._new_improvements = []
+    if time.monotonic() - self._last_report >= _REPORT_SECONDS:
+      self._last_report = time.monotonic()
+      self._report("running")
+
+  def end(self, status: str) -> None:
+    """Reports how the run ended, unless it was continued only to find that it had ended."""
+    self._goes_on &= status == "running"  # what cannot be written at the end is an error
+    if self._search.cycle != self._begun_at:
+      self._last_workers = -float("inf")
+      self._report(status)
+    if self._curves is not None and not self._failed:
+      self._curves.close()
+
+  def _report(self, status: str) -> None:
+    self.metrics.append(self._meter.report() | {
+        "status": status, "checkpoint_wait_seconds": round(self._waited, 3)})
+    if self._directory is None or self._failed:
+      return
+    self._new_metrics.append(self.metrics[-1])
+    with self._writing():
+      while self._new_metrics:
+        self._directory.add_metrics(self._new_metrics[0])
+        del self._new_metrics[0]
+      self._directory.save_hall_of_fame(self._search.hall_of_fame)
+      if self._curves is not None:
+        self._curves.add(self.metrics[-1])
+      if time.monotonic() - self._last_workers >= _WORKERS_SECONDS:
+        self._last_workers = time.monotonic()
+        self._directory.save_workers(self.seconds(), workers_of(self._search))
+
+  def save_if_due(self) -> None:
+    """Saves a checkpoint, while the search goes on, if it is time."""
+    if self._checkpoints is None:
+      return
+    with self._writing():
+      self._checkpoints.poll()
+    pause = max(self._interval, self._pause) if self._interval else 0.0
+    start = time.monotonic()
+    if start - self._last_save >= pause:
+      self._save("running", wait=False)
+      # Also what others spend on their part of a state counts here.
+      self._pause = (time.monotonic() - start) / WAITING_SHARE
+
+  def save(self, status: str) -> None:
+    """Saves a checkpoint, if there is a directory, and waits until it is written."""
+    if self._checkpoints is None:
+      return
+    try:
+      self._save(status, wait=True)
+    except WorkerLost as lost:
+      if status == "running" or self._checkpoints.newest is None:
+        raise
+      # Nothing else of the search is needed any more.
+      print(f"warning: {lost} The last checkpoint is of before the end.", file=sys.stderr)
+
+  def _save(self, status: str, *, wait: bool) -> None:
+    assert self._directory is not None and self._checkpoints is not None
+    start = time.monotonic()
+    state = self._search.state()
+    if getattr(self._search, "works_while_saved", False):
+      start = time.monotonic()
+    now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    with self._writing():
+      if status in ("budget", "stopped"):
+        self._directory.save_hall_of_fame(self._search.hall_of_fame, final=True)
+      self._checkpoints.save(
+          {
+              "settings": self._settings, "status": status, "meter": self._meter.state(),
+              "sizes": self._directory.sizes(), "search": state,
+              "condition": None if self._condition is None else self._condition.state(),
+              "improvements": found_state(self._search.space_of(0), self.improvements),
+          },
+          {
+              "config_hash": config_hash(self._settings), "status": status,
+              "cycle": self._search.cycle, "saved": now,
+          },
+          wait=wait)
+    self._last_save = time.monotonic()
+    self._losses = 0
+    self._waited += self._last_save - start
+
+  @contextlib.contextmanager
+  def _writing(self) -> Iterator[None]:
+    """Says what an error in writing means for the run.
+
+    Nothing is written after it, but by a search that goes on: it tries again next time.
+    """
+    assert self._directory is not None and self._checkpoints is not None
+    try:
+      yield
+    except OSError as error:
+      if self._goes_on:
+        self._warn(error)
+        return
+      self._failed = True
+      path = self._directory.path
+      advice = "No checkpoint was saved yet: mend this, and start a new run."
+      if self._checkpoints.newest is not None:
+        version, info = self._checkpoints.newest
+        advice = (
+            f"The last checkpoint, version {version} of {info['saved']}, is whole: mend this, "
+            f"and continue the run from there with --resume={path}.")
+      raise RunWriteError(
+          error.errno, f"The run stopped because its directory '{path}' could not be written: "
+          f"{error.strerror or error}. {advice}") from error
+
+  def _warn(self, error: OSError) -> None:
+    if time.monotonic() - self._warned >= _WARNING_SECONDS:
+      self._warned = time.monotonic()
+      assert self._directory is not None
+      print(f"warning: '{self._directory.path}' cannot be written ({error.strerror or error}): the "
+            "search goes on, and keeps what it finds in memory until it can.", file=sys.stderr)

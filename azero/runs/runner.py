@@ -1,0 +1,174 @@
+"""Runs a search to its end: progress, records, checkpoints, a clean stop by Ctrl-C or SIGTERM."""
+
+from collections.abc import Callable, Iterator
+import contextlib
+import dataclasses
+import signal
+import threading
+from typing import Any, Generic
+
+from azero.runs.display import views
+from azero.runs.metrics import workers_of
+from azero.runs.display.progress import Progress
+from azero.runs.recorder import AnySearch, Recorder
+from azero.runs.directory import RunDirectory
+from azero.search.search import Improvement
+from azero.search.protocol import WorkerLost
+from azero.runs.display.tensorboard import require
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult(Generic[AnySearch]):
+  """How a run ended.
+
+  Attributes:
+    search: the search, with its hall of fame and best programs.
+    status: "budget" (spent), "stopped" (by the condition) or "interrupted" (by Ctrl-C or
+      SIGTERM).
+    seconds: wall time of the run, while it ran.
+    metrics: what was reported, in order; see `metrics.Meter`.
+    improvements: every new best of an island, in order.
+  """
+
+  search: AnySearch
+  status: str
+  seconds: float
+  metrics: list[dict[str, Any]] = dataclasses.field(repr=False)
+  improvements: list[Improvement] = dataclasses.field(repr=False)
+
+
+def run(
+    search: AnySearch, *, directory: RunDirectory | None = None, progress: str = "auto",
+    should_stop: Callable[[AnySearch], bool] | None = None, checkpoint_seconds: float = 60.0,
+    tensorboard: bool = False,
+) -> RunResult[AnySearch]:
+  """Steps a search until its budget is spent, a condition holds or a signal asks to stop.
+
+  Args:
+    search: the search, or a federation of several; may have run before.
+    directory: where to record it; default nowhere. If it holds a run that is to be
+      continued, the search takes over its state and goes on from there.
+    progress: "auto", "plain" or "off"; see `Progress`.
+    should_stop: called after every cycle. To keep a run reproducible it must not look at
+      the clock; if it has a memory of its own it must be `Stateful`, so that a run can be
+      continued.
+    checkpoint_seconds: time between checkpoints in the directory, or longer if they take so
+      long that they would slow the search down; 0 for one after every step. There is one at
+      the beginning and one at the end, too.
+    tensorboard: whether the directory gets TensorBoard curves, too.
+
+  Returns:
+    How it ended, of a continued run with all that came before. After Ctrl-C or SIGTERM too:
+    the cycles under way, with their call of `should_stop`, are finished first; a second
+    signal interrupts at once.
+
+  Raises:
+    ValueError: the search has no budget and no condition, a negative time, a run that this
+      search cannot continue, or curves without a directory or the extra `tensorboard`.
+    OSError: the directory cannot be written, for instance because the disk is full, or
+      another process is at the run.
+    WorkerLost: a part of a search over processes is gone, and there is no checkpoint to go
+      back to; or it is lost again and again.
+  """
+  check(search, should_stop, checkpoint_seconds)
+  check_curves(tensorboard, directory)
+  with (_interruptible() as interrupted, _lock(directory), Progress(progress) as display,
+        Recorder(search, directory, should_stop, checkpoint_seconds, tensorboard) as recorder):
+    status = "running"
+    if recorder.begin() == "stopped" and should_stop is not None and should_stop(search):
+      status = "stopped"
+    try:
+      if status == "running":
+        display.show("first step: compiling for every shape of tasks, up to a minute each",
+                     passing=True)
+      while status == "running":
+        try:
+          status = _step(search, recorder, display, should_stop, interrupted)
+        except WorkerLost as lost:
+          recorder.go_back(lost)
+    finally:  # an error, too, leaves behind all that was found
+      recorder.end(status)
+    recorder.save(status)
+    display.show(f"{views.line(recorder.metrics[-1])} [{status}]", final=True)
+  return RunResult(
+      search, status, recorder.seconds(), recorder.metrics, recorder.improvements)
+
+
+def _step(
+    search: AnySearch, recorder: Recorder[AnySearch], display: Progress,
+    should_stop: Callable[[AnySearch], bool] | None, interrupted: Callable[[], bool],
+) -> str:
+  """One step, if budget is left, with all that follows from it; how the run is then."""
+  if search.finished:
+    return "budget"
+  search.step()
+  recorder.after_step()
+  if display.due():
+    _show(display, search, recorder.measure())
+  if should_stop is not None and should_stop(search):
+    return "stopped"
+  if interrupted():
+    display.show("stopping: saving everything; Ctrl-C again to abort", final=True)
+    return "interrupted"
+  if search.finished:
+    return "budget"
+  recorder.save_if_due()
+  return "running"
+
+
+def _show(display: Progress, search: AnySearch, row: dict[str, Any]) -> None:
+  display.show(views.line(row), picture=lambda: views.picture(row, workers_of(search)))
+
+
+def _lock(directory: RunDirectory | None) -> contextlib.AbstractContextManager:
+  return contextlib.nullcontext() if directory is None else directory.locked()
+
+
+def check(
+    search: AnySearch, should_stop: Callable[[AnySearch], bool] | None, checkpoint_seconds: float
+) -> None:
+  """Refuses a search without an end, and an impossible time between checkpoints.
+
+  Raises:
+    ValueError: the search has no budget and no condition, or a negative time.
+  """
+  if not search.bounded and should_stop is None:
+    raise ValueError(
+        "The search would never end: set max_train_steps, max_programs or should_stop.")
+  if not checkpoint_seconds >= 0:
+    raise ValueError(f"checkpoint_seconds must not be negative, got {checkpoint_seconds}.")
+
+
+def check_curves(tensorboard: bool, directory: object) -> None:
+  """Refuses curves that cannot be written.
+
+  Raises:
+    ValueError: there is no directory for them, or no package that writes them.
+  """
+  if tensorboard:
+    if directory is None:
+      raise ValueError("TensorBoard curves need a run directory to be written to.")
+    require()
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+  """Turns the first Ctrl-C or SIGTERM into a flag; a second one interrupts at once."""
+  flag = threading.Event()
+  if threading.current_thread() is not threading.main_thread():
+    yield flag.is_set  # only the main thread may handle signals
+    return
+
+  def handle(signum: int, frame: Any) -> None:
+    if flag.is_set():
+      raise KeyboardInterrupt
+    flag.set()
+
+  previous = [signal.signal(number, handle) for number in _SIGNALS]
+  try:
+    yield flag.is_set
+  finally:
+    for number, handler in zip(_SIGNALS, previous):
+      signal.signal(number, handler or signal.SIG_DFL)  # None: it was not set from Python

@@ -1,0 +1,112 @@
+"""Programs to start a search from: a program written by hand, or what an earlier run found."""
+
+import json
+import os
+import pathlib
+
+import numpy as np
+
+from azero.compiler import liveness
+from azero.language.program import Programs, SearchSpace
+from azero.language.text import ProgramSyntaxError, parse
+from azero.runs import json_lines
+from azero.runs.directory import HALL_OF_FAME, OUTCOMES, read_config
+
+
+def read_programs(
+    path: str | os.PathLike, space: SearchSpace, *, multiclass: bool = False
+) -> Programs:
+  """Reads programs into a search space, to be the template of a search.
+
+  Args:
+    path: a text file with one program in the paper's notation, or the directory of a run,
+      see `read_entries`.
+    space: what every program must fit. That of the run may have another number of features.
+    multiclass: whether v1 and v2 of the program are the label and the prediction.
+
+  Returns:
+    The programs, those of a run with the best first.
+
+  Raises:
+    FileNotFoundError: there is no such file, or the run has found nothing yet.
+    ValueError: a malformed program or file, or a program that does not fit the space: an op
+      that is not allowed, an address or an instruction too many.
+  """
+  source = pathlib.Path(path)
+  if source.is_dir():
+    return _read_run(source, space, multiclass)
+  if not source.is_file():
+    raise FileNotFoundError(
+        f"There is no program file and no run directory '{source}' to start from.")
+  try:
+    text = source.read_text(encoding="utf-8")
+  except UnicodeDecodeError as error:
+    raise ValueError(f"'{source}' is not a text file in UTF-8 ({error}).") from None
+  return _parse(text, space, str(source), multiclass)
+
+
+def read_entries(directory: str | os.PathLike) -> list[tuple[str, int]]:
+  """The programs that a run has found, the best first.
+
+  Of a single search that is its hall of fame; of an experiment with repeats what each repeat
+  has chosen, by fitness on the tasks to choose on.
+
+  Returns:
+    Text and number of features of each program, at least one.
+
+  Raises:
+    FileNotFoundError: the run has found nothing yet.
+    ValueError: a malformed file, or one without programs.
+  """
+  directory = pathlib.Path(directory)
+  file = directory / HALL_OF_FAME
+  outcomes = not file.is_file() and (directory / OUTCOMES).is_file()
+  if outcomes:
+    file = directory / OUTCOMES
+  elif not file.is_file():
+    raise FileNotFoundError(
+        f"'{directory}' has no {HALL_OF_FAME} or {OUTCOMES} to start from: give the directory of "
+        "a run that has found something, or a program file.")
+  try:
+    if outcomes:
+      rows = sorted(json_lines.read(file), key=lambda row: -row["select_fitness"])
+      num_features = int(read_config(directory)["num_features"])
+      entries = [(row["program"], num_features) for row in rows]
+    else:
+      entries = [
+          (entry["program"], int(entry["num_features"]))
+          for entry in json.loads(file.read_text(encoding="utf-8"))]
+  except (ValueError, KeyError, TypeError) as error:
+    raise ValueError(
+        f"'{file}' cannot be read as the programs of a run ({type(error).__name__}: {error}). A "
+        "program of it can be copied into a text file to start from.") from None
+  if not entries:
+    raise ValueError(f"'{file}' holds no program to start from.")
+  return entries
+
+
+def predicts(programs: Programs, *, multiclass: bool = False) -> np.ndarray:
+  """Whether anything but a constant zero is predicted: [N] bool."""
+  return np.any(liveness.live_instructions(programs, multiclass=multiclass), axis=1)
+
+
+def _read_run(directory: pathlib.Path, space: SearchSpace, multiclass: bool) -> Programs:
+  # An index constant is printed as a position among the F features of its own group.
+  programs = Programs.concatenate([
+      _parse(
+          text, space.with_features(num_features), f"{directory}, program {k + 1}", multiclass
+      ).with_features(space.num_features)
+      for k, (text, num_features) in enumerate(read_entries(directory))])
+  if not predicts(programs, multiclass=multiclass).any():
+    raise ValueError(
+        f"No program of '{directory}' predicts anything in "
+        f"{'tasks of several classes' if multiclass else 'regression or binary tasks'}: give "
+        "another run.")
+  return programs
+
+
+def _parse(text: str, space: SearchSpace, where: str, multiclass: bool) -> Programs:
+  try:
+    return parse(text, space, min_vectors=3 if multiclass else 1)
+  except ProgramSyntaxError as error:
+    raise ValueError(f"{where} is no program of the search space: {error}") from None

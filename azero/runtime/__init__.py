@@ -1,1 +1,0 @@
-"""What programs do: interpreter, evaluation of a task, evaluator of batches, in JAX."""

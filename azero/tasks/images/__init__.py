@@ -1,0 +1,1 @@
+"""Tasks made of images: the paper's projected pairs, ten classes, digits, and their files."""

@@ -1,0 +1,1 @@
+"""How fast azero is: fair programs, rates, stages of a search, tables and pictures."""

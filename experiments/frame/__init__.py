@@ -1,0 +1,1 @@
+"""What experiments share: settings, one frame from search to report, judging, estimates."""

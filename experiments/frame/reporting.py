@@ -1,0 +1,116 @@
+"""The final report of an experiment, in Markdown."""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import shlex
+import sys
+from typing import Any
+
+import numpy as np
+
+from azero.compiler import liveness
+from azero.language.program import Programs
+from azero.language.text import format_program
+from azero.runs import metrics, runner
+
+
+def report(
+    title: str, *, summary: Sequence[str], program: Programs | None, multiclass: bool = False,
+    tables: Sequence[str] = (), result: runner.RunResult | None = None, config: Any = None,
+    picture: str | None = None,
+) -> str:
+  """Puts a report together.
+
+  Args:
+    title: of the report.
+    summary: paragraphs that say what came out.
+    program: the best program, a batch of one; shown raw with dead instructions marked, and
+      without them.
+    multiclass: whether its task is multi-class.
+    tables: Markdown tables.
+    result: the search, for what it cost.
+    config: a config dataclass, listed with its values.
+    picture: file name of a picture.
+
+  Returns:
+    The text.
+  """
+  parts = [f"# {title}", *summary, *tables]
+  if picture:
+    parts.append(f"![{title}]({picture})")
+  if program is not None:
+    parts += [
+        "## The program, without dead instructions",
+        code_block(live_text(program, multiclass=multiclass)),
+        "## The program as evolved",
+        code_block(marked_text(program, multiclass=multiclass))]
+  if result is not None:
+    parts += ["## What it took", _cost_table(result)]
+  if config is not None:
+    parts += ["## Settings", code_block(command(config))]
+    parts.append(table(("setting", "value"), [
+        (field.name, getattr(config, field.name)) for field in dataclasses.fields(config)]))
+  return "\n\n".join(parts) + "\n"
+
+
+def command(config: Any) -> str:
+  """The command that runs an experiment with the settings of a config dataclass."""
+  flags = " ".join(
+      f"--{field.name}={shlex.quote(str(getattr(config, field.name)))}"
+      for field in dataclasses.fields(config)
+      if getattr(config, field.name) != field.default and field.name != "resume")
+  return f"python -m {_module_name(config)} {flags}".strip()
+
+
+def _module_name(config: Any) -> str:
+  """The module of an experiment, also if it runs as the main one."""
+  module = sys.modules[type(config).__module__]
+  return module.__spec__.name if module.__spec__ is not None else module.__name__
+
+
+def marked_text(program: Programs, *, multiclass: bool = False) -> str:
+  """The program with dead instructions marked by a comment."""
+  live = liveness.live_instructions(program, multiclass=multiclass)[0]
+  return format_program(program, dead=~live)
+
+
+def live_text(program: Programs, *, multiclass: bool = False) -> str:
+  """The program without its dead instructions."""
+  lines = marked_text(program, multiclass=multiclass).splitlines()
+  return "\n".join(line.rstrip() for line in lines if not line.endswith("# dead"))
+
+
+def code_block(text: str) -> str:
+  """Text as a block of code."""
+  return f"```\n{text}\n```"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+  """A Markdown table."""
+  lines = [header, ["---"] * len(header), *rows]
+  return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def fitness_table(rows: Mapping[str, np.ndarray]) -> str:
+  """Mean, deviation and range over tasks for each named row of fitnesses, [D] each."""
+  return table(("on unseen tasks", "mean", "std", "min", "max"), [
+      (name, *(f"{value:.4f}" for value in (x.mean(), x.std(), x.min(), x.max())))
+      for name, x in rows.items()])
+
+
+def _cost_table(result: runner.RunResult) -> str:
+  row = metrics.metrics_of(result.search, result.seconds)
+  return table(("what", "value"), [
+      ("ended by", result.status),
+      ("wall time", f"{result.seconds:.1f} s"),
+      ("islands", result.search.num_islands),
+      ("programs", f"{row['programs']:,} ({row['programs_per_second']:,.0f} per second)"),
+      ("training steps",
+       f"{row['train_steps']:,} ({row['train_steps_per_second']:,.0f} per second)"),
+      ("answered by canonical key", f"{row['canonical_hit_rate']:.1%}"),
+      ("answered by fingerprint", f"{row['fingerprint_hit_rate']:.1%}"),
+      ("stopped at the hurdle", f"{row['hurdle_stopped'] / max(row['programs'], 1):.1%}"),
+      ("evaluated in full", f"{row['evaluated'] / max(row['programs'], 1):.1%}"),
+      *([("devices idle", f"{result.metrics[-1]['device_idle_share']:.1%}")]
+        if result.metrics else []),
+  ])

@@ -1,0 +1,359 @@
+"""Runs the arms of an experiment, repeat by repeat, and keeps what comes out.
+
+An experiment has a run directory with a line of `outcomes.jsonl` for every repeat that
+ended, and in it a run directory for each batch of repeats. A stopped experiment is continued
+from there: ended repeats are kept, the batch under way goes on from its checkpoint.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import time
+from typing import Any
+
+import numpy as np
+
+from azero.executors.evaluator import Evaluator
+from azero.insight import statistics
+from azero.insight.plots import comparison_plot
+from azero.language import text
+from azero.language.ops import op_by_name
+from azero.language.program import Programs, SearchSpace
+from azero.runs import json_lines, runner
+from azero.runs.directory import OUTCOMES, RunDirectory, read_config
+from experiments.frame import references, reporting, runtimes, workers
+from experiments.frame.estimate import Estimate
+from experiments.frame.runtimes import GroupedSearch
+from experiments.frame.workers import Arm, Kind, WorkersConfig
+
+_PICTURE = "comparison.png"
+_CHOOSE, _JUDGE = range(2)  # the halves of the T_select tasks
+_MAX_CANDIDATES = 50  # of each kind of worker in a repeat, by fitness on T_search
+# Learning rates, relative to those printed, that references are tried with.
+_RATE_FACTORS = np.logspace(-2, 2, 9)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+  """What a repeat ended with.
+
+  Attributes:
+    arm: name.
+    repeat: number.
+    program: text of the chosen program.
+    search_fitness: on the search tasks of the worker that found it.
+    select_fitness: median accuracy on the tasks that it was chosen on.
+    accuracy: mean accuracy on the other tasks of T_select.
+    train_steps: of all workers of the repeat.
+    programs: of all workers of the repeat.
+  """
+
+  arm: str
+  repeat: int
+  program: str
+  search_fitness: float
+  select_fitness: float
+  accuracy: float
+  train_steps: int
+  programs: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Trials:
+  """All that an experiment has by now.
+
+  Attributes:
+    outcomes: of the repeats that ended.
+    references: mean accuracy of reference programs, by name, on the tasks that judge, for
+      each arm.
+    complete: whether no repeat is missing.
+    seconds: wall time of this part of the run.
+  """
+
+  outcomes: list[Outcome]
+  references: dict[str, dict[str, float]]
+  complete: bool
+  seconds: float
+
+  def of(self, arm: Arm) -> list[Outcome]:
+    """The outcomes of one arm."""
+    return [outcome for outcome in self.outcomes if outcome.arm == arm.name]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+  """What an experiment says of its outcomes.
+
+  Attributes:
+    title: of the report.
+    summary: paragraphs.
+    tables: Markdown.
+    settings: what the picture compares.
+    label: of its vertical axis.
+    picture_title: of the picture.
+    references: its horizontal lines by name.
+    files: other files of the run directory: their texts by name.
+  """
+
+  title: str
+  summary: Sequence[str]
+  tables: Sequence[str]
+  settings: Sequence[comparison_plot.Setting]
+  label: str
+  picture_title: str
+  references: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def run_experiment(
+    name: str, config: WorkersConfig, arms: Sequence[Arm],
+    compare: Callable[[Trials], Comparison],
+) -> Trials:
+  """Runs an experiment and writes its directory.
+
+  Args:
+    name: of the experiment.
+    config: the settings.
+    arms: with different names.
+    compare: what the experiment says of the outcomes.
+
+  Returns:
+    What came out. After Ctrl-C the repeats under way are judged as they are; continued,
+    they go on.
+
+  Raises:
+    FileNotFoundError: a data set is not prepared.
+    FileExistsError: the run directory exists.
+    ValueError: settings that do not fit each other, or a new budget after repeats have ended.
+  """
+  workers.require(config, arms)
+  directory = config.directory(name)
+  print(f"Everything is recorded in {directory.path}")
+  result = _run(config, arms, directory)
+  conclude(config, arms, directory, result, compare(result))
+  return result
+
+
+def _run(config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory) -> Trials:
+  """Runs every repeat of every arm that has not ended yet."""
+  start = time.monotonic()
+  outcomes = _read_outcomes(directory)
+  if directory.resumed:
+    _take_over_budgets(directory, ended=bool(outcomes))
+  spaces = {arm.select: arm.space for arm in arms}
+  shared = {kind: _Judge(config, space, kind) for kind, space in spaces.items()}
+  judges = {arm.name: shared[arm.select] for arm in arms}
+  print("First the references, with several learning rates, on the tasks that judge", flush=True)
+  by_kind = {kind: judge.references() for kind, judge in shared.items()}
+  compared = {arm.name: by_kind[arm.select] for arm in arms}
+  pending = _pending(config, arms, outcomes)
+  estimated = set()  # arms: they do not cost the same
+  for number, (arm, repeats) in enumerate(pending):
+    groups, migration = workers.groups_of(config, arm, repeats)
+    print(f"{arm.title}: repeats {repeats[0] + 1} to {repeats[-1] + 1} of {config.repeats}, "
+          f"{arm.workers * len(repeats)} workers", flush=True)
+    record = _batch_directory(directory, arm, repeats)
+    estimate = _estimate(config, [other for other, _ in pending[number:]])
+    with runtimes.opened(config, groups, migration) as search:
+      result = runner.run(
+          search, directory=record, progress=config.progress,
+          checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard,
+          should_stop=None if arm.name in estimated else estimate)
+    if estimate.shown:
+      estimated.add(arm.name)
+    found = [
+        judges[arm.name].outcome(arm, search, n, repeat) for n, repeat in enumerate(repeats)]
+    outcomes += found
+    if result.status == "interrupted":
+      return Trials(outcomes, compared, False, time.monotonic() - start)
+    _append_outcomes(directory, found)
+  return Trials(outcomes, compared, True, time.monotonic() - start)
+
+
+def _estimate(config: WorkersConfig, left: Sequence[Arm]) -> Estimate:
+  """The estimate that the first of the searches that are left shows."""
+  arm = left[0]
+  same = sum(other.name == arm.name for other in left)
+  totals = {f"searches for '{arm.title}'": same}
+  if same < len(left):
+    totals["searches of this experiment, if those of other settings cost as much,"] = len(left)
+  return Estimate(config.estimate_seconds, totals, skip_first=True)
+
+
+def _pending(
+    config: WorkersConfig, arms: Sequence[Arm], outcomes: Sequence[Outcome]
+) -> list[tuple[Arm, list[int]]]:
+  """Batches of repeats that have not ended. Arms take turns, so that none waits for long."""
+  ended = {(outcome.arm, outcome.repeat) for outcome in outcomes}
+  batches = []
+  for arm in arms:
+    count = config.at_once(arm.workers)
+    for first in range(0, config.repeats, count):
+      if (arm.name, first) not in ended:
+        batches.append((arm, list(range(first, min(first + count, config.repeats)))))
+  return sorted(batches, key=lambda batch: batch[1][0])  # stable: in the order of the arms
+
+
+class _Judge:
+  """Chooses the program of a repeat on one half of the T_select tasks, judges it on the other."""
+
+  def __init__(self, config: WorkersConfig, space: SearchSpace, kind: Kind):
+    self._kind = kind
+    self._space = space.with_features(kind.num_features)
+    self._tasks = workers.select_tasks(config, kind)
+    self._settings: dict[str, Any] = {
+        "num_epochs": kind.num_epochs, "seed": config.seed, "dtype": config.dtype,
+        "num_devices": config.num_devices or None, "executor": config.executor}
+    self._evaluator = Evaluator(self._space, self._tasks, **self._settings)
+
+  def outcome(self, arm: Arm, search: GroupedSearch, number: int, repeat: int) -> Outcome:
+    """What the workers of experiment `number` of a search found."""
+    programs, fitness = _candidates(search, number)
+    programs = programs.with_features(self._space.num_features)
+    best, chosen, accuracy = _choose(self._evaluator, programs)
+    own = search.experiments == number
+    return Outcome(
+        arm.name, repeat, text.format_program(programs[best]), float(fitness[best]), chosen,
+        accuracy, int(search.train_steps[own].sum()), int(search.num_programs[own].sum()))
+
+  def references(self) -> dict[str, float]:
+    """Mean accuracy of the references on the tasks that judge, at their best learning rate."""
+    accuracies = {}
+    for name, program in references.references(self._kind, self._space).items():
+      evaluator = self._evaluator
+      if program.space != self._space:
+        evaluator = Evaluator(program.space, self._tasks, **self._settings)
+      _, _, accuracies[name] = _choose(evaluator, with_rates(program))
+    return accuracies
+
+
+def _choose(evaluator: Evaluator, programs: Programs) -> tuple[int, float, float]:
+  """The best of some programs, its fitness where it was chosen, its accuracy on the others."""
+  fitness = evaluator.evaluate(programs, _CHOOSE).fitness
+  best = int(fitness.argmax())
+  accuracy = evaluator.evaluate(programs[best], _JUDGE).per_task.mean()
+  return best, float(fitness[best]), float(accuracy)
+
+
+def _candidates(search: GroupedSearch, number: int) -> tuple[Programs, np.ndarray]:
+  """The best programs of the workers of an experiment, with their fitness on T_search."""
+  programs, fitness = [], []
+  own = np.flatnonzero(search.experiments == number)
+  best = search.best_programs
+  for part in search.searches:
+    first, last = part.first_island, part.first_island + part.num_islands
+    workers_of_kind = own[(own >= first) & (own < last)]
+    order = np.argsort(-search.best_fitness[workers_of_kind], kind="stable")
+    chosen = workers_of_kind[order[:_MAX_CANDIDATES]]
+    programs.append(best[chosen])
+    fitness.append(search.best_fitness[chosen])
+  mine = [entry for entry in search.hall_of_fame if entry.island in own]
+  features = best.space.num_features
+  programs += [entry.program.with_features(features) for entry in mine]
+  fitness.append(np.array([entry.fitness for entry in mine]))
+  return Programs.concatenate(programs), np.concatenate(fitness)
+
+
+def with_rates(program: Programs) -> Programs:
+  """A program with its learning rate, the scalar constants, multiplied by several factors.
+
+  Args:
+    program: a batch of one.
+
+  Returns:
+    One program for each factor from 0.01 to 100.
+  """
+  variants = program[np.zeros(len(_RATE_FACTORS), int)]
+  scalar = variants.opcode == op_by_name("scalar_constant").id
+  factors = np.where(scalar, _RATE_FACTORS[:, None], 1.0)
+  return dataclasses.replace(variants, constants=variants.constants * factors[..., None])
+
+
+def conclude(
+    config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory, result: Trials,
+    comparison: Comparison,
+) -> None:
+  """Writes report and picture, prints the tables and says how to go on after a stop.
+
+  The program that it shows is the best of the first arm and of those judged on the same tasks.
+  """
+  comparison_plot.plot_comparison(
+      comparison.settings, label=comparison.label, title=comparison.picture_title,
+      references=comparison.references).savefig(directory.path / _PICTURE, dpi=130)
+  for name, content in comparison.files.items():
+    directory.write(name, content)
+  state = (
+      "Every repeat ended." if result.complete else
+      "**Stopped before its end**: repeats under way are judged as they were.")
+  comparable = {arm.name: arm.title for arm in arms if arm.select == arms[0].select}
+  best = max(
+      (outcome for outcome in result.outcomes if outcome.arm in comparable),
+      key=lambda outcome: outcome.accuracy)
+  program = text.parse(best.program, num_features=config.num_features, min_vectors=3)
+  directory.write("report.md", reporting.report(
+      comparison.title, summary=[
+          *comparison.summary, state, *_epochs(arms),
+          f"Wall time of this part of the run: {result.seconds:.0f} s.",
+          f"The program below is of {comparable[best.arm]!r}, repeat {best.repeat + 1}."],
+      tables=comparison.tables, program=program, multiclass=arms[0].select.ten_classes,
+      config=config, picture=_PICTURE))
+  print("\n" + "\n\n".join(comparison.tables))
+  print(f"\n{state} Report: {directory.path / 'report.md'}")
+  if not result.complete:
+    print(f"--resume={directory.path} continues the experiment.")
+
+
+def _epochs(arms: Sequence[Arm]) -> list[str]:
+  """What to know about accuracies if there are several epochs."""
+  if all(arm.select.num_epochs == 1 for arm in arms):
+    return []
+  return ["Accuracy is that after the best epoch, as it is in the search: with several epochs it "
+          "is chosen by the examples that it is measured on, and a little too high."]
+
+
+def summary_cells(values: Sequence[float], references: Mapping[str, float]) -> list[str]:
+  """Cells of a table: mean with two standard errors, and fractions above each reference."""
+  if not values:
+    return ["-"] * (1 + len(references))
+  mean, error = statistics.mean_and_two_sem(values)
+  cells = [f"{mean:.3f}" if len(values) == 1 else f"{mean:.3f} ± {error:.3f}"]
+  for bar in references.values():
+    above = sum(value > bar for value in values)
+    fraction, deviation = statistics.fraction_and_two_sigma(above, len(values))
+    cells.append(f"{fraction:.2f} ± {deviation:.2f}")
+  return cells
+
+
+def reference_table(references: Mapping[str, float]) -> str:
+  """Accuracies of the references on the tasks that judge."""
+  return reporting.table(("reference, here", "accuracy"), [
+      (name, f"{accuracy:.4f}") for name, accuracy in references.items()])
+
+
+def _batch_directory(
+    directory: RunDirectory, arm: Arm, repeats: Sequence[int]) -> RunDirectory:
+  path = directory.path / f"{arm.name}-{repeats[0] + 1:03}-{repeats[-1] + 1:03}"
+  return (RunDirectory.open if path.exists() else RunDirectory)(path, directory.config)
+
+
+def _take_over_budgets(directory: RunDirectory, *, ended: bool) -> None:
+  """Notes the settings that a run is continued with.
+
+  Raises:
+    ValueError: other budgets than those that repeats have ended with.
+  """
+  saved = read_config(directory.path)
+  for name in ("max_train_steps", "max_programs"):
+    if ended and saved[name] != directory.config[name]:
+      raise ValueError(
+          f"Repeats in '{directory.path}' have ended with --{name}={saved[name]}, so the others "
+          f"cannot have {directory.config[name]}: continue with that one, or start a new run.")
+  directory.save_config()
+
+
+def _read_outcomes(directory: RunDirectory) -> list[Outcome]:
+  path = directory.path / OUTCOMES
+  return [Outcome(**row) for row in json_lines.read(path)] if path.exists() else []
+
+
+def _append_outcomes(directory: RunDirectory, outcomes: Sequence[Outcome]) -> None:
+  json_lines.append(directory.path / OUTCOMES, map(dataclasses.asdict, outcomes))

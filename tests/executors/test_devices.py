@@ -1,0 +1,70 @@
+"""Flags and devices that `configure_jax` asks for, in processes of their own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from azero.executors import devices
+
+_CODE = """
+import os, sys
+import jax
+from azero.executors import devices
+for _ in range(int(sys.argv[2])):
+  devices.configure_jax(int(sys.argv[1]))
+print(os.environ["XLA_FLAGS"])
+if sys.argv[3:]:
+  print(len(jax.devices()), jax.numpy.arange(3).sum())
+"""
+_LOOPS = (
+    "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=9000000000000000000,"
+    "xla_cpu_disable_loop_unrolling=true")
+_OURS = f"{_LOOPS} --xla_cpu_multi_thread_eigen=false"
+
+
+def _run(given: str | None, num_devices: int = 1, times: int = 1, *use: str) -> list[str]:
+  environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+  if given is not None:
+    environment["XLA_FLAGS"] = given
+  arguments = [str(num_devices), str(times), *use]
+  process = subprocess.run(
+      [sys.executable, "-c", _CODE, *arguments], env=environment, capture_output=True, text=True,
+      check=True)
+  return process.stdout.splitlines()
+
+
+@pytest.mark.parametrize(("given", "wanted"), [
+    (None, _OURS),
+    ("", _OURS),
+    ("--xla_force_host_platform_device_count=3",
+     f"{_OURS} --xla_force_host_platform_device_count=3"),
+    ("--xla_cpu_multi_thread_eigen=false --xla_dump_to=/nowhere",
+     f"{_LOOPS} --xla_cpu_multi_thread_eigen=false --xla_dump_to=/nowhere"),
+    # The user's own choice comes last, and so wins.
+    ("--xla_cpu_multi_thread_eigen=true", f"{_OURS} --xla_cpu_multi_thread_eigen=true"),
+])
+def test_flags_are_added_to_those_given(given, wanted):
+  assert _run(given) == [wanted]
+
+
+def test_a_second_call_changes_nothing():
+  assert _run("--xla_dump_to=/nowhere", 1, 2) == [f"{_OURS} --xla_dump_to=/nowhere"]
+
+
+@pytest.mark.parametrize("num_devices", sorted({1, devices.num_cores()}))
+def test_jax_accepts_the_flags_and_has_the_devices(num_devices):
+  assert _run(None, num_devices, 1, "use")[1] == f"{num_devices} 3"
+
+
+def test_zero_is_a_device_for_each_core():
+  assert _run(None, 0, 1, "use")[1] == f"{devices.num_cores()} 3"
+
+
+@pytest.mark.parametrize("num_devices", [-1, devices.num_cores() + 1])
+def test_more_devices_than_cores_are_refused(num_devices):
+  before = os.environ.get("XLA_FLAGS")
+  with pytest.raises(ValueError, match=f"from 0 .all. to {devices.num_cores()}"):
+    devices.configure_jax(num_devices)
+  assert os.environ.get("XLA_FLAGS") == before

@@ -1,0 +1,200 @@
+import contextlib
+import io
+import itertools
+import json
+import signal
+import sys
+import threading
+import types
+
+import pytest
+from support.search_cases import FIXED, config, interrupt_at, tasks
+
+from azero.language.text import parse
+from azero.runs import metrics, runner
+from azero.search.evolution import Evolution
+from azero.runs.directory import RunDirectory
+
+
+def evolution(islands=1, **settings):
+  return Evolution(FIXED, tasks(islands), config(fingerprint=False, **settings))
+
+
+def run(search, **arguments):
+  return runner.run(search, **({"progress": "off"} | arguments))
+
+
+def json_lines(path):
+  return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def after(cycles):
+  return lambda search: search.cycle >= cycles
+
+
+def test_a_budget_ends_a_run():
+  result = run(evolution(max_programs=30))
+  assert result.status == "budget"
+  assert result.search.num_programs.tolist() == [30] and result.search.cycle == 19
+  assert result.seconds > 0
+
+
+def test_a_budget_of_training_steps_ends_a_run():
+  result = run(evolution(max_train_steps=2000))
+  assert result.status == "budget"
+  assert 2000 <= result.search.train_steps[0] < 2040
+
+
+def test_a_condition_ends_a_run():
+  result = run(evolution(max_programs=1000), should_stop=after(5))
+  assert result.status == "stopped" and result.search.cycle == 5
+  assert run(evolution(), should_stop=after(3)).search.cycle == 3  # no budget is needed
+
+
+def test_without_budget_and_condition_there_is_no_end():
+  with pytest.raises(ValueError, match="never end: set max_train_steps, max_programs or should_"):
+    run(evolution())
+
+
+def test_everything_is_recorded(tmp_path):
+  records = RunDirectory(tmp_path / "run", {"seed": 7})
+  result = run(evolution(3, max_programs=60), directory=records)
+  assert {path.name for path in records.path.iterdir()} == {
+      "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json", "workers.json",
+      "checkpoints"}
+  metrics = json_lines(records.path / "metrics.jsonl")
+  assert metrics == result.metrics and len(metrics) >= 2
+  assert metrics[-1]["programs"] == 180 and metrics[-1]["active_islands"] == 0
+  assert metrics[-1]["best_fitness"] == result.search.best_fitness.max()
+  improvements = json_lines(records.path / "improvements.jsonl")
+  assert [row["fitness"] for row in improvements] == [
+      item.fitness for item in result.improvements]
+  for island in range(3):
+    last = [row for row in improvements if row["island"] == island][-1]
+    assert last["fitness"] == result.search.best_fitness[island]
+    assert repr(result.search.best_programs[island]) == last["program"]
+  hall = json.loads((records.path / "hall_of_fame.json").read_text())
+  assert [entry["fitness"] for entry in hall] == [
+      entry.fitness for entry in result.search.hall_of_fame]
+  assert len(hall) == 20
+  workers = json.loads((records.path / "workers.json").read_text())
+  assert workers == {
+      "seconds": workers["seconds"], "programs": [60] * 3, "active": [0] * 3,
+      "train_steps": result.search.train_steps.tolist(),
+      "best_fitness": [round(fitness, 6) for fitness in result.search.best_fitness.tolist()]}
+  for entry in hall:
+    parse(entry["program"], FIXED).validate()
+
+
+def test_ctrl_c_stops_cleanly(tmp_path):
+  path = tmp_path / "run"
+  before = signal.getsignal(signal.SIGINT)
+  records = RunDirectory(path, {})
+  result = run(evolution(max_programs=500), directory=records, should_stop=interrupt_at(6))
+  assert result.status == "interrupted" and result.search.cycle == 6
+  assert signal.getsignal(signal.SIGINT) is before
+  assert json_lines(path / "metrics.jsonl")[-1]["cycle"] == 6
+  assert len(json_lines(path / "improvements.jsonl")) == len(result.improvements) > 0
+  hall = json.loads((path / "hall_of_fame.json").read_text())
+  assert hall[0]["fitness"] == result.search.best_fitness[0]
+
+
+def test_an_interrupted_search_can_go_on():
+  interrupted = run(evolution(max_programs=60), should_stop=interrupt_at(20))
+  result = run(interrupted.search)
+  whole = run(evolution(max_programs=60))
+  assert interrupted.status == "interrupted" and result.status == "budget"
+  assert result.search.population == whole.search.population
+  assert result.search.counts == whole.search.counts
+  assert interrupted.improvements + result.improvements == whole.improvements
+
+
+def test_a_second_ctrl_c_interrupts_at_once_and_loses_nothing(tmp_path):
+  path = tmp_path / "run"
+  def should_stop(search):
+    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
+
+  before = signal.getsignal(signal.SIGINT)
+  with pytest.raises(KeyboardInterrupt):
+    run(evolution(), directory=RunDirectory(path, {}), should_stop=should_stop)
+  assert signal.getsignal(signal.SIGINT) is before
+  assert json_lines(path / "metrics.jsonl")[-1]["cycle"] == 1
+  assert json.loads((path / "hall_of_fame.json").read_text())
+
+
+def test_an_error_loses_nothing(tmp_path):
+  path = tmp_path / "run"
+  def should_stop(search):
+    if search.cycle == 4:
+      raise RuntimeError("mine")
+
+  with pytest.raises(RuntimeError, match="mine"):
+    run(evolution(), directory=RunDirectory(path, {}), should_stop=should_stop)
+  assert json_lines(path / "metrics.jsonl")[-1]["cycle"] == 4
+  assert json.loads((path / "hall_of_fame.json").read_text())
+
+
+def test_runs_outside_the_main_thread():
+  results = []
+  thread = threading.Thread(target=lambda: results.append(run(evolution(max_programs=15))))
+  thread.start()
+  thread.join()
+  assert [result.status for result in results] == ["budget"]
+
+
+def test_rates_are_those_of_the_run_itself(monkeypatch):
+  clock = itertools.count()
+  monkeypatch.setattr(
+      metrics, "time", types.SimpleNamespace(monotonic=lambda: next(clock), time=lambda: 0.0))
+  search = evolution(max_programs=1000)
+  run(search, should_stop=after(100))
+  row = run(search, should_stop=after(110)).metrics[-1]
+  assert row["programs"] == 12 + 109 and row["seconds"] >= 1
+  assert row["programs_per_second"] == round(10 / row["seconds"], 1)
+
+
+def test_progress_lines(capsys):
+  search = evolution(3, max_programs=20)
+  run(search, progress="auto", should_stop=after(4))
+  *_, last = capsys.readouterr().err.splitlines()
+  assert last.startswith("45 programs, ") and last.endswith(" left [stopped]")
+  assert ", islands 3/3, devices idle " in last and "%, about 0:" in last
+  assert f"best {search.best_fitness.max():.4f}, cache " in last
+  run(evolution(max_programs=13))
+  assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_is_left_as_it_was_after_ctrl_c(monkeypatch):
+  class Terminal(io.StringIO):
+    def isatty(self):
+      return True
+
+  stream = Terminal()
+  monkeypatch.setenv("TERM", "xterm")
+  monkeypatch.setattr(sys, "stderr", stream)
+  run(evolution(3, max_programs=500), progress="auto", should_stop=interrupt_at(6))
+  text = stream.getvalue()
+  assert "median of the islands" in text and "budget" in text
+  assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0  # the cursor
+  *_, stopping, last = text[text.rindex("\x1b[?25h") :].splitlines()
+  assert stopping.endswith("stopping: saving everything; Ctrl-C again to abort")
+  assert last.endswith(" left [interrupted]") and sys.stderr is stream
+
+
+@pytest.mark.parametrize(("condition", "error", "status"), [
+    (after(3), None, "stopped"), (interrupt_at(3), None, "interrupted"), (None, None, "budget"),
+    (lambda search: 1 / (search.cycle - 3), ZeroDivisionError, "running")])
+def test_the_last_metrics_say_how_it_ended(tmp_path, condition, error, status):
+  expected = pytest.raises(error) if error else contextlib.nullcontext()
+  with expected:
+    run(evolution(max_programs=20), directory=RunDirectory(tmp_path / "run", {}),
+        should_stop=condition and (lambda search: condition(search) is True))
+  *before, last = json_lines(tmp_path / "run" / "metrics.jsonl")
+  assert last["status"] == status
+  assert {row["status"] for row in before} == {"running"}
+
+
+def test_unknown_progress():
+  with pytest.raises(ValueError, match="progress must be one of auto, plain, off"):
+    run(evolution(max_programs=20), progress="bar")

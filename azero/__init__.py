@@ -9,7 +9,8 @@ from azero.api import evaluate, evolve, plot, random_search
 from azero.executors.devices import configure_jax
 from azero.executors.evaluator import Evaluation, Evaluator
 from azero.language import spaces, zoo
-from azero.language.ops import all_ops, register_op
+from azero.language.ops import all_ops
+from azero.language.own_ops import register_op
 from azero.language.program import Component, Function, Programs, SearchSpace
 from azero.language.text import ProgramSyntaxError, format_program, parse, parse_many
 from azero.runs.warm_start import read_programs

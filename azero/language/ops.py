@@ -1,25 +1,25 @@
 """The op table: every basic operation a program may use, one row each.
 
-Source: AutoML-Zero (Real et al., 2020), table S1; its rows are in `table_s1.py` and have
-the ids 0 to 64. One row holds all that is known of an op: operand types, constants, JAX
-rule, cost and spelling. The interpreter, mutation, liveness analysis, printer, parser and
-tests read this table and nothing else, so that an op is added by adding a row with
-`register_op`.
+Source: AutoML-Zero (Real et al., 2020), table S1; its rows are in `table_s1` and have the
+ids 0 to 64. One row holds all that is known of an op: operand types, constants, JAX rule,
+cost and spelling. The interpreter, mutation, liveness analysis, printer, parser and tests
+read this table and nothing else, so that an op is added by adding a row, which
+`own_ops.register_op` does. The table itself needs no JAX; see `rules`.
 """
 
 from collections.abc import Callable, Sequence
 import dataclasses
 import enum
 import functools
-import keyword
 import re
-from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, cast
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from azero.language import table_s1
+
+if TYPE_CHECKING:
+  import jax
 
 
 class Kind(enum.IntEnum):
@@ -60,10 +60,9 @@ NO_OP = 0
 MAX_CONSTANTS = 3
 MAX_INPUTS = 2
 
-Rule = Callable[..., jax.Array]
+Rule = Callable[..., "jax.Array"]
 P = ParamSpec("P")
 T = TypeVar("T")
-E = TypeVar("E", bound=enum.Enum)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,127 +203,51 @@ def columns() -> Columns:
   )
 
 
-def register_op(
-    name: str,
-    inputs: str,
-    output: str,
-    rule: Rule,
-    *,
-    text: str | None = None,
-    aliases: Sequence[str] = (),
-    constants: Sequence[Constant | str] = (),
-    noise: Noise | str | None = None,
-    commutative: bool = False,
-    updates_output: bool = False,
-    elementwise: bool = False,
-    work: tuple[float, int] | None = None,
-) -> Op:
-  """Adds an op of your own to the table; it can then be searched, parsed and printed.
+def put(op: Op) -> None:
+  """Puts a row at its id: the next one, or that of a row which it replaces."""
+  _TABLE[op.id : op.id + 1] = [op]
+  _BY_NAME[op.name] = op
+  _clear_caches()
 
-  Registering a name of your own again replaces the row and keeps its id, so that a
-  notebook cell can be run twice; the kinds of its operands must stay. All is checked here:
-  spellings by printing and parsing them, the rule by tracing it. A refused op leaves the
-  table as it was.
 
-  Args:
-    name: unique, a Python identifier, e.g. "vector_relu".
-    inputs: kinds of the inputs as letters, e.g. "sv" for a scalar and a vector.
-    output: kind of the output, one letter of "svm".
-    rule: the computation, see `Op`.
-    text: spelling; default "{out} = name({a}, {b}, {c0}, ...)".
-    aliases: see `Op`.
-    constants: meaning of each constant, a `Constant` or its value ("value", "index",
-      "bound", "mean", "std").
-    noise: None, "uniform" or "normal", see `Noise`.
-    commutative: see `Op`.
-    updates_output: see `Op`.
-    elementwise: see `Op`.
-    work: see `Op`; default one operation per element of the largest operand.
-
-  Returns:
-    The new row; its `id` goes into the allowed ops of a SearchSpace.
-
-  Raises:
-    ValueError: a malformed argument, or a name of table S1.
-  """
-  if not name.isidentifier() or keyword.iskeyword(name):
-    raise ValueError(f"Op name {name!r} must be a Python identifier.")
-  old = _BY_NAME.get(name)
-  if old is not None and old.id < NUM_PAPER_OPS:
-    raise ValueError(f"Op '{name}' belongs to table S1 of the paper; choose another name.")
-  if not callable(rule):
-    raise ValueError(f"Op '{name}': its rule must be a function of JAX arrays, got {rule!r}.")
-  if work is not None and not work[0] > 0:
-    raise ValueError(f"Op '{name}': work must be (positive factor, power of F), got {work}.")
-  op = _add(
-      len(_TABLE) if old is None else old.id, name, inputs, output, rule, text,
-      aliases=tuple(aliases),
-      constants=tuple(_member(name, Constant, constant) for constant in constants),
-      noise=None if noise is None else _member(name, Noise, noise),
-      commutative=commutative, updates_output=updates_output, elementwise=elementwise, work=work,
-  )
-  from azero.language import grammar  # it reads this table
-
-  try:
-    if old is not None and (old.inputs, old.output) != (op.inputs, op.output):
-      raise ValueError(
-          f"Op '{name}' is registered with other kinds of operands; programs that use it "
-          "would change their meaning. Choose another name.")
-    _check_rule(op)
-    grammar.check_spellings(op)
-  except ValueError:
-    _put_back(op, old)
-    raise
-  return op
+def take_out(op: Op) -> None:
+  """Takes the last row out of the table again."""
+  assert _TABLE.pop() is op
+  del _BY_NAME[op.name]
+  _clear_caches()
 
 
 def adopt(rows: Sequence[Op]) -> None:
   """Takes over what another process registered, in the order of its table."""
   for op in rows:
-    _put(op)
+    put(op)
 
 
-def _member(name: str, kind: type[E], value: E | str) -> E:
-  """A member of an enum by itself or by its value."""
-  try:
-    return kind(value)
-  except ValueError:
-    known = ", ".join(repr(member.value) for member in kind)
-    raise ValueError(f"Op '{name}': {value!r} must be one of {known}.") from None
+def row(
+    op_id: int, name: str, inputs: str, output: str, rule: Rule | None,
+    text: str | None = None, *, aliases: Sequence[str] = (),
+    constants: Sequence[Constant] = (), noise: Noise | None = None,
+    commutative: bool = False, updates_output: bool = False, elementwise: bool = False,
+    work: tuple[float, int] | None = None,
+) -> Op:
+  """A row with the kinds of its operands as letters; see `own_ops.register_op`.
 
-
-def _check_rule(op: Op) -> None:
-  """Traces the rule of an op for F = 3."""
-  shape = op.output.shape(3) if op.output is not None else ()
-
-  def run(*arguments: jax.Array) -> jax.Array:
-    assert op.rule is not None
-    return jnp.broadcast_to(jnp.asarray(op.rule(*arguments)).astype(jnp.float32), shape)
-
-  arguments = [jax.ShapeDtypeStruct(shape, jnp.float32)] if op.updates_output else []
-  arguments += [jax.ShapeDtypeStruct(kind.shape(3), jnp.float32) for kind in op.inputs]
-  arguments += [
-      jax.ShapeDtypeStruct((), jnp.int32 if meaning is Constant.INDEX else jnp.float32)
-      for meaning in op.constants]
-  if op.noise is not None:
-    arguments.append(jax.ShapeDtypeStruct(shape, jnp.float32))
-  try:
-    jax.eval_shape(run, *arguments)
-  except Exception as error:
-    shapes = ", ".join(str(argument.shape) for argument in arguments)
-    raise ValueError(
-        f"Op '{op.name}': its rule fails for F = 3, with arguments of shape {shapes or 'none'} "
-        f"and an output of shape {shape}: {error}") from error
-
-
-def _put_back(op: Op, old: Op | None) -> None:
-  """Takes a row out of the table again, or puts back the one that it replaced."""
-  if old is not None:
-    _put(old)
-    return
-  _TABLE.pop()
-  del _BY_NAME[op.name]
-  _clear_caches()
+  Raises:
+    ValueError: what does not fit an instruction, or contradicts itself.
+  """
+  in_kinds, out_kinds = _parse_kinds(name, inputs), _parse_kinds(name, output)
+  if len(out_kinds) != (name != "no_op"):
+    raise ValueError(f"Op '{name}' must have exactly one output, got {output!r}.")
+  if text is None:
+    fields = ["{a}", "{b}"][: len(in_kinds)] + [f"{{c{k}}}" for k in range(len(constants))]
+    text = f"{{out}} = {name}({', '.join(fields)})"
+  if work is None:
+    work = (1.0, max((int(kind) for kind in in_kinds + out_kinds), default=0))
+  op = Op(
+      op_id, name, in_kinds, out_kinds[0] if out_kinds else None, rule, text, tuple(aliases),
+      tuple(constants), noise, commutative, updates_output, elementwise, work)
+  _check(op)
+  return op
 
 
 def _parse_kinds(name: str, letters: str) -> tuple[Kind, ...]:
@@ -333,50 +256,26 @@ def _parse_kinds(name: str, letters: str) -> tuple[Kind, ...]:
   return tuple(_KINDS[letter] for letter in letters)
 
 
-def _add(
-    op_id: int, name: str, inputs: str, output: str, rule: Rule | None,
-    text: str | None = None, *, aliases: tuple[str, ...] = (),
-    constants: tuple[Constant, ...] = (), noise: Noise | None = None,
-    commutative: bool = False, updates_output: bool = False, elementwise: bool = False,
-    work: tuple[float, int] | None = None,
-) -> Op:
-  """Checks a row and puts it at position `op_id`."""
-  in_kinds, out_kinds = _parse_kinds(name, inputs), _parse_kinds(name, output)
-  if len(in_kinds) > MAX_INPUTS or len(constants) > MAX_CONSTANTS:
+def _check(op: Op) -> None:
+  """Refuses a row that does not fit an instruction, or contradicts itself."""
+  name, inputs = op.name, op.inputs
+  outputs = () if op.output is None else (op.output,)
+  if len(inputs) > MAX_INPUTS or len(op.constants) > MAX_CONSTANTS:
     raise ValueError(
-        f"Op '{name}' has {len(in_kinds)} inputs and {len(constants)} constants; "
+        f"Op '{name}' has {len(inputs)} inputs and {len(op.constants)} constants; "
         f"at most {MAX_INPUTS} and {MAX_CONSTANTS} fit an instruction.")
-  if len(out_kinds) != (name != "no_op"):
-    raise ValueError(f"Op '{name}' must have exactly one output, got {output!r}.")
-  if commutative and (len(in_kinds) != 2 or in_kinds[0] != in_kinds[1]):
+  if op.commutative and (len(inputs) != 2 or inputs[0] != inputs[1]):
     raise ValueError(f"Op '{name}' is commutative, so it needs two inputs of one kind.")
-  if elementwise and (set(in_kinds) != set(out_kinds) or constants or noise or updates_output):
+  more = op.constants or op.noise or op.updates_output
+  if op.elementwise and (set(inputs) != set(outputs) or more):
     raise ValueError(
         f"Op '{name}' is elementwise, so its inputs and output must be of one kind and nothing "
         "else may enter it.")
-  if text is None:
-    fields = ["{a}", "{b}"][: len(in_kinds)] + [f"{{c{k}}}" for k in range(len(constants))]
-    text = f"{{out}} = {name}({', '.join(fields)})"
-  required = {"{out}"} if out_kinds else set()
-  required |= set(["{a}", "{b}"][: len(in_kinds)])
-  required |= {f"{{c{k}}}" for k in range(len(constants))}
-  if set(re.findall(r"\{\w+\}", text)) != required:
-    raise ValueError(f"Op '{name}': text {text!r} must use exactly {sorted(required)}.")
-  if work is None:
-    work = (1.0, max((int(kind) for kind in in_kinds + out_kinds), default=0))
-  op = Op(
-      op_id, name, in_kinds, out_kinds[0] if out_kinds else None, rule, text, aliases,
-      constants, noise, commutative, updates_output, elementwise, work,
-  )
-  _put(op)
-  return op
-
-
-def _put(op: Op) -> None:
-  """Puts a row at its id."""
-  _TABLE[op.id : op.id + 1] = [op]
-  _BY_NAME[op.name] = op
-  _clear_caches()
+  required = {"{out}"} if outputs else set()
+  required |= set(["{a}", "{b}"][: len(inputs)])
+  required |= {f"{{c{k}}}" for k in range(len(op.constants))}
+  if set(re.findall(r"\{\w+\}", op.text)) != required:
+    raise ValueError(f"Op '{name}': text {op.text!r} must use exactly {sorted(required)}.")
 
 
 def _clear_caches() -> None:
@@ -384,17 +283,28 @@ def _clear_caches() -> None:
     cached.cache_clear()
 
 
+@dataclasses.dataclass(frozen=True)
+class _PaperRule:
+  """The rule of an op of table S1; calling it loads JAX."""
+
+  name: str
+
+  def __call__(self, *arguments: "jax.Array") -> "jax.Array":
+    from azero.language import rules  # takes as long as JAX does
+
+    return rules.RULES[self.name](*arguments)
+
+
 NUM_PAPER_OPS = len(table_s1.ROWS)
 
-for _id, (_name, _inputs, _output, _rule, _text) in enumerate(table_s1.ROWS):
+for _id, (_name, _inputs, _output, _text) in enumerate(table_s1.ROWS):
   _suffix = _name.rsplit("_", 1)[-1]
-  _add(
-      _id, _name, _inputs, _output, _rule, _text,
+  put(row(
+      _id, _name, _inputs, _output, None if _id == NO_OP else _PaperRule(_name), _text,
       aliases=table_s1.aliases(_name, _text),
       constants=tuple(map(Constant, table_s1.CONSTANTS.get(_name, ()))),
       noise={"uniform": Noise.UNIFORM, "gaussian": Noise.NORMAL}.get(_suffix),
       commutative=_name in table_s1.COMMUTATIVE,
       updates_output=_name in ("vector_constant", "matrix_constant"),
       elementwise=_name in table_s1.ELEMENTWISE,
-      work=table_s1.WORK.get(_name),
-  )
+      work=table_s1.WORK.get(_name)))

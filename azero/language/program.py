@@ -3,7 +3,8 @@
 A candidate algorithm has three component functions: Setup, Predict and Learn (section
 3.1 of the AutoML-Zero paper). Here a batch of N programs is a handful of NumPy arrays of
 shape [N, L]: every component function owns a fixed range of the L slots, as long as the
-longest it may become, and its instructions fill that range from the front.
+longest it may become, and its instructions fill that range from the front. Programs print in
+the paper's notation; `text` reads it.
 """
 
 from collections.abc import Sequence
@@ -228,9 +229,7 @@ class Programs:
   __hash__ = None  # type: ignore[assignment]  # mutable arrays
 
   def __repr__(self) -> str:
-    from azero.language import text  # the printer imports this module
-
-    shown = [text.format_program(self, i) for i in range(min(len(self), 3))]
+    shown = [format_program(self, i) for i in range(min(len(self), 3))]
     if len(self) == 1:
       return shown[0]
     more = f"\n# ... {len(self) - 3} more" if len(self) > 3 else ""
@@ -302,6 +301,55 @@ class Programs:
       if meaning is op_table.Constant.INDEX:
         fail((value < 0) | (value >= 1),
              f"constant {k} of {op.name} is an index, stored as a fraction in [0, 1)")
+
+
+def format_program(
+    programs: Programs, index: int = 0, *, dead: np.ndarray | None = None
+) -> str:
+  """One program of a batch in the paper's notation.
+
+  Args:
+    programs: the batch.
+    index: which program.
+    dead: [L] bool, the slots to mark with a comment, which the parser ignores.
+
+  Returns:
+    Lines without a final newline. An index constant shows as its position for the
+    space's number of features; the others as the shortest number that is exactly theirs.
+
+  Raises:
+    IndexError: there is no such program.
+    ValueError: `dead` has another shape.
+  """
+  program = programs[index]
+  space = program.space
+  if dead is not None and np.shape(dead) != (space.num_slots,):
+    raise ValueError(
+        f"dead has shape {np.shape(dead)}; it needs one entry for each of the "
+        f"{space.num_slots} slots of the space.")
+  shown: list[tuple[str, bool]] = []
+  for function in Function:
+    shown.append((f"def {function.name.title()}():", False))
+    for slot in range(space.num_slots)[space.slots(function)]:
+      if program.opcode[0, slot] != EMPTY:
+        is_dead = dead is not None and bool(dead[slot])
+        shown.append((f"  {_format_instruction(program, slot)}", is_dead))
+  width = max(len(line) for line, _ in shown)
+  return "\n".join(f"{line:<{width}}  # dead" if is_dead else line for line, is_dead in shown)
+
+
+def _format_instruction(program: Programs, slot: int) -> str:
+  """One instruction."""
+  op = op_table.op_by_id(int(program.opcode[0, slot]))
+  addresses = zip(
+      ("out", "a", "b"), (op.output, *op.inputs),
+      (program.out[0, slot], program.in1[0, slot], program.in2[0, slot]))
+  fields = {name: f"{kind.letter}{n}" for name, kind, n in addresses if kind is not None}
+  for k, meaning in enumerate(op.constants):
+    value = float(program.constants[0, slot, k])
+    is_index = meaning is op_table.Constant.INDEX
+    fields[f"c{k}"] = str(int(value * program.space.num_features)) if is_index else repr(value)
+  return op.text.format(**fields)
 
 
 def _check_arrays(programs: Programs) -> None:

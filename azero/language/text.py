@@ -11,13 +11,12 @@ Source: figure 5, table S1 and the listings of section S6 of the AutoML-Zero pap
 
 Text -> arrays -> text is exact. Arrays -> text -> arrays is exact too, except that an
 index constant, a fraction in [0, 1), becomes the centre (i + 0.5) / F of its position i.
+Programs print themselves, see `program.format_program`; reading is here.
 """
 
 from collections.abc import Sequence
 import math
 import re
-
-import numpy as np
 
 from azero.language import grammar, lexer
 from azero.language import ops as op_table
@@ -25,7 +24,7 @@ from azero.language import program as layout
 from azero.language.grammar import Statement
 from azero.language.lexer import ProgramSyntaxError, Token
 from azero.language.ops import Constant, Kind
-from azero.language.program import Component, Function, Programs, SearchSpace
+from azero.language.program import Component, Function, Programs, SearchSpace, format_program
 
 __all__ = ["ProgramSyntaxError", "format_program", "infer_space", "parse", "parse_many"]
 
@@ -34,40 +33,6 @@ _NAMES = [function.name.title() for function in Function]
 _FIELDS = ("out", "a", "b")
 
 Listing = tuple[list[Statement], list[Statement], list[Statement]]
-
-
-def format_program(
-    programs: Programs, index: int = 0, *, dead: np.ndarray | None = None
-) -> str:
-  """One program of a batch in the paper's notation.
-
-  Args:
-    programs: the batch.
-    index: which program.
-    dead: [L] bool, the slots to mark with a comment, which the parser ignores.
-
-  Returns:
-    Lines without a final newline. An index constant shows as its position for the
-    space's number of features; the others as the shortest number that is exactly theirs.
-
-  Raises:
-    IndexError: there is no such program.
-    ValueError: `dead` has another shape.
-  """
-  program = programs[index]
-  space = program.space
-  if dead is not None and np.shape(dead) != (space.num_slots,):
-    raise ValueError(
-        f"dead has shape {np.shape(dead)}; it needs one entry for each of the "
-        f"{space.num_slots} slots of the space.")
-  shown: list[tuple[str, bool]] = []
-  for function, name in zip(Function, _NAMES):
-    shown.append((f"def {name}():", False))
-    for slot in range(space.num_slots)[space.slots(function)]:
-      if program.opcode[0, slot] != layout.EMPTY:
-        shown.append((f"  {_format(program, slot)}", dead is not None and bool(dead[slot])))
-  width = max(len(line) for line, _ in shown)
-  return "\n".join(f"{line:<{width}}  # dead" if is_dead else line for line, is_dead in shown)
 
 
 def parse(
@@ -129,20 +94,6 @@ def infer_space(
     TypeError: `texts` is not a sequence of strings.
   """
   return _infer(_read_all(texts), num_features, min_vectors)
-
-
-def _format(program: Programs, slot: int) -> str:
-  """One instruction."""
-  op = op_table.op_by_id(int(program.opcode[0, slot]))
-  addresses = zip(
-      _FIELDS, (op.output, *op.inputs),
-      (program.out[0, slot], program.in1[0, slot], program.in2[0, slot]))
-  fields = {name: f"{kind.letter}{n}" for name, kind, n in addresses if kind is not None}
-  for k, meaning in enumerate(op.constants):
-    value = float(program.constants[0, slot, k])
-    is_index = meaning is Constant.INDEX
-    fields[f"c{k}"] = str(int(value * program.space.num_features)) if is_index else repr(value)
-  return op.text.format(**fields)
 
 
 def _read_all(texts: Sequence[str]) -> list[Listing]:

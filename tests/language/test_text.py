@@ -3,7 +3,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from azero.language import ops
+from azero.language import ops, own_ops
 from azero.language import text as notation
 from azero.language.ops import Constant
 from azero.language.program import (
@@ -291,16 +291,16 @@ def test_given_space():
 def test_registered_op_is_parsed_and_printed(op_table):
   with pytest.raises(notation.ProgramSyntaxError, match="unknown function 'vector_relu'"):
     learn("v1 = vector_relu(v0)")
-  op = op_table.register_op("vector_relu", "v", "v", lambda a: a, aliases=("{out} = relu({a})",))
+  op = own_ops.register_op("vector_relu", "v", "v", lambda a: a, aliases=("{out} = relu({a})",))
   for line in ("v1 = vector_relu(v0)", "v1 = relu(v0)"):
     programs = learn(line)
     assert op_and_operands(programs) == (op.id, 1, 0, 0, [0.0, 0.0, 0.0])
     assert notation.format_program(programs).endswith("  v1 = vector_relu(v0)")
-  power = op_table.register_op(
+  power = own_ops.register_op(
       "vector_power", "vs", "v", lambda a, b, c: a, text="{out} = {a} @ {b} ^ {c0}",
       constants=("value",))
   assert op_and_operands(learn("v2 = v1 @ s3 ^ 0.5")) == (power.id, 2, 1, 3, [0.5, 0.0, 0.0])
-  op_table.register_op("vector_relu", "v", "v", lambda a: a)  # again, without the alias
+  own_ops.register_op("vector_relu", "v", "v", lambda a: a)  # again, without the alias
   with pytest.raises(notation.ProgramSyntaxError, match="unknown function 'relu'"):
     learn("v1 = relu(v0)")
 
@@ -311,7 +311,7 @@ def test_registered_op_is_parsed_and_printed(op_table):
 ])
 def test_an_op_with_unusable_spellings_is_refused_and_harms_nothing(op_table, settings, message):
   with pytest.raises(ValueError, match=f"Op 'bad': .*{message}"):
-    op_table.register_op("bad", "vv", "v", lambda a, b: a, **settings)
+    own_ops.register_op("bad", "vv", "v", lambda a, b: a, **settings)
   assert learn("v1 = v2 + v0").opcode.tolist() == [[23]]
 
 

@@ -14,10 +14,10 @@ from azero.language.own_ops import register_op
 from azero.language.program import Component, Function, Programs, SearchSpace
 from azero.language.text import ProgramSyntaxError, format_program, parse, parse_many
 from azero.runs.warm_start import read_programs
+from azero.search.config import SearchConfig
 from azero.search.federation import Federation, Group
 from azero.search.hall_of_fame import HallOfFame
 from azero.search.migration import Migration
-from azero.search.search import SearchConfig
 from azero.tasks import (
     affine_regression,
     from_arrays,

@@ -12,9 +12,10 @@ from azero.language.program import Programs, SearchSpace
 from azero.runs import runner
 from azero.runs.directory import RunDirectory, settings_of
 from azero.runs.display.progress import Progress
+from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.random_search import RandomSearch
-from azero.search.search import Search, SearchConfig
+from azero.search.search import Search
 from azero.tasks.task import Tasks
 
 

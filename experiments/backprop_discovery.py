@@ -25,10 +25,10 @@ from azero.language import spaces, zoo
 from azero.language.program import Programs, SearchSpace
 from azero.runs import runner
 from azero.search import evolution
+from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.federation import Group
 from azero.search.migration import Migration
-from azero.search.search import SearchConfig
 from azero.tasks import teacher_regression
 from azero.tasks.task import Tasks
 from experiments.frame import common, estimate, references, reporting, runtimes

@@ -22,8 +22,8 @@ from azero.language import spaces, zoo
 from azero.language.program import Programs
 from azero.runs import runner
 from azero.runs.directory import RunDirectory
+from azero.search.config import SearchConfig
 from azero.search.federation import Group
-from azero.search.search import SearchConfig
 from azero.tasks import linear_regression
 from experiments.frame import common, reporting, runtimes
 from experiments.frame.runtimes import GroupedSearch

@@ -24,7 +24,7 @@ import numpy as np
 from azero.language import spaces
 from azero.language.program import SearchSpace
 from azero.runs.directory import RunDirectory
-from azero.search.search import SearchConfig
+from azero.search.config import SearchConfig
 from azero.tasks import linear_regression
 from experiments.frame import common
 from experiments.simulations import (

@@ -29,7 +29,7 @@ from azero.runs import runner
 from azero.runs.directory import RunDirectory
 from azero.runs.display.progress import Progress
 from azero.search import density, evolution
-from azero.search.search import SearchConfig
+from azero.search.config import SearchConfig
 from azero.tasks import affine_regression, linear_regression
 from azero.tasks.task import Tasks
 from experiments import task_difficulty_report as report_lib

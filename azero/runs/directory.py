@@ -37,7 +37,8 @@ from azero.search.evolution import Evolution
 from azero.search.federation import Federation, Group
 from azero.search.hall_of_fame import Entry, Hall
 from azero.search.migration import Migration
-from azero.search.search import Improvement, Search, SearchConfig
+from azero.search.config import SearchConfig
+from azero.search.search import Improvement, Search
 from azero.search.protocol import Searching
 from azero.tasks.task import Tasks
 

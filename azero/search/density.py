@@ -17,9 +17,9 @@ from azero.compiler import dependence
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs, SearchSpace
 from azero.search import mutation
+from azero.search.config import SearchConfig
 from azero.search.equivalence import CachedEvaluator, Stages, interleave
 from azero.search.evolution import Evolution
-from azero.search.search import SearchConfig
 from azero.tasks.task import Tasks
 
 _DRAWN_AT_ONCE = 8192

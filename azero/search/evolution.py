@@ -14,8 +14,9 @@ import numpy as np
 from azero.language.program import Programs, SearchSpace
 from azero.search import mutation
 from azero.search import state as state_lib
+from azero.search.config import SearchConfig
 from azero.search.equivalence import Stages
-from azero.search.search import Search, SearchConfig
+from azero.search.search import Search
 from azero.tasks.task import Tasks
 
 

@@ -19,11 +19,12 @@ import numpy as np
 
 from azero.language.program import Programs, SearchSpace
 from azero.search import equivalence
+from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.grouped import Grouped
 from azero.search.hall_of_fame import JointHall
 from azero.search.migration import Migration, Pool
-from azero.search.search import Improvement, SearchConfig
+from azero.search.search import Improvement
 from azero.tasks.task import Tasks
 
 

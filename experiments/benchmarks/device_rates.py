@@ -18,7 +18,7 @@ from azero.language import ops as op_table
 from azero.language import spaces, zoo
 from azero.language.ops import Kind, Op
 from azero.language.program import EMPTY, Programs, SearchSpace
-from azero.search.search import SearchConfig
+from azero.search.config import SearchConfig
 from azero.tasks import linear_regression, projected_digits
 from azero.tasks.task import Tasks
 from experiments.benchmarks import benchmark_programs, measuring

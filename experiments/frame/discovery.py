@@ -17,8 +17,8 @@ from azero.insight.plots import progress_plot
 from azero.language.program import Programs, SearchSpace
 from azero.runs import runner
 from azero.runs.warm_start import read_programs
+from azero.search.config import SearchConfig
 from azero.search.federation import Group
-from azero.search.search import SearchConfig
 from azero.tasks.task import Tasks
 from experiments.frame import common, reporting, runtimes
 from experiments.frame.runtimes import GroupedSearch

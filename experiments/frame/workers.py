@@ -17,9 +17,9 @@ import numpy as np
 from azero.language import text, zoo
 from azero.language.program import Programs, SearchSpace
 from azero.runs.warm_start import predicts, read_programs
+from azero.search.config import SearchConfig
 from azero.search.federation import Federation, Group
 from azero.search.migration import Migration
-from azero.search.search import SearchConfig
 from azero.tasks.images import paper_tasks
 from azero.tasks.task import Tasks
 from experiments.frame import common, estimate, runtimes

@@ -18,10 +18,10 @@ import numpy as np
 
 from azero.language.program import Programs, SearchSpace
 from azero.search import mutation
+from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.lru_cache import LruCache
 from azero.search.migration import Pool
-from azero.search.search import SearchConfig
 from azero.tasks.task import Tasks
 
 _PROTOCOL = 5

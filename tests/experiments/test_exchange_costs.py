@@ -3,8 +3,8 @@ import pytest
 
 from azero.language import spaces
 from azero.language.program import Programs
+from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
-from azero.search.search import SearchConfig
 from azero.tasks import linear_regression
 from experiments.simulations import exchange_costs
 from experiments.simulations.exchange_costs import CostModel

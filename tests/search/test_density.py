@@ -11,7 +11,7 @@ from azero.executors.evaluator import Evaluator
 from azero.language import spaces, text
 from azero.language.program import Programs
 from azero.search import density, mutation
-from azero.search.search import SearchConfig
+from azero.search.config import SearchConfig
 from azero.tasks import linear_regression
 
 _SPACE = spaces.linear(4, learn_only=True)

@@ -7,8 +7,8 @@ from support.search_cases import FIXED, config, easy_tasks, tasks
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Component
 from azero.search import mutation
+from azero.search.config import SearchConfig
 from azero.search.random_search import RandomSearch
-from azero.search.search import SearchConfig
 from azero.tasks.sampling import task_generators
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from azero.language.program import Component, Programs, SearchSpace
-from azero.search.search import SearchConfig
+from azero.search.config import SearchConfig
 from azero.tasks import linear_regression
 from azero.tasks.task import Tasks
 

@@ -1,0 +1,88 @@
+"""Settings of a search, for all who hold, show or ask for them; needs no JAX."""
+
+import dataclasses
+
+from azero.search import mutation
+
+INITIAL = ("empty", "random")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+  """Settings of a search; defaults are the paper's (section 3.2).
+
+  Attributes:
+    population_size: P.
+    tournament_size: T, drawn with replacement as the published code does.
+    mutation_probability: U, the probability that a child is mutated at all.
+    mutations: actions to choose from uniformly, see `mutation.ACTIONS`.
+    children_per_cycle: children of each island in a cycle. 1 is the paper's algorithm;
+      more fill a batch with fewer islands, but choose parents from older populations.
+    cycles_per_step: cycles between two looks at stop conditions and Ctrl-C; None for enough
+      to keep the devices busy.
+    initial: "empty" or "random" programs to start from.
+    max_train_steps: budget of each island in training steps; None for no limit.
+    max_programs: budget of each island in programs; None for no limit.
+    seed: decides everything that is random.
+    fingerprint: whether to use the functional equivalence cache.
+    canonical_cache: whether to use the cache of canonical keys. With `fingerprint` alone off,
+      copies of a program and programs that differ in dead code still are evaluated once; with
+      both off every program is trained, as in the paper without functional equivalence checks.
+    cache_size: entries of each cache of each island.
+    train_budget: a program that costs more than so many plain neural networks has fitness
+      0 (S3; the paper's is 4); None for no limit.
+    hurdle: part of the training examples, in (0, 1), after which a program stops if it is
+      under the 75th percentile of its island (S3); None for no hurdle.
+    combine: "median" or "mean" of the fitness over tasks.
+    num_epochs: E, passes over the training examples.
+    max_abs_error: an error above it stops a program with fitness 0.
+    dtype: "float32" or "float64".
+    num_devices: JAX devices to use; None for all.
+    lanes: programs evaluated at once on a device; None to choose by space and tasks.
+    executor: "waves", or "interpreter" for the slow reference.
+    hall_of_fame_size: how many of the best distinct programs to keep.
+  """
+
+  population_size: int = 100
+  tournament_size: int = 10
+  mutation_probability: float = 0.9
+  mutations: tuple[str, ...] = mutation.PAPER_ACTIONS
+  children_per_cycle: int = 1
+  cycles_per_step: int | None = None
+  initial: str = "empty"
+  max_train_steps: int | None = None
+  max_programs: int | None = None
+  seed: int = 0
+  fingerprint: bool = True
+  canonical_cache: bool = True
+  cache_size: int = 100_000
+  train_budget: float | None = None
+  hurdle: float | None = None
+  combine: str = "median"
+  num_epochs: int = 1
+  max_abs_error: float = 100.0
+  dtype: str = "float32"
+  num_devices: int | None = None
+  lanes: int | None = None
+  executor: str = "waves"
+  hall_of_fame_size: int = 20
+
+  def __post_init__(self) -> None:
+    if self.initial not in INITIAL:
+      raise ValueError(f"initial must be one of {', '.join(INITIAL)}, got {self.initial!r}.")
+    for name in (
+        "population_size", "tournament_size", "children_per_cycle", "hall_of_fame_size",
+        "cache_size"):
+      if getattr(self, name) < 1:
+        raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+    if self.train_budget is not None and not self.train_budget > 0:
+      raise ValueError(f"train_budget must be positive or None, got {self.train_budget}.")
+    if self.hurdle is not None and not 0 < self.hurdle < 1:
+      raise ValueError(
+          f"hurdle must be a part of the training between 0 and 1, or None, got {self.hurdle}.")
+    if self.seed < 0:
+      raise ValueError(f"seed must not be negative, got {self.seed}.")
+    for name in ("max_train_steps", "max_programs", "lanes", "cycles_per_step"):
+      value = getattr(self, name)
+      if value is not None and value < 1:
+        raise ValueError(f"{name} must be at least 1 or None, got {value}.")

@@ -36,10 +36,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from azero.compiler import canonical, liveness
-from azero.executors.evaluator import Evaluation, Evaluator, Plan
+from azero.executors.evaluator import Evaluation, Evaluator
 from azero.language import ops as op_table
 from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
+from azero.search.evaluators import MakeEvaluator, ProgramEvaluator
 from azero.search.hurdles import Hurdles
 from azero.search.lru_cache import LruCache
 from azero.search.state import Stateful
@@ -97,7 +98,8 @@ class CachedEvaluator:
   def __init__(
       self, space: SearchSpace, task_sets: Sequence[Tasks], *, canonical_cache: bool = True,
       fingerprint: bool = True, cache_size: int = 100_000, train_budget: float | None = None,
-      hurdle: float | None = None, hurdle_window: int = 100, **settings,
+      hurdle: float | None = None, hurdle_window: int = 100,
+      evaluator: MakeEvaluator = Evaluator, **settings,
   ):
     """Prepares the evaluators and empty caches.
 
@@ -110,8 +112,9 @@ class CachedEvaluator:
       train_budget: cost of a program at most, in plain neural networks; None for no limit.
       hurdle: part of the training examples after which hurdles stand; None for none.
       hurdle_window: how many of an island's last fitnesses its hurdle follows from.
+      evaluator: makes what evaluates programs, see `evaluators`.
       **settings: of `Evaluator`: combine, num_epochs, max_abs_error, seed, dtype,
-        num_devices, lanes.
+        num_devices, lanes, executor.
     """
     self.counts = Counts()
     self._op_costs = np.array([op.cost(space.num_features) for op in op_table.all_ops()] + [0.0])
@@ -120,19 +123,19 @@ class CachedEvaluator:
       network = zoo.load("plain_nn", space.num_features)
       live = liveness.live_instructions(network)
       self._max_cost = train_budget * self._costs(network, live)[0]
-    self.evaluator = Evaluator(space, task_sets, **settings)
+    self.evaluator = evaluator(space, task_sets, **settings)
     self._canonical = LruCache(len(task_sets), cache_size) if canonical_cache else None
-    self._fingerprinter: Evaluator | None = None
+    self._fingerprinter: ProgramEvaluator | None = None
     if fingerprint:
       few = _first_examples(task_sets, FINGERPRINT_EXAMPLES, FINGERPRINT_EXAMPLES)
-      self._fingerprinter = Evaluator(
+      self._fingerprinter = evaluator(
           space, few, **(settings | {"num_epochs": 1, "fingerprint": True}))
       self._fingerprints = LruCache(len(task_sets), cache_size)
     self.hurdles: Hurdles | None = None
     if hurdle is not None:
       first_part = _first_examples(
           task_sets, max(1, round(hurdle * task_sets[0].num_train)), task_sets[0].num_valid)
-      self._starter = Evaluator(space, first_part, **(settings | {"num_epochs": 1}))
+      self._starter = evaluator(space, first_part, **(settings | {"num_epochs": 1}))
       self.hurdles = Hurdles(len(task_sets), hurdle_window)
 
   def evaluate(
@@ -204,7 +207,7 @@ class CachedEvaluator:
     return (self._op_costs[programs.opcode] * live).sum(1)
 
   def _evaluate_new(
-      self, plan: Plan, islands: np.ndarray
+      self, plan: Any, islands: np.ndarray
   ) -> Stages[tuple[np.ndarray, np.ndarray]]:
     """Fitness and training steps of programs that stage 1 cannot answer."""
     if self._fingerprinter is None or not len(islands):
@@ -229,7 +232,7 @@ class CachedEvaluator:
     return fitness, steps
 
   def _train(
-      self, plan: Plan, islands: np.ndarray
+      self, plan: Any, islands: np.ndarray
   ) -> Stages[tuple[np.ndarray, np.ndarray]]:
     """Fitness and training steps of programs that are new, over the hurdles."""
     if self.hurdles is None or not len(islands):
@@ -247,7 +250,7 @@ class CachedEvaluator:
     return fitness, steps
 
   def _evaluate_fully(
-      self, plan: Plan, islands: np.ndarray
+      self, plan: Any, islands: np.ndarray
   ) -> Stages[tuple[np.ndarray, np.ndarray]]:
     self.counts.evaluated += len(islands)
     full = yield from _run(self.evaluator, plan, islands)
@@ -272,7 +275,7 @@ def interleave(work: Iterable[Stages[Any]], at_once: int = 2) -> None:
     running = [piece for piece in running if next(piece, _DONE) is not _DONE]
 
 
-def _run(evaluator: Evaluator, plan: Plan, islands: np.ndarray) -> Stages[Evaluation]:
+def _run(evaluator: ProgramEvaluator, plan: Any, islands: np.ndarray) -> Stages[Evaluation]:
   """Gives the devices work; when resumed, waits for it."""
   pending = evaluator.launch(plan, islands)
   yield

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs, SearchSpace
 from azero.search import mutation
 from azero.search import state as state_lib
 from azero.search.config import SearchConfig
 from azero.search.equivalence import Stages
+from azero.search.evaluators import MakeEvaluator
 from azero.search.search import Search
 from azero.tasks.task import Tasks
 
@@ -48,6 +50,7 @@ class Evolution(Search):
   def __init__(
       self, space: SearchSpace, task_sets: Tasks | Sequence[Tasks], config: SearchConfig, *,
       template: Programs | None = None, first_island: int = 0,
+      evaluator: MakeEvaluator = Evaluator,
   ):
     """See `Search`; a template fills the initial population if `initial` is "empty".
 
@@ -55,7 +58,9 @@ class Evolution(Search):
       ValueError: as `Search`, and settings with which no program could ever change.
     """
     check(config)
-    super().__init__(space, task_sets, config, template=template, first_island=first_island)
+    super().__init__(
+        space, task_sets, config, template=template, first_island=first_island,
+        evaluator=evaluator)
     self._mutator = mutation.Mutator(space, config.mutations, config.mutation_probability)
     if config.initial == "empty" and not {"insert", "insert_or_remove"} & set(config.mutations):
       lengths = (template or Programs.empty(space)).lengths

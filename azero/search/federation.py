@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs, SearchSpace
 from azero.search import equivalence
 from azero.search.config import SearchConfig
+from azero.search.evaluators import MakeEvaluator
 from azero.search.evolution import Evolution
 from azero.search.grouped import Grouped
 from azero.search.hall_of_fame import JointHall
@@ -44,6 +46,7 @@ class Group:
     template: programs to start from, of a space that differs in F at most.
     first_worker: number of its first worker among those of all groups; None to follow on the
       group before. Given where a federation is a part of a larger one.
+    evaluator: makes what evaluates its programs, see `evaluators`.
   """
 
   name: str
@@ -54,6 +57,7 @@ class Group:
   migration_every: int | None = None
   template: Programs | None = None
   first_worker: int | None = None
+  evaluator: MakeEvaluator = Evaluator
 
 
 class Federation(Grouped[Group, Evolution]):
@@ -92,7 +96,8 @@ class Federation(Grouped[Group, Evolution]):
       if template is not None:
         template = template.with_features(group.space.num_features)
       self.searches.append(Evolution(
-          group.space, group.task_sets, group.config, template=template, first_island=first))
+          group.space, group.task_sets, group.config, template=template, first_island=first,
+          evaluator=group.evaluator))
       first += len(group.task_sets)
     self.experiments = np.concatenate([
         np.zeros(len(group.task_sets), np.int64) if group.experiments is None

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from azero.compiler import canonical
+from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs, SearchSpace
 from azero.search import budgets, equivalence, mutation
 from azero.search import state as state_lib
 from azero.search.config import SearchConfig
 from azero.search.equivalence import CachedEvaluator, Counts, Stages
+from azero.search.evaluators import MakeEvaluator
 from azero.search.hall_of_fame import HallOfFame
 from azero.search.streams import Streams
 from azero.tasks.task import Tasks
@@ -52,6 +54,7 @@ class Search(abc.ABC):
   def __init__(
       self, space: SearchSpace, task_sets: Tasks | Sequence[Tasks], config: SearchConfig, *,
       template: Programs | None = None, first_island: int = 0,
+      evaluator: MakeEvaluator = Evaluator,
   ):
     """Prepares the evaluators; evaluates nothing yet.
 
@@ -63,6 +66,7 @@ class Search(abc.ABC):
         random initial programs keep the component functions that are not searched.
       first_island: number of the first island among those of a larger search: it decides its
         random numbers and stands in records.
+      evaluator: makes what evaluates programs, see `evaluators`.
 
     Raises:
       ValueError: settings or tasks that do not fit, a space in which nothing is searched,
@@ -88,7 +92,8 @@ class Search(abc.ABC):
         cache_size=config.cache_size, train_budget=config.train_budget, hurdle=config.hurdle,
         hurdle_window=config.population_size, combine=config.combine, num_epochs=config.num_epochs,
         max_abs_error=config.max_abs_error, seed=config.seed, dtype=config.dtype,
-        num_devices=config.num_devices, lanes=config.lanes, executor=config.executor)
+        num_devices=config.num_devices, lanes=config.lanes, executor=config.executor,
+        evaluator=evaluator)
     self.streams = Streams(
         [np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(island,)))
          for island in range(first_island, first_island + self.num_islands)])

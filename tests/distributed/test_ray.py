@@ -11,6 +11,7 @@ from test_cluster import history
 
 from azero.distributed.cluster import Cluster
 from azero.distributed.ray_runtime import RayRuntime
+from azero.executors.evaluator import Evaluator
 from azero.search.protocol import WorkerLost
 
 
@@ -20,7 +21,8 @@ def runtime():
 
 
 def cluster(runtime, **options):
-  return Cluster(groups(), EVERY_TEN, runtime, num_processes=2, **options)
+  return Cluster(
+      groups(evaluator=Evaluator), EVERY_TEN, runtime, num_processes=2, **options)
 
 
 def pids(search):
@@ -28,7 +30,7 @@ def pids(search):
 
 
 def test_processes_of_ray_do_what_one_process_does(runtime):
-  expected = history(make())
+  expected = history(make(evaluator=Evaluator))
   with cluster(runtime) as search:
     assert len({*pids(search), os.getpid()}) == 3
     assert history(search) == expected
@@ -41,7 +43,7 @@ def test_more_processes_than_cores_are_refused(runtime):
 
 @pytest.mark.slow  # starts processes, again and again
 def test_a_killed_worker_is_told_and_the_last_state_leads_to_the_same(runtime):
-  expected = history(make())
+  expected = history(make(evaluator=Evaluator))
   with cluster(runtime, slice_seconds=0.0) as search:
     for _ in range(5):
       search.step()
@@ -56,7 +58,7 @@ def test_a_killed_worker_is_told_and_the_last_state_leads_to_the_same(runtime):
 
 @pytest.mark.slow
 def test_an_asynchronous_search_survives_worker_and_server(runtime):
-  settings = {"max_programs": 3000}
+  settings = {"max_programs": 3000, "evaluator": Evaluator}
   with Cluster(
       groups(**settings), EVERY_TEN, runtime, num_processes=2, asynchronous=True,
       slice_seconds=0.05) as search:
@@ -76,7 +78,7 @@ def test_an_asynchronous_search_survives_worker_and_server(runtime):
 
 @pytest.mark.slow
 def test_a_slow_worker_holds_nobody_up(runtime):
-  settings = {"max_programs": 20_000}
+  settings = {"max_programs": 20_000, "evaluator": Evaluator}
   with Cluster(
       groups(**settings), EVERY_TEN, runtime, num_processes=2, asynchronous=True,
       slice_seconds=0.05) as search:

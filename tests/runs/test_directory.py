@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 from support.search_cases import FIXED, config, tasks
+from support.toy_evaluator import ToyEvaluator
 
 from azero.language.text import parse
 from azero.runs import lock
@@ -136,7 +137,8 @@ def test_files_are_replaced_in_one_step(tmp_path):
 
 
 def test_settings_of_a_search_are_json():
-  settings = json.loads(json.dumps(settings_of(Evolution(FIXED, tasks(), config(seed=5)))))
+  search = Evolution(FIXED, tasks(), config(seed=5), evaluator=ToyEvaluator)
+  settings = json.loads(json.dumps(settings_of(search)))
   assert settings["method"] == "Evolution" and settings["islands"] == 1
   assert settings["search"]["seed"] == 5
   assert settings["search"]["mutations"] == [

@@ -17,6 +17,7 @@ import types
 import numpy as np
 import pytest
 from support.search_cases import FIXED, assert_same_state, config, interrupt_at, small_disk, tasks
+from support.toy_evaluator import ToyEvaluator
 
 from azero.executors.evaluator import Evaluator
 from azero.runs import recorder, runner
@@ -121,9 +122,9 @@ def test_a_run_survives_being_killed_twenty_times(tmp_path):
   kill_and_continue(tmp_path, 20, max_programs=400, hurdle=0.5)
 
 
-def make(**settings):
-  return Evolution(FIXED, tasks(3), config(
-      **({"fingerprint": False, "children_per_cycle": 2, "max_programs": 60} | settings)))
+def make(evaluator=ToyEvaluator, **settings):
+  chosen = {"fingerprint": False, "children_per_cycle": 2, "max_programs": 60} | settings
+  return Evolution(FIXED, tasks(3), config(**chosen), evaluator=evaluator)
 
 
 def run(search, path, *, resume=False, **arguments):
@@ -150,7 +151,7 @@ def test_a_run_that_is_stopped_after_every_cycle(tmp_path):
 
 
 def test_a_signal_while_devices_work_stops_cleanly(tmp_path, monkeypatch):
-  settings = {"cycles_per_step": 3, "hurdle": 0.5}
+  settings = {"cycles_per_step": 3, "hurdle": 0.5, "evaluator": Evaluator}
   expected, whole = run(make(**settings), tmp_path / "whole"), tmp_path / "whole"
   launch, before = Evaluator.launch, [signal.getsignal(number) for number in runner._SIGNALS]
 

@@ -8,6 +8,7 @@ import numpy as np
 import psutil
 import pytest
 from support.search_cases import FIXED, config, tasks
+from support.toy_evaluator import ToyEvaluator
 
 from azero.executors.evaluator import Evaluator
 from azero.runs import metrics
@@ -17,7 +18,8 @@ from azero.runs.metrics import CLOCK, Meter
 
 
 def evolution(islands=1, **settings):
-  return Evolution(FIXED, tasks(islands), config(fingerprint=False, **settings))
+  return Evolution(
+      FIXED, tasks(islands), config(fingerprint=False, **settings), evaluator=ToyEvaluator)
 
 
 def finish(search):

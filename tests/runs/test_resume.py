@@ -7,8 +7,10 @@ import shutil
 import numpy as np
 import pytest
 from support.search_cases import FIXED, assert_same_state, config, interrupt_at, tasks
+from support.toy_evaluator import ToyEvaluator
 
 import azero
+from azero.executors.evaluator import Evaluator
 from azero.language.text import parse
 from azero.runs import recorder, runner
 from azero.search.lru_cache import LruCache
@@ -24,8 +26,9 @@ SETTINGS = {
     "hurdle": 0.5, "children_per_cycle": 2, "max_programs": PROGRAMS, "cache_size": 16}
 
 
-def make(method=Evolution, **settings):
-  return method(FIXED, tasks(ISLANDS), config(**(SETTINGS | settings)))
+def make(method=Evolution, evaluator=ToyEvaluator, **settings):
+  return method(
+      FIXED, tasks(ISLANDS), config(**(SETTINGS | settings)), evaluator=evaluator)
 
 
 def run(search, path, *, resume=False, **arguments):
@@ -75,7 +78,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_stopped_and_continued_is_the_same_run(tmp_path, case):
-  method, settings = CASES[case]
+  method, settings = CASES[case][0], CASES[case][1] | {"evaluator": Evaluator}
   expected = run(make(method, **settings), tmp_path / "whole")
   path = tmp_path / "run"
   first = run(make(method, **settings), path, should_stop=interrupt_at(1))

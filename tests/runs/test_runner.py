@@ -9,6 +9,7 @@ import types
 
 import pytest
 from support.search_cases import FIXED, config, interrupt_at, tasks
+from support.toy_evaluator import ToyEvaluator
 
 from azero.language.text import parse
 from azero.runs import metrics, runner
@@ -17,7 +18,8 @@ from azero.runs.directory import RunDirectory
 
 
 def evolution(islands=1, **settings):
-  return Evolution(FIXED, tasks(islands), config(fingerprint=False, **settings))
+  return Evolution(
+      FIXED, tasks(islands), config(fingerprint=False, **settings), evaluator=ToyEvaluator)
 
 
 def run(search, **arguments):

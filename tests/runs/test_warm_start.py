@@ -4,8 +4,10 @@ import json
 import numpy as np
 import pytest
 from support.search_cases import FIXED, VARIABLE, config, tasks
+from support.toy_evaluator import ToyEvaluator
 
 import azero
+from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
 from azero.language.text import parse, parse_many
 from azero.search import mutation
@@ -23,9 +25,11 @@ TEXTS = [
 SIZE = 8
 
 
-def search(template, method=Evolution, space=VARIABLE, **settings):
+def search(
+    template, method=Evolution, space=VARIABLE, evaluator=ToyEvaluator, **settings):
   given = {"population_size": SIZE, "initial": "empty", "mutations": ("insert_or_remove",)}
-  return method(space, tasks(3), config(**(given | settings)), template=template)
+  return method(
+      space, tasks(3), config(**(given | settings)), template=template, evaluator=evaluator)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -79,18 +83,19 @@ def test_one_program_that_can_change_is_enough_to_start():
     search(parse_many([empty, empty], VARIABLE), mutations=without)
 
 
-def run(path):
-  evolution = search(parse_many(TEXTS, VARIABLE), max_programs=60, hall_of_fame_size=5)
+def run(path, **settings):
+  evolution = search(
+      parse_many(TEXTS, VARIABLE), max_programs=60, hall_of_fame_size=5, **settings)
   return runner.run(
       evolution, directory=RunDirectory(path, settings_of(evolution)), progress="off")
 
 
 def test_a_search_starts_from_what_another_found(tmp_path):
-  first = run(tmp_path / "run")
+  first = run(tmp_path / "run", evaluator=Evaluator)
   read = azero.read_programs(tmp_path / "run", VARIABLE)
   assert [repr(program) for program in (read[k] for k in range(5))] == [
       repr(entry.program) for entry in first.search.hall_of_fame]
-  second = search(read, hall_of_fame_size=5)
+  second = search(read, hall_of_fame_size=5, evaluator=Evaluator)
   second.step()
   # Of the same tasks the best was the best already.
   np.testing.assert_array_equal(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from reference.textbook import Member, Textbook, from_programs, to_programs
 from support.search_cases import FIXED, VARIABLE, config, easy_tasks, tasks
+from support.toy_evaluator import ToyEvaluator
 
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
@@ -65,8 +66,11 @@ def state(search, island):
       search.num_programs[island])
 
 
-def run(islands=ISLANDS, cycles=30, space=FIXED, template=None, **settings):
-  search = Evolution(space, tasks(ISLANDS)[:islands], config(**settings), template=template)
+def run(
+    islands=ISLANDS, cycles=30, space=FIXED, template=None, evaluator=ToyEvaluator, **settings):
+  search = Evolution(
+      space, tasks(ISLANDS)[:islands], config(**settings), template=template,
+      evaluator=evaluator)
   for _ in range(cycles + 1):
     search.step()
   return search
@@ -118,9 +122,10 @@ def test_one_child_per_cycle_is_the_textbook_algorithm(case):
     assert len({fitness for _, fitness in children[island]}) >= 4  # selection had work
 
 
-def run_alone(island, cycles=30, **settings):
+def run_alone(island, cycles=30, evaluator=ToyEvaluator, **settings):
   """What `run` does, with one of its islands only."""
-  search = Evolution(FIXED, [tasks(ISLANDS)[island]], config(**settings))
+  search = Evolution(
+      FIXED, [tasks(ISLANDS)[island]], config(**settings), evaluator=evaluator)
   # A generator belongs to the number of its island, which is 0 for one alone.
   seeds = np.random.SeedSequence(search.config.seed, spawn_key=(island,))
   search.streams = Streams([np.random.default_rng(seeds)])
@@ -130,8 +135,8 @@ def run_alone(island, cycles=30, **settings):
 
 
 @pytest.mark.parametrize("settings", [
-    {}, {"children_per_cycle": 5}, {"fingerprint": False, "cache_size": 8},
-    {"hurdle": 0.5, "children_per_cycle": 5}])
+    {"evaluator": Evaluator}, {"children_per_cycle": 5}, {"fingerprint": False, "cache_size": 8},
+    {"hurdle": 0.5, "children_per_cycle": 5, "evaluator": Evaluator}])
 def test_an_island_does_the_same_alone_and_in_lockstep(settings):
   together = run(**settings)
   for island in range(ISLANDS):
@@ -153,7 +158,8 @@ def test_how_batches_are_cut_does_not_tell_islands_apart(monkeypatch, batch):
 
 @pytest.mark.parametrize("settings", [{}, {"hurdle": 0.5}])
 def test_history_does_not_depend_on_the_number_of_devices(settings):
-  one, two = run(**settings), run(num_devices=2, **settings)
+  one, two = (
+      run(num_devices=devices, evaluator=Evaluator, **settings) for devices in (1, 2))
   assert (one.counts.hurdle_stopped > 0) == ("hurdle" in settings)
   assert one.population == two.population
   for island in range(ISLANDS):
@@ -203,7 +209,8 @@ def test_history_is_the_same_on_one_two_and_three_devices():
 
 
 def test_history_does_not_depend_on_how_many_programs_run_at_once():
-  few, many = run(fingerprint=False), run(fingerprint=False, lanes=32)
+  few, many = (
+      run(fingerprint=False, lanes=lanes, evaluator=Evaluator) for lanes in (16, 32))
   assert few.population == many.population
   np.testing.assert_array_equal(few.fitness, many.fitness)
 
@@ -218,7 +225,7 @@ def test_same_seed_same_history_other_seed_another():
 
 
 def test_islands_differ_even_on_equal_tasks():
-  search = Evolution(FIXED, [tasks()[0]] * ISLANDS, config())
+  search = Evolution(FIXED, [tasks()[0]] * ISLANDS, config(), evaluator=ToyEvaluator)
   search.step()
   first, second, third = (population(search, island) for island in range(ISLANDS))
   assert first != second and first != third and second != third

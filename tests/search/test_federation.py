@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 
 import numpy as np
@@ -63,7 +64,8 @@ def json_lines(path):
 def test_one_group_without_migration_is_a_plain_search():
   group = cases.groups()[0]
   plain = runner.run(
-      Evolution(group.space, group.task_sets, group.config), progress="off")
+      Evolution(group.space, group.task_sets, group.config, evaluator=group.evaluator),
+      progress="off")
   one = run(Federation([group]))
   assert_same_state(one.search.searches[0].state(), plain.search.state())
   assert one.improvements == plain.improvements
@@ -76,10 +78,13 @@ def test_without_migration_groups_do_what_they_do_alone():
   federation = run(make(migration=None)).search
   second = cases.groups()[1]
   alone = runner.run(
-      Evolution(second.space, second.task_sets, second.config, first_island=SMALL_WORKERS),
+      Evolution(
+          second.space, second.task_sets, second.config, first_island=SMALL_WORKERS,
+          evaluator=second.evaluator),
       progress="off").search
   assert_same_state(federation.searches[1].state(), alone.state())
-  other = Evolution(second.space, second.task_sets, second.config)
+  other = Evolution(
+      second.space, second.task_sets, second.config, evaluator=second.evaluator)
   other.step()
   assert other.population != step(make(migration=None), 1).searches[1].population
 
@@ -138,7 +143,7 @@ def test_an_exchange_loses_and_adds_nothing_but_by_the_rule(monkeypatch, migrant
 
 
 def test_immigrants_have_the_fitness_of_their_new_tasks(monkeypatch):
-  federation = make(max_programs=None)
+  federation = make(max_programs=None, evaluator=Evaluator)
   cases.record_exchanges(federation, monkeypatch)
   while federation.migrations < 3:
     federation.step()
@@ -265,7 +270,7 @@ def test_history_does_not_depend_on_the_number_of_devices():
   # The small group with all upgrades of S3, the wide one with none, not even a cache.
   settings = {
       "small": {"hurdle": 0.5, "fingerprint": True, "train_budget": 4.0},
-      "wide": {"canonical_cache": False}}
+      "wide": {"canonical_cache": False}, "evaluator": Evaluator}
   one, two = run(make(**settings)), run(make(**settings, num_devices=2))
   small, wide = (search.counts for search in one.search.searches)
   assert small.hurdle_stopped > 0 and small.fingerprint_hits > 0 and small.canonical_hits > 0
@@ -282,6 +287,7 @@ def test_same_seed_same_history_other_seed_another():
 
 
 def test_stopped_and_continued_is_the_same_run(tmp_path):
+  make = functools.partial(cases.make, evaluator=Evaluator)
   expected, path = run(make(), tmp_path / "whole"), tmp_path / "run"
   # Steps end at these sums of cycles; the migrations are in the steps to 11 and 20.
   stops = (2, 10, 11, 13, 19, 20)
@@ -373,7 +379,7 @@ def test_everything_is_recorded(tmp_path, capsys):
 def test_an_immigrant_can_be_the_new_best_of_a_worker():
   # Nothing but migration brings anything new, and the wide group has the better program.
   federation = make(
-      max_programs=None, mutation_probability=0.0, wide={"initial": "empty"},
+      max_programs=None, mutation_probability=0.0, wide={"initial": "empty"}, evaluator=Evaluator,
       group={"wide": {"template": parse(LEARNER, FIXED)}})
   step(federation, 1)
   federation.take_improvements()
@@ -410,7 +416,8 @@ def test_templates_of_another_number_of_features_are_taken_over():
     ({"task_sets": tasks()[0]}, "Group 'wide' needs a sequence of tasks, one for each worker"),
     ({"task_sets": []}, "Group 'wide' needs a sequence of tasks"),
     ({"migration_every": 0}, "Group 'wide': migration_every must be at least 1, got 0"),
-    ({"task_sets": tasks(2)}, "The space has F = 8, the tasks have 4 features"),
+    ({"task_sets": tasks(2), "evaluator": Evaluator},
+     "The space has F = 8, the tasks have 4 features"),
 ])
 def test_groups_are_checked(change, message):
   with pytest.raises(ValueError, match=message):

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 from support.search_cases import FIXED, config, easy_tasks, tasks
+from support.toy_evaluator import ToyEvaluator
 
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Component
@@ -37,14 +38,15 @@ def test_programs_are_those_of_the_islands_generator():
 
 
 def test_search_and_tasks_of_one_seed_share_no_generator():
-  search = RandomSearch(FIXED, tasks(2), config(seed=0))
+  search = RandomSearch(FIXED, tasks(2), config(seed=0), evaluator=ToyEvaluator)
   numbers = search.streams.take(np.arange(2), 1)[:, 0]
   for number, generator in zip(numbers, task_generators(0, 2)):
     assert number != generator.random()
 
 
 def test_improvements_are_the_records_in_order():
-  search = RandomSearch(FIXED, tasks(), config(children_per_cycle=5, fingerprint=False))
+  search = RandomSearch(
+      FIXED, tasks(), config(children_per_cycle=5, fingerprint=False), evaluator=ToyEvaluator)
   for _ in range(30):
     search.step()
   improvements = search.take_improvements()
@@ -57,7 +59,7 @@ def test_improvements_are_the_records_in_order():
 
 def test_budgets_end_islands():
   search = RandomSearch(FIXED, tasks(3), config(
-      children_per_cycle=4, max_programs=10, fingerprint=False))
+      children_per_cycle=4, max_programs=10, fingerprint=False), evaluator=ToyEvaluator)
   cycles = 0
   while not search.finished:
     search.step()
@@ -69,7 +71,7 @@ def test_budgets_end_islands():
 
 def test_the_budget_of_training_steps_is_each_islands_own():
   search = RandomSearch(FIXED, tasks(3), config(
-      children_per_cycle=4, max_train_steps=1000, fingerprint=False))
+      children_per_cycle=4, max_train_steps=1000, fingerprint=False), evaluator=ToyEvaluator)
   before = search.train_steps
   while not search.finished:
     before = search.train_steps.copy()
@@ -84,7 +86,8 @@ def test_the_budget_of_training_steps_is_each_islands_own():
 
 
 def test_random_search_needs_no_population():
-  search = RandomSearch(FIXED, tasks(), config(children_per_cycle=500, fingerprint=False))
+  search = RandomSearch(
+      FIXED, tasks(), config(children_per_cycle=500, fingerprint=False), evaluator=ToyEvaluator)
   search.step()
   assert search.num_programs.tolist() == [500]
 

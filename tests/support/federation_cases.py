@@ -7,6 +7,7 @@ import dataclasses
 
 import numpy as np
 from support.search_cases import FIXED, config, tasks
+from support.toy_evaluator import ToyEvaluator
 
 from azero.search.federation import Federation, Group
 from azero.search.migration import Migration
@@ -25,14 +26,14 @@ def wide_tasks():
       for worker in range(WIDE_WORKERS)]
 
 
-def groups(*, small=None, wide=None, group=None, **settings):
+def groups(*, small=None, wide=None, group=None, evaluator=ToyEvaluator, **settings):
   """The two groups, with settings of each and of both."""
   both = {"children_per_cycle": 2, "fingerprint": False, "max_programs": 90}
   first = Group(
-      name="small", space=FIXED, task_sets=tasks(SMALL_WORKERS),
+      name="small", space=FIXED, task_sets=tasks(SMALL_WORKERS), evaluator=evaluator,
       config=config(**(both | settings | (small or {}))))
   second = Group(
-      name="wide", space=WIDE, task_sets=wide_tasks(),
+      name="wide", space=WIDE, task_sets=wide_tasks(), evaluator=evaluator,
       config=config(**(
           both | {"population_size": WIDE_SIZE, "num_epochs": 2, "children_per_cycle": 3}
           | settings | (wide or {}))))

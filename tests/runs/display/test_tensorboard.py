@@ -7,6 +7,7 @@ import types
 import numpy as np
 import pytest
 from support.search_cases import FIXED, config, interrupt_at, tasks
+from support.toy_evaluator import ToyEvaluator
 
 import azero
 from azero.runs import recorder, runner
@@ -43,7 +44,8 @@ def curves(directory):
 
 
 def make(**settings):
-  return Evolution(FIXED, tasks(2), config(max_programs=40, hurdle=0.5, **settings))
+  return Evolution(
+      FIXED, tasks(2), config(max_programs=40, hurdle=0.5, **settings), evaluator=ToyEvaluator)
 
 
 def run(search, path, *, resume=False, **arguments):

@@ -81,12 +81,7 @@ class Search(abc.ABC):
     self.template = template
     self._draws_per_program = mutation.num_random_draws(space)
     if template is not None:
-      if not len(template) or template.space != space:
-        raise ValueError(
-            "The template must be programs of the search's own space, one or more; got "
-            f"{len(template)} of {'that' if template.space == space else 'another'} space. "
-            "parse(text, space) reads a program into a space.")
-      template.validate()
+      _check_template(template, space)
     self._evaluator = CachedEvaluator(
         space, sets, canonical_cache=config.canonical_cache, fingerprint=config.fingerprint,
         cache_size=config.cache_size, train_budget=config.train_budget, hurdle=config.hurdle,
@@ -309,3 +304,12 @@ class Search(abc.ABC):
       self.improvements.append(Improvement(
           self.first_island + island, float(value[k]), int(train_steps[island]),
           int(num_programs[island]), program))
+
+
+def _check_template(template: Programs, space: SearchSpace) -> None:
+  if not len(template) or template.space != space:
+    raise ValueError(
+        "The template must be programs of the search's own space, one or more; got "
+        f"{len(template)} of {'that' if template.space == space else 'another'} space. "
+        "parse(text, space) reads a program into a space.")
+  template.validate()

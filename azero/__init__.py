@@ -18,6 +18,7 @@ from azero.search.config import SearchConfig
 from azero.search.federation import Federation, Group
 from azero.search.hall_of_fame import HallOfFame
 from azero.search.migration import Migration
+from azero.search.mutation import register_mutation
 from azero.tasks import (
     affine_regression,
     from_arrays,
@@ -44,6 +45,6 @@ __all__ = [
     "affine_regression", "all_ops", "configure_jax", "evaluate", "evolve", "format_program",
     "from_arrays", "from_csv", "from_npz", "linear_regression", "load_tasks_npz", "make_tasks",
     "original_tasks", "parse", "parse_many", "plot", "projected_digits", "projected_pairs",
-    "random_pairs", "random_search", "read_programs", "register_op", "search_tasks", "select_tasks",
-    "spaces", "teacher_regression", "ten_class_tasks", "zoo",
+    "random_pairs", "random_search", "read_programs", "register_mutation", "register_op",
+    "search_tasks", "select_tasks", "spaces", "teacher_regression", "ten_class_tasks", "zoo",
 ]

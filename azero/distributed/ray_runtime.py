@@ -20,6 +20,7 @@ import jax
 from azero.distributed.runtime import Actor, ActorLost, Call
 from azero.executors import devices
 from azero.language import ops as op_table
+from azero.search import mutation
 
 # What JAX keeps compiled code by; processes share the driver's settings.
 _JAX_SETTINGS = (
@@ -193,18 +194,20 @@ class _Setup:
     num_devices: CPU devices.
     jax_settings: of the driver, by name.
     own_ops: rows of the driver's op table that are not the paper's.
+    own_mutations: likewise.
   """
 
   num_devices: int
   jax_settings: dict[str, Any]
   own_ops: tuple[op_table.Op, ...]
+  own_mutations: list[mutation.Mutation]
 
   @classmethod
   def here(cls, num_devices: int) -> "_Setup":
     """That of this process, with other devices."""
     return cls(
         num_devices, {name: getattr(jax.config, name) for name in _JAX_SETTINGS},
-        op_table.all_ops()[op_table.NUM_PAPER_OPS :])
+        op_table.all_ops()[op_table.NUM_PAPER_OPS :], mutation.own_mutations())
 
   def apply(self) -> None:
     """Makes it so."""
@@ -213,6 +216,7 @@ class _Setup:
     for name, value in self.jax_settings.items():
       jax.config.update(name, value)
     op_table.adopt(self.own_ops)
+    mutation.adopt(self.own_mutations)
 
 
 class _Host:

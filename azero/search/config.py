@@ -15,7 +15,7 @@ class SearchConfig:
     population_size: P.
     tournament_size: T, drawn with replacement as the published code does.
     mutation_probability: U, the probability that a child is mutated at all.
-    mutations: actions to choose from uniformly, see `mutation.ACTIONS`.
+    mutations: names of mutations to choose from uniformly, see `mutation`.
     children_per_cycle: children of each island in a cycle. 1 is the paper's algorithm;
       more fill a batch with fewer islands, but choose parents from older populations.
     cycles_per_step: cycles between two looks at stop conditions and Ctrl-C; None for enough

@@ -62,7 +62,9 @@ class Evolution(Search):
         space, task_sets, config, template=template, first_island=first_island,
         evaluator=evaluator)
     self._mutator = mutation.Mutator(space, config.mutations, config.mutation_probability)
-    if config.initial == "empty" and not {"insert", "insert_or_remove"} & set(config.mutations):
+    fills_empty = any(
+        mutation.mutation_by_name(name).fills_empty for name in config.mutations)
+    if config.initial == "empty" and not fills_empty:
       lengths = (template or Programs.empty(space)).lengths
       if not lengths[:, mutation.searched_functions(space)].any():
         raise ValueError(

@@ -1,15 +1,17 @@
 """Mutation: how a child differs from its parent (section 3.2 and S3 of the paper).
 
-All children of a cycle, of all islands, are mutated at once. Every child consumes a fixed
-number of uniform random numbers, its *head*; randomising a whole component function
-consumes a *tail* as well, seven numbers for each of its instructions. What each number
-decides is said by the `_Head` fields, so that a plain sequential program that draws in
-the same order makes the same children.
+A mutation is a function, chosen by its name; `register_mutation` adds one of your own. All
+children of a cycle, of all islands, are mutated at once, and each mutation is called with
+those that it fell to. Every child consumes a fixed number of uniform random numbers, its
+*head*; a mutation may ask for a *tail* as well, as randomising a whole component function does
+with seven numbers for each of its instructions. What each number decides is said by the `Head`
+fields, so that a plain sequential program that draws in the same order makes the same
+children.
 """
 
+from collections.abc import Callable, Iterable
 import dataclasses
 import enum
-import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -19,14 +21,9 @@ from azero.language import program as program_lib
 from azero.language.ops import Kind
 from azero.language.program import EMPTY, Programs, SearchSpace
 
-ACTIONS = (
-    "alter", "randomize_instruction", "randomize_function", "insert", "remove",
-    "insert_or_remove",
-)
 # The paper's three actions; removal is twice as likely as insertion (S3).
 PAPER_ACTIONS = ("insert_or_remove", "randomize_function", "alter")
 
-_ALTER, _RANDOMIZE_INSTRUCTION, _RANDOMIZE_FUNCTION, _INSERT, _REMOVE = range(5)
 _NONE = -1
 
 INSTRUCTION_DRAWS = 7  # op, in1, in2, out and three constants
@@ -38,7 +35,7 @@ _MAX_CONSTANT = 1e38
 _POWERS = 10.0 ** np.arange(301)
 
 
-class _Head(enum.IntEnum):
+class Head(enum.IntEnum):
   """What each number of a child's head decides."""
 
   MUTATE = 0  # whether the child differs at all
@@ -54,7 +51,120 @@ class _Head(enum.IntEnum):
   SIGN = 12  # whether a constant changes its sign
 
 
-HEAD_DRAWS = len(_Head) + op_table.MAX_CONSTANTS - 1
+HEAD_DRAWS = len(Head) + op_table.MAX_CONSTANTS - 1
+
+
+class Children(NamedTuple):
+  """The M of N programs that a mutation is to change, in place.
+
+  Attributes:
+    programs: all N, with arrays of their own.
+    rows: [M] int, which of them.
+    function: [M] int, the component function to change in each; one that is searched.
+    length: [M] int, instructions in there.
+    head: [M, HEAD_DRAWS] uniform numbers in [0, 1), see `Head`.
+    tail: [M, K] further ones, at least as many for each as it asked for; else empty.
+  """
+
+  programs: Programs
+  rows: np.ndarray
+  function: np.ndarray
+  length: np.ndarray
+  head: np.ndarray
+  tail: np.ndarray
+
+  @property
+  def space(self) -> SearchSpace:
+    """The search space."""
+    return self.programs.space
+
+  @property
+  def first(self) -> np.ndarray:
+    """[M] int, first slot of the component function, counted over the slots of all N."""
+    offsets = _tables(self.space).offsets
+    return self.rows * self.space.num_slots + offsets.take(self.function)
+
+  def some(self, chosen: np.ndarray) -> "Children":
+    """Those at these places, [K] int."""
+    return Children(self.programs, *(array.take(chosen, axis=0) for array in self[1:]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+  """A mutation by its name.
+
+  Attributes:
+    name: unique.
+    function: changes children in place; they must be valid programs afterwards, and nothing
+      but the component function chosen for each may change. What it does to a child must
+      follow from that child and its numbers alone.
+    draws_per_instruction: further uniform numbers that it needs for each instruction of the
+      component function. If there are any, it is not called with empty ones.
+    fills_empty: whether it can put an instruction into an empty component function.
+  """
+
+  name: str
+  function: Callable[[Children], None]
+  draws_per_instruction: int = 0
+  fills_empty: bool = True
+
+
+_MUTATIONS: dict[str, Mutation] = {}
+_OF_THE_PAPER: set[str] = set()  # names that stay what they are
+
+
+def names() -> tuple[str, ...]:
+  """The names of all mutations, in the order in which they were registered."""
+  return tuple(_MUTATIONS)
+
+
+def mutation_by_name(name: str) -> Mutation:
+  """The mutation of this name.
+
+  Raises:
+    ValueError: there is none.
+  """
+  _check_names([name])
+  return _MUTATIONS[name]
+
+
+def register_mutation(
+    name: str, function: Callable[[Children], None], *, draws_per_instruction: int = 0,
+    fills_empty: bool = True,
+) -> Mutation:
+  """Adds a mutation of your own, for `SearchConfig.mutations` to name.
+
+  A name of your own may be registered again, so that a notebook cell can be run twice.
+
+  Args:
+    name: unique.
+    function: see `Mutation`, as the others.
+    draws_per_instruction: how many numbers beside those of the head.
+    fills_empty: whether a search may start from empty programs with it.
+
+  Raises:
+    ValueError: a name that azero uses itself, or what is no function.
+  """
+  if name in _OF_THE_PAPER:
+    raise ValueError(f"Mutation '{name}' belongs to azero; choose another name.")
+  if not callable(function):
+    raise ValueError(f"Mutation '{name}' must be a function of `Children`, got {function!r}.")
+  if draws_per_instruction < 0:
+    raise ValueError(
+        f"Mutation '{name}': draws_per_instruction must not be negative, got "
+        f"{draws_per_instruction}.")
+  _MUTATIONS[name] = Mutation(name, function, draws_per_instruction, fills_empty)
+  return _MUTATIONS[name]
+
+
+def own_mutations() -> list[Mutation]:
+  """Those that were registered, for `adopt`."""
+  return [mutation for name, mutation in _MUTATIONS.items() if name not in _OF_THE_PAPER]
+
+
+def adopt(mutations: Iterable[Mutation]) -> None:
+  """Takes over what another process registered."""
+  _MUTATIONS.update({mutation.name: mutation for mutation in mutations})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +173,7 @@ class Mutator:
 
   Attributes:
     space: the search space.
-    actions: names out of ACTIONS; one is chosen uniformly for each mutated child. A name
+    actions: names of mutations; one is chosen uniformly for each mutated child. A name
       may occur more than once.
     probability: U, the probability that a child is mutated at all.
   """
@@ -73,29 +183,25 @@ class Mutator:
   probability: float = 0.9
 
   def __post_init__(self) -> None:
-    choices = f"choose from {', '.join(ACTIONS)}"
     if not self.actions:
-      raise ValueError(f"No mutations are given; {choices}.")
-    unknown = [action for action in self.actions if action not in ACTIONS]
-    if unknown:
-      raise ValueError(f"Unknown mutations {unknown}; {choices}.")
+      raise ValueError(f"No mutations are given; choose from {', '.join(names())}.")
+    _check_names(self.actions)
     if not 0 <= self.probability <= 1:
       raise ValueError(f"The mutation probability must be in [0, 1], got {self.probability}.")
     searched_functions(self.space)  # raises if there are none
 
   def plan(self, parents: Programs, head: np.ndarray) -> "Plan":
     """What the [N, HEAD_DRAWS] uniform numbers of the heads decide for N parents."""
-    codes = _outcomes(self.actions)
-    grow = head[:, _Head.CHOICE] < 1 / 3
-    action = codes.take(2 * _pick(head[:, _Head.ACTION], len(self.actions)) + grow)
-    action[head[:, _Head.MUTATE] >= self.probability] = _NONE
+    action = _pick(head[:, Head.ACTION], len(self.actions))
+    action[head[:, Head.MUTATE] >= self.probability] = _NONE
     tables = _tables(self.space)
-    function = tables.searched.take(_pick(head[:, _Head.FUNCTION], len(tables.searched)))
+    function = tables.searched.take(_pick(head[:, Head.FUNCTION], len(tables.searched)))
     inside = tables.inside.take(function, axis=0)
     inside &= parents.opcode != EMPTY
     length = inside.sum(1)
-    tail_draws = np.where(action == _RANDOMIZE_FUNCTION, length * INSTRUCTION_DRAWS, 0)
-    return Plan(action, function, length, tail_draws)
+    per_instruction = np.array(
+        [_MUTATIONS[name].draws_per_instruction for name in self.actions] + [0])
+    return Plan(action, function, length, length * per_instruction.take(action))
 
   def tail_draws(self, parents: Programs, head: np.ndarray) -> np.ndarray:
     """How many further numbers each child needs: [N] int."""
@@ -127,43 +233,25 @@ class Mutator:
       head: [N, HEAD_DRAWS] uniform numbers.
       tail: [those of the N with tail_draws, at least the largest of these] uniform numbers.
     """
-    tables = _tables(self.space)
-    action, function, length, _ = plan
-    insert = action == _INSERT
-    insert &= length < tables.max_length.take(function)
-    remove = action == _REMOVE
-    remove &= length > tables.min_length.take(function)
-    first = np.arange(len(programs)) * self.space.num_slots + tables.offsets.take(function)
-    # Where instructions are counted over the slots of all programs.
-    chosen = first + _pick(head[:, _Head.SLOT], length + insert)
-    end = first + length
-    rows = np.flatnonzero(insert | remove)
-    if len(rows):
-      _shift(programs, remove.take(rows), chosen.take(rows), end.take(rows))
-
-    rows = np.flatnonzero(insert | ((action == _RANDOMIZE_INSTRUCTION) & (length > 0)))
-    slots, functions = chosen.take(rows), function.take(rows)
-    draws = head[rows, _Head.OP : _Head.CHOICE]
-    rows = np.flatnonzero(plan.tail_draws)
-    if len(rows):
-      lengths, longest = length.take(rows), length.take(rows).max()
-      row, k = np.divmod(np.flatnonzero(np.arange(longest) < lengths[:, None]), longest)
-      tail = tail[:, : longest * INSTRUCTION_DRAWS].reshape(-1, INSTRUCTION_DRAWS)
-      slots = np.concatenate([slots, first.take(rows).take(row) + k])
-      functions = np.concatenate([functions, function.take(rows).take(row)])
-      draws = np.concatenate([draws, tail.take(row * longest + k, axis=0)])
-    if len(slots):
-      _write_random(programs, slots, functions, draws)
-    rows = np.flatnonzero((action == _ALTER) & (length > 0))
-    if len(rows):
-      _alter(programs, chosen.take(rows), head[rows])
+    place = (plan.tail_draws > 0).cumsum() - 1  # in the tail
+    for k, name in enumerate(self.actions):
+      mutation = _MUTATIONS[name]
+      mine = plan.action == k
+      if mutation.draws_per_instruction:
+        mine &= plan.length > 0
+      rows = np.flatnonzero(mine)
+      if len(rows):
+        mutation.function(Children(
+            programs, rows, plan.function.take(rows), plan.length.take(rows), head[rows],
+            tail[place.take(rows)] if mutation.draws_per_instruction
+            else np.empty((len(rows), 0))))
 
 
 class Plan(NamedTuple):
   """What becomes of N programs.
 
   Attributes:
-    action: [N] int, an index into ACTIONS, or -1 for none.
+    action: [N] int, an index into the actions of the mutator, or -1 for none.
     function: [N] int, the component function that it changes.
     length: [N] int, instructions in there.
     tail_draws: [N] int, further uniform numbers that it needs.
@@ -272,35 +360,38 @@ def _tables(space: SearchSpace) -> _Tables:
       searched_functions(space), num_choices, first_choice)
 
 
-@functools.cache
-def _outcomes(actions: tuple[str, ...]) -> np.ndarray:
-  """Codes of actions, for each whether it shrinks or grows a program: [2 * actions] int."""
-  return np.ravel([
-      (_REMOVE, _INSERT) if name == "insert_or_remove" else (ACTIONS.index(name),) * 2
-      for name in actions])
-
-
 def _pick(draw: np.ndarray, count) -> np.ndarray:
   """A uniform choice out of `count` by a number in [0, 1)."""
   return (draw * count).astype(np.intp)
 
 
-def _alter(programs: Programs, slots: np.ndarray, head: np.ndarray) -> None:
-  """Redraws one address, or alters one constant, of the instructions in these slots."""
+def _check_names(wanted: Iterable[str]) -> None:
+  unknown = [name for name in wanted if name not in _MUTATIONS]
+  if unknown:
+    raise ValueError(f"Unknown mutations {unknown}; choose from {', '.join(names())}.")
+
+
+def alter(children: Children) -> None:
+  """Redraws one address, or alters one constant, of one instruction."""
+  children = children.some(np.flatnonzero(children.length > 0))
+  if not len(children.rows):
+    return
+  programs, head = children.programs, children.head
+  slots = children.first + _pick(head[:, Head.SLOT], children.length)
   opcode = programs.opcode.take(slots)
   table, tables = op_table.columns(), _tables(programs.space)
   num_inputs = table.num_inputs.take(opcode)
   num_constants = table.num_constants.take(opcode)
   has_output = table.output_kind.take(opcode) >= 0
   num_operands = num_inputs + has_output
-  argument = _pick(head[:, _Head.CHOICE], num_operands + (num_constants > 0))
+  argument = _pick(head[:, Head.CHOICE], num_operands + (num_constants > 0))
   # Which operand of in1, in2 and out an argument is; the output follows the inputs.
   operand = np.where(has_output & (argument == num_inputs), 2, argument)
   which = np.flatnonzero(argument < num_operands)
   operand, place = operand.take(which), slots.take(which)
   row = opcode.take(which) * tables.num_choices.shape[1] + operand
   address = tables.first_choice.take(row) + _pick(
-      head.take(which * HEAD_DRAWS + operand + int(_Head.IN1)), tables.num_choices.take(row))
+      head.take(which * HEAD_DRAWS + operand + int(Head.IN1)), tables.num_choices.take(row))
   for k, name in enumerate(("in1", "in2", "out")):
     chosen = np.flatnonzero(operand == k)
     getattr(programs, name).reshape(-1)[place.take(chosen)] = address.take(chosen)
@@ -309,17 +400,72 @@ def _alter(programs: Programs, slots: np.ndarray, head: np.ndarray) -> None:
     _alter_constants(programs, slots.take(which), opcode.take(which), head[which])
 
 
+def randomize_instruction(children: Children) -> None:
+  """Replaces one instruction by a random one."""
+  children = children.some(np.flatnonzero(children.length > 0))
+  if len(children.rows):
+    slots = children.first + _pick(children.head[:, Head.SLOT], children.length)
+    _write_random(
+        children.programs, slots, children.function, children.head[:, Head.OP : Head.CHOICE])
+
+
+def randomize_function(children: Children) -> None:
+  """Replaces every instruction of a component function by a random one."""
+  longest = children.length.max()
+  row, k = np.divmod(
+      np.flatnonzero(np.arange(longest) < children.length[:, None]), longest)
+  draws = children.tail[:, : longest * INSTRUCTION_DRAWS].reshape(-1, INSTRUCTION_DRAWS)
+  _write_random(
+      children.programs, children.first.take(row) + k, children.function.take(row),
+      draws.take(row * longest + k, axis=0))
+
+
+def insert(children: Children) -> None:
+  """Inserts a random instruction, if there is room."""
+  _insert_or_remove(children, np.ones(len(children.rows), bool))
+
+
+def remove(children: Children) -> None:
+  """Removes an instruction, if more than `min_length` are left."""
+  _insert_or_remove(children, np.zeros(len(children.rows), bool))
+
+
+def insert_or_remove(children: Children) -> None:
+  """Inserts an instruction in one of three cases, removes one in the others."""
+  _insert_or_remove(children, children.head[:, Head.CHOICE] < 1 / 3)
+
+
+def _insert_or_remove(children: Children, grow: np.ndarray) -> None:
+  """Inserts an instruction where `grow`, [M] bool, says so, and removes one elsewhere."""
+  tables = _tables(children.space)
+  possible = np.where(
+      grow, children.length < tables.max_length.take(children.function),
+      children.length > tables.min_length.take(children.function))
+  chosen = np.flatnonzero(possible)
+  if not len(chosen):
+    return
+  children, grow = children.some(chosen), grow.take(chosen)
+  first = children.first
+  slots = first + _pick(children.head[:, Head.SLOT], children.length + grow)
+  _shift(children.programs, ~grow, slots, first + children.length)
+  new = np.flatnonzero(grow)
+  if len(new):
+    _write_random(
+        children.programs, slots.take(new), children.function.take(new),
+        children.head[new, Head.OP : Head.CHOICE])
+
+
 def _alter_constants(
     programs: Programs, slots: np.ndarray, opcode: np.ndarray, head: np.ndarray
 ) -> None:
   """Alters one constant of each of these instructions."""
   table = op_table.columns()
-  which = _pick(head[:, _Head.OP], table.num_constants.take(opcode))
+  which = _pick(head[:, Head.OP], table.num_constants.take(opcode))
   constants = programs.constants.reshape(-1)
   place = slots * op_table.MAX_CONSTANTS + which
-  draw = head.take(np.arange(len(head)) * HEAD_DRAWS + int(_Head.CONSTANTS) + which)
+  draw = head.take(np.arange(len(head)) * HEAD_DRAWS + int(Head.CONSTANTS) + which)
   meaning = opcode.astype(np.intp) * op_table.MAX_CONSTANTS + which
-  flips = head[:, _Head.SIGN] < SIGN_FLIP_PROBABILITY
+  flips = head[:, Head.SIGN] < SIGN_FLIP_PROBABILITY
   flips &= ~table.is_std.take(meaning)
   scaled = round_constants(constants.take(place) * (0.5 + 1.5 * draw) * np.where(flips, -1.0, 1.0))
   scaled = np.minimum(np.maximum(scaled, -_MAX_CONSTANT), _MAX_CONSTANT)
@@ -398,3 +544,14 @@ def round_constants(values: np.ndarray) -> np.ndarray:
   # nearest double.
   up, down = (_POWERS.take(power, mode="clip") for power in (digits, -digits))
   return np.round(values * up / down) / up * down
+
+
+for _mutation in (
+    Mutation("alter", alter, fills_empty=False),
+    Mutation("randomize_instruction", randomize_instruction, fills_empty=False),
+    Mutation("randomize_function", randomize_function, INSTRUCTION_DRAWS, fills_empty=False),
+    Mutation("insert", insert),
+    Mutation("remove", remove, fills_empty=False),
+    Mutation("insert_or_remove", insert_or_remove)):
+  _MUTATIONS[_mutation.name] = _mutation
+_OF_THE_PAPER.update(_MUTATIONS)

@@ -13,7 +13,7 @@ from azero.language import ops as op_table
 from azero.language.program import EMPTY, FIRST_WRITABLE, Component, Programs, SearchSpace
 from azero.language.text import format_program, parse, parse_many
 from azero.search import mutation
-from azero.search.mutation import ACTIONS, Mutator
+from azero.search.mutation import Mutator
 
 # s1 and s2 can be written, s0 to s2 read: 18 sums and 6 absolute values in Predict.
 SUM, ABS = 1, 5
@@ -117,7 +117,7 @@ def test_what_is_not_searched_never_changes(frozen):
   draws = rng.random((100, mutation.num_random_draws(space)))
   programs = mutation.random_programs(space, draws, template=template)
   for _ in range(50):
-    programs = mutate(programs, rng, ACTIONS)
+    programs = mutate(programs, rng, mutation.names())
   slots = space.slots(0)
   for name in Programs.ARRAYS:
     expected = np.repeat(getattr(template, name)[:, slots], 100, axis=0)
@@ -145,7 +145,7 @@ def test_programs_stay_valid_through_thousands_of_mutations(seed, space):
   for step in range(80):
     parents = programs[:]
     before = Programs(space, *(getattr(parents, name).copy() for name in Programs.ARRAYS))
-    programs = mutate(parents, rng, ACTIONS, 0.9)
+    programs = mutate(parents, rng, mutation.names(), 0.9)
     assert parents == before
     assert (low <= programs.lengths).all() and (programs.lengths <= high).all()
     if step % 10 == 9:
@@ -224,3 +224,46 @@ def test_a_space_in_which_nothing_is_searched(component):
   for attempt in (Mutator, mutation.num_random_draws, mutation.searched_functions):
     with pytest.raises(ValueError, match="Nothing to search"):
       attempt(space)
+
+
+@pytest.fixture
+def setting(monkeypatch):
+  """A mutation of the user's own: it sets the constant of the first instruction."""
+  monkeypatch.setattr(mutation, "_MUTATIONS", dict(mutation._MUTATIONS))
+
+  def set_constant(children):
+    children.programs.constants.reshape(-1, 3)[children.first, 0] = children.tail[:, 0]
+
+  mutation.register_mutation(
+      "test_set", set_constant, draws_per_instruction=1, fills_empty=False)
+  return "test_set"
+
+
+def test_a_mutation_of_ones_own_gets_its_children_and_its_numbers(setting):
+  space = dataclasses.replace(TINY, predict=Component((56,), 3))
+  parents = parse_many(["def Predict():", "def Predict():\n  s1 = 5.0\n  s2 = 6.0"] * 50, space)
+  mutator = Mutator(space, (setting, "remove"), 0.8)
+  rng = np.random.default_rng(0)
+  head, tail = rng.random((100, mutation.HEAD_DRAWS)), rng.random((100, 2))
+  own = (head[:, 0] < 0.8) & (head[:, 1] < 0.5)
+  own[::2] = False  # empty
+  assert mutator.tail_draws(parents, head).tolist() == [2 * int(drawn) for drawn in own]
+  children = mutator.mutate(parents, head, tail)
+  expected = np.where(own, tail[:, 0], np.where(parents.lengths[:, 1] > 0, 5.0, 0.0))
+  kept = children.lengths[:, 1] == parents.lengths[:, 1]
+  assert kept[own].all()
+  np.testing.assert_array_equal(children.constants[kept, 0, 0], expected[kept])
+  assert mutation.names()[-1] == setting == mutation.own_mutations()[-1].name
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (("alter", print), "'alter' belongs to azero; choose another name"),
+    (("mine", None), "'mine' must be a function of `Children`, got None"),
+    (("mine", print, -1), "draws_per_instruction must not be negative, got -1"),
+])
+def test_what_cannot_be_registered(arguments, message):
+  name, function, *draws = arguments
+  before = mutation.names()
+  with pytest.raises(ValueError, match=message):
+    mutation.register_mutation(name, function, draws_per_instruction=(draws or [0])[0])
+  assert mutation.names() == before

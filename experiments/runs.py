@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from azero.runs import reader
+from azero.runs import json_lines, reader
+from azero.runs.display.durations import format_clock
 from azero.runs.reader import Run
 
 _MOST_WORKERS = 5
@@ -112,7 +113,7 @@ def _run_table() -> Table:
 
 def _add_run(table: Table, run: Run, now: float, depth: int = 0) -> None:
   status = run.status
-  outcomes = reader.json_lines(run.path / "outcomes.jsonl")
+  outcomes = json_lines.read(run.path / "outcomes.jsonl", growing=True)
   if outcomes:
     status += f", {len(outcomes)} repeats ended"
   table.add_row(
@@ -303,8 +304,7 @@ def _fitness(value: float | None) -> str:
 
 
 def _time(seconds: float | None) -> str:
-  """Seconds as 1:02:03, and days before that."""
-  return "-" if seconds is None else str(datetime.timedelta(seconds=max(int(seconds), 0)))
+  return "-" if seconds is None else format_clock(max(seconds, 0.0), hours=True)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ _PATHS = sorted([*_ROOT.glob("azero/**/*.py"), *_ROOT.glob("experiments/**/*.py"
 _ROAD = (
     "language", "tasks", "compiler", "executors", "search", "runs", "distributed", "insight",
     "export")
-_BELOW = ("files",)  # modules that every room may use
+_BELOW = ("files", "lazy", "paths")  # modules that every room may use
 # Rooms that need less of the road than lies before them.
 _NEVER = {("tasks", "language"), ("compiler", "tasks")}
 # Modules of our own that are loaded when first needed, since what they import takes long.

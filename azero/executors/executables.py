@@ -16,7 +16,6 @@ import os
 import pathlib
 import pickle
 import platform
-import tempfile
 from typing import Any
 
 import jax
@@ -25,6 +24,8 @@ from jax.experimental.compilation_cache import compilation_cache
 import jaxlib
 from jaxlib import xla_client
 import numpy as np
+
+from azero import files
 
 _MAX_KEPT = 64
 _SUM_BYTES = hashlib.sha256().digest_size
@@ -156,11 +157,4 @@ def _write(path: pathlib.Path | None, content: bytes) -> None:
     return
   with contextlib.suppress(OSError):
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-      with os.fdopen(handle, "wb") as file:
-        file.write(hashlib.sha256(content).digest() + content)
-      os.replace(temporary, path)
-    except BaseException:
-      os.unlink(temporary)
-      raise
+    files.write_whole(path, hashlib.sha256(content).digest() + content)

@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from azero import files
 from azero.language import ops as op_table
 from azero.language.program import Programs, SearchSpace
 from azero.language.text import format_program
@@ -168,15 +169,7 @@ class RunDirectory:
   def write(self, name: str, text: str) -> pathlib.Path:
     """Writes or replaces one text file in one step; returns its path."""
     target = self.path / name
-    temporary = target.with_name(target.name + ".tmp")
-    try:
-      with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-      temporary.replace(target)
-    finally:
-      temporary.unlink(missing_ok=True)
+    files.write_whole(target, text.encode(), sync=True, only_writer=True)
     return target
 
   def add_metrics(self, metrics: Mapping[str, Any]) -> None:

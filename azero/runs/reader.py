@@ -14,12 +14,13 @@ import re
 import sys
 from typing import Any, TypeVar
 
+from azero.runs import json_lines
+
 if sys.platform != "win32":
   import fcntl
 
 T = TypeVar("T")
 
-_TAIL = 1 << 16  # bytes
 # How the last line of metrics says that a run ended.
 _ENDED = {
     "budget": "finished", "stopped": "finished", "interrupted": "interrupted",
@@ -125,7 +126,7 @@ class Run:
 
   def rows(self) -> list[dict[str, Any]]:
     """All lines of metrics."""
-    return json_lines(self.path / "metrics.jsonl")
+    return json_lines.read(self.path / "metrics.jsonl", growing=True)
 
   def hall_of_fame(self) -> list[dict[str, Any]]:
     """The best distinct programs, best first, each with where it was found."""
@@ -150,7 +151,7 @@ def read_run(path: str | os.PathLike) -> Run:
   try:
     config, about = (_read(path / name, dict) for name in ("config.json", "run.json"))
     parts = [read_run(part) for part in sorted(path.iterdir()) if is_run(part)]
-    return Run(path, config, about, parts, _last_line(path / "metrics.jsonl"))
+    return Run(path, config, about, parts, json_lines.last(path / "metrics.jsonl"))
   except OSError as error:
     raise ValueError(f"'{error.filename}' cannot be read ({error.strerror})") from None
   except UnicodeDecodeError:
@@ -162,54 +163,18 @@ def is_run(path: pathlib.Path) -> bool:
   return (path / "config.json").is_file()
 
 
-def json_lines(path: pathlib.Path) -> list[dict[str, Any]]:
-  """The lines of a file, none if there is no file; a last one being written is left out.
-
-  Raises:
-    ValueError: another line cannot be read.
-  """
-  if not path.exists():
-    return []
-  *lines, _ = _text(path).split("\n")
-  return [
-      _parsed(path, line, dict, f" in line {number}") for number, line in enumerate(lines, 1)]
-
-
-def _last_line(path: pathlib.Path) -> dict[str, Any] | None:
-  """The last whole line of a file."""
-  if not path.exists():
-    return None
-  size, taken = path.stat().st_size, 0
-  with open(path, "rb") as file:
-    lines: list[bytes] = []
-    while len(lines) < 3 and taken < size:  # a part of a line, the last one, what follows it
-      taken = min(size, 2 * taken or _TAIL)
-      file.seek(size - taken)
-      lines = file.read(taken).split(b"\n")
-  if len(lines) < 2:
-    return None
-  return _parsed(path, lines[-2].decode("utf-8"), dict, " in its last line")
-
-
 def _read(path: pathlib.Path, kind: type[T]) -> T:
   """The value of a JSON file; without the file an empty one."""
-  return _parsed(path, _text(path), kind) if path.exists() else kind()
-
-
-def _text(path: pathlib.Path) -> str:
+  if not path.exists():
+    return kind()
   try:
-    return path.read_text(encoding="utf-8")
+    value = json.loads(path.read_text(encoding="utf-8"))
   except UnicodeDecodeError as error:
     raise ValueError(f"'{path}' is no text ({error.reason})") from None
-
-
-def _parsed(path: pathlib.Path, text: str, kind: type[T], where: str = "") -> T:
-  try:
-    value = json.loads(text)
   except ValueError as error:
-    raise ValueError(f"'{path}' cannot be read{where} ({error})") from None
+    raise ValueError(f"'{path}' cannot be read ({error})") from None
   if not isinstance(value, kind):
-    raise ValueError(f"'{path}' cannot be read{where} (a JSON {kind.__name__} was expected)")
+    raise ValueError(f"'{path}' cannot be read (a JSON {kind.__name__} was expected)")
   return value
 
 

@@ -11,6 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from azero.runs.display.durations import format_clock
+
 _MOST_ROWS = 6  # of groups or islands
 _WIDTH = 90
 
@@ -33,7 +35,7 @@ def line(row: Mapping[str, Any]) -> str:
     parts.append(f"migrations {row['migrations']}")
   parts.append(f"devices idle {row['device_idle_share']:.0%}")
   if row["seconds_left"] is not None:
-    parts.append(f"about {clock(row['seconds_left'])} left")
+    parts.append(f"about {format_clock(row['seconds_left'])} left")
   return ", ".join(parts)
 
 
@@ -56,9 +58,9 @@ def picture(row: Mapping[str, Any], workers: Mapping[str, Sequence]) -> Renderab
     facts.add_row("budget", bar)
   for name, value in _facts(row):
     facts.add_row(name, Text(value, no_wrap=True, overflow="ellipsis"))
-  times = clock(row["seconds"])
+  times = format_clock(row["seconds"])
   if row["seconds_left"] is not None:
-    times += f", about {clock(row['seconds_left'])} left"
+    times += f", about {format_clock(row['seconds_left'])} left"
   parts: list[RenderableType] = [facts]
   if row["islands"] > 1:
     parts += ["", _parts(row, workers)]
@@ -126,10 +128,3 @@ def short(number: float) -> str:
     if number >= size:
       return f"{number / size:.1f}{unit}"
   return f"{number:.0f}"
-
-
-def clock(seconds: float) -> str:
-  """Seconds as minutes and hours, as 1:02:03."""
-  minutes, rest = divmod(int(seconds), 60)
-  hours, minutes = divmod(minutes, 60)
-  return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -12,10 +12,11 @@ import json
 import logging
 import os
 import pathlib
-import tempfile
 from typing import Any
 
 import numpy as np
+
+from azero import files
 
 Arrays = dict[str, np.ndarray]
 
@@ -84,11 +85,4 @@ def _write(path: pathlib.Path, arguments: Mapping[str, Any], arrays: Arrays) -> 
   contents: dict[str, Any] = {**arrays}
   np.savez(buffer, **contents)
   payload = buffer.getvalue()
-  handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-  try:
-    with os.fdopen(handle, "wb") as file:
-      file.write(_manifest(arguments, arrays, payload) + b"\n" + payload)
-    os.replace(temporary, path)
-  except BaseException:
-    os.unlink(temporary)
-    raise
+  files.write_whole(path, _manifest(arguments, arrays, payload) + b"\n" + payload)

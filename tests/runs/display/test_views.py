@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from azero.runs.display import views
+from azero.runs.display import durations, views
 
 ROW = {
     "programs": 1_234_567, "train_steps": 2_000_000_000, "programs_per_second": 9_876.0,
@@ -38,7 +38,7 @@ def test_a_line_says_what_there_is():
 
 @pytest.mark.parametrize(("seconds", "text"), [(10, "0:10"), (80, "1:20"), (5000.9, "1:23:20")])
 def test_clock(seconds, text):
-  assert views.clock(seconds) == text
+  assert durations.format_clock(seconds) == text
 
 
 @pytest.mark.parametrize(("number", "text"), [

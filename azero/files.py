@@ -1,0 +1,35 @@
+"""Files that are there as a whole or not at all, whoever looks and whatever happens."""
+
+import os
+import pathlib
+import secrets
+
+
+def write_whole(
+    path: pathlib.Path, content: bytes, *, sync: bool = False, only_writer: bool = False
+) -> None:
+  """Writes or replaces a file in one step: it is written beside its place and then renamed.
+
+  Args:
+    path: of the file; its directory exists.
+    content: all of it.
+    sync: whether it must be on the disk before it takes its place, so that not even a crash
+      of the machine leaves half of it.
+    only_writer: whether nobody else writes this file. What a killed process leaves then is
+      replaced by the next one; else each writes under a name of its own.
+
+  Raises:
+    OSError: it cannot be written; then nothing is left of it, and an old file is as it was.
+  """
+  name = f"{path.name}.tmp" if only_writer else f".{path.name}-{secrets.token_hex(4)}.tmp"
+  temporary = path.with_name(name)
+  try:
+    with open(temporary, "wb") as file:
+      file.write(content)
+      if sync:
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+  except BaseException:
+    temporary.unlink(missing_ok=True)
+    raise

@@ -1,0 +1,1 @@
+"""The life of a run: runner, recorder, directory, checkpoints, metrics, and who reads them."""

@@ -1,0 +1,1 @@
+"""What a run shows: progress, live view, TensorBoard curves."""

@@ -7,14 +7,14 @@ import signal
 import threading
 from typing import Any, Generic
 
-from azero.runs.display import views
-from azero.runs.metrics import workers_of
-from azero.runs.display.progress import Progress
-from azero.runs.recorder import AnySearch, Recorder
 from azero.runs.directory import RunDirectory
-from azero.search.search import Improvement
-from azero.search.protocol import WorkerLost
+from azero.runs.display import views
+from azero.runs.display.progress import Progress
 from azero.runs.display.tensorboard import require
+from azero.runs.metrics import workers_of
+from azero.runs.recorder import AnySearch, Recorder
+from azero.search.protocol import WorkerLost
+from azero.search.search import Improvement
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from azero.compiler import canonical, liveness
 from azero.executors.activity import DEVICES
+from azero.executors.choices import COMBINE, DTYPES, EXECUTOR_NAMES
 from azero.executors.interpreter import pack
 from azero.executors.interpreter.executor import InterpreterExecutor
 from azero.executors.outcomes import Launched, Outcomes
@@ -22,10 +23,8 @@ from azero.executors.waves.executor import WaveExecutor
 from azero.language.program import Programs, SearchSpace
 from azero.tasks.task import Tasks
 
-COMBINE = ("median", "mean")
-DTYPES = ("float32", "float64")
-EXECUTORS: dict[str, Any] = {
-    "waves": WaveExecutor, "interpreter": InterpreterExecutor}
+EXECUTORS: dict[str, Any] = dict(zip(
+    EXECUTOR_NAMES, (WaveExecutor, InterpreterExecutor), strict=True))
 
 # What an executor needs to know of a batch of programs; `take` gives that of some of them.
 Plan = schedule.Plan | pack.Packed

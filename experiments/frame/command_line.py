@@ -118,7 +118,7 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
     try:
       config = _given(config_class)
       configure_jax(settings.flat(config).get("num_devices") or 0)
-      run(config)
+      _run(config, run)
     except (ValueError, OSError) as error:
       _fail(str(error))
     except KeyboardInterrupt:
@@ -127,11 +127,6 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
       sys.stdout.flush()
       sys.stderr.flush()
       os._exit(130)  # without waiting for XLA's threads, which may still compile
-    except RuntimeError as error:
-      # A class of azero that is not imported before there is a run to lose.
-      if type(error).__name__ != "WorkerLost":
-        raise
-      _fail(str(error))
     sys.exit(interruption.exit_status())
 
   app.run(entry)
@@ -147,15 +142,30 @@ def _given(config_class: type[Any]) -> Any:
   values = flags.FLAGS
   given = {
       name: values[name].value for name in settings.leaves(config_class) if values[name].present}
-  has_presets = len(settings.presets(config_class)) > 1
-  if given.get("resume"):
-    if has_presets and values["preset"].present:
+  preset: Any = values["preset"] if len(settings.presets(config_class)) > 1 else None
+  resume: Any = given.pop("resume", None)
+  if resume is not None:
+    if preset is not None and preset.present:
       raise ValueError("--preset is for new runs: --resume goes on with the run's settings.")
     from experiments.frame import study
 
-    return study.continued(config_class, given.pop("resume"), **given)
-  chosen = values["preset"].value if has_presets else settings.PAPER
-  return settings.preset(config_class, chosen, **given)
+    return study.continued(config_class, resume, **given)
+  return settings.preset(
+      config_class, settings.PAPER if preset is None else preset.value, **given)
+
+
+def _run(config: Any, run: Callable[[Any], Any]) -> None:
+  """Runs the experiment.
+
+  Raises:
+    ConnectionError: a part of the search is gone for good.
+  """
+  from azero.search.protocol import WorkerLost
+
+  try:
+    run(config)
+  except WorkerLost as error:
+    raise ConnectionError(str(error)) from error
 
 
 def configure_jax(num_devices: int = 0) -> None:

@@ -36,7 +36,8 @@ NONE = "none"  # how None is written
 
 
 def setting(
-    default: Any, help_text: str, *, choices: Sequence[str] | None = None, path: bool = False
+    default: Any, help_text: str, *, choices: Sequence[str] | None = None, path: bool = False,
+    absolute: bool = False,
 ) -> Any:
   """A field of settings.
 
@@ -45,19 +46,26 @@ def setting(
     help_text: what it means.
     choices: what it, or each of its items, may be.
     path: whether it is, or lists, paths, in which `~` stands for the home directory.
+    absolute: whether it is a path that is kept from the root on.
   """
-  return dataclasses.field(
-      default=default, metadata={"help": help_text, "choices": choices, "path": path})
+  return dataclasses.field(default=default, metadata={
+      "help": help_text, "choices": choices, "path": path or absolute, "absolute": absolute})
 
 
-def nested(default: Any, *, fixed: Sequence[str] = (), **help_texts: str) -> Any:
+def nested(
+    default: Any, *, fixed: Sequence[str] = (), only: Sequence[str] | None = None,
+    **help_texts: str,
+) -> Any:
   """A field that holds settings.
 
   Args:
     default: their defaults here.
     fixed: those that the experiment itself decides, which are no flags.
+    only: in place of that, those that it leaves open.
     **help_texts: in place of the usual ones, by name.
   """
+  if only is not None:
+    fixed = [field.name for field in dataclasses.fields(default) if field.name not in only]
   return dataclasses.field(default=default, metadata={"fixed": fixed, "helps": help_texts})
 
 
@@ -75,6 +83,7 @@ class Leaf:
     help: what it means.
     choices: what it may be; None for anything of its type.
     is_path: whether `~` stands for the home directory.
+    absolute: whether it is a path that is kept from the root on.
     group: the first sentence of the dataclass that it is of.
   """
 
@@ -87,6 +96,7 @@ class Leaf:
   help: str
   choices: Sequence[str] | None
   is_path: bool
+  absolute: bool
   group: str
 
   def parse(self, text: str) -> Any:
@@ -123,6 +133,8 @@ class Leaf:
           f"--{self.name}: value should be one of <{'|'.join(self.choices)}>, got {value!r}.")
     if self.is_path:
       items = tuple(os.path.expanduser(item) for item in items)
+    if self.absolute:
+      items = tuple(item and os.path.abspath(item) for item in items)
     return items if self.many else items[0]
 
   @property
@@ -138,19 +150,18 @@ class Leaf:
     return ",".join(map(str, value)) if self.many else str(value)
 
 
+_LEAVES: dict[Any, dict[str, Leaf]] = {}  # of classes that were asked for
+
+
 def leaves(config_class: type[Any]) -> dict[str, Leaf]:
   """The settings of a class by name, those of its own first."""
-  return dict(_leaves(config_class))
-
-
-@functools.cache
-def _leaves(config_class: type[Any]) -> tuple[tuple[str, Leaf], ...]:
-  found: dict[str, Leaf] = {}
-  for leaf in sorted(_walk(config_class, config_class(), ()), key=lambda leaf: len(leaf.path) > 1):
-    if leaf.name in found:
-      raise TypeError(f"{config_class.__name__} has two settings called {leaf.name}.")
-    found[leaf.name] = leaf
-  return tuple(found.items())
+  if config_class not in _LEAVES:
+    found = sorted(_walk(config_class, config_class(), ()), key=lambda leaf: len(leaf.path) > 1)
+    names = [leaf.name for leaf in found]
+    if twice := {name for name in names if names.count(name) > 1}:
+      raise TypeError(f"{config_class.__name__} has two settings called {', '.join(twice)}.")
+    _LEAVES[config_class] = dict(zip(names, found))
+  return dict(_LEAVES[config_class])
 
 
 def _walk(config_class: type[Any], defaults: Any, path: tuple[str, ...]) -> Iterator[Leaf]:
@@ -168,7 +179,8 @@ def _walk(config_class: type[Any], defaults: Any, path: tuple[str, ...]) -> Iter
     yield Leaf(
         field.name, (*path, field.name), kind, many, optional, default,
         metadata.get("help") or documented[field.name], metadata.get("choices"),
-        metadata.get("path", False), (inspect.getdoc(config_class) or "").splitlines()[0])
+        metadata.get("path", False), metadata.get("absolute", False),
+        (inspect.getdoc(config_class) or "").splitlines()[0])
 
 
 def _type_of(hint: Any) -> tuple[type, bool, bool]:

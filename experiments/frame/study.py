@@ -25,6 +25,7 @@ with lazy.imports():
   from azero.runs import directory as directory_lib
   from azero.runs import runner
   from azero.runs.display import tensorboard
+  from azero.search import budgets
   from experiments.frame import estimate, reporting, runtimes
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
   from experiments.frame.runtimes import GroupedSearch
 
 PICTURE = "progress.png"
+_FIRST = {"config.json", "run.json"}  # what a run directory begins with
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +116,8 @@ def search(
     return directory
 
   config.run.check()
+  if should_stop is None and all(budgets.bounded(group.config) for group in groups):
+    should_stop = estimate.Estimate(config.run.estimate_seconds, skip_first=True)
   return run_search(
       config, groups, migration, record, lockstep=lockstep, should_stop=should_stop,
       last_look=last_look)
@@ -125,11 +129,9 @@ def run_search(
     should_stop: Callable[[GroupedSearch], bool] | None = None,
     last_look: Callable[[GroupedSearch], None] | None = None,
 ) -> Searched:
-  """As `search`, recorded where `record` says once the search is made."""
+  """As `search`, recorded where `record` says once the search is made; shows no estimate."""
   with runtimes.opened(config, groups, migration, lockstep=lockstep) as found:
     directory = record()
-    if should_stop is None and found.bounded:
-      should_stop = estimate.Estimate(config.run.estimate_seconds, skip_first=True)
     with discarded_if_refused(directory):
       result = runner.run(
           found, directory=directory, progress=config.run.progress, should_stop=should_stop,
@@ -210,7 +212,7 @@ def discarded_if_refused(directory: RunDirectory) -> Iterator[None]:
   try:
     yield
   except ValueError:
-    if not directory.resumed and not directory.recorded:
+    if not directory.resumed and {path.name for path in directory.path.iterdir()} <= _FIRST:
       shutil.rmtree(directory.path)
     raise
 
@@ -246,6 +248,10 @@ def _to_save(config: Any) -> dict[str, Any]:
 
 
 def _may_change(config_class: type[Any]) -> Sequence[str]:
-  """Settings that a run need not be continued with, and those that the class adds."""
-  own = getattr(config_class, "MAY_CHANGE", None)
-  return own if own is not None else (*directory_lib.MAY_CHANGE, "estimate_seconds")
+  """Settings that a run need not be continued with.
+
+  Those of a recorded search and what `ALSO_MAY_CHANGE` of the class adds, or its `MAY_CHANGE`.
+  """
+  usual = (*directory_lib.MAY_CHANGE, "estimate_seconds")
+  return getattr(
+      config_class, "MAY_CHANGE", (*usual, *getattr(config_class, "ALSO_MAY_CHANGE", ())))

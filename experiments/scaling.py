@@ -105,10 +105,6 @@ class Config:
   slowdown: float = setting(3.0, "How many times slower those are.")
   dead: float = setting(0.05, "Part of the workers that stop, where some do.")
 
-  def numbers(self, name: str) -> list[int]:
-    """The numbers that a flag lists, in order of size."""
-    return sorted(getattr(self, name))
-
   @property
   def evaluations(self) -> float:
     """Programs that a worker evaluates in a second."""
@@ -188,7 +184,7 @@ def _check(config: Config) -> tuple[str, ...]:
 
 def _measure(config: Config) -> list[ExchangeCosts]:
   rows = []
-  for workers in config.numbers("workers"):
+  for workers in sorted(config.workers):
     rows.append(exchange_costs.measure_exchange(
         config.search_space(), workers, config.migrants, config.samples, seed=config.search.seed))
     print(f"An exchange with a pool of {workers:,} workers: {rows[-1].service * 1e6:.0f} us")
@@ -208,7 +204,7 @@ def _services(
   """Seconds in which a server takes what a worker sends and gives it others, by W."""
   if config.service_microseconds:
     half = config.service_microseconds / 2e6
-    return {workers: (half, half) for workers in config.numbers("workers")}
+    return {workers: (half, half) for workers in sorted(config.workers)}
   assert costs is not None
   return {row.workers: (row.read + row.upload, row.download + row.write) for row in costs}
 
@@ -225,11 +221,11 @@ def _clocks(
 def _load(config: Config, costs: list[ExchangeCosts] | None) -> list[dict[str, Any]]:
   rows = []
   for workers, (upload, download) in _services(config, costs).items():
-    for births in config.numbers("births"):
+    for births in sorted(config.births):
       period = births / config.evaluations
       usual = _clocks(config, workers, period)
       slow = _clocks(config, workers, period, stragglers=True)
-      for pools in config.numbers("pools"):
+      for pools in sorted(config.pools):
         if pools > workers:
           continue
         shared: dict[str, Any] = {"servers": server_load.Servers(pools), "seed": config.search.seed}
@@ -248,7 +244,7 @@ def _load(config: Config, costs: list[ExchangeCosts] | None) -> list[dict[str, A
 
 def _mixing(config: Config, costs: list[ExchangeCosts] | None) -> Iterator[dict[str, Any]]:
   """Curves of all scenarios; where programs go by other pools or modes, of the better program."""
-  all_births = config.numbers("births")
+  all_births = sorted(config.births)
   middle = all_births[len(all_births) // 2]
   for workers, (upload, download) in _services(config, costs).items():
     cases: list[tuple[str, int, str, Servers, bool]] = [
@@ -257,7 +253,7 @@ def _mixing(config: Config, costs: list[ExchangeCosts] | None) -> Iterator[dict[
     cases.append(("ranked", middle, BARRIERS, server_load.Servers(), False))
     cases.append(("beneficial", middle, ASYNCHRONOUS, server_load.Servers(), False))
     cases.append(("beneficial", middle, ASYNCHRONOUS, server_load.Servers(), True))
-    for pools in config.numbers("pools"):
+    for pools in sorted(config.pools):
       if 1 < pools <= workers // 2:
         cases += [
             ("beneficial", middle, BARRIERS, server_load.Servers(pools, rotate), False)
@@ -294,7 +290,7 @@ def _save(directory: RunDirectory, result: Result) -> None:
 
 def _report(config: Config, directory: RunDirectory, result: Result) -> None:
   """Draws the pictures and writes the report."""
-  costs, island, births = result.costs, result.island, config.numbers("births")
+  costs, island, births = result.costs, result.island, sorted(config.births)
   model = None
   if costs is not None and island is not None:
     model = exchange_costs.CostModel(

@@ -22,8 +22,6 @@ from experiments.frame.run_settings import RunSettings, StudySettings
 from experiments.frame.settings import nested, setting
 
 with lazy.imports():
-  from matplotlib import figure as figure_lib
-
   from azero.search import migration
   from experiments.frame import reporting, study
 
@@ -137,6 +135,8 @@ def _memory(metrics: Sequence[dict[str, Any]]) -> np.ndarray:
 
 def plot(metrics: Sequence[dict[str, Any]]) -> Figure:
   """Memory of each process and the rate over the time."""
+  from matplotlib import figure as figure_lib  # here, since it takes a while
+
   minutes = np.array([row["seconds"] for row in metrics]) / 60
   memory = _memory(metrics)
   figure = figure_lib.Figure(figsize=(9, 5.5), layout="constrained")

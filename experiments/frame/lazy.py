@@ -18,7 +18,7 @@ import importlib.util
 import sys
 import types
 
-_ROOTS = ("azero.", "experiments.", "matplotlib.")
+_ROOTS = ("azero.", "experiments.")
 
 
 class _LazyFinder(importlib.abc.MetaPathFinder):

@@ -14,6 +14,7 @@ import numpy as np
 from azero.compiler import canonical, liveness
 from azero.executors.activity import DEVICES
 from azero.executors.choices import COMBINE, DTYPES, EXECUTOR_NAMES
+from azero.executors.devices import find_devices
 from azero.executors.interpreter import pack
 from azero.executors.interpreter.executor import InterpreterExecutor
 from azero.executors.outcomes import Launched, Outcomes
@@ -105,7 +106,7 @@ class Evaluator:
       raise ValueError(f"seed must not be negative, got {seed}.")
     if lanes is not None and lanes < 1:
       raise ValueError(f"lanes must be at least 1, got {lanes}.")
-    devices = jax.devices()
+    devices = find_devices()
     if num_devices is not None and not 1 <= num_devices <= len(devices):
       raise ValueError(
           f"num_devices must be from 1 to {len(devices)}, the devices that JAX has; got "

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 import inspect
 import logging
 import os
-import pathlib
 import sys
 import textwrap
 import typing
@@ -172,13 +171,13 @@ def configure_jax(num_devices: int = 0) -> None:
   """Makes CPU devices, and keeps compiled code between runs; see `devices.configure_jax`."""
   import jax
 
+  from azero import paths
   from azero.executors import devices
 
   devices.configure_jax(num_devices)
   # JAX tells at INFO of every kind of accelerator that it does not find.
   logging.getLogger("jax").setLevel(logging.WARNING)
-  cache = os.environ.get("AZERO_CACHE_DIR") or pathlib.Path.home() / ".cache" / "azero"
-  jax.config.update("jax_compilation_cache_dir", str(cache))
+  jax.config.update("jax_compilation_cache_dir", str(paths.cache_directory()))
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
   jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
 

@@ -28,6 +28,8 @@ import types
 import typing
 from typing import Any, TypeVar
 
+from azero import paths
+
 AnyConfig = TypeVar("AnyConfig")
 
 Presets = Mapping[str, Mapping[str, Any]]  # settings that differ from the defaults, by name
@@ -132,7 +134,7 @@ class Leaf:
       raise ValueError(
           f"--{self.name}: value should be one of <{'|'.join(self.choices)}>, got {value!r}.")
     if self.is_path:
-      items = tuple(os.path.expanduser(item) for item in items)
+      items = tuple(os.fspath(paths.expand(item)) if item else item for item in items)
     if self.absolute:
       items = tuple(item and os.path.abspath(item) for item in items)
     return items if self.many else items[0]

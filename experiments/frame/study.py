@@ -18,6 +18,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
+from azero import paths
 from experiments.frame import interruption, lazy, settings
 from experiments.frame.settings import AnyConfig
 
@@ -231,7 +232,7 @@ def continued(
     ValueError: it is a run of another experiment, or has other settings than the changes
       and may not change them.
   """
-  path = pathlib.Path(directory).expanduser()
+  path = paths.expand(directory)
   saved = directory_lib.read_config(path)
   for name in getattr(config_class, "FACTS", ()):
     saved.pop(name, None)

@@ -124,12 +124,8 @@ def test_every_flag_is_read(module):
 
 
 def test_settings_and_flags_need_no_jax():
-  """Whatever `import azero` itself brings in, which is not the experiments' affair."""
   script = (
-      "import importlib, sys, types\n"
-      "azero = types.ModuleType('azero')\n"
-      f"azero.__path__ = [{str(_ROOT / 'azero')!r}]\n"
-      "sys.modules['azero'] = azero\n"
+      "import importlib, sys\n"
       "from absl import flags\n"
       "from experiments.frame import command_line\n"
       f"for name in {_EXPERIMENTS!r}:\n"

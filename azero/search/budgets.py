@@ -23,7 +23,7 @@ class Budgeted:
   @property
   def bounded(self) -> bool:
     """Whether there is a budget that ends the search."""
-    return self.config.max_train_steps is not None or self.config.max_programs is not None
+    return self.config.bounded
 
   @property
   def finished(self) -> bool:

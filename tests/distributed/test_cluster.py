@@ -79,34 +79,6 @@ def test_attributes_are_those_of_a_federation(local):
   assert mine["processes"] == 2
 
 
-def test_workers_that_are_taken_out_work_no_more():
-  search = cluster(lockstep=True)
-  search.step()
-  search.finish(1)
-  before = search.num_programs[1]
-  assert not search.active[1] and search.active.sum() == WORKERS - 1
-  history(search)
-  assert search.num_programs[1] == before and (search.num_programs[[0, 2, 3, 4]] >= 90).all()
-
-
-@pytest.mark.parametrize("stop, lockstep", [(1, False), (2, True), (5, False), (9, False)])
-def test_a_state_continues_alike(local, stop, lockstep):
-  first = cluster(InlineRuntime(stop), lockstep=lockstep)
-  found = []
-  for _ in range(stop):
-    first.step()
-    found += first.take_improvements()
-  state = first.state()
-  other = history(cluster(InlineRuntime(7), lockstep=lockstep), state=state)
-  expected = dict(local)
-  later = expected.pop("improvements")
-  assert set(other.pop("improvements")) <= set(later)
-  assert other == expected
-  # The one whose state was taken goes on as if nothing had been.
-  rest = history(first)
-  assert {name: rest[name] for name in expected} == expected
-
-
 @pytest.mark.parametrize("victim, at", [(0, 1), (1, 4), (0, 6)])
 def test_a_lost_process_is_told_and_the_last_state_leads_to_the_same(local, victim, at):
   runtime = InlineRuntime()

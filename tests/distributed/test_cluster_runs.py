@@ -55,14 +55,6 @@ def test_a_run_goes_back_and_finds_the_same_again(local, tmp_path, capsys, momen
   assert [item.island for item in result.improvements]
 
 
-def test_a_stopped_run_is_continued_by_other_processes(local, tmp_path):
-  steps = iter(range(100))
-  run(cluster(InlineRuntime(1)), tmp_path / "run", should_stop=lambda _: next(steps) == 6)
-  search = cluster(InlineRuntime(8))
-  run(search, tmp_path / "run", resume=True)
-  assert (outcome(search), improvements(tmp_path / "run")) == local
-
-
 def test_a_run_of_other_processes_is_refused(tmp_path):
   run(cluster(), tmp_path / "run", should_stop=lambda _: True)
   with pytest.raises(ValueError, match="processes is 2 there and 3 here"):

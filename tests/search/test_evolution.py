@@ -215,15 +215,6 @@ def test_history_does_not_depend_on_how_many_programs_run_at_once():
   np.testing.assert_array_equal(few.fitness, many.fitness)
 
 
-def test_same_seed_same_history_other_seed_another():
-  first, second, other = run(), run(), run(seed=8)
-  assert first.population == second.population
-  assert first.counts == second.counts
-  for island in range(ISLANDS):
-    assert state(first, island) == state(second, island)
-  assert first.population != other.population
-
-
 def test_islands_differ_even_on_equal_tasks():
   search = Evolution(FIXED, [tasks()[0]] * ISLANDS, config(), evaluator=ToyEvaluator)
   search.step()

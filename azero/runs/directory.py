@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from azero import paths
 from azero.language import ops as op_table
 from azero.language.program import Programs, SearchSpace
 from azero.language.text import format_program
@@ -75,7 +76,7 @@ class RunDirectory:
     Raises:
       FileExistsError: there is something of that name already.
     """
-    self.path = pathlib.Path(path)
+    self.path = paths.expand(path)
     self.path.parent.mkdir(parents=True, exist_ok=True)
     try:
       self.path.mkdir()  # of two runs that start at once, one gets it
@@ -103,7 +104,7 @@ class RunDirectory:
       ValueError: settings that cannot be read, or other settings.
     """
     directory = cls.__new__(cls)
-    directory.path = pathlib.Path(path)
+    directory.path = paths.expand(path)
     require_same(read_config(path), config, directory.path, may_change)
     directory._begin(config, resumed=True)
     return directory
@@ -295,7 +296,7 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
     FileNotFoundError: there is no such directory, or no settings in it.
     ValueError: settings that cannot be read.
   """
-  file = pathlib.Path(path) / "config.json"
+  file = paths.expand(path) / "config.json"
   if not file.parent.is_dir():
     raise FileNotFoundError(f"There is no run directory '{file.parent}'.")
   if not file.exists():

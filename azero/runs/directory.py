@@ -33,7 +33,7 @@ from azero import paths
 from azero.language import ops as op_table
 from azero.language.program import Programs, SearchSpace
 from azero.language.text import format_program
-from azero.runs import json_lines, lock
+from azero.runs import json_lines, lock, rule_digest
 from azero.search.evolution import Evolution
 from azero.search.federation import Federation, Group
 from azero.search.hall_of_fame import Entry, Hall
@@ -74,9 +74,11 @@ class RunDirectory:
       config: JSON-compatible settings.
 
     Raises:
+      TypeError: settings that are not JSON-compatible; then nothing is made.
       FileExistsError: there is something of that name already.
     """
     self.path = paths.expand(path)
+    json.dumps(dict(config))  # so that what cannot be written leaves nothing behind
     self.path.parent.mkdir(parents=True, exist_ok=True)
     try:
       self.path.mkdir()  # of two runs that start at once, one gets it
@@ -273,8 +275,9 @@ def _settings(
       "method": method,
       "search": dataclasses.asdict(config),
       "space": dataclasses.asdict(space),
-      "own_ops": [
-          op_table.op_by_id(op).name for op in sorted(ops) if op >= op_table.NUM_PAPER_OPS],
+      "own_ops": {
+          op_table.op_by_id(op).name: rule_digest.of_op(op_table.op_by_id(op))
+          for op in sorted(ops) if op >= op_table.NUM_PAPER_OPS},
       "islands": len(task_sets),
       "tasks": {
           "metric": tasks.metric, "num_tasks": len(tasks), "num_features": tasks.num_features,
@@ -329,6 +332,14 @@ def require_same(
     ValueError: names what differs.
   """
   before, now = _flat(saved), _flat(json.loads(json.dumps(dict(given))))
+  other_rules = sorted({
+      name.split("own_ops.")[1] for name in before.keys() & now.keys()
+      if "own_ops." in name and before[name] != now[name]})
+  if other_rules:
+    raise ValueError(
+        f"The run in '{path}' was begun with another rule of {', '.join(other_rules)} than the one "
+        "registered now, or with another version of Python: register the op as it was then, or "
+        "start a new run.")
   if before.keys() != now.keys():
     raise ValueError(
         f"The run in '{path}' is one of another experiment, or of another version of azero: "

@@ -328,6 +328,12 @@ class Search(abc.ABC):
         for fields in state_lib.found_in(self.space_of, state["improvements"])]
     self._update_active()
 
+  def __reduce__(self) -> tuple[Any, ...]:
+    """Pickled between two steps; what is read makes its evaluator anew, and can go on."""
+    return state_lib.rebuilt, (
+        type(self), (self.space, self.task_sets, self.config),
+        {"template": self.template, "first_island": self.first_island}, self.state())
+
   def _update_active(self) -> None:
     """Who has budget left and was not taken out."""
     self.active = ~self._taken_out & budgets.within(

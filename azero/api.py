@@ -15,6 +15,7 @@ from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.random_search import RandomSearch
 from azero.search.search import Search
+from azero.tasks.tables import CustomData
 from azero.tasks.task import Tasks
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def evaluate(programs: Programs | str | Sequence[str], tasks: Tasks, **settings)
   Raises:
     ValueError: malformed programs, or programs that do not fit the tasks.
   """
+  if isinstance(tasks, CustomData):
+    raise ValueError(
+        "CustomData has three parts to evaluate on: give its search, select or final tasks.")
   if not isinstance(programs, Programs):
     texts = [programs] if isinstance(programs, str) else list(programs)
     programs = text.parse_many(
@@ -43,16 +47,17 @@ def evaluate(programs: Programs | str | Sequence[str], tasks: Tasks, **settings)
 
 
 def evolve(
-    space: SearchSpace, tasks: Tasks | Sequence[Tasks], *,
+    space: SearchSpace, tasks: Tasks | Sequence[Tasks] | CustomData, *,
     directory: str | os.PathLike | None = None, resume: bool = False, progress: str = "auto",
-    should_stop: Callable[[Search], bool] | None = None, template: Programs | None = None,
+    should_stop: Callable[[Search], bool] | None = None,
+    template: Programs | str | Sequence[str] | None = None,
     checkpoint_seconds: float = 60.0, tensorboard: bool = False, **settings,
 ) -> runner.RunResult:
   """Regularised evolution: searches for programs that learn the tasks.
 
   Args:
     space: memory sizes and allowed ops.
-    tasks: one task batch, or one for each island.
+    tasks: one task batch, or one for each island; of `CustomData` its search tasks.
     directory: where to record the run; default nowhere.
     resume: continue the run in the directory, bit for bit as if it had not been stopped.
       Tasks and settings must be those that it was begun with; budgets (max_programs,
@@ -61,8 +66,8 @@ def evolve(
     should_stop: called after every cycle with the search; True ends it. One with a memory
       of its own needs the methods `state` and `restore`, see `azero.search.state`, for a
       run to be continued.
-    template: one or more programs to start from instead of empty ones, given to the programs
-      of a population in turn; `read_programs` reads those of an earlier run.
+    template: one or more programs to start from instead of empty ones, or their text, given to
+      the programs of a population in turn; `read_programs` reads those of an earlier run.
     checkpoint_seconds: time between checkpoints in the directory.
     tensorboard: whether the directory gets TensorBoard curves, too; needs the extra of that
       name.
@@ -77,18 +82,23 @@ def evolve(
     FileExistsError: the directory holds something already.
     FileNotFoundError: there is no run to continue.
   """
-  search = Evolution(space, tasks, SearchConfig(**settings), template=template)
+  sets = _task_sets(tasks)
+  search = Evolution(
+      space, sets, SearchConfig(**settings), template=_programs(template, space, sets))
   return _run(search, directory, resume, progress, should_stop, checkpoint_seconds, tensorboard)
 
 
 def random_search(
-    space: SearchSpace, tasks: Tasks | Sequence[Tasks], *,
+    space: SearchSpace, tasks: Tasks | Sequence[Tasks] | CustomData, *,
     directory: str | os.PathLike | None = None, resume: bool = False, progress: str = "auto",
-    should_stop: Callable[[Search], bool] | None = None, template: Programs | None = None,
+    should_stop: Callable[[Search], bool] | None = None,
+    template: Programs | str | Sequence[str] | None = None,
     checkpoint_seconds: float = 60.0, tensorboard: bool = False, **settings,
 ) -> runner.RunResult:
   """Random search: arguments, result and errors as for `evolve`."""
-  search = RandomSearch(space, tasks, SearchConfig(**settings), template=template)
+  sets = _task_sets(tasks)
+  search = RandomSearch(
+      space, sets, SearchConfig(**settings), template=_programs(template, space, sets))
   return _run(search, directory, resume, progress, should_stop, checkpoint_seconds, tensorboard)
 
 
@@ -107,6 +117,28 @@ def plot(
   return progress_plot.plot_progress(
       result.improvements, metric=tasks.metric, title=title, references=references,
       multiclass=tasks.multiclass, num_programs=int(result.search.num_programs.max()))
+
+
+def _task_sets(tasks: Tasks | Sequence[Tasks] | CustomData) -> list[Tasks]:
+  if isinstance(tasks, CustomData):
+    return [tasks.search]
+  sets = [tasks] if isinstance(tasks, Tasks) else tasks
+  if not isinstance(sets, list | tuple) or not sets or not all(
+      isinstance(each, Tasks) for each in sets):
+    raise ValueError(
+        "tasks must be Tasks, a list of them (one for each island) or CustomData, got "
+        f"{tasks!r:.60}.")
+  return list(sets)
+
+
+def _programs(
+    template: Programs | str | Sequence[str] | None, space: SearchSpace, sets: Sequence[Tasks]
+) -> Programs | None:
+  """A template as programs of the space."""
+  if template is None or isinstance(template, Programs):
+    return template
+  texts = [template] if isinstance(template, str) else list(template)
+  return text.parse_many(texts, space, min_vectors=3 if sets[0].multiclass else 1)
 
 
 def _run(

@@ -11,12 +11,15 @@ the data as programs do: nothing is standardised here. All arithmetic is float32
 
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
+from azero.executors import executables
+from azero.executors.devices import find_devices
 from azero.tasks.task import Tasks
 
 Parameters = dict[str, jax.Array]
@@ -122,10 +125,13 @@ def _train_and_validate(
   # Some accelerators multiply float32 matrices in lower precision unless told not to, and
   # optax's Adam raises a float to an integer power, which strict promotion forbids.
   with jax.default_matmul_precision("float32"), jax.numpy_dtype_promotion("standard"):
-    outputs = _train_tasks(
-        tasks.num_classes, jax.tree.map(to_float32, parameters), to_float32(tasks.train_x),
+    arguments = (
+        jax.tree.map(to_float32, parameters), to_float32(tasks.train_x),
         to_float32(tasks.train_y), to_float32(tasks.valid_x), jnp.asarray(batches, jnp.int32),
         to_float32(rates))
+    [run] = executables.compile_for(
+        _compiled(tasks.num_classes), arguments, find_devices()[:1])
+    outputs = run(*arguments)
   outputs = np.asarray(outputs, np.float64)
   if tasks.metric == "rms":
     return _regression_fitness(tasks, outputs[..., 0])
@@ -145,7 +151,11 @@ def _regression_fitness(tasks: Tasks, predictions: np.ndarray) -> np.ndarray:
   return np.where(finite, fitness, 0.0)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.cache
+def _compiled(num_classes: int) -> Any:
+  return jax.jit(functools.partial(_train_tasks, num_classes))
+
+
 @functools.partial(jax.vmap, in_axes=(None, None, 0, 0, 0, None, None))
 def _train_tasks(
     num_classes: int, parameters: Parameters, train_x: jax.Array, train_y: jax.Array,

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from azero import paths
 from azero.runs import manifest, packing
 from azero.runs.manifest import CheckpointError
 
@@ -62,7 +63,7 @@ class Checkpoints:
       schema: of the states.
       keep: how many versions are kept; at least 1.
     """
-    self.path = pathlib.Path(os.path.abspath(path))
+    self.path = pathlib.Path(os.path.abspath(paths.expand(path)))
     self.schema = schema
     self.keep = keep
     self.newest: tuple[int, dict[str, Any]] | None = None

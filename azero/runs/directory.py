@@ -29,11 +29,11 @@ from typing import Any
 
 import numpy as np
 
-from azero import files
+from azero import files, paths
 from azero.language import ops as op_table
 from azero.language.program import Programs, SearchSpace
 from azero.language.text import format_program
-from azero.runs import json_lines, lock
+from azero.runs import json_lines, lock, rule_digest
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.federation import Federation, Group
@@ -75,9 +75,11 @@ class RunDirectory:
       config: JSON-compatible settings.
 
     Raises:
+      TypeError: settings that are not JSON-compatible; then nothing is made.
       FileExistsError: there is something of that name already.
     """
-    self.path = pathlib.Path(path)
+    self.path = paths.expand(path)
+    json.dumps(dict(config))  # so that what cannot be written leaves nothing behind
     self.path.parent.mkdir(parents=True, exist_ok=True)
     try:
       self.path.mkdir()  # of two runs that start at once, one gets it
@@ -105,7 +107,7 @@ class RunDirectory:
       ValueError: settings that cannot be read, or other settings.
     """
     directory = cls.__new__(cls)
-    directory.path = pathlib.Path(path)
+    directory.path = paths.expand(path)
     require_same(read_config(path), config, directory.path, may_change)
     directory._begin(config, resumed=True)
     return directory
@@ -266,8 +268,9 @@ def _settings(
       "method": method,
       "search": dataclasses.asdict(config),
       "space": dataclasses.asdict(space),
-      "own_ops": [
-          op_table.op_by_id(op).name for op in sorted(ops) if op >= op_table.NUM_PAPER_OPS],
+      "own_ops": {
+          op_table.op_by_id(op).name: rule_digest.of_op(op_table.op_by_id(op))
+          for op in sorted(ops) if op >= op_table.NUM_PAPER_OPS},
       "islands": len(task_sets),
       "tasks": {
           "metric": tasks.metric, "num_tasks": len(tasks), "num_features": tasks.num_features,
@@ -289,7 +292,7 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
     FileNotFoundError: there is no such directory, or no settings in it.
     ValueError: settings that cannot be read.
   """
-  file = pathlib.Path(path) / "config.json"
+  file = paths.expand(path) / "config.json"
   if not file.parent.is_dir():
     raise FileNotFoundError(f"There is no run directory '{file.parent}'.")
   if not file.exists():
@@ -322,6 +325,14 @@ def require_same(
     ValueError: names what differs.
   """
   before, now = _flat(saved), _flat(json.loads(json.dumps(dict(given))))
+  other_rules = sorted({
+      name.split("own_ops.")[1] for name in before.keys() & now.keys()
+      if "own_ops." in name and before[name] != now[name]})
+  if other_rules:
+    raise ValueError(
+        f"The run in '{path}' was begun with another rule of {', '.join(other_rules)} than the one "
+        "registered now, or with another version of Python: register the op as it was then, or "
+        "start a new run.")
   if before.keys() != now.keys():
     raise ValueError(
         f"The run in '{path}' is one of another experiment, or of another version of azero: "

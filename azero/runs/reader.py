@@ -14,6 +14,7 @@ import re
 import sys
 from typing import Any, TypeVar
 
+from azero import paths
 from azero.runs import json_lines
 
 if sys.platform != "win32":
@@ -143,7 +144,7 @@ def read_run(path: str | os.PathLike) -> Run:
   Raises:
     ValueError: it is none, or a file in it cannot be read; says which in one line.
   """
-  path = pathlib.Path(path)
+  path = paths.expand(path)
   if not path.is_dir():
     raise ValueError(f"there is no directory '{path}'")
   if not is_run(path):

@@ -23,6 +23,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class RunResult(Generic[AnySearch]):
   """How a run ended.
 
+  It can be pickled, but for a search over processes: read again, its search can go on.
+
   Attributes:
     search: the search, with its hall of fame and best programs.
     status: "budget" (spent), "stopped" (by the condition) or "interrupted" (by Ctrl-C or
@@ -136,7 +138,10 @@ def check(
 
   Raises:
     ValueError: the search has no budget and no condition, or a negative time.
+    TypeError: a condition that cannot be called.
   """
+  if should_stop is not None and not callable(should_stop):
+    raise TypeError(f"should_stop must be a function of the search, got {should_stop!r}.")
   if not search.bounded and should_stop is None:
     raise ValueError(
         "The search would never end: set max_train_steps, max_programs or should_stop.")

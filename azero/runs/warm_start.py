@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from azero import paths
 from azero.compiler import liveness
 from azero.language.program import Programs, SearchSpace
 from azero.language.text import ProgramSyntaxError, parse
@@ -32,7 +33,7 @@ def read_programs(
     ValueError: a malformed program or file, or a program that does not fit the space: an op
       that is not allowed, an address or an instruction too many.
   """
-  source = pathlib.Path(path)
+  source = paths.expand(path)
   if source.is_dir():
     return _read_run(source, space, multiclass)
   if not source.is_file():
@@ -58,7 +59,7 @@ def read_entries(directory: str | os.PathLike) -> list[tuple[str, int]]:
     FileNotFoundError: the run has found nothing yet.
     ValueError: a malformed file, or one without programs.
   """
-  directory = pathlib.Path(directory)
+  directory = paths.expand(directory)
   file = directory / HALL_OF_FAME
   outcomes = not file.is_file() and (directory / OUTCOMES).is_file()
   if outcomes:

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from azero.executors.choices import COMBINE, DTYPES, EXECUTOR_NAMES
-from azero.search import mutation
+from azero.search import mutation, plain
 
 INITIAL = ("empty", "random")
 # What a search has in common with those who judge its programs.
@@ -28,7 +28,7 @@ class SearchConfig:
     initial: "empty" or "random" programs to start from.
     max_train_steps: budget of each island in training steps; None for no limit.
     max_programs: budget of each island in programs; None for no limit.
-    seed: decides everything that is random.
+    seed: decides everything that is random; a whole number from 0 on.
     fingerprint: whether to use the functional equivalence cache.
     canonical_cache: whether to use the cache of canonical keys. With `fingerprint` alone off,
       copies of a program and programs that differ in dead code still are evaluated once; with
@@ -73,6 +73,7 @@ class SearchConfig:
   hall_of_fame_size: int = 20
 
   def __post_init__(self) -> None:
+    plain.normalise(self)
     if self.initial not in INITIAL:
       raise ValueError(f"initial must be one of {', '.join(INITIAL)}, got {self.initial!r}.")
     for name in (

@@ -20,6 +20,7 @@ import numpy as np
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs, SearchSpace
 from azero.search import equivalence
+from azero.search import state as state_lib
 from azero.search.config import SearchConfig
 from azero.search.evaluators import MakeEvaluator
 from azero.search.evolution import Evolution
@@ -104,6 +105,10 @@ class Federation(Grouped[Group, Evolution]):
         else np.asarray(group.experiments, np.int64) for group in self.groups])
     self.hall_of_fame = JointHall([search.hall_of_fame for search in self.searches])
     self._leaving: list[_Leaving] = []  # between `emigrants` and `immigrate`
+
+  def __reduce__(self) -> tuple[Any, ...]:
+    """Pickled between two steps, as a `Search` is."""
+    return state_lib.rebuilt, (type(self), (self.groups, self.migration), {}, self.state())
 
   def finish(self, island: int) -> None:
     """Takes a worker out of the search, as if its budget were spent."""

@@ -79,6 +79,7 @@ class Search(budgets.Budgeted, abc.ABC):
     self.num_islands = len(sets)
     self.first_island = first_island
     self.template = template
+    self._make_evaluator = evaluator
     self._draws_per_program = mutation.num_random_draws(space)
     if template is not None:
       _check_template(template, space)
@@ -229,6 +230,13 @@ class Search(budgets.Budgeted, abc.ABC):
         Improvement(**fields)
         for fields in state_lib.found_in(self.space_of, state["improvements"])]
     self._update_active()
+
+  def __reduce__(self) -> tuple[Any, ...]:
+    """Pickled between two steps; what is read makes its evaluator anew, and can go on."""
+    return state_lib.rebuilt, (
+        type(self), (self.space, self.task_sets, self.config),
+        {"template": self.template, "first_island": self.first_island,
+         "evaluator": self._make_evaluator}, self.state())
 
   def _update_active(self) -> None:
     """Who has budget left and was not taken out."""

@@ -24,6 +24,16 @@ class Stateful(Protocol):
     """Takes over the state of another of its kind."""
 
 
+def rebuilt(
+    make: Callable[..., Stateful], arguments: Sequence[Any], keywords: Mapping[str, Any],
+    state: Mapping[str, Any],
+) -> Stateful:
+  """What was pickled as how it is made and its state."""
+  made = make(*arguments, **keywords)
+  made.restore(state)
+  return made
+
+
 class Found(Protocol):
   """A program that a search found: an improvement, or an entry of the hall of fame."""
 

@@ -7,6 +7,8 @@ import os
 
 import numpy as np
 
+from azero import paths
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Table:
@@ -81,7 +83,7 @@ def _read_rows(
     path: str | os.PathLike, delimiter: str) -> tuple[list[list[str]], list[int]]:
   rows, lines = [], []
   try:
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    with open(paths.expand(path), newline="", encoding="utf-8-sig") as file:
       reader = csv.reader(file, delimiter=delimiter)
       for row in reader:
         if len(row) > 1 or (row and row[0].strip()):  # else a blank line

@@ -19,6 +19,7 @@ import zipfile
 
 import numpy as np
 
+from azero import paths
 from azero.tasks.csv_file import read_table
 from azero.tasks.projection import project, standardise
 from azero.tasks.sampling import draw_task_seed, stratified_order, task_generators
@@ -186,7 +187,7 @@ def load_tasks_npz(path: str | os.PathLike) -> Tasks:
 
 def _read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
   try:
-    with open(path, "rb") as file, np.load(file) as contents:
+    with open(paths.expand(path), "rb") as file, np.load(file) as contents:
       return {name: contents[name] for name in contents.files}
   except FileNotFoundError as error:
     raise FileNotFoundError(f"There is no file {path}.") from error

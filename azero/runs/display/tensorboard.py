@@ -5,10 +5,9 @@ Needs the extra `tensorboard`: tensorboardX, which writes event files without Te
 
 from collections.abc import Iterator, Mapping, Sequence
 import os
-import pathlib
 from typing import Any
 
-from azero import lazy
+from azero import lazy, paths
 
 # Metrics that are no curves.
 _LEFT_OUT = ("time", "islands", "programs", "seconds_left")
@@ -42,7 +41,7 @@ class Curves:
     require()
     import tensorboardX
 
-    path = pathlib.Path(directory)
+    path = paths.expand(directory)
     files = len(list(path.glob("events.*")))
     continued = files > 0
     # TensorBoard drops what earlier files have from the step on at which a file says it begins.

@@ -12,6 +12,8 @@ import zlib
 
 import numpy as np
 
+from azero import paths
+
 _UNSIGNED_BYTES = 8
 _FILES = {"train": "train", "test": "t10k"}  # start of the file names of each split
 
@@ -29,7 +31,7 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
     FileNotFoundError: no such file.
     ValueError: no idx file of bytes, or a damaged one.
   """
-  data = pathlib.Path(path).read_bytes()
+  data = paths.expand(path).read_bytes()
   if data[:2] == b"\x1f\x8b":
     try:
       data = gzip.decompress(data)
@@ -73,8 +75,8 @@ def read_idx_splits(
   """
   splits = {}
   for split, start in _FILES.items():
-    image_path = _find(pathlib.Path(directory), f"{start}-images-idx3-ubyte")
-    label_path = _find(pathlib.Path(directory), f"{start}-labels-idx1-ubyte")
+    image_path = _find(paths.expand(directory), f"{start}-images-idx3-ubyte")
+    label_path = _find(paths.expand(directory), f"{start}-labels-idx1-ubyte")
     images, labels = read_idx(image_path), read_idx(label_path)
     if images.ndim != 3 or images.shape[1:] != image_shape[:2]:
       raise ValueError(

@@ -1,0 +1,64 @@
+"""Settings that are numbers, as people give them: NumPy's, and 1e5 for a hundred thousand."""
+
+import dataclasses
+import numbers
+import operator
+import types
+from typing import Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+
+def normalise(settings: Any) -> None:
+  """Makes the fields of a frozen dataclass what their annotations say, from what is as good.
+
+  A whole number may be one of NumPy or a float without a fraction, a number any real number, a
+  truth value one of NumPy, a tuple a list. So records hold plain values, and equal settings are
+  equal there.
+
+  Args:
+    settings: with fields of int, float, bool, str, tuple or, with None, a union of one of them.
+
+  Raises:
+    ValueError: a value that is none of that; names the field.
+  """
+  hints = get_type_hints(type(settings))
+  for field in dataclasses.fields(settings):
+    hint, value = hints[field.name], getattr(settings, field.name)
+    kinds = get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and types.NoneType in kinds:
+      continue
+    kind = next(kind for kind in kinds if kind is not types.NoneType)
+    try:
+      taken = _as(get_origin(kind) or kind, value)
+    except TypeError as error:
+      instead = " or None" if types.NoneType in kinds else ""
+      raise ValueError(f"{field.name} must be {error}{instead}, got {value!r}.") from None
+    object.__setattr__(settings, field.name, taken)
+
+
+def _as(kind: type, value: Any) -> Any:
+  """A value as one of a kind; a TypeError says what the kind is."""
+  if kind is int:
+    return _whole(value)
+  if kind is float and isinstance(value, numbers.Real):  # those of NumPy are, too
+    return float(value)
+  if kind is bool and isinstance(value, bool | np.bool_):
+    return bool(value)
+  if kind is tuple and isinstance(value, list | tuple):
+    return tuple(value)
+  if kind is str and isinstance(value, str):
+    return str(value)
+  raise TypeError({
+      float: "a number", bool: "True or False", tuple: "a sequence", str: "a text"}[kind])
+
+
+def _whole(value: Any) -> int:
+  if not isinstance(value, bool):
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+      return int(value)
+    try:
+      return operator.index(value)
+    except TypeError:
+      pass
+  raise TypeError("a whole number")

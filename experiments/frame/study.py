@@ -117,22 +117,23 @@ def search(
     return directory
 
   config.run.check()
-  if should_stop is None and all(budgets.bounded(group.config) for group in groups):
-    should_stop = estimate.Estimate(config.run.estimate_seconds, skip_first=True)
+  bounded = all(budgets.bounded(group.config) for group in groups)
   return run_search(
       config, groups, migration, record, lockstep=lockstep, should_stop=should_stop,
-      last_look=last_look)
+      last_look=last_look, with_estimate=should_stop is None and bounded)
 
 
 def run_search(
     config: Any, groups: Sequence[Group], migration: Migration | None,
     record: Callable[[], RunDirectory], *, lockstep: bool = False,
     should_stop: Callable[[GroupedSearch], bool] | None = None,
-    last_look: Callable[[GroupedSearch], None] | None = None,
+    last_look: Callable[[GroupedSearch], None] | None = None, with_estimate: bool = False,
 ) -> Searched:
-  """As `search`, recorded where `record` says once the search is made; shows no estimate."""
+  """As `search`, recorded where `record` says once the search is made."""
   with runtimes.opened(config, groups, migration, lockstep=lockstep) as found:
     directory = record()
+    if with_estimate:
+      should_stop = estimate.Estimate(config.run.estimate_seconds, skip_first=True)
     with discarded_if_refused(directory):
       result = runner.run(
           found, directory=directory, progress=config.run.progress, should_stop=should_stop,

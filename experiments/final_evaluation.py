@@ -21,7 +21,6 @@ from collections.abc import Sequence
 import dataclasses
 import functools
 import json
-import pathlib
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -39,17 +38,17 @@ with lazy.imports():
   from azero.insight import tuning
   from azero.insight.plots import final_plot
   from azero.language import text
-  from azero.runs import warm_start
   from azero.tasks.images import digits, paper_tasks
-  from experiments.frame import estimate, reporting, study
+  from experiments import final_evaluation_report
+  from experiments.frame import candidates as candidates_lib
+  from experiments.frame import estimate, study
 
 if TYPE_CHECKING:
   from azero.executors.single.direct import DirectEvaluator
-  from azero.language.program import Programs
   from azero.runs.directory import RunDirectory
   from azero.tasks.task import Tasks
+  from experiments.frame.candidates import Candidate
 
-BASELINES = {"linear_regressor": "logistic regression", "plain_nn": "neural network"}
 _RESULTS = "results.json"
 DIGITS = "digits"  # of scikit-learn, which need no preparation
 TUNERS = ("random", "gradient")
@@ -94,19 +93,6 @@ class Config:
   num_seeds: int = setting(5, "Final trainings, each on its own draw of the images.")
 
 
-@dataclasses.dataclass(frozen=True)
-class Candidate:
-  """A program to evaluate.
-
-  Attributes:
-    name: in tables and pictures.
-    program: a batch of one, of any number of features.
-  """
-
-  name: str
-  program: Programs
-
-
 def run(config: Config) -> list[dict[str, Any]]:
   """Tunes and tests every program on every pair, and writes the run directory.
 
@@ -126,7 +112,7 @@ def run(config: Config) -> list[dict[str, Any]]:
     raise ValueError("--tuner=gradient trains for one epoch; use --num_epochs=1.")
   config.run.check()
   pairs = _parse_pairs(config.pair)
-  candidates = load_candidates(config.program)
+  candidates = candidates_lib.load_candidates(config.program)
   tuning_tasks = functools.lru_cache(maxsize=1)(
       lambda pair: _tasks(config, pair, [config.training.seed], "valid"))
   # What is wrong with the data shows before there is a directory. The first pair, which is
@@ -173,7 +159,7 @@ def _save(
   directory.write(_RESULTS, json.dumps(rows, indent=2) + "\n")
   picture = final_plot.plot_final(rows, title=f"{config.dataset}: final evaluation")
   picture.savefig(directory.path / "final.png", dpi=130)
-  directory.write("report.md", _report(rows, candidates, config))
+  directory.write("report.md", final_evaluation_report.report(rows, candidates, config))
 
 
 def _read_results(
@@ -193,55 +179,6 @@ def _read_results(
           f"--program: '{row['program']}' is not the program any more whose results are in "
           f"'{path}'. Put that one back, or start a new run.")
   return {(row["task"], row["program"]): row for row in rows if not row["interrupted"]}
-
-
-def load_candidates(names: Sequence[str]) -> list[Candidate]:
-  """The programs of --program and the baselines, each once.
-
-  Raises:
-    ValueError: a program that cannot be read, or none, or two of the same name.
-    FileNotFoundError: neither a file nor a directory nor a program of the zoo.
-  """
-  wanted = list(dict.fromkeys(name.strip() for name in names if name.strip()))
-  if not wanted:
-    raise ValueError("--program is empty: name a text file, a run directory or a zoo program.")
-  loaded = [_load(name) for name in wanted if name not in BASELINES]
-  loaded += [Candidate(title, zoo.load(name)) for name, title in BASELINES.items()]
-  titles = [candidate.name for candidate in loaded]
-  if len(set(titles)) < len(titles):
-    raise ValueError(
-        f"--program: tables and pictures would call two programs the same: {', '.join(titles)}. "
-        "Give files and directories different names.")
-  return loaded
-
-
-def _load(name: str) -> Candidate:
-  path = pathlib.Path(name)
-  if name in zoo.names():
-    if zoo.is_multiclass(name):
-      raise ValueError(f"--program: '{name}' is for more than two classes; a pair has two.")
-    return Candidate(name, zoo.load(name))
-  if path.is_dir():
-    return Candidate(path.name, _best_of_run(path))
-  if not path.is_file():
-    raise FileNotFoundError(
-        f"--program: there is no file or directory '{name}', and the zoo has only "
-        f"{', '.join(zoo.names())}.")
-  try:
-    return Candidate(path.stem, text.parse(path.read_text(encoding="utf-8")))
-  except UnicodeDecodeError as error:
-    raise ValueError(f"--program: '{name}' is not a text file in UTF-8 ({error}).") from None
-
-
-def _best_of_run(path: pathlib.Path) -> Programs:
-  """The best program of a run directory, for the number of features of its search."""
-  for code, num_features in warm_start.read_entries(path):
-    program = text.parse(code, num_features=num_features)
-    if warm_start.predicts(program).any():
-      return program
-  raise ValueError(
-      f"--program: no program of '{path}' predicts anything in a task of two classes; name "
-      "another run.")
 
 
 def _parse_pairs(pairs: str) -> list[tuple[int, int]]:
@@ -323,37 +260,6 @@ def _test(
         np.array(constants)[None], seeds=config.training.seed, last_epoch=True)
     accuracies += result.per_task[0].tolist()
   return accuracies
-
-
-def _report(
-    rows: Sequence[dict[str, Any]], candidates: Sequence[Candidate], config: Config) -> str:
-  summary = [
-      f"Pairs of classes of {config.dataset} with all pixels. Each program's constants were "
-      f"tuned with {config.num_trials} trials ({config.tuner} search) on {config.num_train} "
-      f"training and {config.num_valid} validation images of the train split; then it trained "
-      f"with {config.num_seeds} seeds and was measured on {config.num_test} images of the test "
-      "split, which tuning does not see, after its last epoch."]
-  if any(row["interrupted"] for row in rows):
-    summary.append("**Tuning was interrupted**: budgets are not equal, see the table.")
-  results = reporting.table(
-      ("classes", "program", "test accuracy", "deviation over seeds", "validation, untuned",
-       "validation, tuned", "trials", "examples trained on", "seconds"),
-      [(row["task"], row["program"], f"{row['mean']:.4f}", f"{row['std']:.4f}",
-        f"{row['valid_original']:.4f}", f"{row['valid_tuned']:.4f}", row["trials"],
-        f"{row['train_steps']:,}", f"{row['seconds']:.0f}") for row in rows])
-  constants = reporting.table(
-      ("classes", "program", "instruction", "constant", "tuned"),
-      [(row["task"], row["program"], f"`{line}`", f"{old:.4g}", f"{new:.4g}")
-       for row in rows for line, old, new in zip(
-           row["constants_of"], row["original_constants"], row["constants"])])
-  programs = [
-      f"### {candidate.name}\n\n{reporting.code_block(reporting.live_text(candidate.program))}"
-      for candidate in candidates]
-  return reporting.report(
-      f"Final evaluation on {config.dataset}", summary=summary,
-      tables=[results, "![Test accuracies and tuning](final.png)", "## Constants", constants,
-              "## Programs", *programs],
-      program=None, config=config)
 
 
 if __name__ == "__main__":

@@ -309,7 +309,8 @@ def _report(config: Config, directory: RunDirectory, result: Result) -> None:
   for name, figure in pictures.items():
     figure.savefig(directory.path / name, dpi=110)
   directory.write("report.md", scaling_report.report(
-      config, costs, island, model, result.load, result.curves, list(pictures)))
+      config, costs=costs, island=island, model=model, load=result.load, curves=result.curves,
+      pictures=list(pictures)))
   print(f"Report: {directory.path / 'report.md'}")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +82,8 @@ def run(config: Config) -> Result:
   if config.migration_every:
     exchange = migration.Migration(
         every=config.migration_every, migrants=config.migrants, seed=config.search.seed)
-  end = time.monotonic() + 60 * config.minutes
   searched = study.search(
-      "soak", config, [group], exchange, should_stop=lambda _: time.monotonic() >= end)
+      "soak", config, [group], exchange, should_stop=_After(60 * config.minutes))
   summary = summarise(searched.result.metrics)
   table = reporting.table(("", "value"), [
       (name, f"{value:,.4g}") for name, value in summary.items()])
@@ -96,6 +96,18 @@ def run(config: Config) -> Result:
       figure=plot(searched.result.metrics), picture="soak.png", lines=["", table]),
       result=searched.result)
   return Result(summary, str(searched.directory.path), searched.result)
+
+
+class _After:
+  """Whether so many seconds have passed since the first step, which compiles."""
+
+  def __init__(self, seconds: float):
+    self._seconds, self._end = seconds, math.inf
+
+  def __call__(self, search: GroupedSearch) -> bool:
+    now = time.monotonic()
+    self._end = min(self._end, now + self._seconds)
+    return now >= self._end
 
 
 def summarise(metrics: Sequence[dict[str, Any]]) -> dict[str, float]:

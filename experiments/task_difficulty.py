@@ -15,7 +15,7 @@ stays, and each method goes on until it has enough by the new ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import dataclasses
 import json
 import math
@@ -30,95 +30,20 @@ from experiments.frame import command_line, lazy, settings
 from experiments.frame.run_settings import RunSettings
 from experiments.frame.settings import nested, setting
 from experiments.task_difficulty_report import EVOLUTION, METHODS, RANDOM, Rows
+from experiments.task_difficulty_rounds import TASK_TYPES
 
 with lazy.imports():
-  from azero.language import spaces, text
-  from azero.runs import runner
-  from azero.runs.display import progress
   from azero.search import density, evolution
   from azero.tasks import synthetic
   from experiments import task_difficulty_report as report_lib
-  from experiments.frame import estimate, reporting, study
+  from experiments import task_difficulty_rounds as rounds
+  from experiments.frame import estimate, study
 
 if TYPE_CHECKING:
   from azero.insight.plots.difficulty_plot import Point
-  from azero.language.program import Programs, SearchSpace
   from azero.runs.directory import RunDirectory
-  from azero.tasks.task import Tasks
-  from experiments.frame.estimate import Estimate
 
 _RESULTS = "results.jsonl"
-_SHOWN = 3  # acceptable programs of a round that are recorded
-
-_LINEAR = """
-def Setup():
-  s2 = {rate}
-def Predict():
-  s1 = dot(v0, v1)
-"""
-_LINEAR_LEARN = """
-def Learn():
-  s3 = s0 - s1
-  s3 = s3 * s2
-  v2 = s3 * v0
-  v1 = v1 + v2
-"""
-_AFFINE = _LINEAR + "  s1 = s1 + s3\n"
-_AFFINE_LEARN = """
-def Learn():
-  s4 = s0 - s1
-  s4 = s4 * s2
-  v2 = s4 * v0
-  v1 = v1 + v2
-  s3 = s3 + s4
-"""
-
-
-@dataclasses.dataclass(frozen=True)
-class TaskType:
-  """A point of figure 4.
-
-  Attributes:
-    affine: whether labels are affine functions of the features.
-    learn_only: whether Setup and Predict are given.
-    budget: programs of an evolution experiment.
-    paper_difficulty: what the paper's text says of its difficulty.
-    paper_ratio: what the text says of the success ratio.
-  """
-
-  affine: bool
-  learn_only: bool
-  budget: int = 10_000
-  paper_difficulty: str = "only in the figure"
-  paper_ratio: str = "only in the figure"
-
-  def space(self, num_features: int) -> SearchSpace:
-    """The search space."""
-    make = spaces.affine if self.affine else spaces.linear
-    return make(num_features, learn_only=self.learn_only)
-
-  def reference(self, rate: float, space: SearchSpace) -> Programs:
-    """The hand-written program: gradient descent of this rate."""
-    head, learn = (_AFFINE, _AFFINE_LEARN) if self.affine else (_LINEAR, _LINEAR_LEARN)
-    return text.parse(head.format(rate=rate) + learn, space)
-
-  def template(self, rate: float, space: SearchSpace) -> Programs | None:
-    """The reference without its Learn, if that alone is searched."""
-    if not self.learn_only:
-      return None
-    head = _AFFINE if self.affine else _LINEAR
-    return text.parse(head.format(rate=rate) + "def Learn():\n", space)
-
-
-TASK_TYPES: Mapping[str, TaskType] = {
-    "linear_backprop": TaskType(affine=False, learn_only=True),
-    "linear_regressor": TaskType(
-        affine=False, learn_only=False, paper_difficulty="10^7", paper_ratio="5"),
-    "affine_backprop": TaskType(affine=True, learn_only=True),
-    "affine_regressor": TaskType(
-        affine=True, learn_only=False, budget=100_000,
-        paper_difficulty="only in the figure (the hardest; the text speaks of up to 10^12)"),
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -309,71 +234,22 @@ def _round(
       make(config.num_tasks, seed=int(seed), num_features=config.num_features,
            num_train=config.num_train, num_valid=config.num_valid) for seed in task_seeds]
   space = task_type.space(config.num_features)
-  acceptance = density.Acceptance(
-      task_type.reference(config.reference_rate, space), space, task_sets,
-      factor=config.tolerance, dtype=config.search.dtype)
-  template = task_type.template(config.reference_rate, space)
   left, whole = _programs_left(config, kind, method, rows), _round_programs(config, kind, method)
-  rounds = math.ceil(left / whole)
-  expected = estimate.Estimate(
-      config.run.estimate_seconds if first else 0.0,
-      {f"rounds of {method} on the {kind} at most": rounds})
   start = time.monotonic()
-  run_method = _random_round if method == RANDOM else _evolution_round
-  row = run_method(
-      config, kind, space, task_sets, acceptance, template, search_seed, expected,
-      min(left, whole))
+  row = rounds.run_round(method, rounds.Round(
+      kind=kind, space=space, task_sets=task_sets, count=min(left, whole),
+      acceptance=density.Acceptance(
+          task_type.reference(config.reference_rate, space), space, task_sets,
+          factor=config.tolerance, dtype=config.search.dtype),
+      template=task_type.template(config.reference_rate, space),
+      config=_search_config(config, kind, search_seed), progress=config.run.progress,
+      expected=estimate.Estimate(
+          config.run.estimate_seconds if first else None,
+          {f"rounds of {method} on the {kind} at most": math.ceil(left / whole)})))
   if isinstance(row, signal.Signals):
     return row
   return {"task_type": kind, "method": method, "round": number, **row,
           "seconds": round(time.monotonic() - start, 3)}
-
-
-def _random_round(
-    config: Config, kind: str, space: SearchSpace, task_sets: list[Tasks],
-    acceptance: density.Acceptance, template: Programs | None, seed: int, expected: Estimate,
-    count: int,
-) -> dict[str, Any] | signal.Signals:
-
-  def show(so_far: density.Sample) -> None:
-    if expected.due:
-      expected.show(
-          {"train_steps": so_far.train_steps, "programs": so_far.programs},
-          {"programs": count - so_far.programs})
-    if display.due():
-      display.show(f"{kind}, {RANDOM}: {so_far.programs:,} programs, {so_far.acceptable} "
-                   "acceptable in this round")
-
-  try:
-    with progress.Progress(config.run.progress) as display:
-      found = density.sample(
-          space, task_sets, acceptance, count, seed=seed, template=template,
-          dtype=config.search.dtype, lanes=config.search.lanes, keep=_SHOWN, on_batch=show)
-  except KeyboardInterrupt:
-    return signal.SIGINT
-  return {
-      "programs": found.programs, "acceptable": found.acceptable, "experiments": 0,
-      "evaluated": found.evaluated, "train_steps": found.train_steps,
-      "found": [reporting.live_text(program) for program in found.found]}
-
-
-def _evolution_round(
-    config: Config, kind: str, space: SearchSpace, task_sets: list[Tasks],
-    acceptance: density.Acceptance, template: Programs | None, seed: int, expected: Estimate,
-    count: int,
-) -> dict[str, Any] | signal.Signals:
-  search = density.RepeatedEvolution(
-      space, task_sets, _search_config(config, kind, seed), acceptance, template=template)
-  ended = runner.run(search, progress=config.run.progress, should_stop=expected)
-  if ended.signum is not None:
-    return signal.Signals(ended.signum)
-  return {
-      "programs": count, "acceptable": len(search.accepted),
-      "experiments": len(task_sets), "evaluated": search.counts.evaluated,
-      "train_steps": search.counts.train_steps,
-      "found": [
-          reporting.live_text(search.accepted[island])
-          for island in sorted(search.accepted)[:_SHOWN]]}
 
 
 def _search_config(config: Config, kind: str, seed: int) -> SearchConfig:

@@ -43,6 +43,10 @@ class Estimate:
     self._seconds, self._totals, self.shown = seconds, totals or {}, False
     self._before: tuple[float, Numbers] | None = None if skip_first else (0.0, {})
 
+  def begin(self) -> None:
+    """Lets the clock begin now, not when the estimate was made."""
+    self._start = time.monotonic()
+
   def __call__(self, search: Searching) -> bool:
     """Shows the estimate if it is time."""
     if self.due:

@@ -230,7 +230,11 @@ def replace(config: AnyConfig, **flat: Any) -> AnyConfig:
     for part in leaf.path[:-1]:
       place = place.setdefault(part, {})
     place[leaf.path[-1]] = leaf.parse(value) if textual else leaf.checked(value)
-  return _replaced(config, tree)
+  try:
+    return _replaced(config, tree)
+  except ValueError as error:  # of a dataclass that looks at its fields itself
+    flag = "--" if str(error).split(" ", 1)[0] in known else ""
+    raise ValueError(f"{flag}{error}") from None
 
 
 def _replaced(config: Any, tree: Mapping[str, Any]) -> Any:

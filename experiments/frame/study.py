@@ -36,6 +36,7 @@ if TYPE_CHECKING:
   from azero.runs.runner import RunResult
   from azero.search.federation import Group
   from azero.search.migration import Migration
+  from experiments.frame.estimate import Estimate
   from experiments.frame.runtimes import GroupedSearch
 
 PICTURE = "progress.png"
@@ -116,22 +117,29 @@ def search(
     return directory
 
   config.run.check()
+  expected = None
   if should_stop is None and all(group.config.bounded for group in groups):
-    should_stop = estimate.Estimate(config.run.estimate_seconds, skip_first=True)
+    expected = estimate.Estimate(config.run.estimate_seconds, skip_first=True)
   return run_search(
       config, groups, migration, record, lockstep=lockstep, should_stop=should_stop,
-      last_look=last_look)
+      last_look=last_look, expected=expected)
 
 
 def run_search(
     config: Any, groups: Sequence[Group], migration: Migration | None,
     record: Callable[[], RunDirectory], *, lockstep: bool = False,
     should_stop: Callable[[GroupedSearch], bool] | None = None,
-    last_look: Callable[[GroupedSearch], None] | None = None,
+    last_look: Callable[[GroupedSearch], None] | None = None, expected: Estimate | None = None,
 ) -> Searched:
-  """As `search`, recorded where `record` says once the search is made; shows no estimate."""
+  """As `search`, recorded where `record` says once the search is made.
+
+  Without `should_stop` the estimate `expected` is shown, whose clock begins here.
+  """
   with runtimes.opened(config, groups, migration, lockstep=lockstep) as found:
     directory = record()
+    if should_stop is None and expected is not None:
+      expected.begin()
+      should_stop = expected
     with discarded_if_refused(directory):
       result = runner.run(
           found, directory=directory, progress=config.run.progress, should_stop=should_stop,

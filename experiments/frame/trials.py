@@ -166,7 +166,7 @@ def _run(config: WorkersSettings, arms: Sequence[Arm], directory: RunDirectory) 
     expected = _estimate(config, [other for other, _ in pending[number:]])
     searched = study.run_search(
         config, groups, migration, functools.partial(_batch_directory, directory, arm, repeats),
-        should_stop=None if arm.name in estimated else expected)
+        expected=None if arm.name in estimated else expected)
     if expected.shown:
       estimated.add(arm.name)
     found = [

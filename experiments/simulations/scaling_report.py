@@ -13,7 +13,7 @@ _RATES = (100, 1000, 10_000)  # evaluations a second of a worker, beside that of
 
 
 def report(
-    config: Any, costs: Sequence[ExchangeCosts] | None, island: IslandBytes | None,
+    config: Any, *, costs: Sequence[ExchangeCosts] | None, island: IslandBytes | None,
     model: CostModel | None, load: Sequence[dict[str, Any]], curves: Sequence[dict[str, Any]],
     pictures: Sequence[str],
 ) -> str:

@@ -7,7 +7,7 @@ import pytest
 import azero
 from azero.language import spaces
 from azero.search import density
-from experiments import backprop_discovery, task_difficulty
+from experiments import backprop_discovery, task_difficulty, task_difficulty_rounds
 from experiments.frame import study
 from experiments.frame.settings import build, preset
 
@@ -114,7 +114,7 @@ def test_the_paper_preset_of_task_difficulty_shows_an_estimate(tmp_path, monkeyp
     return sample(space, task_sets, acceptance, 200_000, **settings)
 
   monkeypatch.setattr(density, "sample", fewer)
-  monkeypatch.setattr(task_difficulty.runner, "run", _start)
+  monkeypatch.setattr(task_difficulty_rounds.runner, "run", _start)
   with pytest.raises(_StartedError):
     task_difficulty.run(build(task_difficulty.Config,
         task_types="linear_backprop", num_train=50, num_valid=10, islands=2, progress="off",

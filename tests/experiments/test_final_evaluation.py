@@ -8,7 +8,7 @@ import pytest
 from azero.insight.plots import final_plot
 from azero.language import text, zoo
 from experiments import final_evaluation
-from experiments.frame import study
+from experiments.frame import candidates, study
 from experiments.frame.settings import build, preset
 
 
@@ -122,7 +122,7 @@ def test_programs_come_from_files_runs_and_the_zoo(tmp_path):
   (run / "config.json").write_text('{"num_features": 8}')
   best = "def Setup():\n  v1[15] = 0.5\ndef Predict():\n  s1 = dot(v0, v1)\ndef Learn():\n"
   (run / "hall_of_fame.json").write_text(json.dumps([{"program": best, "num_features": 16}]))
-  found = final_evaluation.load_candidates([f"{tmp_path}/mine.txt", str(run), "s1b"])
+  found = candidates.load_candidates([f"{tmp_path}/mine.txt", str(run), "s1b"])
   assert [candidate.name for candidate in found] == [
       "mine", "a_run", "s1b", "logistic regression", "neural network"]
   assert found[0].program == text.parse(zoo.source("figure_6"))
@@ -133,11 +133,11 @@ def test_programs_come_from_files_runs_and_the_zoo(tmp_path):
       (zoo.source("s1b"), 0.7), ("def Predict():\n  v2 = v0 + v0\n", 0.9),
       (zoo.source("plain_nn"), 0.8))]
   (run / "outcomes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-  found = final_evaluation.load_candidates([str(run)])
+  found = candidates.load_candidates([str(run)])
   assert found[0].program == text.parse(zoo.source("plain_nn"), num_features=8)
   (run / "outcomes.jsonl").write_text(json.dumps(rows[1]) + "\n")
   with pytest.raises(ValueError, match=r"no program of '.*a_run' predicts anything"):
-    final_evaluation.load_candidates([str(run)])
+    candidates.load_candidates([str(run)])
 
 
 @pytest.mark.parametrize("changes, message", [
@@ -185,11 +185,11 @@ def test_a_pair_that_is_given_twice_is_evaluated_once():
 
 
 def test_programs_are_loaded_once_and_have_different_names(tmp_path):
-  assert [item.name for item in final_evaluation.load_candidates(["s1b", "s1b"])] == [
+  assert [item.name for item in candidates.load_candidates(["s1b", "s1b"])] == [
       "s1b", "logistic regression", "neural network"]
   for part in ("one", "other"):
     (tmp_path / part).mkdir()
     (tmp_path / part / "found.txt").write_text("def Setup():\ndef Predict():\ndef Learn():\n")
   with pytest.raises(ValueError, match="two programs the same"):
-    final_evaluation.load_candidates(
+    candidates.load_candidates(
         [f"{tmp_path}/one/found.txt", f"{tmp_path}/other/found.txt"])

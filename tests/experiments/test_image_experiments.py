@@ -202,9 +202,8 @@ def test_an_experiment_goes_on_after_a_stop(data_dir, tmp_path, monkeypatch, cap
 ])
 def test_what_would_fail_a_later_arm_is_told_before_anything_is_made(
     changes, error, message, data_dir, tmp_path):
-  config = _config(ablation, data_dir, tmp_path, **changes)
   with pytest.raises(error, match=message):
-    ablation.run(config)
+    ablation.run(_config(ablation, data_dir, tmp_path, **changes))
   assert not (tmp_path / "run").exists()
 
 

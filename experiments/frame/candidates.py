@@ -1,0 +1,75 @@
+"""Programs that are named on the command line: files, run directories, the zoo; and baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import pathlib
+
+from azero.language import text, zoo
+from azero.language.program import Programs
+from azero.runs.warm_start import predicts, read_entries
+
+BASELINES = {"linear_regressor": "logistic regression", "plain_nn": "neural network"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+  """A program to evaluate.
+
+  Attributes:
+    name: in tables and pictures.
+    program: a batch of one, of any number of features.
+  """
+
+  name: str
+  program: Programs
+
+
+def load_candidates(names: Sequence[str]) -> list[Candidate]:
+  """The programs of --program and the baselines, each once.
+
+  Raises:
+    ValueError: a program that cannot be read, or none, or two of the same name.
+    FileNotFoundError: neither a file nor a directory nor a program of the zoo.
+  """
+  wanted = list(dict.fromkeys(name.strip() for name in names if name.strip()))
+  if not wanted:
+    raise ValueError("--program is empty: name a text file, a run directory or a zoo program.")
+  loaded = [_load(name) for name in wanted if name not in BASELINES]
+  loaded += [Candidate(title, zoo.load(name)) for name, title in BASELINES.items()]
+  titles = [candidate.name for candidate in loaded]
+  if len(set(titles)) < len(titles):
+    raise ValueError(
+        f"--program: tables and pictures would call two programs the same: {', '.join(titles)}. "
+        "Give files and directories different names.")
+  return loaded
+
+
+def _load(name: str) -> Candidate:
+  path = pathlib.Path(name)
+  if name in zoo.names():
+    if zoo.is_multiclass(name):
+      raise ValueError(f"--program: '{name}' is for more than two classes; a pair has two.")
+    return Candidate(name, zoo.load(name))
+  if path.is_dir():
+    return Candidate(path.name, _best_of_run(path))
+  if not path.is_file():
+    raise FileNotFoundError(
+        f"--program: there is no file or directory '{name}', and the zoo has only "
+        f"{', '.join(zoo.names())}.")
+  try:
+    return Candidate(path.stem, text.parse(path.read_text(encoding="utf-8")))
+  except UnicodeDecodeError as error:
+    raise ValueError(f"--program: '{name}' is not a text file in UTF-8 ({error}).") from None
+
+
+def _best_of_run(path: pathlib.Path) -> Programs:
+  """The best program of a run directory, for the number of features of its search."""
+  for code, num_features in read_entries(path):
+    program = text.parse(code, num_features=num_features)
+    if predicts(program).any():
+      return program
+  raise ValueError(
+      f"--program: no program of '{path}' predicts anything in a task of two classes; name "
+      "another run.")

@@ -180,8 +180,8 @@ class Scratch(NamedTuple):
     start: [4] int64, the first instruction of Setup, Predict and Learn in a list of
       instructions, and their number.
     slot: [L] int64, their slots.
-    words: [L, 3] uint64. Of a list of all instructions READS and WRITES, sets of addresses;
-      of one of the live ones the sources of IN1, IN2 and OLD.
+    words: [L, 3] uint64. Of a list of all instructions READS, WRITES and LIVE_WRITES, sets of
+      addresses; of one of the live ones the sources of IN1, IN2 and OLD.
     last: [3, A] uint64, 1 + position of the last live write of each address in each component
       function.
     origin: [A] uint64, the source of what is at each address.
@@ -194,7 +194,7 @@ class Scratch(NamedTuple):
   origin: np.ndarray
 
 
-READS, WRITES = range(2)  # columns of `words`
+READS, WRITES, LIVE_WRITES = range(3)  # columns of `words`
 
 
 def scratch(space: SearchSpace) -> Scratch:

@@ -42,8 +42,10 @@ from azero.language.program import Programs
 
 # Random odd multipliers, for each half of the key: of the fields of an instruction, of its
 # constants, and of the prediction.
-_MULTIPLIERS = np.random.default_rng(0x5EED).integers(0, 2**64, (2, 8), np.uint64) | np.uint64(1)
-_HALVES = 2
+_Multipliers = tuple[np.uint64, ...]
+_FIRST, _SECOND = (
+    tuple(row) for row in
+    np.random.default_rng(0x5EED).integers(0, 2**64, (2, 8), np.uint64) | np.uint64(1))
 
 
 class Analysis(NamedTuple):
@@ -65,7 +67,7 @@ class Analysis(NamedTuple):
     shape = num_programs, num_slots
     return cls(
         np.zeros(shape, np.bool_), np.zeros(shape, np.int32),
-        np.zeros((num_programs, _HALVES), np.uint64))
+        np.zeros((num_programs, 2), np.uint64))
 
   def take(self, rows: np.ndarray | slice) -> "Analysis":
     """The analysis of these programs of the batch."""
@@ -101,43 +103,35 @@ def analyse_program(
   """Fills row i of an analysis."""
   mark_live(programs, i, tables, analysis.live, scratch)
   predicted = trace(programs, i, tables, analysis.live, scratch)
-  opcodes, constants = programs.opcode[i], programs.constants[i]
-  position, ops, slots, words = analysis.position[i], tables.ops, scratch.slot, scratch.words
-  position[:] = 0
-  first, second = mix(predicted * _MULTIPLIERS[0, 7]), mix(predicted * _MULTIPLIERS[1, 7])
+  opcodes, constants, position = programs.opcode, programs.constants, analysis.position
+  ops, slots, words = tables.ops, scratch.slot, scratch.words
+  position[i] = 0
+  first, second = mix(predicted * _FIRST[7]), mix(predicted * _SECOND[7])
   for function in range(3):
     for k in range(scratch.start[function], scratch.start[function + 1]):
       slot = slots[k]
-      position[slot] = k
-      opcode = np.int64(opcodes[slot])
+      position[i, slot] = k
+      opcode = np.int64(opcodes[i, slot])
       in1, in2, old = words[k, IN1], words[k, IN2], words[k, OLD]
       if ops[opcode, COMMUTATIVE] and in1 > in2:
         in1, in2 = in2, in1
       head = np.uint64(opcode << 32 | k << 8 | function)
-      one = _hash(head, in1, in2, old, _MULTIPLIERS[0])
-      two = _hash(head, in1, in2, old, _MULTIPLIERS[1])
+      one = _hash(head, in1, in2, old, _FIRST)
+      two = _hash(head, in1, in2, old, _SECOND)
       if ops[opcode, NUM_CONSTANTS]:
-        bits = _constant_bits(constants[slot], ops[opcode], tables.num_features)
-        one += mix(_hash_constants(bits, _MULTIPLIERS[0]))
-        two += mix(_hash_constants(bits, _MULTIPLIERS[1]))
+        c0 = _bits(constants[i, slot, 0], ops[opcode, MEANING], tables.num_features)
+        c1 = _bits(constants[i, slot, 1], ops[opcode, MEANING + 1], tables.num_features)
+        c2 = _bits(constants[i, slot, 2], ops[opcode, MEANING + 2], tables.num_features)
+        one += mix(_hash_constants(c0, c1, c2, _FIRST))
+        two += mix(_hash_constants(c0, c1, c2, _SECOND))
       first += mix(one)
       second += mix(two)
   analysis.key[i, 0], analysis.key[i, 1] = first, second
 
 
 @inner_kernel
-def _constant_bits(
-    values: np.ndarray, op: np.ndarray, num_features: int
-) -> tuple[np.uint64, np.uint64, np.uint64]:
-  """The bits of constants, [3] float64, as they act in an op, a row of `Tables.ops`."""
-  return (
-      _bits(values[0], op[MEANING], num_features), _bits(values[1], op[MEANING + 1], num_features),
-      _bits(values[2], op[MEANING + 2], num_features))
-
-
-@inner_kernel
 def _bits(value: float, meaning: int, num_features: int) -> np.uint64:
-  """An index acts as its position, a deviation without its sign."""
+  """The bits of a constant as it acts: an index as its position, a deviation without its sign."""
   if meaning == INDEX:
     value = np.floor(value * num_features)
   elif meaning == STD:
@@ -147,7 +141,7 @@ def _bits(value: float, meaning: int, num_features: int) -> np.uint64:
 
 @inner_kernel
 def _hash(
-    head: np.uint64, in1: np.uint64, in2: np.uint64, old: np.uint64, multipliers: np.ndarray
+    head: np.uint64, in1: np.uint64, in2: np.uint64, old: np.uint64, multipliers: _Multipliers
 ) -> np.uint64:
   """One word from the fields of an instruction."""
   word = _join(head * multipliers[0], in1 * multipliers[1])
@@ -156,9 +150,11 @@ def _hash(
 
 @inner_kernel
 def _hash_constants(
-    bits: tuple[np.uint64, np.uint64, np.uint64], multipliers: np.ndarray) -> np.uint64:
-  word = _join(bits[0] * multipliers[4], bits[1] * multipliers[5])
-  return _join(word, bits[2] * multipliers[6])
+    first: np.uint64, second: np.uint64, third: np.uint64, multipliers: _Multipliers
+) -> np.uint64:
+  """One word from the bits of three constants."""
+  word = _join(first * multipliers[4], second * multipliers[5])
+  return _join(word, third * multipliers[6])
 
 
 @inner_kernel

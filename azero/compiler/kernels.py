@@ -33,7 +33,7 @@ def kernel(function: F) -> F:
   before = numba.config.CACHE_DIR
   numba.config.CACHE_DIR = _cache_directory()
   try:
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
   finally:
     numba.config.CACHE_DIR = before
 
@@ -41,7 +41,7 @@ def kernel(function: F) -> F:
 def inner_kernel(function: F) -> F:
   """Compiles a function that only kernels call, as a part of them."""
   return numba.njit(
-      nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+      nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
 @functools.cache

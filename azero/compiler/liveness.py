@@ -16,6 +16,7 @@ import numpy as np
 from azero.compiler.arrays import (
   IN1,
   IN2,
+  LIVE_WRITES,
   OLD,
   OUT,
   READS,
@@ -68,8 +69,6 @@ def mark_live(
     programs: ProgramArrays, i: int, tables: Tables, live: np.ndarray, scratch: Scratch) -> None:
   """Sets live[i] of [N, L] bool to which instructions of program i can reach a prediction."""
   list_instructions(programs, i, tables, scratch)
-  live = live[i]
-  live[:] = False
   start, slot, words = scratch.start, scratch.slot, scratch.words
   prediction = _ONE << np.uint64(tables.prediction)
   label = _ONE << np.uint64(tables.label)
@@ -77,18 +76,21 @@ def mark_live(
   written = _NONE  # by the loop of Predict and Learn, which alone can make more of it live
   for k in range(start[_PREDICT], start[_LEARN + 1]):
     written |= words[k, WRITES]
+    words[k, LIVE_WRITES] = _NONE
   written &= keep
   # Before the first pass nothing is live at the end of Learn.
-  before = _backward(start[_PREDICT], start[_LEARN], prediction, words, slot, live)
+  before = _backward(start[_PREDICT], start[_LEARN], prediction, words)
   gained = before & written
   while gained != _NONE:
-    before_learn = _backward(start[_LEARN], start[_LEARN + 1], before & keep, words, slot, live)
-    after = _backward(
-        start[_PREDICT], start[_LEARN], (before & keep) | (before_learn & ~label) | prediction,
-        words, slot, live)
+    before_learn = _backward(start[_LEARN], start[_LEARN + 1], before & keep, words)
+    at_end = (before & keep) | (before_learn & ~label) | prediction
+    after = _backward(start[_PREDICT], start[_LEARN], at_end, words)
     gained = after & ~before & written
     before = after
-  _backward(start[_SETUP], start[_PREDICT], before & keep, words, slot, live)
+  _backward(start[_SETUP], start[_PREDICT], before & keep, words)
+  live[i] = False
+  for k in range(start[_LEARN + 1]):
+    live[i, slot[k]] = words[k, LIVE_WRITES] != _NONE
 
 
 @inner_kernel
@@ -114,25 +116,22 @@ def list_instructions(programs: ProgramArrays, i: int, tables: Tables, scratch: 
 
 
 @inner_kernel
-def _backward(
-    first: int, end: int, reached: np.uint64, words: np.ndarray, slots: np.ndarray,
-    live: np.ndarray) -> np.uint64:
-  """Walks the instructions of a component function from its end, and marks those live.
+def _backward(first: int, end: int, reached: np.uint64, words: np.ndarray) -> np.uint64:
+  """Walks the instructions of a component function from its end.
 
   Args:
     first: the first instruction.
     end: behind the last.
     reached: the set of live addresses at the end.
-    words: [L, 3] uint64, with READS and WRITES.
-    slots: [L] int64.
-    live: [L] bool, where to mark them; passes add to it.
+    words: [L, 3] uint64, with READS and WRITES; LIVE_WRITES is filled.
 
   Returns:
     The set of live addresses at the start.
   """
   for k in range(end - 1, first - 1, -1):
     hit = reached & words[k, WRITES]
-    if hit != _NONE:
-      reached = (reached ^ hit) | words[k, READS]
-      live[slots[k]] = True
+    words[k, LIVE_WRITES] = hit
+    # No branch, which a processor could not foresee: all bits if something is hit, else none.
+    every = _NONE - np.uint64(hit != _NONE)
+    reached = (reached ^ hit) | (words[k, READS] & every)
   return reached

@@ -93,18 +93,17 @@ def trace(
     The source of the prediction at the end of Predict.
   """
   _list_live(programs, i, tables, live, scratch)
-  opcodes, in1, in2, out = programs.opcode[i], programs.in1[i], programs.in2[i], programs.out[i]
   ops, slots, words, origin = tables.ops, scratch.slot, scratch.words, scratch.origin
   predicted = ZERO
   for function in range(3):
     _enter(function, tables, scratch.last, origin)
     for k in range(scratch.start[function], scratch.start[function + 1]):
       slot = slots[k]
-      opcode = opcodes[slot]
-      words[k, IN1] = _source(ops[opcode, BASE_IN1] + in1[slot], origin)
-      words[k, IN2] = _source(ops[opcode, BASE_IN2] + in2[slot], origin)
-      words[k, OLD] = _source(ops[opcode, BASE_OLD] + out[slot], origin)
-      written = ops[opcode, BASE_OUT] + out[slot]
+      opcode, out = programs.opcode[i, slot], programs.out[i, slot]
+      words[k, IN1] = _source(ops[opcode, BASE_IN1] + programs.in1[i, slot], origin)
+      words[k, IN2] = _source(ops[opcode, BASE_IN2] + programs.in2[i, slot], origin)
+      words[k, OLD] = _source(ops[opcode, BASE_OLD] + out, origin)
+      written = ops[opcode, BASE_OUT] + out
       if written >= 0:
         origin[written] = ABOVE | np.uint64(k + 1)
     if function == _PREDICT:
@@ -116,17 +115,16 @@ def trace(
 def _list_live(
     programs: ProgramArrays, i: int, tables: Tables, live: np.ndarray, scratch: Scratch) -> None:
   """Lists the slots of the live instructions, and the last write of every address."""
-  opcodes, out, live = programs.opcode[i], programs.out[i], live[i]
   ops, slots, last = tables.ops, scratch.slot, scratch.last
   last[:] = ZERO
   count = 0
   for function in range(3):
     scratch.start[function] = count
     for slot in range(tables.functions[function, START], tables.functions[function, STOP]):
-      if live[slot]:
+      if live[i, slot]:
         slots[count] = slot
         count += 1
-        written = ops[opcodes[slot], BASE_OUT] + out[slot]
+        written = ops[programs.opcode[i, slot], BASE_OUT] + programs.out[i, slot]
         if written >= 0:
           last[function, written] = np.uint64(count)
   scratch.start[3] = count

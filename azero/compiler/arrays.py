@@ -36,10 +36,11 @@ class ProgramArrays(NamedTuple):
 
 def arrays(programs: Programs) -> ProgramArrays:
   """The arrays of programs; themselves, not copies, where they are contiguous."""
-  return ProgramArrays(*(
+  opcode, in1, in2, out = (
       np.ascontiguousarray(getattr(programs, name), np.int16)
-      for name in ("opcode", "in1", "in2", "out")),
-      np.ascontiguousarray(programs.constants, np.float64))
+      for name in ("opcode", "in1", "in2", "out"))
+  return ProgramArrays(
+      opcode, in1, in2, out, np.ascontiguousarray(programs.constants, np.float64))
 
 
 class Roles(NamedTuple):

@@ -15,6 +15,7 @@ from numba.extending import intrinsic
 import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, Tables
+from azero.compiler.kernels import DISABLE_JIT
 
 _KEPT: list[Any] = []  # what was compiled, which must not go while its address is about
 
@@ -37,11 +38,11 @@ def address_of(name: str, function: Callable[..., None]) -> int:
   Raises:
     ValueError: Numba cannot compile it.
   """
-  if numba.config.DISABLE_JIT:
+  if DISABLE_JIT:
     _KEPT.append(function)
     return -len(_KEPT)
   try:
-    compiled = numba.cfunc(_SIGNATURE)(getattr(function, "py_func", function))
+    compiled: Any = numba.cfunc(_SIGNATURE)(getattr(function, "py_func", function))
   except NumbaError as error:
     raise ValueError(f"Mutation '{name}': Numba cannot compile it: {error}") from error
   _KEPT.append(compiled)
@@ -69,4 +70,4 @@ def _call_python(
   _KEPT[-number - 1](programs, i, function, space, stream)
 
 
-call = _call_python if numba.config.DISABLE_JIT else _call_compiled
+call: Any = _call_python if DISABLE_JIT else _call_compiled

@@ -34,11 +34,14 @@ from azero.compiler.arrays import (
   STOP,
   ProgramArrays,
   Tables,
+  arrays,
+  searched_functions,
+  tables,
 )
-from azero.compiler.kernels import inner_kernel
+from azero.compiler.kernels import inner_kernel, kernel
 from azero.language import ops as op_table
-from azero.language.program import EMPTY
-from azero.search import foreign
+from azero.language.program import EMPTY, Programs, SearchSpace
+from azero.search import draws, foreign
 from azero.search.draws import pick, uniform
 
 # The paper's three actions; removal is twice as likely as insertion (S3).
@@ -190,6 +193,79 @@ def mutator(actions: Sequence[str] = PAPER_ACTIONS, probability: float = 0.9) ->
   if not 0 <= probability <= 1:
     raise ValueError(f"The mutation probability must be in [0, 1], got {probability}.")
   return Mutator(float(probability), np.array([known[action] for action in actions], np.int64))
+
+
+def random_programs(
+    space: SearchSpace, count: int, *, seed: int, island: int = 0, first: int = 0,
+    template: Programs | None = None,
+) -> Programs:
+  """Programs of random instructions; every component function that is searched is filled.
+
+  Args:
+    space: the search space.
+    count: N.
+    seed: of the search.
+    island: whose children they are.
+    first: number of the first of them; each draws from the stream of its own number.
+    template: programs whose other component functions are kept, in turn; default empty.
+
+  Returns:
+    N programs.
+
+  Raises:
+    ValueError: nothing is searched in this space.
+  """
+  require_searched(space)
+  start = template or Programs.empty(space)
+  programs = start[np.arange(count) % len(start)]
+  _randomize_all(
+      arrays(programs), tables(space), draws.new_stream(), draws.seed_word(seed), island, first)
+  return programs
+
+
+def mutated(
+    parents: Programs, mutator: Mutator, *, seed: int, island: int = 0, first: int = 0
+) -> Programs:
+  """A child of each of N parents, which stay as they are; for the rest as `random_programs`.
+
+  They draw no tournament: whether they mutate is the first that they draw.
+  """
+  require_searched(parents.space)
+  children = parents[np.arange(len(parents))]
+  _mutate_all(
+      arrays(children), tables(parents.space), mutator, draws.new_stream(),
+      draws.seed_word(seed), island, first)
+  return children
+
+
+def require_searched(space: SearchSpace) -> None:
+  """Refuses a space in which nothing is searched.
+
+  Raises:
+    ValueError: no component function can be changed.
+  """
+  if not searched_functions(space):
+    raise ValueError(
+        "Nothing to search: no component function of the space is marked as searched, allows "
+        "an op and has a max_length above 0.")
+
+
+@kernel
+def _randomize_all(
+    programs: ProgramArrays, space: Tables, stream: np.ndarray, seed: np.uint64, island: int,
+    first: int) -> None:
+  for i in range(len(programs.opcode)):
+    draws.start(stream, seed, island, first + i)
+    randomize(programs, i, space, stream)
+
+
+@kernel
+def _mutate_all(
+    programs: ProgramArrays, space: Tables, mutator: Mutator, stream: np.ndarray,
+    seed: np.uint64, island: int, first: int) -> None:
+  for i in range(len(programs.opcode)):
+    draws.start(stream, seed, island, first + i)
+    mutate(programs, i, space, mutator, stream)
 
 
 @inner_kernel

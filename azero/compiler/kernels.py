@@ -60,4 +60,5 @@ def _cache_directory() -> str:
     content = path.read_bytes()
     if _MARK in content:
       digest.update(content)
-  return str(pathlib.Path(base) / digest.hexdigest()[:16])
+  checked = "-checked" if _config.BOUNDSCHECK else ""  # Numba does not tell these apart
+  return str(pathlib.Path(base) / (digest.hexdigest()[:16] + checked))

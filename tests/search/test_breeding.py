@@ -10,6 +10,7 @@ from support import kernel_calls
 from support.search_cases import EVERYTHING, FIXED, VARIABLE
 
 from azero.compiler.arrays import arrays, tables
+from azero.compiler.kernels import DISABLE_JIT
 from azero.language import spaces
 from azero.language.program import Component, Programs
 from azero.search import draws
@@ -92,6 +93,17 @@ def test_a_mutation_of_the_users_own():
 def test_names_of_own_mutations():
   with pytest.raises(ValueError, match="Mutation 'alter' is built in"):
     mutation.register_mutation("alter", _reverse)
+
+
+@pytest.mark.skipif(DISABLE_JIT, reason="nothing is compiled")
+def test_a_mutation_that_cannot_be_compiled():
+  def impossible(programs, i, function, space, stream):
+    programs.opcode[i] = "first"
+
+  with pytest.raises(ValueError, match="Mutation 'impossible': Numba cannot compile it"):
+    mutation.register_mutation("impossible", impossible)
+  with pytest.raises(ValueError, match="Unknown mutations .'impossible'.; choose from alter"):
+    mutation.mutator(("impossible",))
 
 
 def test_parents_stay_as_they_are():

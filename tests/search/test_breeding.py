@@ -102,7 +102,7 @@ def test_a_mutation_that_cannot_be_compiled():
 
   with pytest.raises(ValueError, match="Mutation 'impossible': Numba cannot compile it"):
     mutation.register_mutation("impossible", impossible)
-  with pytest.raises(ValueError, match="Unknown mutations .'impossible'.; choose from alter"):
+  with pytest.raises(ValueError, match="Unknown mutations"):
     mutation.mutator(("impossible",))
 
 

@@ -303,13 +303,19 @@ def randomize(programs: ProgramArrays, i: int, space: Tables, stream: np.ndarray
 @inner_kernel
 def copy_program(source: ProgramArrays, i: int, target: ProgramArrays, j: int) -> None:
   """Makes program j of `target` equal to program i of `source`."""
-  for slot in range(source.opcode.shape[1]):
-    target.opcode[j, slot] = source.opcode[i, slot]
-    target.in1[j, slot] = source.in1[i, slot]
-    target.in2[j, slot] = source.in2[i, slot]
-    target.out[j, slot] = source.out[i, slot]
+  _copy_row(source.opcode[i], target.opcode[j])
+  _copy_row(source.in1[i], target.in1[j])
+  _copy_row(source.in2[i], target.in2[j])
+  _copy_row(source.out[i], target.out[j])
+  for slot in range(source.constants.shape[1]):
     for k in range(_MAX_CONSTANTS):
       target.constants[j, slot, k] = source.constants[i, slot, k]
+
+
+@inner_kernel
+def _copy_row(source: np.ndarray, target: np.ndarray) -> None:
+  for slot in range(len(source)):
+    target[slot] = source[slot]
 
 
 @inner_kernel

@@ -13,7 +13,7 @@ from azero.compiler.arrays import arrays, tables
 from azero.compiler.kernels import DISABLE_JIT
 from azero.language import spaces
 from azero.language.program import Component, Programs
-from azero.search import draws
+from azero.search import draws, edits
 from azero.search import native_mutation as mutation
 
 LEARN_ONLY = dataclasses.replace(
@@ -63,7 +63,7 @@ def test_an_island_evolves_as_in_the_reference(name, actions):
 
 def _reverse(programs, i, function, space, stream):
   """Swaps the ops' inputs of one instruction, a mutation of the user's own."""
-  length = mutation.function_length(programs, i, function, space)
+  length = edits.function_length(programs, i, function, space)
   if length > 0:
     slot = space.functions[function, 0] + draws.pick(stream, length)
     programs.in1[i, slot], programs.in2[i, slot] = programs.in2[i, slot], programs.in1[i, slot]

@@ -9,14 +9,14 @@ import functools
 
 import numpy as np
 import pytest
-from reference import dataflow
+from reference import canonical_key, dataflow
 from support import golden, random_programs
 from support.random_programs import fast_evaluator, random_tasks, traced_evaluator
 
 from azero.compiler import canonical
 from azero.executors.evaluator import Evaluator
 from azero.language import ops as op_table
-from azero.language import text
+from azero.language import spaces, text
 from azero.language.program import EMPTY, Component, Function, Programs, SearchSpace
 
 Listing = list[list[list]]
@@ -243,6 +243,16 @@ def test_halves_of_the_key_differ_in_every_live_detail():
   # Bits are balanced: each of the 128 is set in about half of the distinct keys.
   bits = np.unpackbits(both.view(np.uint8), axis=1).mean(0)
   assert np.all(np.abs(bits - 0.5) < 5 * 0.5 / np.sqrt(len(both)))
+
+
+@pytest.mark.parametrize("multiclass", [False, True])
+def test_keys_are_those_of_the_reference(multiclass):
+  for space in (random_programs.full_space(4), spaces.baseline(), spaces.minimal_input()):
+    programs = random_programs.random_programs(space, 150, seed=9, multiclass=multiclass)
+    keys = canonical.analyse(programs, multiclass=multiclass).key.tolist()
+    expected = [canonical_key.key(programs, i, multiclass) for i in range(len(programs))]
+    assert list(map(tuple, keys)) == expected
+    assert len(set(expected)) > 40
 
 
 def _key(code: str, space: SearchSpace, multiclass: bool = False) -> bytes:

@@ -1,0 +1,150 @@
+"""What mutations are made of: programs copied, instructions drawn, moved and altered.
+
+The constants' distributions are those of the published code: fresh ones from U(-1, 1), deviations
+from U(0, 1), an index anywhere.
+"""
+
+import numpy as np
+
+from azero.compiler.arrays import (
+  CHOICES_IN1,
+  FIRST_OUT,
+  INDEX,
+  MEANING,
+  NO_CONSTANT,
+  NUM_ALLOWED,
+  START,
+  STD,
+  STOP,
+  ProgramArrays,
+  Tables,
+)
+from azero.compiler.kernels import inner_kernel
+from azero.language import ops as op_table
+from azero.language.program import EMPTY
+from azero.search.draws import pick, uniform
+
+SIGN_FLIP_PROBABILITY = 0.1
+OUTPUT = 2  # the third of an instruction's operands in1, in2, out
+# Alterations multiply a constant by 1.17 in the geometric mean; nothing else would keep
+# one that evolution does not select for inside the range of float32.
+_MAX_CONSTANT = 1e38
+_SIGNIFICANT_DIGITS = 6
+_POWERS = 10.0 ** np.arange(301)
+_MAX_CONSTANTS = op_table.MAX_CONSTANTS
+
+
+@inner_kernel
+def copy_program(source: ProgramArrays, i: int, target: ProgramArrays, j: int) -> None:
+  """Makes program j of `target` equal to program i of `source`."""
+  _copy_row(source.opcode[i], target.opcode[j])
+  _copy_row(source.in1[i], target.in1[j])
+  _copy_row(source.in2[i], target.in2[j])
+  _copy_row(source.out[i], target.out[j])
+  for slot in range(source.constants.shape[1]):
+    for k in range(_MAX_CONSTANTS):
+      target.constants[j, slot, k] = source.constants[i, slot, k]
+
+
+@inner_kernel
+def _copy_row(source: np.ndarray, target: np.ndarray) -> None:
+  for slot in range(len(source)):
+    target[slot] = source[slot]
+
+
+@inner_kernel
+def function_length(programs: ProgramArrays, i: int, function: int, space: Tables) -> int:
+  """Instructions in a component function of program i."""
+  first, stop = space.functions[function, START], space.functions[function, STOP]
+  slot = first
+  while slot < stop and programs.opcode[i, slot] != EMPTY:
+    slot += 1
+  return slot - first
+
+
+@inner_kernel
+def write_random(
+    programs: ProgramArrays, i: int, slot: int, function: int, space: Tables, stream: np.ndarray
+) -> None:
+  """Writes a random instruction into a slot: draws its op, addresses and constants, in turn."""
+  opcode = space.allowed[function, pick(stream, space.functions[function, NUM_ALLOWED])]
+  programs.opcode[i, slot] = opcode
+  programs.in1[i, slot] = draw_address(opcode, 0, space, stream)
+  programs.in2[i, slot] = draw_address(opcode, 1, space, stream)
+  programs.out[i, slot] = draw_address(opcode, OUTPUT, space, stream)
+  for k in range(_MAX_CONSTANTS):
+    programs.constants[i, slot, k] = _fresh(space.ops[opcode, MEANING + k], stream)
+
+
+@inner_kernel
+def open_gap(programs: ProgramArrays, i: int, slot: int, end: int) -> None:
+  """Moves instructions from a slot to the end of a component function one down."""
+  for k in range(end, slot, -1):
+    _move(programs, i, k - 1, k)
+
+
+@inner_kernel
+def close_gap(programs: ProgramArrays, i: int, slot: int, end: int) -> None:
+  """Moves instructions behind a slot one up, and empties the last; `end` is behind it."""
+  for k in range(slot + 1, end):
+    _move(programs, i, k, k - 1)
+  last = end - 1
+  programs.opcode[i, last] = EMPTY
+  programs.in1[i, last] = programs.in2[i, last] = programs.out[i, last] = 0
+  for k in range(_MAX_CONSTANTS):
+    programs.constants[i, last, k] = 0.0
+
+
+@inner_kernel
+def _move(programs: ProgramArrays, i: int, source: int, target: int) -> None:
+  programs.opcode[i, target] = programs.opcode[i, source]
+  programs.in1[i, target] = programs.in1[i, source]
+  programs.in2[i, target] = programs.in2[i, source]
+  programs.out[i, target] = programs.out[i, source]
+  for k in range(_MAX_CONSTANTS):
+    programs.constants[i, target, k] = programs.constants[i, source, k]
+
+
+@inner_kernel
+def draw_address(opcode: int, operand: int, space: Tables, stream: np.ndarray) -> int:
+  """Draws the address of in1, in2 or out; 0, and nothing drawn, if the op has no such one."""
+  choices = space.ops[opcode, CHOICES_IN1 + operand]
+  if choices == 0:
+    return 0
+  first = space.ops[opcode, FIRST_OUT] if operand == OUTPUT else 0
+  return first + pick(stream, choices)
+
+
+@inner_kernel
+def _fresh(meaning: int, stream: np.ndarray) -> float:
+  """Draws a constant; 0, and nothing drawn, if the op has no such one."""
+  if meaning == NO_CONSTANT:
+    return 0.0
+  number = uniform(stream)
+  if meaning == INDEX:
+    return number
+  return round_constant(number if meaning == STD else 2 * number - 1)
+
+
+@inner_kernel
+def altered(value: float, meaning: int, stream: np.ndarray) -> float:
+  """An index drawn anew; any other constant times U[0.5, 2], its sign flipped now and then."""
+  number = uniform(stream)
+  if meaning == INDEX:
+    return number
+  value *= 0.5 + 1.5 * number
+  if meaning != STD and uniform(stream) < SIGN_FLIP_PROBABILITY:
+    value = -value
+  return min(max(round_constant(value), -_MAX_CONSTANT), _MAX_CONSTANT)
+
+
+@inner_kernel
+def round_constant(value: float) -> float:
+  """Rounds to six significant digits, so that a printed program is the program itself."""
+  if value == 0.0:
+    return value
+  digits = _SIGNIFICANT_DIGITS - 1 - int(np.floor(np.log10(abs(value))))
+  # Scaling by an integer power of ten, never by its rounded inverse, gives the decimal's
+  # nearest double.
+  up, down = _POWERS[min(max(digits, 0), 300)], _POWERS[min(max(-digits, 0), 300)]
+  return np.round(value * up / down) / up * down

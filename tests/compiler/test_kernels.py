@@ -1,0 +1,63 @@
+"""How kernels are compiled and kept, and that they mean the same without compilation.
+
+Their tests also pass as a whole in these two ways:
+
+    NUMBA_DISABLE_JIT=1 python -m pytest -W "ignore:overflow encountered" tests/compiler \\
+        tests/search/test_draws.py tests/search/test_breeding.py tests/search/test_native_*.py
+    NUMBA_BOUNDSCHECK=1 python -m pytest tests/compiler \\
+        tests/search/test_draws.py tests/search/test_breeding.py tests/search/test_native_*.py
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_SEARCH = [
+    "tests/search/test_draws.py", "tests/search/test_breeding.py",
+    "tests/search/test_native_hurdles.py", "tests/search/test_native_lru_cache.py"]
+_COMPILE = """
+from azero.compiler import cost
+from azero.language import zoo
+program = zoo.load("plain_nn", 4)
+print(*cost.costs(program, program.opcode >= 0), sum(cost._cost_all.stats.cache_hits.values()))
+"""
+
+
+def _run(*command: str, **environment: str) -> str:
+  done = subprocess.run(
+      [sys.executable, *command], cwd=_ROOT, env=os.environ | environment, text=True,
+      capture_output=True)
+  assert done.returncode == 0, done.stdout + done.stderr
+  return done.stdout
+
+
+def test_kernels_run_as_python():
+  output = _run(
+      "-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore:overflow encountered",
+      "tests/compiler/test_liveness.py", *_SEARCH, "-k", "not s9 and not s10 and not everything",
+      NUMBA_DISABLE_JIT="1")
+  assert "passed" in output and "failed" not in output
+
+
+@pytest.mark.slow
+def test_kernels_stay_inside_their_arrays(tmp_path):
+  output = _run(
+      "-m", "pytest", "-p", "no:cacheprovider", "tests/compiler/test_liveness.py",
+      "tests/compiler/test_canonical.py", *_SEARCH, NUMBA_BOUNDSCHECK="1",
+      NUMBA_CACHE_DIR=str(tmp_path))
+  assert "passed" in output and "failed" not in output
+
+
+def test_what_is_compiled_is_kept_for_the_next_process(tmp_path):
+  folder = str(tmp_path)
+  first, second = (_run("-c", _COMPILE, AZERO_CACHE_DIR=folder) for _ in range(2))
+  assert (first.split()[0], first.split()[1]) == (second.split()[0], "0")
+  assert second.split()[1] == "1"
+  # Code that checks its indices is another.
+  third = _run("-c", _COMPILE, AZERO_CACHE_DIR=folder, NUMBA_BOUNDSCHECK="1")
+  assert third.split() == first.split()
+  assert len(list(tmp_path.glob("kernels/*"))) == 2

@@ -21,7 +21,7 @@ import numpy as np
 
 from azero.executors import devices
 from azero.executors.evaluator import Evaluator, Pending
-from azero.executors.waves import schedule
+from azero.executors.waves.schedule import Scheduler
 from azero.language.program import Programs
 from azero.search import equivalence
 from azero.search.evolution import Evolution
@@ -41,7 +41,7 @@ _STAGES: tuple[tuple[str, Any, str], ...] = (
     ("caches", LruCache, "put"),
     ("caches", equivalence, "_distinct"),
     ("schedule", Evaluator, "plan"),
-    ("schedule", schedule, "schedule"),
+    ("schedule", Scheduler, "schedule"),
     ("launch", Evaluator, "launch"),
     ("wait for devices", Pending, "result"),
     ("accept", Evolution, "_accept"),

@@ -151,31 +151,14 @@ class Starts(NamedTuple):
   """Where each table of `Tables` starts in the two arrays, for kernels.
 
   Attributes:
-    branch, out, arguments, position, task_set: [classes] int each, of `WaveTable`.
-    constants: [classes] int, in the array of constants.
-    copies: [kinds] int.
-    phases, sections, copy_sets, task_sets, num_task_sets, first_program, num_programs, labels,
-      trained, validated, num_chunks: one number each.
+    waves: [classes, 6] int64, of the fields of `WaveTable`.
+    copies: [kinds] int64.
+    others: [11] int64, of the other fields of `Tables` in their order.
   """
 
-  branch: np.ndarray
-  out: np.ndarray
-  arguments: np.ndarray
-  position: np.ndarray
-  task_set: np.ndarray
-  constants: np.ndarray
+  waves: np.ndarray
   copies: np.ndarray
-  phases: int
-  sections: int
-  copy_sets: int
-  task_sets: int
-  num_task_sets: int
-  first_program: int
-  num_programs: int
-  labels: int
-  trained: int
-  validated: int
-  num_chunks: int
+  others: np.ndarray
 
 
 def starts(layout: Layout) -> Starts:
@@ -183,11 +166,13 @@ def starts(layout: Layout) -> Starts:
   integers, constants = new_arrays(layout, np.dtype(np.float32))
   places = unpack(layout, np.arange(len(integers)), np.arange(len(constants)))
 
-  def first(views: Iterable[np.ndarray]) -> np.ndarray:
-    return np.array([view.flat[0] if view.size else 0 for view in views], np.int64)
+  def first(views: Iterable[np.ndarray]) -> list[int]:
+    return [int(view.flat[0]) if view.size else 0 for view in views]
 
-  waves = [first(getattr(own, name) for own in places.waves) for name in WaveTable._fields]
-  named = dict(zip(WaveTable._fields, waves), copies=first(places.copies))
-  return Starts(**named, **{
-      name: int(getattr(places, name).flat[0]) for name in Tables._fields
-      if name not in ("waves", "copies")})
+  waves = np.array([first(own) for own in places.waves], np.int64)
+  others = first(getattr(places, name) for name in Tables._fields if name not in _SPLIT)
+  return Starts(
+      waves.reshape(-1, len(WaveTable._fields)), np.array(first(places.copies)), np.array(others))
+
+
+_SPLIT = ("waves", "copies")  # fields of `Tables` that are several tables

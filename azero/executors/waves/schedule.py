@@ -13,7 +13,7 @@ import numpy as np
 from azero.compiler import canonical
 from azero.executors.waves import straight_line as ssa
 from azero.executors.waves import tables
-from azero.executors.waves.layout import PROGRAM_TILE, Layout
+from azero.executors.waves.layout import Layout
 from azero.executors.waves.straight_line import StraightLine
 from azero.executors.waves.tables import NUM_COPY_SETS, NUM_SECTIONS, VALIDATE, Call
 from azero.language.ops import Kind
@@ -157,6 +157,8 @@ def _fill(
   values = np.empty((shapes.num_programs, _NUM_VALUES), np.int32)
   used, needed = np.zeros_like(room), np.empty_like(room)
   num_chunks = 0
+  # All but the waves and copies, which are never read beyond those that there are.
+  integers[starts[_PHASES_AT] :] = 0
   while first < len(rows) and num_chunks < max_chunks:
     last, fits = ends[first], False
     while not fits:
@@ -183,10 +185,6 @@ def _fill(
     first = last
     num_chunks += 1
   integers[starts[_NUM_CHUNKS_AT]] = num_chunks
-  # Programs are scored by the tile, so that what follows the last is read as well.
-  for table in (_LABELS_AT, _TRAINED_AT, _VALIDATED_AT):
-    begin = starts[table] + used[_PROGRAMS]
-    integers[begin : begin + PROGRAM_TILE] = 0
   return first
 
 

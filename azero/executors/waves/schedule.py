@@ -26,8 +26,8 @@ _BRANCH, _OUT, _ARGUMENTS, _CONSTANTS, _POSITION, _TASK_SET = range(5, 11)
 # Entries of the other tables' starts, as in `Tables`.
 (_PHASES_AT, _SECTIONS_AT, _COPY_SETS_AT, _TASK_SETS_AT, _NUM_SETS_AT, _FIRST_AT, _NUM_AT,
  _LABELS_AT, _TRAINED_AT, _VALIDATED_AT, _NUM_CHUNKS_AT) = range(11)
-# Entries of what a call has room for: programs, phases, copies of each kind, waves of each
-# class; and of the rows of each kind, which every chunk has for itself.
+# Entries of what there is room for: programs, phases, copies of each kind, rows of each kind
+# (which every chunk has for itself), waves of each class.
 _PROGRAMS, _PHASES, _COPIES, _ROWS, _WAVES = 0, 1, 2, 2 + _NUM_KINDS, 2 + 2 * _NUM_KINDS
 # Rows of what is known of a chunk: its instructions in the order of the waves, two rows to sort
 # them, the first instruction of each wave; then by instruction its row and its program.
@@ -58,7 +58,11 @@ class _Shapes(NamedTuple):
 
 
 class Scheduler:
-  """Schedules programs for the executor of one layout; threads may share it."""
+  """Schedules programs for the executor of one layout; threads may share it.
+
+  The kernels below take plain arrays: tuples of arrays would be counted as they are passed
+  on, for each wave, and compile for several times as long.
+  """
 
   def __init__(self, layout: Layout, dtype: np.dtype):
     """Reads the layout; `dtype` is that of the memory."""

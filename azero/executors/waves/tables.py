@@ -1,7 +1,7 @@
 """Tables that the wave executor reads: waves, phases, copies and places of programs.
 
 They have fixed shapes and lie in two arrays, one pair for each call of the executor. The
-schedule fills them; what it leaves out is never read.
+schedule fills them, but for waves and copies beyond those that there are: none reads these.
 """
 
 from collections.abc import Iterable

@@ -114,8 +114,9 @@ def make_machine(layout: Layout) -> Machine:
   num_ops = len(layout.ops)
   ops[:num_ops, BASE : BASE + 4] = liveness.address_bases(space).T[:num_ops]
   ops[:num_ops, IS_INDEX:] = op_table.columns().is_index
+  widths = own.widths[own.wave_class] if len(own.widths) else np.zeros(1, np.int64)
   for column, values in (
-      (CLASS, own.wave_class), (BRANCH, own.branch), (WIDTH, own.widths[own.wave_class]),
+      (CLASS, own.wave_class), (BRANCH, own.branch), (WIDTH, widths),
       (IS_RANDOM, own.is_random), (UPDATES_OUTPUT, own.updates_output),
       (HAS_DATA, own.has_data)):
     ops[:, column] = values

@@ -18,7 +18,7 @@ from azero.executors.waves.straight_line import StraightLine
 from azero.language import ops as op_table
 from azero.language import spaces
 from azero.language.ops import NO_OP, Kind
-from azero.language.program import EMPTY, Function, Programs, SearchSpace
+from azero.language.program import EMPTY, Component, Function, Programs, SearchSpace
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -128,6 +128,8 @@ def test_symbols_of_odd_batches():
   assert _schedule(_plan(programs[:0], layout), layout) == []
   assert len(_assert_equal_to_the_programs(programs[0], layout)) == 1
   assert len(_assert_equal_to_the_programs(Programs.empty(space, 600), layout)) == 1
+  nothing = SearchSpace(2, 1, 0, 4, *[Component((), 0)] * 3)
+  assert len(_assert_equal_to_the_programs(Programs.empty(nothing, 3), _layout(nothing))) == 1
 
 
 def test_chunks_that_do_not_fit_are_cut():

@@ -19,8 +19,8 @@ from azero.executors.interpreter import pack
 from azero.executors.interpreter.executor import InterpreterExecutor
 from azero.executors.outcomes import Launched, Outcomes
 from azero.executors.settings import Settings
-from azero.executors.waves import schedule
 from azero.executors.waves.executor import WaveExecutor
+from azero.executors.waves.straight_line import StraightLine
 from azero.language.program import Programs, SearchSpace
 from azero.tasks.task import Tasks
 
@@ -28,7 +28,7 @@ EXECUTORS: dict[str, Any] = dict(zip(
     EXECUTOR_NAMES, (WaveExecutor, InterpreterExecutor), strict=True))
 
 # What an executor needs to know of a batch of programs; `take` gives that of some of them.
-Plan = schedule.Plan | pack.Packed
+Plan = StraightLine | pack.Packed
 
 
 class Evaluation(NamedTuple):

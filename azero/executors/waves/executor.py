@@ -15,8 +15,10 @@ from azero.executors import executables
 from azero.executors.interpreter import evaluation
 from azero.executors.outcomes import Launched, Outcomes, hash_words
 from azero.executors.settings import Settings
-from azero.executors.waves import loop, schedule
+from azero.executors.waves import loop
 from azero.executors.waves.layout import Layout, make_layout
+from azero.executors.waves.schedule import Scheduler
+from azero.executors.waves.straight_line import StraightLine
 from azero.executors.waves.tables import Call
 from azero.language.program import Programs
 from azero.tasks.task import Tasks
@@ -40,6 +42,7 @@ class WaveExecutor:
         settings.space, len(tasks), tasks.num_classes, dtype.itemsize,
         num_programs=settings.lanes or (_TRACED_PROGRAMS if settings.trace else None),
         **({"max_chunks": 1} if settings.trace else {}))
+    self._scheduler = Scheduler(self._layout, dtype)
     self._spec = loop.WaveSpec(
         self._layout, tasks.num_train, tasks.num_valid, settings.num_epochs,
         settings.fingerprint, settings.trace)
@@ -53,17 +56,16 @@ class WaveExecutor:
     self._executables: list[Callable[..., Any]] = []
     self._next_device = 0
 
-  def plan(self, programs: Programs, analysis: canonical.Analysis, raw: bool) -> schedule.Plan:
+  def plan(self, programs: Programs, analysis: canonical.Analysis, raw: bool) -> StraightLine:
     """Prepares N programs."""
-    return schedule.plan(programs, analysis, self._layout, raw=raw)
+    return self._scheduler.plan(programs, analysis, raw=raw)
 
-  def launch(self, plan: schedule.Plan, sets: np.ndarray) -> Launched:
+  def launch(self, plan: StraightLine, sets: np.ndarray) -> Launched:
     """Starts the programs of a plan on the task sets [N], without waiting."""
     spec = self._spec
-    work = len(plan.graph.program) * (spec.num_train + spec.num_valid) * spec.num_epochs
-    calls = schedule.schedule(
-        plan, sets, self._layout, np.dtype(self._settings.dtype),
-        num_parts=min(len(self._inputs), 1 + work // _PART_WORK))
+    work = plan.num_instructions * (spec.num_train + spec.num_valid) * spec.num_epochs
+    calls = self._scheduler.schedule(
+        plan, sets, num_parts=min(len(self._inputs), 1 + work // _PART_WORK))
     if calls and not self._executables:
       self._executables = executables.compile_for(
           loop.compiled(spec),
@@ -72,7 +74,7 @@ class WaveExecutor:
     launched = [(call, self._launch(call)) for call in calls]
     return Launched(
         [results for _, results in launched],
-        lambda: self._collect(launched, len(plan.programs)))
+        lambda: self._collect(launched, len(plan.rows)))
 
   def _launch(self, call: Call) -> loop.Results:
     """Starts a call on the next device and returns without waiting."""

@@ -1,5 +1,8 @@
 """The schedule: waves, rows, copies and chunks; run on symbols, it is the program itself."""
 
+from concurrent import futures
+import itertools
+
 import numpy as np
 import pytest
 from reference import symbolic
@@ -8,11 +11,14 @@ from support.random_programs import full_space, fusing_space
 
 from azero.compiler import canonical
 from azero.executors.waves import schedule, tables
+from azero.executors.waves import straight_line as ssa
 from azero.executors.waves.layout import Layout, make_layout
+from azero.executors.waves.schedule import Scheduler
+from azero.executors.waves.straight_line import StraightLine
 from azero.language import ops as op_table
 from azero.language import spaces
 from azero.language.ops import NO_OP, Kind
-from azero.language.program import EMPTY, Function, Programs, SearchSpace
+from azero.language.program import EMPTY, Component, Function, Programs, SearchSpace
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -21,17 +27,32 @@ def _layout(space: SearchSpace, num_classes: int = 0, **kwargs) -> Layout:
   return make_layout(space, 2, num_classes, FLOAT64.itemsize, **kwargs)
 
 
-def _plan(programs: Programs, layout: Layout, raw: bool = False) -> schedule.Plan:
+def _plan(programs: Programs, layout: Layout, raw: bool = False) -> StraightLine:
   analysis = canonical.analyse(programs, multiclass=layout.multiclass)
-  return schedule.plan(programs, analysis, layout, raw=raw)
+  return Scheduler(layout, FLOAT64).plan(programs, analysis, raw=raw)
+
+
+def _schedule(plan: StraightLine, layout: Layout, num_parts: int = 1) -> list[tables.Call]:
+  """On task sets in an order that is not sorted."""
+  return Scheduler(layout, FLOAT64).schedule(plan, _task_sets(len(plan.rows)), num_parts=num_parts)
+
+
+def _task_sets(num: int) -> np.ndarray:
+  return np.random.default_rng(0).integers(3, size=num)
 
 
 def _assert_equal_to_the_programs(
     programs: Programs, layout: Layout, *, raw: bool = False, num_parts: int = 1
 ) -> list[tables.Call]:
-  task_sets = np.random.default_rng(0).integers(3, size=len(programs))
-  plan = _plan(programs, layout, raw)
-  calls = schedule.schedule(plan, task_sets, layout, FLOAT64, num_parts=num_parts)
+  calls = _schedule(_plan(programs, layout, raw), layout, num_parts)
+  _assert_computes(calls, programs, layout)
+  return calls
+
+
+def _assert_computes(calls: list[tables.Call], programs: Programs, layout: Layout) -> None:
+  """The calls run every program once, and do what it says."""
+  task_sets = _task_sets(len(programs))
+  position = canonical.analyse(programs, multiclass=layout.multiclass).position
   got: dict[int, list[int]] = {}
   for call in calls:
     _assert_within_bounds(call, layout)
@@ -41,9 +62,8 @@ def _assert_equal_to_the_programs(
       np.arange(len(programs)))
   for i in range(len(programs)):
     wanted = symbolic.run_program(
-        programs, i, plan.position, int(task_sets[i]), layout.num_classes)
+        programs, i, position, int(task_sets[i]), layout.num_classes)
     assert got[i] == wanted, programs[i]
-  return calls
 
 
 def _assert_within_bounds(call: tables.Call, layout: Layout) -> None:
@@ -105,10 +125,11 @@ def test_symbols_of_odd_batches():
   space = full_space(5)
   layout = _layout(space, 2)
   programs = random_programs.random_programs(space, 4, seed=4, full=True)
-  assert schedule.schedule(
-      _plan(programs[:0], layout), np.zeros(0, int), layout, FLOAT64) == []
+  assert _schedule(_plan(programs[:0], layout), layout) == []
   assert len(_assert_equal_to_the_programs(programs[0], layout)) == 1
   assert len(_assert_equal_to_the_programs(Programs.empty(space, 600), layout)) == 1
+  nothing = SearchSpace(2, 1, 0, 4, *[Component((), 0)] * 3)
+  assert len(_assert_equal_to_the_programs(Programs.empty(nothing, 3), _layout(nothing))) == 1
 
 
 def test_chunks_that_do_not_fit_are_cut():
@@ -123,51 +144,59 @@ def test_chunks_that_do_not_fit_are_cut():
 
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize(("make_space", "num_fused"), [(full_space, 0), (fusing_space, 20)])
-def test_every_instruction_is_in_one_wave_of_its_section(make_space, num_fused, raw):
+def test_every_instruction_is_in_one_lane_of_its_section(make_space, num_fused, raw):
   space = make_space(5)
   layout = _layout(space)
   programs = random_programs.random_programs(space, 500, seed=6)
   plan = _plan(programs, layout, raw)
-  graph = plan.graph
-  ops = layout.op_tables
-  waves = schedule._form_waves(graph, np.arange(500) // 100, layout)
+  code = plan.instructions
   live = canonical.analyse(programs).live
   keep = (programs.opcode != EMPTY) & (programs.opcode != NO_OP) if raw else live
-  np.testing.assert_array_equal(graph.program * space.num_slots + graph.column,
-                                np.flatnonzero(keep))
-  # Each wave is of one op, chunk and section, its lanes in order.
-  for name in ("instruction", "lane"):
-    assert len(getattr(waves, name)) == len(waves.wave)
-  opcode = graph.opcode[waves.instruction]
-  first = waves.first[waves.wave]
-  np.testing.assert_array_equal(opcode, opcode[first])
-  np.testing.assert_array_equal(np.arange(len(first)) - first, waves.lane)
-  assert (waves.lane < ops.lanes[ops.wave_class[opcode]]).all()
-  np.testing.assert_array_equal(
-      waves.chunk[waves.wave], graph.program[waves.instruction] // 100)
-  in_validation = waves.section[waves.wave] == tables.VALIDATE
-  sections = graph.section[waves.instruction]
-  np.testing.assert_array_equal(
-      sections[~in_validation], waves.section[waves.wave[~in_validation]])
-  assert (sections[in_validation] == Function.PREDICT).all()
-  once = np.bincount(waves.instruction[~in_validation], minlength=len(graph.program))
-  np.testing.assert_array_equal(once, graph.kept)
-  again = np.bincount(waves.instruction[in_validation], minlength=len(graph.program))
-  np.testing.assert_array_equal(again, graph.kept & (graph.section == Function.PREDICT))
-  # What is not kept is part of a fused instruction, one for each.
-  assert (graph.opcode >= len(layout.ops)).sum() == (~graph.kept).sum() >= num_fused
+  np.testing.assert_array_equal(code[:, ssa.SLOT], np.flatnonzero(keep))
+  # What is fused is part of another instruction, one for each.
+  fused = code[:, ssa.SECTION] == ssa.FUSED
+  assert (code[:, ssa.OPCODE] >= len(layout.ops)).sum() == fused.sum() >= num_fused
+
+  found = np.zeros(len(code), int)
+  for rows in np.split(np.arange(500), 5):
+    for instructions, lanes, written in _waves(plan, rows, layout):
+      found[instructions] += 1
+      # Each wave is of one op, section, phase and level, its lanes in order.
+      same = code[instructions][:, [ssa.OPCODE, ssa.SECTION, ssa.PHASE, ssa.LEVEL]]
+      assert (same == same[0]).all()
+      assert 1 <= len(instructions) <= lanes
+      np.testing.assert_array_equal(written, written[0] + np.arange(len(written)))
+      assert (np.diff(code[instructions, ssa.SLOT] // space.num_slots) >= 0).all()
+  np.testing.assert_array_equal(found, ~fused)
+
+
+def _waves(plan: StraightLine, rows: np.ndarray, layout: Layout):
+  """Instructions, lanes and rows of every wave of a chunk of these programs."""
+  own, code = Scheduler(layout, FLOAT64), plan.instructions
+  chunk = np.empty((6, len(code) + 1), np.int32)
+  count = schedule._sort(
+      rows, plan.programs, code, own._machine.ops, own._shapes.num_branches, len(layout.classes),
+      chunk)
+  num_waves = schedule._form_waves(
+      count, code, own._machine.ops, own._classes, own._first_rows, chunk,
+      np.empty_like(own._room))
+  edges = chunk[schedule._FIRST_ENTRY, : num_waves + 1]
+  for first, last in itertools.pairwise(edges):
+    instructions = chunk[schedule._ENTRIES, first:last]
+    wave_class = layout.op_tables.wave_class[code[instructions[0], ssa.OPCODE]]
+    yield instructions, layout.classes[wave_class].lanes, chunk[schedule._ROW, instructions]
 
 
 def test_what_is_the_same_for_every_example_moves_to_setup():
   space = full_space(5)
   programs = random_programs.random_programs(space, 500, seed=7)
-  graph = _plan(programs, _layout(space)).graph
-  own = space.function_of_slot[graph.column]
-  moved = graph.section != own
+  code = _plan(programs, _layout(space)).instructions
+  own = space.function_of_slot[code[:, ssa.SLOT] % space.num_slots]
+  moved = (code[:, ssa.SECTION] != own) & (code[:, ssa.SECTION] != ssa.FUSED)
   assert moved.sum() > 20
-  assert (graph.section[moved] == Function.SETUP).all()
+  assert (code[moved, ssa.SECTION] == Function.SETUP).all()
   random = np.array([op.noise is not None for op in op_table.all_ops()])
-  assert not random[graph.opcode[moved]].any()
+  assert not random[code[moved, ssa.OPCODE]].any()
 
 
 @pytest.mark.parametrize("num_classes", [0, 2, 3])
@@ -176,14 +205,27 @@ def test_part_of_a_plan(num_classes):
   layout = _layout(space, num_classes)
   programs = random_programs.random_programs(space, 200, seed=8, multiclass=num_classes > 2)
   plan = _plan(programs, layout)
-  for rows in (np.flatnonzero(np.random.default_rng(9).random(200) < 0.4), np.arange(200),
-               np.array([17]), np.zeros(0, int)):
-    part, wanted = plan.take(rows), _plan(programs[rows], layout)
-    np.testing.assert_array_equal(part.position, wanted.position)
-    for name in schedule.Graph._fields:
-      if name != "copies":
-        np.testing.assert_array_equal(
-            getattr(part.graph, name), getattr(wanted.graph, name), err_msg=name)
-    for own, other in zip(part.graph.copies, wanted.graph.copies):
-      for got, field in zip(own, other):
-        np.testing.assert_array_equal(got, field)
+  some = np.flatnonzero(np.random.default_rng(9).random(200) < 0.4)
+  for rows in (some, some[::-1], np.arange(200), np.array([17]), np.zeros(0, int)):
+    part = plan.take(rows)
+    _assert_computes(_schedule(part, layout), programs[rows], layout)
+    assert part.num_instructions == _plan(programs[rows], layout).num_instructions
+  np.testing.assert_array_equal(plan.take(some).take(np.arange(3)).rows, some[:3])
+
+
+def test_threads_share_a_scheduler():
+  space = full_space(5)
+  layout = _layout(space, 2)
+  scheduler = Scheduler(layout, FLOAT64)
+  batches = [random_programs.random_programs(space, 300, seed=seed) for seed in range(8)]
+
+  def run(programs: Programs) -> list[tables.Call]:
+    plan = scheduler.plan(programs, canonical.analyse(programs))
+    return scheduler.schedule(plan, _task_sets(len(programs)))
+
+  with futures.ThreadPoolExecutor(4) as pool:
+    together = list(pool.map(run, batches))
+  for programs, calls in zip(batches, together):
+    for call, alone in zip(calls, run(programs), strict=True):
+      np.testing.assert_array_equal(call.programs, alone.programs)
+      assert symbolic.run_call(call, layout) == symbolic.run_call(alone, layout)

@@ -10,6 +10,7 @@ from support import executors, random_programs
 from support.random_programs import ALL_OPS, full_space, fusing_space, random_tasks
 
 import azero
+from azero.executors.waves.straight_line import OPCODE
 from azero.language import text
 from azero.language.program import Component, Programs, SearchSpace
 
@@ -47,8 +48,8 @@ def test_fused_pairs(monkeypatch):
   space = fusing_space(3)
   pair = executors.make_pair(space, [random_tasks(3, 2)], dtype="float64", trace=True)
   programs = random_programs.random_programs(space, COUNT, seed=5, full=True)
-  graph = pair.waves.plan(programs, pair.waves.analyse(programs)).graph
-  assert len(set(graph.opcode) - set(ALL_OPS)) == 8  # every fused op
+  plan = pair.waves.plan(programs, pair.waves.analyse(programs))
+  assert len(set(plan.instructions[:, OPCODE]) - set(ALL_OPS)) == 8  # every fused op
   _check(executors.compare(pair, programs, 0, monkeypatch), programs, traces=True)
 
 

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 
 from azero.language.ops import Kind
 
-Memory = tuple[jax.Array, ...]  # rows of each kind: [rows, width]
+Memory = tuple[jax.Array, ...]  # rows of each kind: [rows, ...]
 
 
 def read(cells: jax.Array, places: jax.Array) -> jax.Array:
-  """Rows at these places: [n] -> [n, width]."""
+  """Rows at these places: [n] -> [n, ...]."""
   return cells.at[places].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 

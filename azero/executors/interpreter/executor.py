@@ -1,7 +1,7 @@
 """Evaluation by the interpreter: the reference that the wave executor must equal.
 
-Programs are packed without their dead code and cut into chunks of one fixed number of lanes; `lax.switch` under `vmap` computes every op for every
-lane, so this is slow and easy to trust.
+Programs are packed without their dead code and cut into chunks of one fixed number of lanes;
+`lax.switch` under `vmap` computes every op for every lane, so this is slow and easy to trust.
 """
 
 from collections.abc import Callable, Sequence
@@ -70,7 +70,7 @@ class InterpreterExecutor:
     chunks = [order[start : start + self._lanes] for start in range(0, len(order), self._lanes)]
     if not chunks:
       return [self._run_nothing]  # for the shapes of no results
-    return [lambda device, chunk=chunk: self._run(device, chunk, plan, sets) for chunk in chunks]
+    return [functools.partial(self._run, chunk, plan, sets) for chunk in chunks]
 
   def collect(self, done: Sequence["_Done"], num_programs: int) -> Outcomes:
     """Puts the results of the jobs in the order of the programs."""
@@ -89,7 +89,7 @@ class InterpreterExecutor:
         hash_predictions(joined.trace) if self._settings.fingerprint else None)
 
   def _run(
-      self, device: int, chunk: np.ndarray, packed: pack.Packed, sets: np.ndarray
+      self, chunk: np.ndarray, packed: pack.Packed, sets: np.ndarray, device: int
   ) -> "_Done":
     """Runs a chunk, indices of programs, on a device."""
     padding = self._lanes - len(chunk)
@@ -111,7 +111,7 @@ class InterpreterExecutor:
     """Runs a chunk of one program without instructions and drops it."""
     empty = Programs.empty(self._settings.space)
     nothing = pack.pack(empty, canonical.analyse(empty, multiclass=self._sets[0].multiclass))
-    return self._run(device, np.zeros(1, int), nothing, np.zeros(1, np.int32))
+    return self._run(np.zeros(1, int), nothing, np.zeros(1, np.int32), device)
 
 
 _Done = tuple[np.ndarray, evaluation.Outcome]  # [n] programs of a chunk, and NumPy arrays

@@ -8,6 +8,7 @@ first batch runs, for all devices.
 from collections.abc import Callable, Sequence
 import copy
 import dataclasses
+import functools
 import threading
 from typing import Any
 
@@ -108,7 +109,7 @@ class WaveExecutor:
     work = len(plan.graph.program) * (num_train + num_valid) * num_epochs
     calls = schedule.schedule(
         plan, sets, self._layout, self._dtype, num_parts=min(num_parts, 1 + work // _PART_WORK))
-    return [lambda device, call=call: self._run(call, device) for call in calls]
+    return [functools.partial(self._run, call) for call in calls]
 
   def collect(self, done: Sequence["_Done"], num_programs: int) -> Outcomes:
     """Puts the results of the jobs in the order of the programs."""
@@ -128,21 +129,22 @@ class WaveExecutor:
         # [E, T + V, P, A, ...] -> [n, D, E, T + V, ...]
         rows = results.trace.transpose(2, 3, 0, 1, 4)[: len(programs), :num_tasks]
         num_train = self._counts[1]
-        trace[0][programs], trace[1][programs] = rows[:, :, :, :num_train], rows[:, :, :, num_train:]
+        trace[0][programs] = rows[:, :, :, :num_train]
+        trace[1][programs] = rows[:, :, :, num_train:]
     return Outcomes(fitness, steps, trace, fingerprint)
 
   def _run(self, call: Call, index: int) -> "_Done":
     """Runs a call on a device."""
     own = self._devices[index]
     with own.lock:
-      if own.execute is None:
-        self._compile(call)
+      execute = own.execute or self._compile(call, index)
       with DEVICES.busy(index):
-        own.memory, results = own.execute(
+        own.memory, results = execute(
             own.memory, call.integers, call.constants, *own.inputs, self._extents[index])
         return call.programs, jax.tree.map(np.asarray, results)
 
-  def _compile(self, call: Call) -> None:
+  def _compile(self, call: Call, index: int) -> Callable[..., Any]:
+    """Compiles for all devices; returns the executable of one."""
     with _compiling:
       first = self._devices[0]
       compiled = executables.compile_for(
@@ -151,6 +153,7 @@ class WaveExecutor:
           self._settings.devices)
       for own, execute in zip(self._devices, compiled):
         own.execute = execute
+      return compiled[index]
 
   def _put_extents(self) -> None:
     num_epochs, num_train, num_valid = self._counts
@@ -190,9 +193,9 @@ def _examples(sets: list[Tasks], settings: Settings, layout: Layout) -> loop.Exa
   orders = np.zeros((0, num_tasks), np.int32)
   if settings.num_epochs > 1:
     orders = evaluation.epoch_orders(seeds.reshape(-1), settings.num_epochs, sets[0].num_train)
-    orders = orders.reshape(*orders.shape[:2], num_sets, num_tasks)
-    orders = np.moveaxis(orders, 2, 0).reshape(-1, num_tasks)
-    orders = _pad_rows(orders, _MIN_NUMBERS // num_tasks)
+    by_task = orders.reshape(*orders.shape[:2], num_sets, num_tasks)
+    orders = _pad_rows(
+        np.moveaxis(by_task, 2, 0).reshape(-1, num_tasks), _MIN_NUMBERS // num_tasks)
   return loop.Examples(x, y, _pad_rows(seeds, _MIN_SETS), orders)
 
 

@@ -10,7 +10,7 @@ by loops of zero or more trips instead of conditionals, so that nothing is ever 
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -50,7 +50,7 @@ class Examples(NamedTuple):
 
 
 class Extent(NamedTuple):
-  """How much an evaluation runs, and what of it is wanted: [] int32 each.
+  """How much an evaluation runs, and what of it is wanted: int32, of a host or traced.
 
   Attributes:
     num_train: the first so many training examples are used.
@@ -61,16 +61,18 @@ class Extent(NamedTuple):
     fingerprint: 1 if predictions are hashed, else 0.
   """
 
-  num_train: jax.Array
-  num_valid: jax.Array
-  num_epochs: jax.Array
-  stored_train: jax.Array
-  stored: jax.Array
-  fingerprint: jax.Array
+  num_train: Any
+  num_valid: Any
+  num_epochs: Any
+  stored_train: Any
+  stored: Any
+  fingerprint: Any
 
 
 class Results(NamedTuple):
   """What a call of the executor returns, for its list of Q programs and A >= D columns.
+
+  Arrays of a device, or of NumPy.
 
   Attributes:
     fitness: [Q, A] in [0, 1]; columns beyond D mean nothing, here and below.
@@ -80,10 +82,10 @@ class Results(NamedTuple):
       stopped, or None.
   """
 
-  fitness: jax.Array
-  train_steps: jax.Array
-  fingerprint: jax.Array
-  trace: jax.Array | None
+  fitness: Any
+  train_steps: Any
+  fingerprint: Any
+  trace: Any
 
 
 @dataclasses.dataclass(frozen=True)

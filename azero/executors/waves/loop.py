@@ -143,7 +143,7 @@ def execute(
   Returns:
     The memory, to be lent again, and the results.
   """
-  tables = tables_lib.unpack(spec.layout, integers, constants)
+  tables = tables_lib.unpack(spec.layout, rows.View(integers), rows.View(constants))
   chunk = _Chunk(spec, tables, examples, Extent(*extent), seed, max_abs_error)
   scores = chunk.scorer.zeros()
   lists = tuple(
@@ -152,13 +152,13 @@ def execute(
   def body(g, state):
     memory, lists, _ = state
     memory, scores = chunk.run(g, memory)
-    first = jnp.asarray(tables.first_program)[g]
+    first = tables.first_program[g]
     # What a chunk writes beyond its own programs is overwritten by the next.
     return memory, tuple(
         rows.write(every, own, first) for every, own in zip(lists, _listed(scores))), scores.trace
 
   memory, (fitness, steps, fingerprint), trace = lax.fori_loop(
-      jnp.int32(0), jnp.asarray(tables.num_chunks), body, (memory, lists, scores.trace))
+      jnp.int32(0), tables.num_chunks[()], body, (memory, lists, scores.trace))
   return memory, Results(
       fitness, scoring.train_steps(steps), fingerprint, trace if spec.traced else None)
 
@@ -248,13 +248,14 @@ class _Chunk:
 
     def from_one_example(j, memory):
       row = task_sets[first + j] * extent.stored + example
-      return self._set_example(memory, j, _row(examples.x, row), _row(examples.y, row))
+      return self._set_example(memory, j, rows.row(examples.x, row)[0], rows.row(examples.y, row)[0])
 
     def from_shuffled(j, memory):
       k = task_sets[first + j]
       x, y = jnp.zeros(layout.widths[Kind.VECTOR], self.dtype), jnp.zeros_like(examples.y[0])
       x = x.reshape(layout.num_tasks, -1)
-      order = _row(examples.orders, (k * extent.num_epochs + epoch) * extent.stored_train + t)
+      order = rows.row(
+          examples.orders, (k * extent.num_epochs + epoch) * extent.stored_train + t)[0]
 
       def one_task(d, xy):
         x, y = xy
@@ -304,10 +305,6 @@ class _Chunk:
     return lax.fori_loop(first, last, phase, memory)
 
 
-def _row(array: jax.Array, row: jax.Array) -> jax.Array:
-  return lax.dynamic_slice_in_dim(array, row, 1, 0)[0]
-
-
 def _run_wave(
     w: jax.Array, memory: Memory, *, wave_class: WaveClass, table: tables_lib.WaveTable,
     draws: _Draws, layout: Layout,
@@ -345,7 +342,7 @@ def _compute(
     arguments.append(cells.reshape(wave_class.lanes, num_tasks, *shape))
     axes.append((0, 0))
   for k, meaning in enumerate(op.constants):
-    constant = jnp.asarray(table.constants)[w, :, k]
+    constant = table.constants[w][:, k]
     arguments.append(constant.astype(jnp.int32) if meaning is Constant.INDEX else constant)
     axes.append((0, None))
   if op.noise is not None:
@@ -366,10 +363,10 @@ def _draw(
     num_tasks: int, shape: tuple[int, ...], dtype: jnp.dtype,
 ) -> jax.Array:
   """Random numbers of the lanes of a wave: [C, tasks, ...]."""
-  keys = [rows.read(word, jnp.asarray(table.task_set)[w]) for word in draws.keys]
+  keys = [rows.read(word, table.task_set[w]) for word in draws.keys]
   padding = num_tasks - keys[0].shape[1]
   first, second = (jnp.pad(word, ((0, 0), (0, padding))) if padding else word for word in keys)
   key = noise.fold(noise.fold((first, second), draws.phase), draws.example)
-  key = noise.fold(key, jnp.asarray(table.position)[w][:, None])
+  key = noise.fold(key, table.position[w][:, None])
   draw = jax.vmap(jax.vmap(lambda *own: noise.draw(own, distribution, shape, dtype)))
   return draw(*key)

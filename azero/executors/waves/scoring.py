@@ -173,9 +173,9 @@ class Scorer:
 
   def _read(self, g, table, first, memory) -> jax.Array:
     """Predictions or labels of a tile: [n, A], or [n, D, C] for multi-class."""
-    place = jnp.asarray(self._tables.first_program)[g] + first
+    place = self._tables.first_program[g] + first
     cells = memory[self._layout.label_kind]
-    return self._by_class(rows.read(cells, _slice(jnp.asarray(table), place)))
+    return self._by_class(rows.read(cells, table.window(place, (PROGRAM_TILE,))))
 
   def _by_class(self, values: jax.Array) -> jax.Array:
     if not self._layout.multiclass:
@@ -211,7 +211,7 @@ class Scorer:
 
 
 def _slice(array: jax.Array, first: jax.Array) -> jax.Array:
-  return lax.dynamic_slice_in_dim(array, first, PROGRAM_TILE, 0)
+  return lax.dynamic_slice_in_dim(array, first, PROGRAM_TILE, 0, allow_negative_indices=False)
 
 
 def _read_back(array: jax.Array, first: jax.Array) -> jax.Array:

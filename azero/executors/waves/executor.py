@@ -141,7 +141,8 @@ class WaveExecutor:
       with DEVICES.busy(index):
         own.memory, results = execute(
             own.memory, call.integers, call.constants, *own.inputs, self._extents[index])
-        return call.programs, jax.tree.map(np.asarray, results)
+        trace = None if results.trace is None else np.asarray(results.trace)
+        return call.programs, loop.Results(*map(np.asarray, results[:3]), trace)
 
   def _compile(self, call: Call, index: int) -> Callable[..., Any]:
     """Compiles for all devices; returns the executable of one."""

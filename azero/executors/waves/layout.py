@@ -25,10 +25,13 @@ _WAVE_NUMBERS = 640
 _CHUNK_BYTES = 192 * 1024
 _MAX_PROGRAMS = 256
 _REGISTER = 8  # numbers of a vector register: scalar rows are a multiple of it
-# Of one call of the executor: lanes of each class, programs, and copies of each kind.
-_TABLE_LANES = 4096
-_CALL_PROGRAMS = 1024
-_CALL_COPIES = 2048
+# Of one call of the executor: chunks whose rows its waves may write, lanes of each class,
+# programs, and copies of each kind. What is not used of a call's tables and results costs time
+# as well, and calls of few programs are many.
+_CALL_CHUNKS = 4
+_TABLE_LANES = 2048
+_CALL_PROGRAMS = 512
+_CALL_COPIES = 1024
 
 PROGRAM_TILE = 8  # programs whose predictions are compared with the labels at once
 
@@ -225,7 +228,7 @@ def make_layout(
       num_tasks * space.num_features, num_tasks * space.num_features**2)
   programs = num_programs or _MAX_PROGRAMS
   programs = -(-programs // PROGRAM_TILE) * PROGRAM_TILE
-  classes = tuple(_make_classes(space, widths))
+  classes = tuple(_make_classes(space, widths, _CHUNK_BYTES // item_bytes))
   multiclass = num_classes > 2
   first_rows = (
       1 + (0 if multiclass else 2 * programs), 1 + programs * (3 if multiclass else 1), 1)
@@ -245,7 +248,7 @@ def make_layout(
       max(_CALL_COPIES, 3 * (3 * space.num_slots + 1)))
 
 
-def _make_classes(space: SearchSpace, widths: tuple[int, int, int]):
+def _make_classes(space: SearchSpace, widths: tuple[int, int, int], chunk_numbers: int):
   ids = sorted({op for component in space.components for op in component.ops})
   ops = [op for op in map(op_table.op_by_id, ids) if op.output is not None]
   names = {op.name for op in ops}
@@ -261,13 +264,14 @@ def _make_classes(space: SearchSpace, widths: tuple[int, int, int]):
     if members:
       lanes = max(1, min(_LANES, _WAVE_NUMBERS // widths[widest]))
       lanes = 1 << lanes.bit_length() - 1
+      all_lanes = min(_TABLE_LANES, _CALL_CHUNKS * chunk_numbers // widths[widest])
       rows = space.num_slots * 2
       yield WaveClass(
           output, widest, members, lanes,
           max(len(op.inputs) + op.updates_output for op in members),
           max(len(op.constants) for op in members),
           any(op.noise is not None for op in members),
-          max(math.ceil(_TABLE_LANES / lanes), rows))
+          max(math.ceil(all_lanes / lanes), rows))
 
 
 def _op_tables(layout: Layout) -> OpTables:

@@ -227,7 +227,7 @@ class _Chunk:
     memory = self._copy(memory, g, TO_TRAINING, is_setup)
     memory, scores = scorer.train(g, epoch, example, is_predict, memory, scores)
     scores = scorer.validate(g, epoch, example, is_valid, memory, scores)
-    scores = scorer.end_epoch(epoch, is_valid & (t == extent.num_valid - 1), scores)
+    scores = scorer.end_epoch(g, epoch, is_valid & (t == extent.num_valid - 1), scores)
     looks = (is_predict | is_valid) & (t % _LOOK_EVERY == _LOOK_EVERY - 1)
     any_alive = scorer.any_alive(g, epoch, example, looks, any_alive, scores)
     return memory, scores, any_alive

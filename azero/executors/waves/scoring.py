@@ -1,8 +1,8 @@
 """What the wave executor does with predictions: errors, stops, fitness, fingerprints.
 
 Programs are scored a tile at a time, as many tiles as there are programs. What changes with
-every example is as little as can be: a program is alive in training while it has trained on
-every example so far, and in validation until its sum of errors is not a number.
+every example is as little as can be: a program is alive while it has trained on every example
+so far, and what stops one in a validation makes that number another.
 """
 
 from typing import Any, NamedTuple
@@ -27,9 +27,9 @@ class Scores(NamedTuple):
   """What is known of the P programs of a chunk on A >= D columns of tasks.
 
   Attributes:
-    steps: [P, A] int32, examples trained on; the same less than 0, as `_ended` makes it, once
-      the program stopped in an earlier epoch.
-    total: [P, A] sum of squared errors in this validation; NaN once stopped in it.
+    steps: [P, A] int32, examples trained on; below 0, as `_ended` makes it, once the program
+      stopped in a validation.
+    total: [P, A] sum of squared errors in this validation.
     best: [P, A] fitness of the best epoch.
     fingerprint: [P, A, 2] uint32.
     trace: [E, T + V, P, A, 1 + C], or an empty tuple.
@@ -126,10 +126,13 @@ class Scorer:
       good = jnp.isfinite(error)
       if self._layout.num_classes == 0:
         good &= error <= self._max_abs_error
-      total = jnp.where(good, _slice(scores.total, first) + error * error, jnp.nan)
-      scores = _put(scores, first, total=total)
-      stopped = jnp.isnan(_read_back(scores.total, first))
-      stopped |= _slice(scores.steps, first) != trained
+      # A new sum begins with the epoch's first example.
+      before = jnp.where(example == self._extent.num_train, 0, _slice(scores.total, first))
+      steps = _slice(scores.steps, first)
+      scores = _put(
+          scores, first, total=before + error * error,
+          steps=jnp.where(good | (steps < 0), steps, _ended(steps)))
+      stopped = _read_back(scores.steps, first) != trained
       return self._note(scores, first, epoch, example, stopped, error, prediction)
 
     return self._for_tiles(g, condition, tile, scores)
@@ -150,20 +153,20 @@ class Scorer:
 
     return self._for_tiles(g, condition, tile, before & ~condition)
 
-  def end_epoch(self, epoch: jax.Array, condition: jax.Array, scores: Scores) -> Scores:
-    """Keeps the best epoch's fitness and starts a new sum, if the condition holds."""
+  def end_epoch(
+      self, g: jax.Array, epoch: jax.Array, condition: jax.Array, scores: Scores
+  ) -> Scores:
+    """Keeps the best epoch's fitness, if the condition holds."""
     trained = (epoch + 1) * self._extent.num_train
+    count = self._extent.num_valid.astype(self._dtype)
 
-    def end(_, scores):
-      total, steps = scores.total, scores.steps
-      alive = (steps == trained) & ~jnp.isnan(total)
-      fitness = jnp.where(
-          alive, self.loss.fitness(total, self._extent.num_valid.astype(self._dtype)), 0)
-      return scores._replace(
-          steps=jnp.where(alive | (steps < 0), steps, _ended(steps)), total=jnp.zeros_like(total),
-          best=jnp.maximum(scores.best, fitness))
+    def tile(first, scores):
+      fitness = self.loss.fitness(_slice(scores.total, first), count)
+      alive = _slice(scores.steps, first) == trained
+      best = jnp.maximum(_slice(scores.best, first), jnp.where(alive, fitness, 0))
+      return _put(scores, first, best=best)
 
-    return lax.fori_loop(jnp.int32(0), condition.astype(jnp.int32), end, scores)
+    return self._for_tiles(g, condition, tile, scores)
 
   def _for_tiles(self, g, condition, tile, state):
     count = lax.div(self._tables.num_programs[g] + (_TILE - 1), _TILE)

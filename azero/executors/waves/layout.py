@@ -30,7 +30,7 @@ _REGISTER = 8  # numbers of a vector register: scalar rows are a multiple of it
 # as well, and calls of few programs are many.
 _CALL_CHUNKS = 4
 _TABLE_LANES = 2048
-_CALL_PROGRAMS = 512
+_CALL_PROGRAMS = 256
 _CALL_COPIES = 1024
 
 PROGRAM_TILE = 8  # programs whose predictions are compared with the labels at once

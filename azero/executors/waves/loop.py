@@ -212,7 +212,7 @@ class _Chunk:
     memory = self._copy(memory, g, TO_VALIDATION, is_valid & (t == 0))
     if self.spec.shuffled:
       memory = self._copy(memory, g, BACK_TO_TRAINING, is_predict & (within == 0) & (epoch > 0))
-    memory = self._load(memory, g, epoch, t, example, is_predict, is_valid)
+    memory = self._load(memory, g, epoch, t, is_predict, is_valid)
 
     def choose(setup, predict, learn, valid):
       return jnp.where(is_setup, setup, jnp.where(
@@ -241,14 +241,16 @@ class _Chunk:
           cells, self.tables.copies[kind], first, jnp.where(condition, last, first)))
     return tuple(result)
 
-  def _load(self, memory: Memory, g, epoch, t, example, is_predict, is_valid) -> Memory:
+  def _load(self, memory: Memory, g, epoch, t, is_predict, is_valid) -> Memory:
     """Puts features and labels of the example into the rows of the chunk's task sets."""
     layout, examples, extent = self.layout, self.examples, self.extent
+    place = t + jnp.where(is_valid, extent.stored_train, 0)
     task_sets, first = self.tables.task_sets, self.tables.first_program[g]
 
     def from_one_example(j, memory):
-      row = task_sets[first + j] * extent.stored + example
-      return self._set_example(memory, j, rows.row(examples.x, row)[0], rows.row(examples.y, row)[0])
+      row = task_sets[first + j] * extent.stored + place
+      x, y = rows.row(examples.x, row)[0], rows.row(examples.y, row)[0]
+      return self._set_example(memory, j, x, y)
 
     def from_shuffled(j, memory):
       k = task_sets[first + j]

@@ -8,6 +8,7 @@ the cache of a core; schedule and executor both read them here.
 
 import dataclasses
 import functools
+import itertools
 import math
 from typing import NamedTuple
 
@@ -88,6 +89,7 @@ class WaveClass:
     num_constants: most constants of an op.
     is_random: whether an op draws random numbers.
     capacity: waves of one call of the executor.
+    is_update: whether the ops are the fused ones of matrices, which differ in signs only.
   """
 
   output: Kind
@@ -98,6 +100,7 @@ class WaveClass:
   num_constants: int
   is_random: bool
   capacity: int
+  is_update: bool
 
 
 class OpTables(NamedTuple):
@@ -193,8 +196,9 @@ class Layout:
   def row_shapes(self) -> tuple[tuple[int, ...], ...]:
     """Shape of a row of each kind.
 
-    Scalars and vectors of all tasks side by side; matrices as they are, so that an outer product
-    needs no arithmetic of indices.
+    Scalars and vectors of all tasks side by side. Matrices have axes, so that an outer product
+    needs no arithmetic of indices, and are transposed: a product with a vector is then a sum of
+    rows, and no register has to be summed up.
     """
     size = self.space.num_features
     return (self.widths[Kind.SCALAR],), (self.widths[Kind.VECTOR],), (self.num_tasks, size, size)
@@ -257,10 +261,12 @@ def _make_classes(space: SearchSpace, widths: tuple[int, int, int], chunk_number
   # Predict from matrices over vectors to a scalar.
   same = [(kind, kind) for kind in Kind]
   smaller = [(Kind.VECTOR, Kind.MATRIX), (Kind.SCALAR, Kind.VECTOR), (Kind.SCALAR, Kind.MATRIX)]
-  for output, widest in same + smaller:
+  updates = {fusion.op.name for fusion in fusions() if fusion.op.output is Kind.MATRIX}
+  for (output, widest), is_update in itertools.product(same + smaller, (False, True)):
     members = tuple(
         op for op in ops
-        if op.output == output and max(*op.inputs, output, output) == widest)
+        if op.output == output and max(*op.inputs, output, output) == widest
+        and (op.name in updates) == is_update)
     if members:
       lanes = max(1, min(_LANES, _WAVE_NUMBERS // widths[widest]))
       lanes = 1 << lanes.bit_length() - 1
@@ -271,7 +277,7 @@ def _make_classes(space: SearchSpace, widths: tuple[int, int, int], chunk_number
           max(len(op.inputs) + op.updates_output for op in members),
           max(len(op.constants) for op in members),
           any(op.noise is not None for op in members),
-          max(math.ceil(all_lanes / lanes), rows))
+          max(math.ceil(all_lanes / lanes), rows), is_update)
 
 
 def _op_tables(layout: Layout) -> OpTables:

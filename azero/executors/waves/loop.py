@@ -15,20 +15,22 @@ from typing import Any, NamedTuple
 import chex
 import jax
 from jax import lax
+from jax.experimental import layout as jax_layout
 import jax.numpy as jnp
 import numpy as np
 
 from azero.executors import noise
 from azero.executors.waves import rows, scoring
 from azero.executors.waves import tables as tables_lib
-from azero.executors.waves.layout import Layout, WaveClass
+from azero.executors.waves.layout import Fusion, Layout, WaveClass, fusions
 from azero.executors.waves.rows import Memory
 from azero.executors.waves.scoring import Scorer, Scores
 from azero.executors.waves.tables import BACK_TO_TRAINING, TO_TRAINING, TO_VALIDATION, VALIDATE
-from azero.language.ops import Constant, Kind, Noise, Op
+from azero.language.ops import NUM_PAPER_OPS, Constant, Kind, Noise, Op, Rule
 from azero.language.program import Function
 
 _LOOK_EVERY = 16  # examples between looks at whether any program is left
+_MAX_UNROLLED = 32  # rows of a matrix that code is made for one by one
 
 
 class Examples(NamedTuple):
@@ -312,13 +314,41 @@ def _run_wave(
     draws: _Draws, layout: Layout,
 ) -> Memory:
   """Runs wave `w` of a class and writes its rows."""
-  branches = [
-      functools.partial(_compute, op, w, memory, table, wave_class, draws, layout)
-      for op in wave_class.ops]
-  values = lax.switch(table.branch[w], branches) if len(branches) > 1 else branches[0]()
+  if wave_class.is_update:
+    values = _update(w, memory, table, wave_class, layout)
+  else:
+    branches = [
+        functools.partial(_compute, op, w, memory, table, wave_class, draws, layout)
+        for op in wave_class.ops]
+    values = lax.switch(table.branch[w], branches) if len(branches) > 1 else branches[0]()
   # Values for D tasks leave the padding of a scalar row as it is.
   written = rows.write(memory[wave_class.output], values, table.out[w])
   return rows.replace(memory, wave_class.output, written)
+
+
+def _update(
+    w: jax.Array, memory: Memory, table: tables_lib.WaveTable, wave_class: WaveClass,
+    layout: Layout,
+) -> jax.Array:
+  """Matrices with an outer product added or subtracted, or the reverse: [C, D, F, F].
+
+  Without a switch, whose branches would write their rows twice.
+  """
+  signs = {fusion.op.name: _signs(fusion) for fusion in fusions()}
+  dtype = memory[Kind.MATRIX].dtype
+  of_branch = rows.View(jnp.array([signs[op.name] for op in wave_class.ops], dtype).reshape(-1))
+  sign = of_branch.reshape((len(wave_class.ops), 2))[table.branch[w]]
+  shape = wave_class.lanes, layout.num_tasks, layout.space.num_features
+  other = rows.read(memory[Kind.MATRIX], table.arguments[w, 0])
+  a, b = (rows.read(memory[Kind.VECTOR], table.arguments[w, k]).reshape(shape) for k in (1, 2))
+  return other * sign[0] + b[..., :, None] * (a * sign[1])[..., None, :]
+
+
+def _signs(fusion: Fusion) -> tuple[float, float]:
+  """Signs of the other operand and of the product."""
+  if fusion.consumer.endswith("sum"):
+    return 1.0, 1.0
+  return (-1.0, 1.0) if fusion.operand == 0 else (1.0, -1.0)
 
 
 def _compute(
@@ -327,12 +357,14 @@ def _compute(
 ) -> jax.Array:
   """Rows of an op on the lanes of a wave: [C, ...]."""
   assert op.rule is not None and op.output is not None
-  rule, output = op.rule, op.output.shape(layout.space.num_features)
+  output = op.output.shape(layout.space.num_features)
+  if _is_matrix_vector(op) and output[0] <= _MAX_UNROLLED:
+    return _matrix_vector(w, memory, table, wave_class, layout)
   kinds = ((op.output,) if op.updates_output else ()) + op.inputs
   read = [rows.read(memory[kind], table.arguments[w, k]) for k, kind in enumerate(kinds)]
   dtype = memory[Kind.SCALAR].dtype
   if op.elementwise:
-    return rule(*read).astype(dtype)
+    return op.rule(*read).astype(dtype)
   # Scalars alone are computed in whole registers, padding included.
   narrow = wave_class.widest is Kind.SCALAR
   num_tasks = layout.widths[Kind.SCALAR] if narrow else layout.num_tasks
@@ -351,13 +383,70 @@ def _compute(
     arguments.append(_draw(op.noise, w, table, draws, num_tasks, output, dtype))
     axes.append((0, 0))
 
+  rule = _stored_rule(op, kinds, output)
+
   def one(_, *arguments):
-    return jnp.broadcast_to(rule(*arguments), output)
+    return rule(*arguments)
 
   by_task = jax.vmap(one, [axis for _, axis in axes])
   value = jax.vmap(by_task, [axis for axis, _ in axes], axis_size=wave_class.lanes)(*arguments)
   shape = layout.row_shapes[op.output] if op.output is not Kind.SCALAR else (num_tasks,)
-  return value.astype(dtype).reshape(wave_class.lanes, *shape)
+  value = value.astype(dtype).reshape(wave_class.lanes, *shape)
+  if op.output is Kind.MATRIX:
+    # A branch that transposes would make the others, which do not, transpose as well.
+    order = jax_layout.Layout(tuple(range(value.ndim)))
+    value = jax_layout.with_layout_constraint(value, order)
+  return value
+
+
+def _stored_rule(op: Op, kinds: tuple[Kind, ...], output: tuple[int, ...]) -> Rule:
+  """The rule of an op on matrices as they are stored: transposed."""
+  plain = op.rule
+  assert plain is not None
+  if op.id < NUM_PAPER_OPS and op.name == "vector_outer_product":
+    return lambda a, b: plain(b, a)
+
+  def rule(*arguments):
+    given = [a.T if k is Kind.MATRIX else a for a, k in zip(arguments, kinds)]
+    value = jnp.broadcast_to(plain(*given, *arguments[len(given) :]), output)
+    return value.T if op.output is Kind.MATRIX else value
+
+  return rule
+
+
+def _is_matrix_vector(op: Op) -> bool:
+  return op.id < NUM_PAPER_OPS and op.name == "matrix_vector_product"
+
+
+def _matrix_vector(
+    w: jax.Array, memory: Memory, table: tables_lib.WaveTable, wave_class: WaveClass,
+    layout: Layout,
+) -> jax.Array:
+  """Products of matrices and vectors: [C, D F].
+
+  Of a matrix that is stored transposed a product is a sum of rows times numbers, and no register
+  is summed up.
+  """
+  size = layout.space.num_features
+  vectors, matrices = memory[Kind.VECTOR], memory[Kind.MATRIX]
+
+  def task(d, out):
+    for c in range(wave_class.lanes):
+      place, first = table.arguments[w, 0][c], d * jnp.int32(size)
+      vector = lax.dynamic_slice(
+          vectors, (table.arguments[w, 1][c], first), (1, size), allow_negative_indices=False)[0]
+      value = functools.reduce(jnp.add, [
+          vector[j] * lax.dynamic_slice(
+              matrices, (place, d, jnp.int32(j), jnp.int32(0)), (1, 1, 1, size),
+              allow_negative_indices=False).reshape(size)
+          for j in range(size)])
+      out = lax.dynamic_update_slice(
+          out, value[None], (jnp.int32(c), first), allow_negative_indices=False)
+    return out
+
+  return lax.fori_loop(
+      jnp.int32(0), jnp.int32(layout.num_tasks), task,
+      jnp.zeros((wave_class.lanes, layout.widths[Kind.VECTOR]), vectors.dtype))
 
 
 def _draw(

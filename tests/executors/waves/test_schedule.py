@@ -108,7 +108,8 @@ def test_symbols_of_odd_batches():
   assert schedule.schedule(
       _plan(programs[:0], layout), np.zeros(0, int), layout, FLOAT64) == []
   assert len(_assert_equal_to_the_programs(programs[0], layout)) == 1
-  assert len(_assert_equal_to_the_programs(Programs.empty(space, 600), layout)) == 1
+  for count, calls in ((layout.num_programs, 1), (2 * layout.num_programs + 1, 3)):
+    assert len(_assert_equal_to_the_programs(Programs.empty(space, count), layout)) == calls
 
 
 def test_chunks_that_do_not_fit_are_cut():

@@ -3,6 +3,7 @@
 And no batch, however odd, makes JAX compile again.
 """
 
+import concurrent.futures
 import dataclasses
 import logging
 
@@ -243,6 +244,77 @@ def test_first_batch_compiles_once_for_all_devices(executor, name):
   again = Evaluator(
       space, tasks[::-1], lanes=16, seed=3, max_abs_error=50.0, executor=executor)
   assert _compilations(lambda: again.evaluate(programs)) == []
+
+
+def test_other_numbers_of_examples_epochs_and_task_sets_compile_nothing():
+  programs = random_programs.random_programs(SMALL, 20, seed=6)
+  shapes = ((6, 4, 1), (40, 30, 1), (11, 9, 5))  # T, V, task sets
+
+  def run(num_epochs):
+    for num_train, num_valid, num_sets in shapes:
+      sets = [random_programs.random_tasks(
+          5, seed=seed, num_train=num_train, num_valid=num_valid) for seed in range(num_sets)]
+      evaluator = Evaluator(SMALL, sets, num_epochs=num_epochs, num_devices=1)
+      evaluator.evaluate(programs, np.arange(len(programs)) % num_sets)
+      evaluator.part(3, 2, fingerprint=True).evaluate(programs)
+
+  run(1)
+  run(2)  # shuffled, so another executable
+  assert _compilations(lambda: (run(1), run(2), run(3))) == []
+
+
+@pytest.mark.parametrize("executor", ["waves", "interpreter"])
+def test_a_part_is_an_evaluation_on_the_first_examples(executor):
+  settings = {"num_devices": 1, "executor": executor, "lanes": 16}
+  sets = [random_programs.random_tasks(5, 2, seed=seed, num_train=12, num_valid=9)
+          for seed in range(3)]
+  cut = [dataclasses.replace(
+      tasks, train_x=tasks.train_x[:, :7], train_y=tasks.train_y[:, :7],
+      valid_x=tasks.valid_x[:, :5], valid_y=tasks.valid_y[:, :5]) for tasks in sets]
+  programs = random_programs.random_programs(SMALL, 40, seed=7)
+  islands = np.arange(40) % 3
+  whole = Evaluator(SMALL, sets, num_epochs=2, **settings)
+  part = whole.part(7, 5, fingerprint=True)
+  got = part.evaluate(programs, islands)
+  wanted = Evaluator(SMALL, cut, fingerprint=True, **settings).evaluate(programs, islands)
+  assert_same(got, wanted)
+  np.testing.assert_array_equal(got.fingerprint, wanted.fingerprint)
+  assert len(np.unique(got.fingerprint, axis=0)) > 3
+  # The whole is what it was, and takes the same plan.
+  plan = part.plan(programs, part.analyse(programs))
+  assert_same(whole.evaluate_plan(plan, islands), whole.evaluate(programs, islands))
+  assert whole.evaluate(programs, islands).fingerprint is None
+
+
+def test_parts_that_there_are_not():
+  evaluator = Evaluator(SMALL, random_programs.random_tasks(5, num_train=6), num_devices=1)
+  for counts in ((7, 4), (0, 4), (6, 5), (6, 0)):
+    with pytest.raises(ValueError, match=r"from 1 to 6 training and 1 to 4 validation"):
+      evaluator.part(*counts)
+  traced = Evaluator(SMALL, random_programs.random_tasks(5), trace=True, num_devices=1)
+  with pytest.raises(ValueError, match="no parts"):
+    traced.part(1, 1)
+
+
+@pytest.mark.parametrize("executor", ["waves", "interpreter"])
+def test_threads_with_a_device_each(executor):
+  programs = random_programs.random_programs(SMALL, 60, seed=8)
+  tasks = random_programs.random_tasks(5, num_train=30)
+  evaluator = Evaluator(SMALL, tasks, executor=executor, lanes=16)
+  part = evaluator.part(4, 3, fingerprint=True)
+  wanted, short = evaluator.evaluate(programs), part.evaluate(programs)
+  sets = np.zeros(len(programs), np.int32)
+  plan = evaluator.plan(programs, evaluator.analyse(programs))
+
+  def work(device):
+    return [each.evaluate_plan(plan, sets, device) for _ in range(5) for each in (evaluator, part)]
+
+  with concurrent.futures.ThreadPoolExecutor(2) as threads:
+    for results in threads.map(work, range(2)):
+      for full, first in zip(results[::2], results[1::2]):
+        assert_same(full, wanted)
+        assert_same(first, short)
+        np.testing.assert_array_equal(first.fingerprint, short.fingerprint)
 
 
 @pytest.mark.parametrize("executor", ["waves", "interpreter"])

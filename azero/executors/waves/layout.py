@@ -8,6 +8,7 @@ the cache of a core; schedule and executor both read them here.
 
 import dataclasses
 import functools
+import itertools
 import math
 from typing import NamedTuple
 
@@ -25,10 +26,13 @@ _WAVE_NUMBERS = 640
 _CHUNK_BYTES = 192 * 1024
 _MAX_PROGRAMS = 256
 _REGISTER = 8  # numbers of a vector register: scalar rows are a multiple of it
-# Of one call of the executor: lanes of each class, programs, and copies of each kind.
-_TABLE_LANES = 4096
-_CALL_PROGRAMS = 1024
-_CALL_COPIES = 2048
+# Of one call of the executor: chunks whose rows its waves may write, lanes of each class,
+# programs, and copies of each kind. What is not used of a call's tables and results costs time
+# as well, and calls of few programs are many.
+_CALL_CHUNKS = 4
+_TABLE_LANES = 2048
+_CALL_PROGRAMS = 256
+_CALL_COPIES = 1024
 
 PROGRAM_TILE = 8  # programs whose predictions are compared with the labels at once
 
@@ -85,6 +89,7 @@ class WaveClass:
     num_constants: most constants of an op.
     is_random: whether an op draws random numbers.
     capacity: waves of one call of the executor.
+    is_update: whether the ops are the fused ones of matrices, which differ in signs only.
   """
 
   output: Kind
@@ -95,6 +100,7 @@ class WaveClass:
   num_constants: int
   is_random: bool
   capacity: int
+  is_update: bool
 
 
 class OpTables(NamedTuple):
@@ -186,6 +192,17 @@ class Layout:
 
   first_features = 1
 
+  @property
+  def row_shapes(self) -> tuple[tuple[int, ...], ...]:
+    """Shape of a row of each kind.
+
+    Scalars and vectors of all tasks side by side. Matrices have axes, so that an outer product
+    needs no arithmetic of indices, and are transposed: a product with a vector is then a sum of
+    rows, and no register has to be summed up.
+    """
+    size = self.space.num_features
+    return (self.widths[Kind.SCALAR],), (self.widths[Kind.VECTOR],), (self.num_tasks, size, size)
+
   @functools.cached_property
   def op_tables(self) -> "OpTables":
     """The ops as arrays."""
@@ -215,7 +232,7 @@ def make_layout(
       num_tasks * space.num_features, num_tasks * space.num_features**2)
   programs = num_programs or _MAX_PROGRAMS
   programs = -(-programs // PROGRAM_TILE) * PROGRAM_TILE
-  classes = tuple(_make_classes(space, widths))
+  classes = tuple(_make_classes(space, widths, _CHUNK_BYTES // item_bytes))
   multiclass = num_classes > 2
   first_rows = (
       1 + (0 if multiclass else 2 * programs), 1 + programs * (3 if multiclass else 1), 1)
@@ -235,7 +252,7 @@ def make_layout(
       max(_CALL_COPIES, 3 * (3 * space.num_slots + 1)))
 
 
-def _make_classes(space: SearchSpace, widths: tuple[int, int, int]):
+def _make_classes(space: SearchSpace, widths: tuple[int, int, int], chunk_numbers: int):
   ids = sorted({op for component in space.components for op in component.ops})
   ops = [op for op in map(op_table.op_by_id, ids) if op.output is not None]
   names = {op.name for op in ops}
@@ -244,20 +261,23 @@ def _make_classes(space: SearchSpace, widths: tuple[int, int, int]):
   # Predict from matrices over vectors to a scalar.
   same = [(kind, kind) for kind in Kind]
   smaller = [(Kind.VECTOR, Kind.MATRIX), (Kind.SCALAR, Kind.VECTOR), (Kind.SCALAR, Kind.MATRIX)]
-  for output, widest in same + smaller:
+  updates = {fusion.op.name for fusion in fusions() if fusion.op.output is Kind.MATRIX}
+  for (output, widest), is_update in itertools.product(same + smaller, (False, True)):
     members = tuple(
         op for op in ops
-        if op.output == output and max(*op.inputs, output, output) == widest)
+        if op.output == output and max(*op.inputs, output, output) == widest
+        and (op.name in updates) == is_update)
     if members:
       lanes = max(1, min(_LANES, _WAVE_NUMBERS // widths[widest]))
       lanes = 1 << lanes.bit_length() - 1
+      all_lanes = min(_TABLE_LANES, _CALL_CHUNKS * chunk_numbers // widths[widest])
       rows = space.num_slots * 2
       yield WaveClass(
           output, widest, members, lanes,
           max(len(op.inputs) + op.updates_output for op in members),
           max(len(op.constants) for op in members),
           any(op.noise is not None for op in members),
-          max(math.ceil(_TABLE_LANES / lanes), rows))
+          max(math.ceil(all_lanes / lanes), rows), is_update)
 
 
 def _op_tables(layout: Layout) -> OpTables:

@@ -127,9 +127,10 @@ def test_symbols_of_odd_batches():
   programs = random_programs.random_programs(space, 4, seed=4, full=True)
   assert _schedule(_plan(programs[:0], layout), layout) == []
   assert len(_assert_equal_to_the_programs(programs[0], layout)) == 1
-  assert len(_assert_equal_to_the_programs(Programs.empty(space, 600), layout)) == 1
   nothing = SearchSpace(2, 1, 0, 4, *[Component((), 0)] * 3)
   assert len(_assert_equal_to_the_programs(Programs.empty(nothing, 3), _layout(nothing))) == 1
+  for count, calls in ((layout.num_programs, 1), (2 * layout.num_programs + 1, 3)):
+    assert len(_assert_equal_to_the_programs(Programs.empty(space, count), layout)) == calls
 
 
 def test_chunks_that_do_not_fit_are_cut():

@@ -15,19 +15,37 @@ Instructions are named by their position among the live ones, which is also what
 ops draw by, so that programs of one key draw the same numbers.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from azero.compiler import liveness, sources
-from azero.language import ops as op_table
+from azero.compiler.arrays import (
+  COMMUTATIVE,
+  IN1,
+  IN2,
+  INDEX,
+  MEANING,
+  NUM_CONSTANTS,
+  OLD,
+  STD,
+  ProgramArrays,
+  Scratch,
+  Tables,
+  arrays,
+  scratch,
+  tables,
+)
+from azero.compiler.kernels import inner_kernel, kernel
+from azero.compiler.liveness import mark_live
+from azero.compiler.sources import trace
 from azero.language.program import Programs
 
-# Random odd multipliers: [8, 2, 1], one for each half of the key.
-_MULTIPLIERS = np.ascontiguousarray(
-    np.random.default_rng(0x5EED).integers(0, 2**64, (2, 8), np.uint64).T | np.uint64(1)
-)[..., None]
+# Random odd multipliers, for each half of the key: of the fields of an instruction, of its
+# constants, and of the prediction.
+_Multipliers = tuple[np.uint64, ...]
+_FIRST, _SECOND = (
+    tuple(row) for row in
+    np.random.default_rng(0x5EED).integers(0, 2**64, (2, 8), np.uint64) | np.uint64(1))
 
 
 class Analysis(NamedTuple):
@@ -42,6 +60,14 @@ class Analysis(NamedTuple):
   live: np.ndarray
   position: np.ndarray
   key: np.ndarray
+
+  @classmethod
+  def empty(cls, num_programs: int, num_slots: int) -> "Analysis":
+    """Room for the analysis of N programs of L slots."""
+    shape = num_programs, num_slots
+    return cls(
+        np.zeros(shape, np.bool_), np.zeros(shape, np.int32),
+        np.zeros((num_programs, 2), np.uint64))
 
   def take(self, rows: np.ndarray | slice) -> "Analysis":
     """The analysis of these programs of the batch."""
@@ -58,78 +84,90 @@ def analyse(programs: Programs, *, multiclass: bool = False) -> Analysis:
   Returns:
     The analysis of all N programs.
   """
-  live = liveness.live_instructions(programs, multiclass=multiclass)
-  code = sources.live_code(programs, live)
-  position = np.zeros(live.shape, np.int32)
-  position.reshape(-1)[code.row * programs.space.num_slots + code.column] = code.position
-  return Analysis(live, position, _keys(programs, code, liveness.roles(programs.space, multiclass)))
+  space = programs.space
+  analysis = Analysis.empty(len(programs), space.num_slots)
+  _analyse_all(arrays(programs), tables(space, multiclass), analysis, scratch(space))
+  return analysis
 
 
-def _keys(programs: Programs, code: sources.Code, role: liveness.Roles) -> np.ndarray:
-  """Canonical keys: [N, 2] uint64."""
-  (in1, in2, old), predicted = sources.sources(
-      code, len(programs), sum(programs.space.num_addresses), role)
-  swapped = np.flatnonzero(op_table.columns().commutative.take(code.opcode) & (in1 > in2))
-  in1[swapped], in2[swapped] = in2[swapped], in1[swapped]
-  head = (code.opcode << 32 | code.position << 8 | code.function).view(np.uint64)
-  word = _hash((head, in1, in2, old), _MULTIPLIERS[:4])
-  with_constants, constants = _constants(programs, code)
-  for half, more in zip(word, _mix(_hash(constants, _MULTIPLIERS[4:7]))):
-    half[with_constants] += more
-  key = _mix(predicted * _MULTIPLIERS[7])
-  starts = np.flatnonzero(code.position == 0)
-  if len(starts):
-    rows = code.row.take(starts)
-    for half, more in zip(key, np.add.reduceat(_mix(word), starts, axis=1)):
-      half[rows] += more
-  return np.ascontiguousarray(key.T)
+@kernel
+def _analyse_all(
+    programs: ProgramArrays, tables: Tables, analysis: Analysis, scratch: Scratch) -> None:
+  for i in range(len(analysis.key)):
+    analyse_program(programs, i, tables, analysis, scratch)
 
 
-def _constants(programs: Programs, code: sources.Code) -> tuple[np.ndarray, np.ndarray]:
-  """Constants as they act: an index as its position, a deviation without its sign.
-
-  Returns:
-    The K live instructions that have constants, and the bits of each: [3, K] uint64.
-  """
-  table = op_table.columns()
-  which = np.flatnonzero(table.num_constants.take(code.opcode))
-  opcode = code.opcode.take(which)
-  slot = code.row.take(which) * programs.space.num_slots + code.column.take(which)
-  values = programs.constants.reshape(-1, op_table.MAX_CONSTANTS).take(slot, axis=0)
-  is_index, is_std = (array.take(opcode, axis=0) for array in (table.is_index, table.is_std))
-  if is_index.any():
-    np.floor(values * programs.space.num_features, values, where=is_index)
-  if is_std.any():
-    np.abs(values, values, where=is_std)
-  return which, np.ascontiguousarray(values.T).view(np.uint64)
-
-
-def _hash(fields: Sequence[np.ndarray] | np.ndarray, multipliers: np.ndarray) -> np.ndarray:
-  """One word of each half from several fields.
-
-  Rotated between products, so that no field cancels another.
-
-  Args:
-    fields: [M] uint64 each.
-    multipliers: [number of fields, 2, 1].
-
-  Returns:
-    [2, M] uint64.
-  """
-  word = fields[0] * multipliers[0]
-  for field, multiplier in zip(fields[1:], multipliers[1:]):
-    high = word << np.uint64(23)
-    word >>= np.uint64(41)
-    word |= high
-    word += field * multiplier
-  return word
+@inner_kernel
+def analyse_program(
+    programs: ProgramArrays, i: int, tables: Tables, analysis: Analysis, scratch: Scratch) -> None:
+  """Fills row i of an analysis."""
+  mark_live(programs, i, tables, analysis.live, scratch)
+  predicted = trace(programs, i, tables, analysis.live, scratch)
+  opcodes, constants, position = programs.opcode, programs.constants, analysis.position
+  ops, slots, words = tables.ops, scratch.slot, scratch.words
+  position[i] = 0
+  first, second = mix(predicted * _FIRST[7]), mix(predicted * _SECOND[7])
+  for function in range(3):
+    for k in range(scratch.start[function], scratch.start[function + 1]):
+      slot = slots[k]
+      position[i, slot] = k
+      opcode = np.int64(opcodes[i, slot])
+      in1, in2, old = words[k, IN1], words[k, IN2], words[k, OLD]
+      if ops[opcode, COMMUTATIVE] and in1 > in2:
+        in1, in2 = in2, in1
+      head = np.uint64(opcode << 32 | k << 8 | function)
+      one = _hash(head, in1, in2, old, _FIRST)
+      two = _hash(head, in1, in2, old, _SECOND)
+      if ops[opcode, NUM_CONSTANTS]:
+        c0 = _bits(constants[i, slot, 0], ops[opcode, MEANING], tables.num_features)
+        c1 = _bits(constants[i, slot, 1], ops[opcode, MEANING + 1], tables.num_features)
+        c2 = _bits(constants[i, slot, 2], ops[opcode, MEANING + 2], tables.num_features)
+        one += mix(_hash_constants(c0, c1, c2, _FIRST))
+        two += mix(_hash_constants(c0, c1, c2, _SECOND))
+      first += mix(one)
+      second += mix(two)
+  analysis.key[i, 0], analysis.key[i, 1] = first, second
 
 
-def _mix(word: np.ndarray) -> np.ndarray:
-  """Finaliser of splitmix64, in place: every bit of the input reaches every bit of it."""
+@inner_kernel
+def _bits(value: float, meaning: int, num_features: int) -> np.uint64:
+  """The bits of a constant as it acts: an index as its position, a deviation without its sign."""
+  if meaning == INDEX:
+    value = np.floor(value * num_features)
+  elif meaning == STD:
+    value = abs(value)
+  return np.float64(value).view(np.uint64)
+
+
+@inner_kernel
+def _hash(
+    head: np.uint64, in1: np.uint64, in2: np.uint64, old: np.uint64, multipliers: _Multipliers
+) -> np.uint64:
+  """One word from the fields of an instruction."""
+  word = _join(head * multipliers[0], in1 * multipliers[1])
+  return _join(_join(word, in2 * multipliers[2]), old * multipliers[3])
+
+
+@inner_kernel
+def _hash_constants(
+    first: np.uint64, second: np.uint64, third: np.uint64, multipliers: _Multipliers
+) -> np.uint64:
+  """One word from the bits of three constants."""
+  word = _join(first * multipliers[4], second * multipliers[5])
+  return _join(word, third * multipliers[6])
+
+
+@inner_kernel
+def _join(word: np.uint64, product: np.uint64) -> np.uint64:
+  """Rotated between products, so that no field cancels another."""
+  return (word << np.uint64(23) | word >> np.uint64(41)) + product
+
+
+@inner_kernel
+def mix(word: np.uint64) -> np.uint64:
+  """Finaliser of splitmix64: every bit of the input reaches every bit of the result."""
   word ^= word >> np.uint64(30)
   word *= np.uint64(0xBF58476D1CE4E5B9)
   word ^= word >> np.uint64(27)
   word *= np.uint64(0x94D049BB133111EB)
-  word ^= word >> np.uint64(31)
-  return word
+  return word ^ word >> np.uint64(31)

@@ -5,16 +5,28 @@ example, or from the labels of the training examples, is independent of the func
 labels a task: it cannot fit several random functions but by guessing all their weights. A
 random search that only counts programs which fit need not run such programs.
 
-The analysis follows sets of addresses forward, a word of bits for each program, over a whole
-batch at once. It errs on one side only: what it rules out has no such path.
+The analysis follows sets of addresses, a word of bits, forward. It errs on one side only: what
+it rules out has no such path.
 """
 
 import numpy as np
 
-from azero.compiler import liveness
+from azero.compiler.arrays import (
+  READS,
+  WRITES,
+  ProgramArrays,
+  Scratch,
+  Tables,
+  arrays,
+  scratch,
+  tables,
+)
+from azero.compiler.kernels import inner_kernel, kernel
+from azero.compiler.liveness import list_instructions
 from azero.language.program import Function, Programs
 
-_WORD = np.uint64
+_PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
+_NONE, _ONE = np.uint64(0), np.uint64(1)
 
 
 def can_learn(programs: Programs, *, multiclass: bool = False) -> np.ndarray:
@@ -30,49 +42,53 @@ def can_learn(programs: Programs, *, multiclass: bool = False) -> np.ndarray:
     [N] bool: whether a path leads to the prediction of a validation example from the
     features of this example, and one from the labels of the training examples.
   """
-  role = liveness.roles(programs.space, multiclass)
-  prediction, label, features = (_WORD(1) << _WORD(address) for address in role)
-  predict, learn = (_steps(programs, function) for function in (Function.PREDICT, Function.LEARN))
-  by_features = _forward(predict, np.full(len(programs), features))
+  result = np.zeros(len(programs), np.bool_)
+  space = programs.space
+  _can_learn_all(arrays(programs), tables(space, multiclass), result, scratch(space))
+  return result
+
+
+@kernel
+def _can_learn_all(
+    programs: ProgramArrays, tables: Tables, result: np.ndarray, scratch: Scratch) -> None:
+  for i in range(len(result)):
+    result[i] = program_can_learn(programs, i, tables, scratch)
+
+
+@inner_kernel
+def program_can_learn(programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch) -> bool:
+  """As `can_learn`, of program i."""
+  list_instructions(programs, i, tables, scratch)
+  words, predict = scratch.words, scratch.start[_PREDICT]
+  learn, end = scratch.start[_LEARN], scratch.start[_LEARN + 1]
+  prediction = _ONE << np.uint64(tables.prediction)
+  label, features = _ONE << np.uint64(tables.label), _ONE << np.uint64(tables.features)
+  if _forward(predict, learn, features, words) & prediction == _NONE:
+    return False
   # After some examples: what may hold something of a label when Predict starts.
-  known = np.zeros(len(programs), _WORD)
+  known = _NONE
   while True:
-    after = _forward(learn, _forward(predict, known) | label)
-    # Label and features are overwritten before the next example.
-    more = known | (after & ~(label | features))
-    if np.array_equal(more, known):
+    after = _forward(learn, end, _forward(predict, learn, known, words) | label, words)
+    more = known | (after & ~(label | features))  # overwritten before the next example
+    if more == known:
       break
     known = more
-  by_labels = _forward(predict, known)
-  return (by_features & by_labels & prediction) != 0
+  return _forward(predict, learn, known, words) & prediction != _NONE
 
 
-def _steps(programs: Programs, function: Function) -> list[tuple[np.ndarray, np.ndarray]]:
-  """For every slot of a component function the sets of addresses that it reads and writes."""
-  slots = programs.space.slots(function)
-  bases = liveness.address_bases(programs.space)
-  steps = []
-  for slot in range(slots.start, slots.stop):
-    opcode, in1, in2, out = (
-        getattr(programs, name)[:, slot] for name in ("opcode", "in1", "in2", "out"))
-    read = [_bit(bases[k].take(opcode) + address) for k, address in enumerate((in1, in2, out))]
-    steps.append((read[0] | read[1] | read[2], _bit(bases[3].take(opcode) + out)))
-  return steps
-
-
-def _bit(address: np.ndarray) -> np.ndarray:
-  """The set of one address, counted over all kinds; of a negative one the empty set."""
-  bit = _WORD(1) << np.maximum(address, 0).astype(_WORD)
-  return np.where(address < 0, _WORD(0), bit)
-
-
-def _forward(steps: list[tuple[np.ndarray, np.ndarray]], reached: np.ndarray) -> np.ndarray:
+@inner_kernel
+def _forward(first: int, end: int, reached: np.uint64, words: np.ndarray) -> np.uint64:
   """The addresses that hold something of a source after a component function.
 
   Args:
-    steps: sets that each slot reads and writes, [N] words each.
-    reached: [N] words, the addresses that hold something of it before.
+    first: its first instruction.
+    end: behind its last.
+    reached: the set of addresses that hold something of it before.
+    words: [L, 3] uint64, with READS and WRITES.
   """
-  for read, written in steps:
-    reached = np.where(read & reached, reached | written, reached & ~written)
+  for k in range(first, end):
+    if words[k, READS] & reached != _NONE:
+      reached |= words[k, WRITES]
+    else:
+      reached &= ~words[k, WRITES]
   return reached

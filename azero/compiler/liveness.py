@@ -7,101 +7,39 @@ an algorithm may keep in Predict what only the next validation example reads, as
 weight averaging of figure 6 does. Supplement S8 (a) removes dead instructions with such
 an analysis; here it serves the canonical key, the interpreter and the printed reports.
 
-The analysis runs over a whole batch at once: the set of live addresses of a program is
-one word of bits, and each slot is a handful of bitwise NumPy operations on N words.
+The set of live addresses is one word of bits. A component function is walked from its end:
+an instruction that writes a live address is live, and what it reads is live above it.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
-from azero.language import ops as op_table
-from azero.language import program as program_lib
-from azero.language.program import Function, Programs, SearchSpace
+from azero.compiler.arrays import (
+  IN1,
+  IN2,
+  LIVE_WRITES,
+  OLD,
+  OUT,
+  READS,
+  START,
+  STOP,
+  WRITES,
+  ProgramArrays,
+  Roles,
+  Scratch,
+  Tables,
+  address_bases,
+  arrays,
+  roles,
+  scratch,
+  tables,
+)
+from azero.compiler.kernels import inner_kernel, kernel
+from azero.language.program import EMPTY, Function, Programs
 
-# Operations on so few bytes take no longer than copying some of them would.
-_CHEAP_BYTES = 8192
+__all__ = ["Roles", "address_bases", "live_instructions", "mark_live", "roles"]
 
-UNUSED = -program_lib.MAX_ADDRESSES  # plus any address it is negative: no operand
-
-
-class Roles(NamedTuple):
-  """Addresses that the evaluation itself reads and writes, counted over all kinds."""
-
-  prediction: int
-  label: int
-  features: int
-
-
-def roles(space: SearchSpace, multiclass: bool) -> Roles:
-  """Where label, prediction and features live: s0, s1, v0, or v1, v2, v0 for multi-class.
-
-  Raises:
-    ValueError: a multi-class task needs three vectors.
-  """
-  vectors = space.num_scalars
-  if not multiclass:
-    return Roles(program_lib.PREDICTION_SCALAR, program_lib.LABEL_SCALAR, vectors)
-  if space.num_vectors < 3:
-    raise ValueError(
-        "A multi-class task needs v0 (features), v1 (label) and v2 (prediction), but the "
-        f"space has only {space.num_vectors} vectors.")
-  return Roles(
-      vectors + program_lib.PREDICTION_VECTOR, vectors + program_lib.LABEL_VECTOR, vectors)
-
-
-@op_table.cached_for_table
-def address_bases(space: SearchSpace) -> np.ndarray:
-  """What to add to an operand's address to count it over all kinds, scalars first.
-
-  Returns:
-    [4, number of ops + 1] int: rows for in1, in2, the old value of the output (for ops that
-    update it) and the output; UNUSED where an op has no such operand. The last column,
-    index EMPTY, is that of an empty slot.
-  """
-  table = op_table.columns()
-  kinds = np.stack([
-      table.input_kind[:, 0], table.input_kind[:, 1],
-      np.where(table.updates_output, table.output_kind, -1), table.output_kind])
-  first = np.array([0, *np.cumsum(space.num_addresses[:2]), UNUSED])  # kind -1: none
-  return np.pad(first[kinds], [(0, 0), (0, 1)], constant_values=UNUSED)
-
-
-@op_table.cached_for_table
-def _units(space: SearchSpace) -> np.ndarray:
-  """The sets of addresses that an operand's address is shifted into.
-
-  Returns:
-    [number of ops + 1, 4] of the smallest unsigned type with a bit for each address: address
-    0 of the kind of in1, in2, the old value of the output and the output; the empty set,
-    also when shifted, where an op has no such operand.
-  """
-  word = np.min_scalar_type(2 ** sum(space.num_addresses) - 1)
-  bases = address_bases(space).T
-  units = np.where(bases < 0, 0, np.uint64(1) << np.maximum(bases, 0).astype(np.uint64))
-  return np.ascontiguousarray(units.astype(word))
-
-
-class _Body(NamedTuple):
-  """What the K occupied slots of a component function do, as sets of addresses.
-
-  Attributes:
-    out: [K, N] words, what they write.
-    read: [K, N] words, what they read.
-    hit: [K, N] words, what they write if that is live, else 0; filled by `_backward`.
-  """
-
-  out: np.ndarray
-  read: np.ndarray
-  hit: np.ndarray
-
-
-class _Pinned(NamedTuple):
-  """Sets of addresses that the evaluation reads and writes: one word each."""
-
-  prediction: np.unsignedinteger
-  label: np.unsignedinteger
-  features: np.unsignedinteger
+_SETUP, _PREDICT, _LEARN = (int(function) for function in Function)
+_NONE, _ONE = np.uint64(0), np.uint64(1)
 
 
 def live_instructions(programs: Programs, *, multiclass: bool = False) -> np.ndarray:
@@ -114,111 +52,86 @@ def live_instructions(programs: Programs, *, multiclass: bool = False) -> np.nda
   Returns:
     [N, L] bool, False for empty slots.
   """
-  role = roles(programs.space, multiclass)
-  live = np.zeros(programs.opcode.shape, bool)
-  if not live.size:
-    return live
-  occupied = _occupied(programs)
-  setup, predict, learn = _bodies(programs, occupied)
-  pinned = _Pinned(*(setup.out.dtype.type(1 << address) for address in role))
-  # Before the first pass nothing is live at the end of Learn.
-  before_predict = _backward(predict, np.full(len(programs), pinned.prediction))
-  # Only what the loop of Predict and Learn writes can make more of it live.
-  written = np.bitwise_or.reduce(predict.out) | np.bitwise_or.reduce(learn.out)
-  written &= ~(pinned.label | pinned.features)
-  _settle(before_predict, before_predict & written, predict, learn, written, pinned)
-  _backward(setup, before_predict & ~(pinned.label | pinned.features))
-  for slots, body in zip(occupied, (setup, predict, learn)):
-    np.not_equal(body.hit.T, 0, out=live[:, slots])
+  live = np.zeros(programs.opcode.shape, np.bool_)
+  space = programs.space
+  _mark_all(arrays(programs), tables(space, multiclass), live, scratch(space))
   return live
 
 
-def _settle(
-    before_predict: np.ndarray, gained: np.ndarray, predict: _Body, learn: _Body,
-    written: np.ndarray, pinned: _Pinned,
-) -> None:
-  """Repeats Learn and Predict until no more becomes live at the start of Predict.
+@kernel
+def _mark_all(programs: ProgramArrays, tables: Tables, live: np.ndarray, scratch: Scratch) -> None:
+  for i in range(len(live)):
+    mark_live(programs, i, tables, live, scratch)
+
+
+@inner_kernel
+def mark_live(
+    programs: ProgramArrays, i: int, tables: Tables, live: np.ndarray, scratch: Scratch) -> None:
+  """Sets live[i] of [N, L] bool to which instructions of program i can reach a prediction."""
+  list_instructions(programs, i, tables, scratch)
+  start, slot, words = scratch.start, scratch.slot, scratch.words
+  prediction = _ONE << np.uint64(tables.prediction)
+  label = _ONE << np.uint64(tables.label)
+  keep = ~(label | _ONE << np.uint64(tables.features))  # not overwritten before Predict
+  written = _NONE  # by the loop of Predict and Learn, which alone can make more of it live
+  for k in range(start[_PREDICT], start[_LEARN + 1]):
+    written |= words[k, WRITES]
+    words[k, LIVE_WRITES] = _NONE
+  written &= keep
+  # Before the first pass nothing is live at the end of Learn.
+  before = _backward(start[_PREDICT], start[_LEARN], prediction, words)
+  gained = before & written
+  while gained != _NONE:
+    before_learn = _backward(start[_LEARN], start[_LEARN + 1], before & keep, words)
+    at_end = (before & keep) | (before_learn & ~label) | prediction
+    after = _backward(start[_PREDICT], start[_LEARN], at_end, words)
+    gained = after & ~before & written
+    before = after
+  _backward(start[_SETUP], start[_PREDICT], before & keep, words)
+  live[i] = False
+  for k in range(start[_LEARN + 1]):
+    live[i, slot[k]] = words[k, LIVE_WRITES] != _NONE
+
+
+@inner_kernel
+def list_instructions(programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch) -> None:
+  """Lists the instructions of program i, with the sets of addresses they read and write."""
+  opcodes, in1, in2, out = programs.opcode[i], programs.in1[i], programs.in2[i], programs.out[i]
+  units, slots, words = tables.units, scratch.slot, scratch.words
+  count = 0
+  for function in range(3):
+    scratch.start[function] = count
+    for slot in range(tables.functions[function, START], tables.functions[function, STOP]):
+      opcode = opcodes[slot]
+      if opcode == EMPTY:
+        continue
+      slots[count] = slot
+      words[count, READS] = (
+          units[opcode, IN1] << np.uint64(in1[slot])
+          | units[opcode, IN2] << np.uint64(in2[slot])
+          | units[opcode, OLD] << np.uint64(out[slot]))
+      words[count, WRITES] = units[opcode, OUT] << np.uint64(out[slot])
+      count += 1
+  scratch.start[3] = count
+
+
+@inner_kernel
+def _backward(first: int, end: int, reached: np.uint64, words: np.ndarray) -> np.uint64:
+  """Walks the instructions of a component function from its end.
 
   Args:
-    before_predict: [N] live addresses at the start of Predict, brought up to date.
-    gained: [N] what became live there lately and may make more of it live.
-    predict: the slots of Predict.
-    learn: the slots of Learn.
-    written: [N] what they write.
-    pinned: addresses of the evaluation.
-  """
-  keep = ~(pinned.label | pinned.features)  # it overwrites these before Predict
-  active = np.flatnonzero(gained)
-  while len(active):
-    if 4 * len(active) <= len(before_predict) and before_predict.nbytes > _CHEAP_BYTES:
-      some_predict, some_learn = (
-          _Body(*(words.take(active, axis=1) for words in body)) for body in (predict, learn))
-      some = before_predict[active]
-      _settle(some, gained[active], some_predict, some_learn, written[active], pinned)
-      before_predict[active] = some
-      predict.hit[:, active] = some_predict.hit
-      learn.hit[:, active] = some_learn.hit
-      return
-    carried = before_predict & keep
-    before_learn = _backward(learn, carried) & ~pinned.label
-    after = _backward(predict, carried | before_learn | pinned.prediction)
-    gained = after & ~before_predict & written
-    before_predict[:] = after
-    active = np.flatnonzero(gained)
-
-
-def _occupied(programs: Programs) -> list[slice]:
-  """The slots of each component function up to the last that holds an instruction."""
-  last = programs.opcode.max(0).tolist()
-  occupied = []
-  for function in Function:
-    slots = programs.space.slots(function)
-    stop = slots.stop
-    while stop > slots.start and last[stop - 1] == program_lib.EMPTY:
-      stop -= 1
-    occupied.append(slice(slots.start, stop))
-  return occupied
-
-
-def _bodies(programs: Programs, occupied: list[slice]) -> list[_Body]:
-  """Sets of addresses for the occupied slots of each component function."""
-  columns = [slot for slots in occupied for slot in range(slots.start, slots.stop)]
-  arrays = [getattr(programs, name) for name in ("opcode", "in1", "in2", "out")]
-  if len(columns) < programs.space.num_slots:
-    arrays = [array.take(columns, axis=1) for array in arrays]
-  units = _units(programs.space)
-  unit = units.take(arrays[0], axis=0)
-  in1, in2, out = (array.astype(units.dtype) for array in arrays[1:])
-  read = unit[..., 0] << in1
-  read |= unit[..., 1] << in2
-  read |= unit[..., 2] << out
-  words = np.zeros((len(_Body._fields), len(columns), len(programs)), units.dtype)
-  words[0], words[1] = (unit[..., 3] << out).T, read.T
-  bodies, start = [], 0
-  for slots in occupied:
-    stop = start + slots.stop - slots.start
-    bodies.append(_Body(*words[:, start:stop]))
-    start = stop
-  return bodies
-
-
-def _backward(body: _Body, live_after: np.ndarray) -> np.ndarray:
-  """Walks a component function from its end and fills `body.hit`.
-
-  Args:
-    body: its slots.
-    live_after: [N] live addresses at the end.
+    first: the first instruction.
+    end: behind the last.
+    reached: the set of live addresses at the end.
+    words: [L, 3] uint64, with READS and WRITES; LIVE_WRITES is filled.
 
   Returns:
-    [N] live addresses at the start.
+    The set of live addresses at the start.
   """
-  live = live_after.copy()
-  reached = np.empty_like(live)
-  for written, needed, live_write in zip(*(words[::-1] for words in body)):
-    np.bitwise_and(live, written, live_write)
-    np.bitwise_xor(live, live_write, live)
-    # As a product, since np.where would take twice as long.
-    np.sign(live_write, reached)
-    np.multiply(reached, needed, reached)
-    np.bitwise_or(live, reached, live)
-  return live
+  for k in range(end - 1, first - 1, -1):
+    hit = reached & words[k, WRITES]
+    words[k, LIVE_WRITES] = hit
+    # No branch, which a processor could not foresee: all bits if something is hit, else none.
+    every = _NONE - np.uint64(hit != _NONE)
+    reached = (reached ^ hit) | (words[k, READS] & every)
+  return reached

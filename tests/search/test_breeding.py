@@ -1,0 +1,103 @@
+"""Children of the native kernels are those of the plain reference, field by field."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from reference import breeding, textbook
+from reference.draws import Stream
+from support import kernel_calls
+from support.search_cases import EVERYTHING, FIXED, VARIABLE
+
+from azero.compiler.arrays import arrays, tables
+from azero.language import spaces
+from azero.language.program import Component, Programs
+from azero.search import draws
+from azero.search import native_mutation as mutation
+
+LEARN_ONLY = dataclasses.replace(
+    EVERYTHING, setup=dataclasses.replace(EVERYTHING.setup, searched=False),
+    predict=Component((), 0))
+SPACES = {
+    "fixed": FIXED, "variable": VARIABLE, "everything": EVERYTHING, "learn_only": LEARN_ONLY,
+    "s10": spaces.baseline(), "s9": spaces.ablation()}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_random_programs_are_those_of_the_reference(name):
+  space = SPACES[name]
+  breeder = breeding.Breeder(space, (), 0.0)
+  programs = mutation.random_programs(space, 40, seed=11, island=2, first=5).validate()
+  for n in range(40):
+    expected = breeder.random_program([[], [], []], Stream(11, 2, 5 + n))
+    assert textbook.from_programs(programs, n) == expected
+
+
+@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("actions", [mutation.PAPER_ACTIONS, mutation.ACTIONS])
+def test_an_island_evolves_as_in_the_reference(name, actions):
+  space, size, contestants, children = SPACES[name], 12, 4, 400
+  programs = mutation.random_programs(space, size, seed=3, island=1)
+  population = [textbook.from_programs(programs, n) for n in range(size)]
+  rng = np.random.default_rng(0)
+  fitness = rng.integers(0, 6, size) / 6
+  members = list(zip(population, fitness.tolist()))
+  scores = rng.integers(0, 6, children) / 6
+  breeder = breeding.Breeder(space, actions, 0.9)
+  for n, score in enumerate(scores.tolist()):
+    del members[0]
+    stream = Stream(3, 1, size + n)
+    winner = breeding.tournament([value for _, value in members], contestants, stream)
+    members.append((breeder.mutate(members[winner][0], stream), score))
+  kernel_calls.evolve(
+      arrays(programs), fitness, tables(space), mutation.mutator(actions, 0.9),
+      draws.new_stream(), draws.seed_word(3), 1, contestants, scores)
+  programs.validate()
+  oldest = children % size
+  for age, (program, value) in enumerate(members):
+    place = (oldest + age) % size
+    assert fitness[place] == value
+    assert textbook.from_programs(programs, place) == program
+
+
+def _reverse(programs, i, function, space, stream):
+  """Swaps the ops' inputs of one instruction, a mutation of the user's own."""
+  length = mutation.function_length(programs, i, function, space)
+  if length > 0:
+    slot = space.functions[function, 0] + draws.pick(stream, length)
+    programs.in1[i, slot], programs.in2[i, slot] = programs.in2[i, slot], programs.in1[i, slot]
+
+
+def test_a_mutation_of_the_users_own():
+  space = dataclasses.replace(VARIABLE, predict=Component((1, 3), 4, 1), setup=Component((), 0),
+                              learn=Component((), 0))
+  mutation.register_mutation("reverse", _reverse)
+  parents = mutation.random_programs(space, 300, seed=1)
+  children = mutation.mutated(parents, mutation.mutator(("reverse",), 1.0), seed=2)
+  for n in range(300):
+    stream = Stream(2, 0, n)
+    stream.uniform(), stream.pick(1), stream.pick(1)
+    expected = textbook.from_programs(parents, n)
+    line = expected[1][stream.pick(4)]
+    line[1], line[2] = line[2], line[1]
+    assert textbook.from_programs(children, n) == expected
+  # Registered again, and beside others.
+  mutation.register_mutation("reverse", lambda programs, i, function, space, stream: None)
+  assert mutation.mutated(parents, mutation.mutator(("reverse",), 1.0), seed=2) == parents
+  both = mutation.mutated(parents, mutation.mutator(("reverse", "alter"), 1.0), seed=2)
+  changed = sum(both[n] != parents[n] for n in range(300))
+  assert 60 < changed < 200
+
+
+def test_names_of_own_mutations():
+  with pytest.raises(ValueError, match="Mutation 'alter' is built in"):
+    mutation.register_mutation("alter", _reverse)
+
+
+def test_parents_stay_as_they_are():
+  parents = mutation.random_programs(EVERYTHING, 50, seed=1)
+  before = Programs(EVERYTHING, *(getattr(parents, name).copy() for name in Programs.ARRAYS))
+  children = mutation.mutated(parents, mutation.mutator(mutation.ACTIONS, 1.0), seed=2)
+  assert parents == before != children
+  again = mutation.mutated(parents[10:], mutation.mutator(mutation.ACTIONS, 1.0), seed=2, first=10)
+  assert again == children[10:]

@@ -1,0 +1,96 @@
+"""Kernels by which tests call those that only kernels can call."""
+
+import numpy as np
+
+from azero.compiler.arrays import ProgramArrays, Tables
+from azero.compiler.kernels import kernel
+from azero.search import draws
+from azero.search.native_lru_cache import ABSENT, FILLED, CacheArrays, fill, look_up, reserve
+from azero.search.native_mutation import Mutator, copy_program, mutate, round_constant
+from azero.search.tournament import tournament
+
+
+@kernel
+def uniforms(
+    stream: np.ndarray, seed: np.uint64, island: int, child: int, numbers: np.ndarray) -> None:
+  """Fills `numbers` with what a child draws."""
+  draws.start(stream, seed, island, child)
+  for k in range(len(numbers)):
+    numbers[k] = draws.uniform(stream)
+
+
+@kernel
+def picks(
+    stream: np.ndarray, seed: np.uint64, island: int, child: int, count: int, chosen: np.ndarray
+) -> None:
+  """Fills `chosen` with choices of a child out of `count`."""
+  draws.start(stream, seed, island, child)
+  for k in range(len(chosen)):
+    chosen[k] = draws.pick(stream, count)
+
+
+@kernel
+def compete(
+    fitness: np.ndarray, oldest: int, contestants: int, stream: np.ndarray, seed: np.uint64,
+    child: int) -> int:
+  """The winner of the tournament of a child of island 0."""
+  draws.start(stream, seed, 0, child)
+  return tournament(fitness, oldest, contestants, stream)
+
+
+@kernel
+def evolve(
+    population: ProgramArrays, fitness: np.ndarray, space: Tables, mutator: Mutator,
+    stream: np.ndarray, seed: np.uint64, island: int, contestants: int, scores: np.ndarray
+) -> None:
+  """Children P, P + 1, ... of an island, as many as there are scores, in the ring of P."""
+  size = len(fitness)
+  for n in range(len(scores)):
+    child = size + n
+    oldest = child % size
+    draws.start(stream, seed, island, child)
+    parent = tournament(fitness, oldest, contestants, stream)
+    copy_program(population, parent, population, oldest)
+    mutate(population, oldest, space, mutator, stream)
+    fitness[oldest] = scores[n]
+
+
+@kernel
+def round_constants(values: np.ndarray) -> None:
+  """Rounds each in place."""
+  for k in range(len(values)):
+    values[k] = round_constant(values[k])
+
+
+@kernel
+def ask(
+    cache: CacheArrays, island: int, keys: np.ndarray, first_child: int, places: np.ndarray,
+    tickets: np.ndarray) -> None:
+  """Asks for the keys of several children in turn, and reserves what is not there.
+
+  Args:
+    cache: of several islands.
+    island: whose.
+    keys: [N, 2] uint64.
+    first_child: number of the first child.
+    places: [N] int64, filled with where each key is.
+    tickets: [N] int64, filled with whom each waits for: itself, an earlier child, or FILLED.
+  """
+  for k in range(len(keys)):
+    place = look_up(cache, island, keys[k, 0], keys[k, 1])
+    if place == ABSENT:
+      place = reserve(cache, island, keys[k, 0], keys[k, 1], first_child + k)
+    places[k], tickets[k] = place, cache.tickets[island, place]
+
+
+@kernel
+def answer(
+    cache: CacheArrays, island: int, places: np.ndarray, tickets: np.ndarray, first_child: int,
+    values: np.ndarray) -> None:
+  """Fills what each child reserved for itself."""
+  for k in range(len(places)):
+    if tickets[k] == first_child + k:
+      fill(cache, island, places[k], tickets[k], values[k])
+
+
+__all__ = ["FILLED", "answer", "ask", "compete", "evolve", "picks", "round_constants", "uniforms"]

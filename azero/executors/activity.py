@@ -1,60 +1,44 @@
-"""How long the devices had work, as far as the host can see it without slowing them.
+"""How long the devices were at work.
 
-The host looks at what is under way whenever it launches a batch, before and after it waits
-for one, and when it is asked. While something is under way, the time between two looks counts
-as busy. Where the host waits, the end of a batch is exact. A batch that ended between two looks
-at which the host did not wait counts for half of the time between them, so that of a search
-whose host is the bottleneck the busy time is an estimate: off by less than half of what the
-host did between two looks. Transfers and the launch itself do not count, nor does compiling.
+The thread that gives a device work waits for it, and notes how long that took: transfers and
+the launch of the work included, compiling not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+import contextlib
 import threading
 import time
-from typing import TypeVar
-
-T = TypeVar("T")
 
 
 class Activity:
-  """Adds up the time in which at least one batch was under way."""
+  """Adds up the busy seconds of each device; for any number of threads."""
 
   def __init__(self, clock: Callable[[], float] = time.monotonic):
     """Args: what tells the time in seconds."""
     self._clock = clock
     self._lock = threading.Lock()
-    self._under_way: list[Callable[[], bool]] = []
-    self._busy = 0.0
-    self._looked = clock()
+    self._busy: dict[int, float] = {}
 
-  def begin(self, ready: Callable[[], bool]) -> None:
-    """Notes a batch that has just been launched; `ready` says, at once, whether it ended."""
-    with self._lock:
-      self._look()
-      self._under_way.append(ready)
+  @contextlib.contextmanager
+  def busy(self, device: int) -> Iterator[None]:
+    """While this lasts the device is at work."""
+    start = self._clock()
+    try:
+      yield
+    finally:
+      elapsed = self._clock() - start
+      with self._lock:
+        self._busy[device] = self._busy.get(device, 0.0) + elapsed
 
-  def wait(self, wait: Callable[[], T]) -> T:
-    """Calls what waits for a batch until it ended, and not longer."""
+  def of_devices(self) -> dict[int, float]:
+    """Busy seconds so far of each device that has worked."""
     with self._lock:
-      self._look()
-    result = wait()
-    with self._lock:
-      self._look(waited=True)
-    return result
+      return dict(self._busy)
 
   def seconds(self) -> float:
-    """Busy seconds so far."""
-    with self._lock:
-      self._look()
-      return self._busy
-
-  def _look(self, *, waited: bool = False) -> None:
-    now = self._clock()
-    if self._under_way:
-      self._under_way = [ready for ready in self._under_way if not ready()]
-      whole = waited or bool(self._under_way)
-      self._busy += (now - self._looked) * (1.0 if whole else 0.5)
-    self._looked = now
+    """Busy seconds so far, the mean of the devices that have worked."""
+    busy = self.of_devices()
+    return sum(busy.values()) / max(len(busy), 1)
 
 
 DEVICES = Activity()  # of this process, whose evaluators share its devices

@@ -5,17 +5,19 @@ the wave executor, or the interpreter as the reference.
 """
 
 from collections.abc import Callable, Sequence
+import concurrent.futures
 import contextlib
+import copy
+import functools
+import itertools
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from azero.compiler import canonical, liveness
-from azero.executors.activity import DEVICES
 from azero.executors.interpreter import pack
 from azero.executors.interpreter.executor import InterpreterExecutor
-from azero.executors.outcomes import Launched, Outcomes
 from azero.executors.settings import Settings
 from azero.executors.waves import schedule
 from azero.executors.waves.executor import WaveExecutor
@@ -57,14 +59,13 @@ class Evaluation(NamedTuple):
 class Pending:
   """An evaluation under way."""
 
-  def __init__(self, launched: Launched, finish: Callable[[Outcomes], Evaluation]):
-    self._launched, self._finish = launched, finish
-    DEVICES.begin(launched.ready)
+  def __init__(
+      self, futures: list[concurrent.futures.Future[Any]], finish: Callable[[Any], Evaluation]):
+    self._futures, self._finish = futures, finish
 
   def result(self) -> Evaluation:
     """Waits for the devices."""
-    DEVICES.wait(self._launched.wait)
-    return self._finish(self._launched.collect())
+    return self._finish([done for future in self._futures for done in future.result()])
 
 
 class Evaluator:
@@ -117,7 +118,9 @@ class Evaluator:
     self.dtype = dtype
     self.multiclass = sets[0].multiclass
     self.num_tasks = len(sets[0])
-    self.num_train = sets[0].num_train
+    self.num_train, self.num_valid = sets[0].num_train, sets[0].num_valid
+    self.num_devices = len(devices[:num_devices])
+    self._trace = trace
     settings = Settings(
         space, num_epochs, max_abs_error, seed, dtype, tuple(devices[:num_devices]), lanes, trace,
         fingerprint)
@@ -172,17 +175,74 @@ class Evaluator:
     """
     return self._executor.plan(programs, analysis, raw)
 
-  def launch(self, plan: Plan, task_sets: np.ndarray) -> "Pending":
-    """Starts the N programs of a plan on the task sets, [N] int, and returns meanwhile."""
-    with self._precision():
-      launched = self._executor.launch(plan, self._numbers.take(task_sets))
-    return Pending(launched, self._finish)
+  def part(self, num_train: int, num_valid: int, *, fingerprint: bool = False) -> "Evaluator":
+    """An evaluator of one epoch of the first examples; it takes the same plans.
 
-  def _finish(self, outcomes: Outcomes) -> Evaluation:
+    It shares this evaluator's executable and what that has on the devices.
+
+    Args:
+      num_train: training examples of each task.
+      num_valid: validation examples.
+      fingerprint: whether evaluations return a hash of the predictions.
+
+    Raises:
+      ValueError: more examples than there are, or this evaluator traces.
+    """
+    tasks = self.task_sets[0]
+    if not (1 <= num_train <= self.num_train and 1 <= num_valid <= tasks.num_valid):
+      raise ValueError(
+          f"A part must have from 1 to {self.num_train} training and 1 to {tasks.num_valid} "
+          f"validation examples, got {num_train} and {num_valid}.")
+    if self._trace:
+      raise ValueError("An evaluator that traces every example has no parts.")
+    other = copy.copy(self)
+    other.num_train, other.num_valid = num_train, num_valid
+    other._executor = self._executor.part(num_train, num_valid, fingerprint=fingerprint)
+    return other
+
+  def evaluate_plan(self, plan: Plan, task_sets: np.ndarray, device: int = 0) -> Evaluation:
+    """Evaluates the programs of a plan on one device, on the calling thread.
+
+    Threads do not disturb each other if each has a device of its own.
+
+    Args:
+      plan: of N programs, or a part of a plan.
+      task_sets: [N] int, index of the task batch of each.
+      device: index among this evaluator's devices.
+
+    Returns:
+      The evaluation, in the order of the plan's programs.
+    """
+    sets = self._numbers.take(task_sets)
+    with self._precision():
+      done = [job(device) for job in self._executor.jobs(plan, sets, 1)]
+    return self._finish(done, len(sets))
+
+  def launch(self, plan: Plan, task_sets: np.ndarray) -> Pending:
+    """Starts the N programs of a plan on the task sets, [N] int, spread over the devices.
+
+    Returns meanwhile; a thread for each device does the work.
+    """
+    sets = self._numbers.take(task_sets)
+    with self._precision():
+      jobs = self._executor.jobs(plan, sets, self.num_devices)
+    first = next(_turns)
+
+    def run(device: int, own: list[Callable[[int], Any]]) -> list[Any]:
+      with self._precision():
+        return [job(device) for job in own]
+
+    futures = []
+    for k in range(min(len(jobs), self.num_devices)):
+      device = (first + k) % self.num_devices
+      futures.append(_thread(device).submit(run, device, jobs[k :: self.num_devices]))
+    return Pending(futures, lambda done: self._finish(done, len(sets)))
+
+  def _finish(self, done: list[Any], num_programs: int) -> Evaluation:
+    outcomes = self._executor.collect(done, num_programs)
     per_task = outcomes.fitness.astype(np.float64)
     if self.task_sets[0].num_classes:  # an accuracy is a fraction of the validation examples
-      num_valid = self.task_sets[0].num_valid
-      per_task = np.rint(per_task * num_valid) / num_valid
+      per_task = np.rint(per_task * self.num_valid) / self.num_valid
     steps = outcomes.train_steps.astype(np.int64)
     return Evaluation(
         combine_tasks(per_task, self.combine), per_task, steps.sum(1), steps >= self.num_train,
@@ -190,6 +250,15 @@ class Evaluator:
 
   def _precision(self) -> contextlib.AbstractContextManager:
     return jax.enable_x64(self.dtype == "float64")
+
+
+@functools.cache
+def _thread(device: int) -> concurrent.futures.ThreadPoolExecutor:
+  """The thread that waits for a device, for all evaluators."""
+  return concurrent.futures.ThreadPoolExecutor(1, f"azero-device-{device}")
+
+
+_turns = itertools.count()  # so that small batches, launched one after the other, are spread, too
 
 
 def combine_tasks(per_task: np.ndarray, combine: str) -> np.ndarray:

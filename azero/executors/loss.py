@@ -60,7 +60,7 @@ class Loss:
     return jnp.where(invalid, jnp.full_like(prediction, jnp.nan, shape=wrong.shape),
                      wrong.astype(prediction.dtype))
 
-  def fitness(self, total: jax.Array, count: int) -> jax.Array:
+  def fitness(self, total: jax.Array, count: jax.Array | int) -> jax.Array:
     """Fitness in [0, 1] from the sum of the squared errors of so many examples."""
     if self.num_classes == 0:
       return 1.0 - (2.0 / math.pi) * jnp.arctan(jnp.sqrt(total / count))

@@ -1,11 +1,9 @@
 """What executors return, and the hash of predictions that makes a fingerprint."""
 
-from collections.abc import Callable
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import numpy as np
 
 _KEPT_BITS = np.uint32(0xFFFFFF80)  # truncation: 16 bits of mantissa are kept
@@ -25,26 +23,6 @@ class Outcomes(NamedTuple):
   train_steps: np.ndarray
   trace: tuple[np.ndarray, np.ndarray] | None
   fingerprint: np.ndarray | None
-
-
-class Launched(NamedTuple):
-  """A batch that devices have been given.
-
-  Attributes:
-    results: arrays on the devices, in whatever structure.
-    collect: makes outcomes of them.
-  """
-
-  results: Any
-  collect: Callable[[], Outcomes]
-
-  def wait(self) -> None:
-    """Waits for the devices."""
-    jax.block_until_ready(self.results)
-
-  def ready(self) -> bool:
-    """Whether `wait` would return at once."""
-    return all(array.is_ready() for array in jax.tree.leaves(self.results))
 
 
 def hash_predictions(trace: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

@@ -1,102 +1,78 @@
-import jax
+import itertools
+import threading
+
 import numpy as np
 import pytest
 
-from azero.executors import evaluator as evaluator_module
+from azero.executors import activity as activity_module
 from azero.executors.activity import Activity
 from azero.executors.evaluator import EXECUTORS, Evaluator
+from azero.executors.interpreter import executor as interpreter_executor
+from azero.executors.waves import executor as wave_executor
 from azero.language import zoo
 from azero.tasks import linear_regression
 
 
 class Machine:
-  """A clock, and batches that end at given times."""
+  """A clock, and devices that are at work between given times."""
 
   def __init__(self):
     self.now = 50.0
     self.activity = Activity(lambda: self.now)
 
-  def launch(self, at, until):
-    self.now = at
-    self.activity.begin(lambda: self.now >= until)
-
-  def wait(self, at, until):
-    """The host waits for a batch from one time to another."""
-    self.now = at
-
-    def wait():
-      self.now = max(at, until)
-
-    self.activity.wait(wait)
-
-  def busy(self, at):
-    self.now = at
-    return self.activity.seconds()
+  def work(self, device, start, end):
+    self.now = start
+    with self.activity.busy(device):
+      self.now = end
 
 
-def test_while_the_host_waits_the_time_is_exact():
+def test_seconds_of_each_device_and_their_mean():
   machine = Machine()
-  machine.launch(60, until=65)
-  machine.wait(61, until=65)
-  assert machine.busy(70) == 5
-  machine.launch(71, until=74)
-  machine.wait(72, until=74)
-  assert machine.busy(74) == machine.busy(99) == 8
+  assert machine.activity.seconds() == 0.0
+  machine.work(0, 60, 65)
+  assert machine.activity.seconds() == 5
+  machine.work(0, 70, 72)
+  machine.work(1, 61, 64)
+  assert machine.activity.of_devices() == {0: 7, 1: 3}
+  assert machine.activity.seconds() == 5
 
 
-def test_a_batch_that_ended_meanwhile_counts_for_half():
+def test_interrupted_work_counts_until_then():
   machine = Machine()
-  machine.launch(60, until=63)
-  machine.wait(70, until=63)  # seen at 70
-  assert machine.busy(75) == 5
-
-
-def test_a_look_in_between_tells_more():
-  machine = Machine()
-  machine.launch(60, until=63)
-  assert machine.busy(62) == 2
-  assert machine.busy(64) == 3
-  assert machine.busy(70) == 3
-
-
-def test_batches_that_overlap_count_once():
-  machine = Machine()
-  machine.launch(60, until=70)
-  machine.launch(62, until=66)
-  machine.wait(63, until=70)
-  assert machine.busy(80) == 10
-  machine.wait(81, until=66)
-  assert machine.busy(90) == 10
-
-
-def test_an_interrupted_wait_loses_nothing():
-  machine = Machine()
-  machine.launch(60, until=70)
-
-  def interrupted():
-    machine.now = 64
+  with pytest.raises(KeyboardInterrupt), machine.activity.busy(0):
+    machine.now = 54
     raise KeyboardInterrupt
+  machine.now = 99
+  assert machine.activity.seconds() == 4
 
-  machine.now = 62
-  with pytest.raises(KeyboardInterrupt):
-    machine.activity.wait(interrupted)
-  assert machine.busy(69) == 9
-  assert machine.busy(71) == machine.busy(90) == 10
+
+def test_threads_lose_nothing():
+  ticking = itertools.count()
+  activity = Activity(lambda: next(ticking))  # whenever it is read a second has passed
+  threads = [threading.Thread(target=_work, args=(activity, 500)) for _ in range(8)]
+  for thread in threads:
+    thread.start()
+  for thread in threads:
+    thread.join()
+  assert activity.seconds() >= 8 * 500
+
+
+def _work(activity, times):
+  for _ in range(times):
+    with activity.busy(0):
+      pass
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_evaluations_are_noted(monkeypatch, executor):
   activity = Activity()
-  monkeypatch.setattr(evaluator_module, "DEVICES", activity)
+  for module in (activity_module, wave_executor, interpreter_executor):
+    monkeypatch.setattr(module, "DEVICES", activity)
   tasks = linear_regression(2, seed=0, num_train=10, num_valid=5)
   programs = zoo.load("linear_regressor", tasks.num_features)
   evaluator = Evaluator(programs.space, tasks, lanes=16, executor=executor)
-  assert activity.seconds() == 0.0
+  assert activity.of_devices() == {}
   plan = evaluator.plan(programs, evaluator.analyse(programs))
-  pending = evaluator.launch(plan, np.zeros(1, np.int32))
-  jax.block_until_ready(pending._launched.results)
-  assert pending._launched.ready()
-  pending.result()
-  busy = activity.seconds()
-  assert busy > 0.0
-  assert activity.seconds() == busy  # nothing is under way any more
+  evaluator.evaluate_plan(plan, np.zeros(1, np.int32), device=1)
+  assert list(activity.of_devices()) == [1]
+  assert activity.seconds() > 0.0

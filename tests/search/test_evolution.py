@@ -178,13 +178,13 @@ from support import search_cases
 from azero.search.evolution import Evolution
 
 calls = [0] * 3
-launch = executor.WaveExecutor._launch
+run = executor.WaveExecutor._run
 
-def counted(self, call):
-  calls[self._next_device] += 1
-  return launch(self, call)
+def counted(self, call, device):
+  calls[device] += 1
+  return run(self, call, device)
 
-executor.WaveExecutor._launch = counted
+executor.WaveExecutor._run = counted
 histories = []
 for num_devices in (1, 2, 3):
   search = Evolution(

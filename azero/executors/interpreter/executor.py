@@ -1,10 +1,11 @@
 """Evaluation by the interpreter: the reference that the wave executor must equal.
 
-Programs are packed without their dead code, cut into chunks of one fixed number of lanes,
-and spread over the devices in turn; `lax.switch` under `vmap` computes every op for every
-lane, so this is slow and easy to trust.
+Programs are packed without their dead code and cut into chunks of one fixed number of lanes;
+`lax.switch` under `vmap` computes every op for every lane, so this is slow and easy to trust.
 """
 
+from collections.abc import Callable, Sequence
+import dataclasses
 import functools
 import math
 
@@ -13,8 +14,9 @@ import numpy as np
 
 from azero.compiler import canonical
 from azero.executors import executables
+from azero.executors.activity import DEVICES
 from azero.executors.interpreter import evaluation, pack
-from azero.executors.outcomes import Launched, Outcomes, hash_predictions
+from azero.executors.outcomes import Outcomes, hash_predictions
 from azero.executors.settings import Settings
 from azero.language.ops import Kind
 from azero.language.program import Programs, SearchSpace
@@ -44,22 +46,52 @@ class InterpreterExecutor:
     """Prepares N programs."""
     return pack.pack(programs, analysis, raw=raw)
 
-  def launch(self, plan: pack.Packed, sets: np.ndarray) -> Launched:
-    """Starts the programs of a plan on the task sets [N], without waiting."""
+  def part(
+      self, num_train: int, num_valid: int, *, fingerprint: bool) -> "InterpreterExecutor":
+    """An executor of one epoch of the first examples."""
+    settings = dataclasses.replace(
+        self._settings, num_epochs=1, fingerprint=fingerprint, trace=False)
+    cut = [dataclasses.replace(
+        tasks, train_x=tasks.train_x[:, :num_train], train_y=tasks.train_y[:, :num_train],
+        valid_x=tasks.valid_x[:, :num_valid], valid_y=tasks.valid_y[:, :num_valid])
+           for tasks in self._sets]
+    return InterpreterExecutor(cut, settings)
+
+  def jobs(
+      self, plan: pack.Packed, sets: np.ndarray, num_parts: int
+  ) -> list[Callable[[int], "_Done"]]:
+    """What evaluates the programs of a plan on the task sets [N], a chunk each.
+
+    Each job, given the index of a device, runs there until it is done.
+    """
+    del num_parts  # chunks are of one size
     # Programs of like length share a chunk, which runs as long as its longest.
     order = np.argsort(-plan.counts[:, 1:].sum(1), kind="stable")
     chunks = [order[start : start + self._lanes] for start in range(0, len(order), self._lanes)]
-    launched = [
-        self._launch(k % len(self._inputs), chunk, plan, sets) for k, chunk in enumerate(chunks)]
-    if not launched:
-      launched = [self._launch_nothing()]  # for the shapes of no results
-    return Launched(launched, lambda: self._collect(
-        order, [jax.tree.map(np.asarray, one) for one in launched]))
+    if not chunks:
+      return [self._run_nothing]  # for the shapes of no results
+    return [functools.partial(self._run, chunk, plan, sets) for chunk in chunks]
 
-  def _launch(
-      self, device: int, chunk: np.ndarray, packed: pack.Packed, sets: np.ndarray
-  ) -> evaluation.Outcome:
-    """Starts a chunk, indices of programs, on a device and returns without waiting."""
+  def collect(self, done: Sequence["_Done"], num_programs: int) -> Outcomes:
+    """Puts the results of the jobs in the order of the programs."""
+    order = np.concatenate([chunk for chunk, _ in done])[:num_programs]
+
+    def gather(*leaves: np.ndarray) -> np.ndarray:
+      joined = np.concatenate(leaves)[:num_programs]
+      result = np.empty_like(joined)
+      result[order] = joined
+      return result
+
+    joined = jax.tree.map(gather, *(outcome for _, outcome in done))
+    return Outcomes(
+        joined.fitness, joined.train_steps,
+        joined.trace if self._settings.trace else None,
+        hash_predictions(joined.trace) if self._settings.fingerprint else None)
+
+  def _run(
+      self, chunk: np.ndarray, packed: pack.Packed, sets: np.ndarray, device: int
+  ) -> "_Done":
+    """Runs a chunk, indices of programs, on a device."""
     padding = self._lanes - len(chunk)
     counts = packed.counts[chunk].max(0)
     # Padding repeats a program of the chunk; the results are dropped.
@@ -71,28 +103,18 @@ class InterpreterExecutor:
     # Looked up every time: raw programs may have more instructions than live ones.
     run = executables.compile_for(
         _compiled(self._spec), (*arguments, *self._inputs[0]), self._settings.devices)
-    return run[device](*arguments, *self._inputs[device])
+    with DEVICES.busy(device):
+      outcome = jax.tree.map(np.asarray, run[device](*arguments, *self._inputs[device]))
+    return chunk, jax.tree.map(lambda leaf: leaf[: len(chunk)], outcome)
 
-  def _launch_nothing(self) -> evaluation.Outcome:
-    """Starts a chunk of one program without instructions."""
+  def _run_nothing(self, device: int) -> "_Done":
+    """Runs a chunk of one program without instructions and drops it."""
     empty = Programs.empty(self._settings.space)
     nothing = pack.pack(empty, canonical.analyse(empty, multiclass=self._sets[0].multiclass))
-    return self._launch(0, np.zeros(1, int), nothing, np.zeros(1, np.int32))
+    return self._run(np.zeros(1, int), nothing, np.zeros(1, np.int32), device)
 
-  def _collect(self, order: np.ndarray, outcomes: list[evaluation.Outcome]) -> Outcomes:
-    """Puts the rows of the chunks back in the order of the programs."""
 
-    def gather(*leaves: np.ndarray) -> np.ndarray:
-      joined = np.concatenate(leaves)[: len(order)]
-      result = np.empty_like(joined)
-      result[order] = joined
-      return result
-
-    joined = jax.tree.map(gather, *outcomes)
-    return Outcomes(
-        joined.fitness, joined.train_steps,
-        joined.trace if self._settings.trace else None,
-        hash_predictions(joined.trace) if self._settings.fingerprint else None)
+_Done = tuple[np.ndarray, evaluation.Outcome]  # [n] programs of a chunk, and NumPy arrays
 
 
 @functools.lru_cache(maxsize=64)

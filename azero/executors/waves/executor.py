@@ -1,10 +1,15 @@
 """Evaluation by waves: the host side of the fast executor.
 
-Schedules batches, lends each device its memory, and puts the results back in order. The
-executable is compiled before the first batch runs, for all devices.
+Schedules batches, lends each device its memory, and puts the results back in order. A device
+is used by one thread at a time, which waits for it. The executable is compiled before the
+first batch runs, for all devices.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+import copy
+import dataclasses
+import functools
+import threading
 from typing import Any
 
 import jax
@@ -12,8 +17,9 @@ import numpy as np
 
 from azero.compiler import canonical
 from azero.executors import executables
+from azero.executors.activity import DEVICES
 from azero.executors.interpreter import evaluation
-from azero.executors.outcomes import Launched, Outcomes, hash_words
+from azero.executors.outcomes import Outcomes, hash_words
 from azero.executors.settings import Settings
 from azero.executors.waves import loop, schedule
 from azero.executors.waves.layout import Layout, make_layout
@@ -21,10 +27,34 @@ from azero.executors.waves.tables import Call
 from azero.language.program import Programs
 from azero.tasks.task import Tasks
 
-_MEMORIES = 3  # of each device; two groups of islands have a call each under way
 # Instructions times examples that are worth a call: a few milliseconds.
 _PART_WORK = 400_000
 _TRACED_PROGRAMS = 64  # of a chunk; a trace is large
+# Arrays of examples have a power of two of rows, at least so many numbers and rows, so that
+# tasks of other sizes need no other executable.
+_MIN_NUMBERS = 1 << 17
+_MIN_SETS = 64
+
+_compiling = threading.Lock()
+
+
+@dataclasses.dataclass
+class _Device:
+  """A device: what it holds, for an executor and its parts.
+
+  Attributes:
+    device: JAX's.
+    inputs: examples, seed and bound of errors.
+    memory: lent to a call; given up meanwhile.
+    lock: of the memory.
+    execute: the executable, once it is compiled.
+  """
+
+  device: Any
+  inputs: tuple[Any, ...]
+  memory: loop.Memory
+  lock: threading.Lock
+  execute: Callable[..., Any] | None = None
 
 
 class WaveExecutor:
@@ -33,103 +63,143 @@ class WaveExecutor:
   def __init__(self, sets: list[Tasks], settings: Settings):
     """Puts the tasks on the devices."""
     self._settings = settings
-    dtype = np.dtype(settings.dtype)
+    self._dtype = np.dtype(settings.dtype)
     tasks = sets[0]
-    self._num_tasks, self._num_train = len(tasks), tasks.num_train
+    self._num_tasks = len(tasks)
+    self._stored = tasks.num_train, tasks.num_train + tasks.num_valid
     self._layout = make_layout(
-        settings.space, len(tasks), tasks.num_classes, dtype.itemsize,
+        settings.space, len(tasks), tasks.num_classes, self._dtype.itemsize,
         num_programs=settings.lanes or (_TRACED_PROGRAMS if settings.trace else None),
         **({"max_chunks": 1} if settings.trace else {}))
+    self._counts = settings.num_epochs, tasks.num_train, tasks.num_valid
     self._spec = loop.WaveSpec(
-        self._layout, tasks.num_train, tasks.num_valid, settings.num_epochs,
-        settings.fingerprint, settings.trace)
+        self._layout, settings.num_epochs > 1, self._counts if settings.trace else None)
     examples = _examples(sets, settings, self._layout)
-    inputs = examples, settings.seed32, np.asarray(settings.max_abs_error, dtype)
-    self._inputs = [jax.device_put(inputs, device) for device in settings.devices]
-    # Memories of each device in turn: one that a running call has is waited for.
-    self._memories = [
-        [jax.device_put(loop.new_memory(self._layout, dtype), device) for _ in range(_MEMORIES)]
+    bound = np.asarray(settings.max_abs_error, self._dtype)
+    self._devices = [
+        _Device(
+            device, (jax.device_put(examples, device),
+                     *jax.device_put((settings.seed32, bound), device)),
+            jax.device_put(loop.new_memory(self._layout, self._dtype), device), threading.Lock())
         for device in settings.devices]
-    self._executables: list[Callable[..., Any]] = []
-    self._next_device = 0
+    self._put_extents()
+
+  def part(self, num_train: int, num_valid: int, *, fingerprint: bool) -> "WaveExecutor":
+    """The executor of one epoch of the first examples; it shares what is on the devices."""
+    other = copy.copy(self)
+    other._settings = dataclasses.replace(
+        self._settings, num_epochs=1, fingerprint=fingerprint, trace=False)
+    other._counts = 1, num_train, num_valid
+    other._put_extents()
+    return other
 
   def plan(self, programs: Programs, analysis: canonical.Analysis, raw: bool) -> schedule.Plan:
     """Prepares N programs."""
     return schedule.plan(programs, analysis, self._layout, raw=raw)
 
-  def launch(self, plan: schedule.Plan, sets: np.ndarray) -> Launched:
-    """Starts the programs of a plan on the task sets [N], without waiting."""
-    spec = self._spec
-    work = len(plan.graph.program) * (spec.num_train + spec.num_valid) * spec.num_epochs
+  def jobs(
+      self, plan: schedule.Plan, sets: np.ndarray, num_parts: int
+  ) -> list[Callable[[int], "_Done"]]:
+    """What evaluates the programs of a plan on the task sets [N].
+
+    Each job, given the index of a device, runs there until it is done; together they do what
+    was asked for.
+    """
+    num_epochs, num_train, num_valid = self._counts
+    work = len(plan.graph.program) * (num_train + num_valid) * num_epochs
     calls = schedule.schedule(
-        plan, sets, self._layout, np.dtype(self._settings.dtype),
-        num_parts=min(len(self._inputs), 1 + work // _PART_WORK))
-    if calls and not self._executables:
-      self._executables = executables.compile_for(
-          loop.compiled(spec),
-          (self._memories[0][0], calls[0].integers, calls[0].constants, *self._inputs[0]),
-          self._settings.devices)
-    launched = [(call, self._launch(call)) for call in calls]
-    return Launched(
-        [results for _, results in launched],
-        lambda: self._collect(launched, len(plan.programs)))
+        plan, sets, self._layout, self._dtype, num_parts=min(num_parts, 1 + work // _PART_WORK))
+    return [functools.partial(self._run, call) for call in calls]
 
-  def _launch(self, call: Call) -> loop.Results:
-    """Starts a call on the next device and returns without waiting."""
-    device = self._next_device
-    self._next_device = (device + 1) % len(self._inputs)
-    memories = self._memories[device]
-    memory, results = self._executables[device](
-        memories.pop(0), call.integers, call.constants, *self._inputs[device])
-    memories.append(memory)
-    return results
-
-  def _collect(self, launched: list[tuple[Call, loop.Results]], num_programs: int) -> Outcomes:
-    """Puts the results of the calls in the order of the programs."""
+  def collect(self, done: Sequence["_Done"], num_programs: int) -> Outcomes:
+    """Puts the results of the jobs in the order of the programs."""
     settings, num_tasks = self._settings, self._num_tasks
     fitness = np.zeros((num_programs, num_tasks), settings.dtype)
     steps = np.zeros((num_programs, num_tasks), np.int32)
     fingerprint = np.zeros((num_programs, 2), np.uint64) if settings.fingerprint else None
     trace = self._empty_trace(num_programs) if settings.trace else None
-    for call, results in launched:
-      some = slice(0, len(call.programs)), slice(0, num_tasks)
-      fitness[call.programs] = np.asarray(results.fitness)[some]
-      steps[call.programs] = np.asarray(results.train_steps)[some]
+    for programs, results in done:
+      some = slice(0, len(programs)), slice(0, num_tasks)
+      fitness[programs] = results.fitness[some]
+      steps[programs] = results.train_steps[some]
       if fingerprint is not None:
-        words = np.asarray(results.fingerprint)[some].astype(np.uint64)
-        fingerprint[call.programs] = hash_words(words[..., 0] << np.uint64(32) | words[..., 1])
+        words = results.fingerprint[some].astype(np.uint64)
+        fingerprint[programs] = hash_words(words[..., 0] << np.uint64(32) | words[..., 1])
       if trace is not None:
         # [E, T + V, P, A, ...] -> [n, D, E, T + V, ...]
-        rows = np.asarray(results.trace).transpose(2, 3, 0, 1, 4)
-        rows = rows[: len(call.programs), :num_tasks]
-        trace[0][call.programs] = rows[:, :, :, : self._num_train]
-        trace[1][call.programs] = rows[:, :, :, self._num_train :]
+        rows = results.trace.transpose(2, 3, 0, 1, 4)[: len(programs), :num_tasks]
+        num_train = self._counts[1]
+        trace[0][programs] = rows[:, :, :, :num_train]
+        trace[1][programs] = rows[:, :, :, num_train:]
     return Outcomes(fitness, steps, trace, fingerprint)
 
+  def _run(self, call: Call, index: int) -> "_Done":
+    """Runs a call on a device."""
+    own = self._devices[index]
+    with own.lock:
+      execute = own.execute or self._compile(call, index)
+      with DEVICES.busy(index):
+        own.memory, results = execute(
+            own.memory, call.integers, call.constants, *own.inputs, self._extents[index])
+        return call.programs, jax.tree.map(np.asarray, results)
+
+  def _compile(self, call: Call, index: int) -> Callable[..., Any]:
+    """Compiles for all devices; returns the executable of one."""
+    with _compiling:
+      first = self._devices[0]
+      compiled = executables.compile_for(
+          loop.compiled(self._spec),
+          (first.memory, call.integers, call.constants, *first.inputs, self._extents[0]),
+          self._settings.devices)
+      for own, execute in zip(self._devices, compiled):
+        own.execute = execute
+      return compiled[index]
+
+  def _put_extents(self) -> None:
+    num_epochs, num_train, num_valid = self._counts
+    extent = np.array(loop.Extent(
+        num_train, num_valid, num_epochs, *self._stored, int(self._settings.fingerprint)),
+        np.int32)
+    self._extents = [jax.device_put(extent, own.device) for own in self._devices]
+
   def _empty_trace(self, num_programs: int) -> tuple[np.ndarray, np.ndarray]:
-    spec = self._spec
+    num_epochs, *counts = self._counts
     width = 1 + (self._layout.num_classes if self._layout.multiclass else 1)
     train, valid = (
-        np.zeros((num_programs, self._num_tasks, spec.num_epochs, count, width),
-                 self._settings.dtype)
-        for count in (spec.num_train, spec.num_valid))
+        np.zeros((num_programs, self._num_tasks, num_epochs, count, width), self._dtype)
+        for count in counts)
     return train, valid
 
 
-def _examples(sets: list[Tasks], settings: Settings, layout: Layout) -> loop.Examples:
-  """Examples first, then task sets, then tasks and features side by side."""
+_Done = tuple[np.ndarray, loop.Results]  # [n] programs of a call, and NumPy arrays
 
-  def examples_first(name: str) -> np.ndarray:
+
+def _examples(sets: list[Tasks], settings: Settings, layout: Layout) -> loop.Examples:
+  """Set by set the examples, with tasks and features side by side."""
+
+  def by_set(name: str) -> np.ndarray:
     values = np.stack([
         np.concatenate([getattr(tasks, f"train_{name}"), getattr(tasks, f"valid_{name}")], axis=1)
         for tasks in sets])
-    return np.moveaxis(values, 2, 0).astype(settings.dtype)
+    return np.moveaxis(values, 2, 1).astype(settings.dtype)  # [K, T + V, D, ...]
 
-  x, y = examples_first("x"), examples_first("y")
-  num_sets, num_tasks = x.shape[1:3]
+  x, y = by_set("x"), by_set("y")
+  num_sets, num_examples, num_tasks = y.shape
+  least = _MIN_NUMBERS // layout.widths[1]
+  x = _pad_rows(x.reshape(num_sets * num_examples, -1), least)
+  y = _pad_rows(y.reshape(num_sets * num_examples, -1), least)
+  y = np.pad(y, [(0, 0), (0, layout.widths[0] - num_tasks)])
   seeds = np.stack([tasks.seeds for tasks in sets])
-  orders = evaluation.epoch_orders(seeds.reshape(-1), settings.num_epochs, sets[0].num_train)
-  return loop.Examples(
-      x.reshape(len(x), num_sets, -1),
-      np.pad(y, [(0, 0), (0, 0), (0, layout.widths[0] - num_tasks)]), seeds,
-      orders.reshape(*orders.shape[:2], num_sets, num_tasks))
+  orders = np.zeros((0, num_tasks), np.int32)
+  if settings.num_epochs > 1:
+    orders = evaluation.epoch_orders(seeds.reshape(-1), settings.num_epochs, sets[0].num_train)
+    by_task = orders.reshape(*orders.shape[:2], num_sets, num_tasks)
+    orders = _pad_rows(
+        np.moveaxis(by_task, 2, 0).reshape(-1, num_tasks), _MIN_NUMBERS // num_tasks)
+  return loop.Examples(x, y, _pad_rows(seeds, _MIN_SETS), orders)
+
+
+def _pad_rows(array: np.ndarray, least: int) -> np.ndarray:
+  """Zeros behind the rows, so that there is a power of two of them, and at least so many."""
+  size = 1 << (max(len(array), least, 1) - 1).bit_length()
+  return np.pad(array, [(0, size - len(array))] + [(0, 0)] * (array.ndim - 1))

@@ -186,6 +186,16 @@ class Layout:
 
   first_features = 1
 
+  @property
+  def row_shapes(self) -> tuple[tuple[int, ...], ...]:
+    """Shape of a row of each kind.
+
+    Scalars and vectors of all tasks side by side; matrices as they are, so that an outer product
+    needs no arithmetic of indices.
+    """
+    size = self.space.num_features
+    return (self.widths[Kind.SCALAR],), (self.widths[Kind.VECTOR],), (self.num_tasks, size, size)
+
   @functools.cached_property
   def op_tables(self) -> "OpTables":
     """The ops as arrays."""

@@ -10,7 +10,7 @@ by loops of zero or more trips instead of conditionals, so that nothing is ever 
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from azero.executors import noise
-from azero.executors.waves import rows
+from azero.executors.waves import rows, scoring
 from azero.executors.waves import tables as tables_lib
 from azero.executors.waves.layout import Layout, WaveClass
 from azero.executors.waves.rows import Memory
@@ -32,13 +32,15 @@ _LOOK_EVERY = 16  # examples between looks at whether any program is left
 
 
 class Examples(NamedTuple):
-  """The examples of K task sets of D tasks, training first, then validation.
+  """The examples of K task sets of D tasks, set by set, training first, then validation.
+
+  Each array has so many rows that few sizes occur; those behind the last mean nothing.
 
   Attributes:
-    x: [T + V, K, D * F].
-    y: [T + V, K, scalar width].
+    x: [K (T + V), D * F].
+    y: [K (T + V), scalar width].
     seeds: [K, D] uint32.
-    orders: [E, T, K, D] int32, order of the training examples; empty for one epoch.
+    orders: [K E T, D] int32, order of the training examples; none for one epoch.
   """
 
   x: chex.Array
@@ -47,21 +49,43 @@ class Examples(NamedTuple):
   orders: chex.Array
 
 
+class Extent(NamedTuple):
+  """How much an evaluation runs, and what of it is wanted: int32, of a host or traced.
+
+  Attributes:
+    num_train: the first so many training examples are used.
+    num_valid: the same of validation.
+    num_epochs: E.
+    stored_train: T, training examples of a task set in `Examples`.
+    stored: T + V.
+    fingerprint: 1 if predictions are hashed, else 0.
+  """
+
+  num_train: Any
+  num_valid: Any
+  num_epochs: Any
+  stored_train: Any
+  stored: Any
+  fingerprint: Any
+
+
 class Results(NamedTuple):
   """What a call of the executor returns, for its list of Q programs and A >= D columns.
+
+  Arrays of a device, or of NumPy.
 
   Attributes:
     fitness: [Q, A] in [0, 1]; columns beyond D mean nothing, here and below.
     train_steps: [Q, A] int32, examples on which Learn ran.
-    fingerprint: [Q, A, 2] uint32, hash of the truncated predictions, or None.
+    fingerprint: [Q, A, 2] uint32, hash of the truncated predictions, if they are hashed.
     trace: of the last chunk, [E, T + V, P, A, 1 + C] errors and predictions, NaN once
       stopped, or None.
   """
 
-  fitness: jax.Array
-  train_steps: jax.Array
-  fingerprint: jax.Array | None
-  trace: jax.Array | None
+  fitness: Any
+  train_steps: Any
+  fingerprint: Any
+  trace: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,19 +94,13 @@ class WaveSpec:
 
   Attributes:
     layout: shapes.
-    num_train: T.
-    num_valid: V.
-    num_epochs: E.
-    fingerprint: whether to hash predictions.
-    trace: whether to return errors and predictions of every example.
+    shuffled: whether there may be epochs that go through the examples in an order of their own.
+    traced: E, T and V if errors and predictions of every example are returned, else None.
   """
 
   layout: Layout
-  num_train: int
-  num_valid: int
-  num_epochs: int = 1
-  fingerprint: bool = False
-  trace: bool = False
+  shuffled: bool = False
+  traced: tuple[int, int, int] | None = None
 
 
 class _Draws(NamedTuple):
@@ -96,7 +114,8 @@ class _Draws(NamedTuple):
 def new_memory(layout: Layout, dtype: np.dtype) -> Memory:
   """Memory to lend to `execute`: zeros."""
   return tuple(
-      jnp.zeros((rows, width), dtype) for rows, width in zip(layout.num_rows, layout.widths))
+      jnp.zeros((rows, *shape), dtype)
+      for rows, shape in zip(layout.num_rows, layout.row_shapes))
 
 
 @functools.lru_cache(maxsize=64)
@@ -107,7 +126,7 @@ def compiled(spec: WaveSpec):
 
 def execute(
     spec: WaveSpec, memory: Memory, integers: jax.Array, constants: jax.Array,
-    examples: Examples, seed: jax.Array, max_abs_error: jax.Array,
+    examples: Examples, seed: jax.Array, max_abs_error: jax.Array, extent: jax.Array,
 ) -> tuple[Memory, Results]:
   """Evaluates the programs of one call.
 
@@ -119,12 +138,13 @@ def execute(
     examples: the tasks.
     seed: [] uint32, evaluation seed of the random ops.
     max_abs_error: [] an error above it stops a program.
+    extent: [6] int32, the fields of `Extent`.
 
   Returns:
     The memory, to be lent again, and the results.
   """
-  tables = tables_lib.unpack(spec.layout, integers, constants)
-  chunk = _Chunk(spec, tables, examples, seed, max_abs_error)
+  tables = tables_lib.unpack(spec.layout, rows.View(integers), rows.View(constants))
+  chunk = _Chunk(spec, tables, examples, Extent(*extent), seed, max_abs_error)
   scores = chunk.scorer.zeros()
   lists = tuple(
       jnp.zeros((spec.layout.num_listed, *leaf.shape[1:]), leaf.dtype) for leaf in _listed(scores))
@@ -132,36 +152,36 @@ def execute(
   def body(g, state):
     memory, lists, _ = state
     memory, scores = chunk.run(g, memory)
-    first = jnp.asarray(tables.first_program)[g]
+    first = tables.first_program[g]
     # What a chunk writes beyond its own programs is overwritten by the next.
     return memory, tuple(
         rows.write(every, own, first) for every, own in zip(lists, _listed(scores))), scores.trace
 
-  memory, lists, trace = lax.fori_loop(
-      jnp.int32(0), jnp.asarray(tables.num_chunks), body, (memory, lists, scores.trace))
+  memory, (fitness, steps, fingerprint), trace = lax.fori_loop(
+      jnp.int32(0), tables.num_chunks[()], body, (memory, lists, scores.trace))
   return memory, Results(
-      lists[0], lists[1], lists[2] if spec.fingerprint else None, trace if spec.trace else None)
+      fitness, scoring.train_steps(steps), fingerprint, trace if spec.traced else None)
 
 
 def _listed(scores: Scores) -> tuple[jax.Array, ...]:
   """Scores that are returned for every program."""
-  fingerprint = () if isinstance(scores.fingerprint, tuple) else (scores.fingerprint,)
-  return scores.best, scores.steps, *fingerprint
+  return scores.best, scores.steps, scores.fingerprint
 
 
 class _Chunk:
   """The evaluation of one chunk."""
 
-  def __init__(self, spec, tables, examples, seed, max_abs_error):
+  def __init__(self, spec, tables, examples, extent, seed, max_abs_error):
     self.spec, self.layout, self.tables, self.examples = spec, spec.layout, tables, examples
+    self.extent = extent
     self.dtype = examples.x.dtype
-    self.scorer = Scorer(spec, tables, max_abs_error, self.dtype)
+    self.scorer = Scorer(spec, tables, extent, max_abs_error, self.dtype)
     self.keys = noise.make_key(seed, examples.seeds)
-    self.per_epoch = 2 * spec.num_train + spec.num_valid
+    self.per_epoch = 2 * extent.num_train + extent.num_valid
 
   def run(self, g: jax.Array, memory: Memory) -> tuple[Memory, Scores]:
     """Runs chunk `g` from Setup to its last validation."""
-    last = 1 + self.spec.num_epochs * self.per_epoch
+    last = 1 + self.extent.num_epochs * self.per_epoch
 
     def more(state):
       section, any_alive, _, _ = state
@@ -178,19 +198,19 @@ class _Chunk:
 
   def _section(self, g, section, any_alive, memory, scores):
     """One pass through a component function, with what the evaluation does around it."""
-    spec, scorer = self.spec, self.scorer
-    epoch = lax.div(section - 1, jnp.int32(self.per_epoch))
+    extent, scorer = self.extent, self.scorer
+    epoch = lax.div(section - 1, self.per_epoch)
     within = section - 1 - epoch * self.per_epoch
     is_setup = section == 0
-    is_valid = within >= 2 * spec.num_train
+    is_valid = within >= 2 * extent.num_train
     training = ~is_setup & ~is_valid
     is_predict = training & (within % 2 == 0)
     is_learn = training & (within % 2 == 1)
-    t = jnp.where(is_valid, within - 2 * spec.num_train, within >> 1)
-    example = jnp.where(is_valid, t + spec.num_train, t)
+    t = jnp.where(is_valid, within - 2 * extent.num_train, within >> 1)
+    example = jnp.where(is_valid, t + extent.num_train, t)
 
     memory = self._copy(memory, g, TO_VALIDATION, is_valid & (t == 0))
-    if spec.num_epochs > 1:
+    if self.spec.shuffled:
       memory = self._copy(memory, g, BACK_TO_TRAINING, is_predict & (within == 0) & (epoch > 0))
     memory = self._load(memory, g, epoch, t, example, is_predict, is_valid)
 
@@ -200,16 +220,16 @@ class _Chunk:
 
     function = choose(*map(jnp.int32, (*Function, VALIDATE)))
     phase = choose(*map(jnp.uint32, noise.Phase))
-    count = jnp.where(is_valid, jnp.int32(spec.num_valid), jnp.int32(spec.num_train))
+    count = jnp.where(is_valid, extent.num_valid, extent.num_train)
     counter = jnp.where(is_setup, jnp.int32(0), epoch * count + t)
     memory = self._run_waves(memory, g, function, _Draws(self.keys, phase, counter))
 
     memory = self._copy(memory, g, TO_TRAINING, is_setup)
     memory, scores = scorer.train(g, epoch, example, is_predict, memory, scores)
     scores = scorer.validate(g, epoch, example, is_valid, memory, scores)
+    scores = scorer.end_epoch(epoch, is_valid & (t == extent.num_valid - 1), scores)
     looks = (is_predict | is_valid) & (t % _LOOK_EVERY == _LOOK_EVERY - 1)
     any_alive = scorer.any_alive(g, epoch, example, looks, any_alive, scores)
-    scores = scorer.end_epoch(g, epoch, is_valid & (t == spec.num_valid - 1), scores)
     return memory, scores, any_alive
 
   def _copy(self, memory: Memory, g, copy_set: int, condition) -> Memory:
@@ -223,25 +243,25 @@ class _Chunk:
 
   def _load(self, memory: Memory, g, epoch, t, example, is_predict, is_valid) -> Memory:
     """Puts features and labels of the example into the rows of the chunk's task sets."""
-    layout, examples = self.layout, self.examples
-    shuffled = self.spec.num_epochs > 1
+    layout, examples, extent = self.layout, self.examples, self.extent
     task_sets, first = self.tables.task_sets, self.tables.first_program[g]
 
     def from_one_example(j, memory):
-      k = task_sets[first + j]
-      return self._set_example(memory, j, examples.x[example, k], examples.y[example, k])
+      row = task_sets[first + j] * extent.stored + example
+      return self._set_example(memory, j, rows.row(examples.x, row)[0], rows.row(examples.y, row)[0])
 
     def from_shuffled(j, memory):
       k = task_sets[first + j]
-      x, y = jnp.zeros(layout.widths[Kind.VECTOR], self.dtype), jnp.zeros_like(examples.y[0, 0])
+      x, y = jnp.zeros(layout.widths[Kind.VECTOR], self.dtype), jnp.zeros_like(examples.y[0])
       x = x.reshape(layout.num_tasks, -1)
+      order = rows.row(
+          examples.orders, (k * extent.num_epochs + epoch) * extent.stored_train + t)[0]
 
       def one_task(d, xy):
         x, y = xy
-        e = examples.orders[epoch, t, k, d]
-        own_x = lax.dynamic_slice(
-            examples.x, (e, k, d * x.shape[1]), (1, 1, x.shape[1]))[0]
-        own_y = lax.dynamic_slice(examples.y, (e, k, d), (1, 1, 1))[0, 0]
+        row = k * extent.stored + order[d]
+        own_x = lax.dynamic_slice(examples.x, (row, d * x.shape[1]), (1, x.shape[1]))
+        own_y = lax.dynamic_slice(examples.y, (row, d), (1, 1))[0]
         return (lax.dynamic_update_slice(x, own_x, (d, jnp.int32(0))),
                 lax.dynamic_update_slice(y, own_y, (d,)))
 
@@ -249,10 +269,12 @@ class _Chunk:
       return self._set_example(memory, j, x.reshape(-1), y)
 
     count = self.tables.num_task_sets[g]
-    given = is_valid if shuffled else is_valid | is_predict
+    shuffled = self.spec.shuffled & (epoch > 0)
+    given = is_valid | is_predict & ~shuffled
     memory = lax.fori_loop(jnp.int32(0), jnp.where(given, count, 0), from_one_example, memory)
-    if shuffled:
-      memory = lax.fori_loop(jnp.int32(0), jnp.where(is_predict, count, 0), from_shuffled, memory)
+    if self.spec.shuffled:
+      mixed = is_predict & shuffled
+      memory = lax.fori_loop(jnp.int32(0), jnp.where(mixed, count, 0), from_shuffled, memory)
     return memory
 
   def _set_example(self, memory: Memory, j, x, y) -> Memory:
@@ -301,7 +323,7 @@ def _compute(
     op: Op, w: jax.Array, memory: Memory, table: tables_lib.WaveTable, wave_class: WaveClass,
     draws: _Draws, layout: Layout,
 ) -> jax.Array:
-  """Rows of an op on the lanes of a wave: [C, width]."""
+  """Rows of an op on the lanes of a wave: [C, ...]."""
   assert op.rule is not None and op.output is not None
   rule, output = op.rule, op.output.shape(layout.space.num_features)
   kinds = ((op.output,) if op.updates_output else ()) + op.inputs
@@ -320,7 +342,7 @@ def _compute(
     arguments.append(cells.reshape(wave_class.lanes, num_tasks, *shape))
     axes.append((0, 0))
   for k, meaning in enumerate(op.constants):
-    constant = jnp.asarray(table.constants)[w, :, k]
+    constant = table.constants[w][:, k]
     arguments.append(constant.astype(jnp.int32) if meaning is Constant.INDEX else constant)
     axes.append((0, None))
   if op.noise is not None:
@@ -332,7 +354,8 @@ def _compute(
 
   by_task = jax.vmap(one, [axis for _, axis in axes])
   value = jax.vmap(by_task, [axis for axis, _ in axes], axis_size=wave_class.lanes)(*arguments)
-  return value.astype(dtype).reshape(wave_class.lanes, -1)
+  shape = layout.row_shapes[op.output] if op.output is not Kind.SCALAR else (num_tasks,)
+  return value.astype(dtype).reshape(wave_class.lanes, *shape)
 
 
 def _draw(
@@ -340,10 +363,10 @@ def _draw(
     num_tasks: int, shape: tuple[int, ...], dtype: jnp.dtype,
 ) -> jax.Array:
   """Random numbers of the lanes of a wave: [C, tasks, ...]."""
-  keys = [rows.read(word, jnp.asarray(table.task_set)[w]) for word in draws.keys]
+  keys = [rows.read(word, table.task_set[w]) for word in draws.keys]
   padding = num_tasks - keys[0].shape[1]
   first, second = (jnp.pad(word, ((0, 0), (0, padding))) if padding else word for word in keys)
   key = noise.fold(noise.fold((first, second), draws.phase), draws.example)
-  key = noise.fold(key, jnp.asarray(table.position)[w][:, None])
+  key = noise.fold(key, table.position[w][:, None])
   draw = jax.vmap(jax.vmap(lambda *own: noise.draw(own, distribution, shape, dtype)))
   return draw(*key)

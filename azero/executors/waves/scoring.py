@@ -27,28 +27,38 @@ class Scores(NamedTuple):
   """What is known of the P programs of a chunk on A >= D columns of tasks.
 
   Attributes:
-    alive: [P, A] int32, 1 or 0, when the epoch began.
-    steps: [P, A] int32, examples trained on.
+    steps: [P, A] int32, examples trained on; the same less than 0, as `_ended` makes it, once
+      the program stopped in an earlier epoch.
     total: [P, A] sum of squared errors in this validation; NaN once stopped in it.
     best: [P, A] fitness of the best epoch.
-    fingerprint: [P, A, 2] uint32, or an empty tuple.
+    fingerprint: [P, A, 2] uint32.
     trace: [E, T + V, P, A, 1 + C], or an empty tuple.
   """
 
-  alive: jax.Array
   steps: jax.Array
   total: jax.Array
   best: jax.Array
-  fingerprint: Any
+  fingerprint: jax.Array
   trace: Any
+
+
+def train_steps(steps: jax.Array) -> jax.Array:
+  """Examples trained on, from `Scores.steps`."""
+  return jnp.maximum(steps, _ended(steps))
+
+
+def _ended(steps: jax.Array) -> jax.Array:
+  """Numbers of examples trained on, as those of programs that stopped for good; and back."""
+  return -1 - steps
 
 
 class Scorer:
   """Scores the programs of the chunks of one call."""
 
-  def __init__(self, spec: Any, tables: Tables, max_abs_error: jax.Array, dtype: jnp.dtype):
-    """Args: a WaveSpec, the schedule, the bound of errors, the type of the memory."""
-    self._spec, self._tables, self._dtype = spec, tables, dtype
+  def __init__(
+      self, spec: Any, tables: Tables, extent: Any, max_abs_error: jax.Array, dtype: jnp.dtype):
+    """Args: a WaveSpec, the schedule, an Extent, the bound of errors, the type of the memory."""
+    self._spec, self._tables, self._extent, self._dtype = spec, tables, extent, dtype
     self._max_abs_error = max_abs_error
     self._layout: Layout = spec.layout
     self.loss = Loss(self._layout.num_classes)
@@ -57,22 +67,22 @@ class Scorer:
 
   def zeros(self) -> Scores:
     """Scores of no program."""
-    spec, shape = self._spec, (self._layout.num_programs, self.columns)
+    shape = self._layout.num_programs, self.columns
     integers, floats = jnp.zeros(shape, jnp.int32), jnp.zeros(shape, self._dtype)
     trace: Any = ()
-    if spec.trace:
+    if self._spec.traced:
       width = 1 + (self._layout.num_classes if self._layout.multiclass else 1)
-      examples = spec.num_epochs, spec.num_train + spec.num_valid
-      trace = jnp.full((*examples, *shape, width), jnp.nan, self._dtype)
-    fingerprint = jnp.zeros((*shape, 2), jnp.uint32) if spec.fingerprint else ()
-    return Scores(integers, integers, floats, floats, fingerprint, trace)
+      epochs, num_train, num_valid = self._spec.traced
+      trace = jnp.full((epochs, num_train + num_valid, *shape, width), jnp.nan, self._dtype)
+    return Scores(integers, floats, floats, jnp.zeros((*shape, 2), jnp.uint32), trace)
 
   def start(self, g: jax.Array) -> Scores:
     """Scores of chunk `g` before its evaluation."""
     program = jnp.arange(self._layout.num_programs, dtype=jnp.int32)[:, None]
     task = jnp.arange(self.columns, dtype=jnp.int32)
     real = (program < self._tables.num_programs[g]) & (task < self._layout.num_tasks)
-    return self.zeros()._replace(alive=real.astype(jnp.int32))
+    scores = self.zeros()
+    return scores._replace(steps=jnp.where(real, scores.steps, _ended(scores.steps)))
 
   def train(
       self, g: jax.Array, epoch: jax.Array, example: jax.Array, condition: jax.Array,
@@ -81,7 +91,7 @@ class Scorer:
     """Normalises the predictions in memory and compares them, if the condition holds."""
     kind = self._layout.label_kind
 
-    done = epoch * self._spec.num_train + example  # examples before this one
+    done = epoch * self._extent.num_train + example  # examples before this one
 
     def tile(first, state):
       memory, scores = state
@@ -95,7 +105,6 @@ class Scorer:
       error = self.loss.train_error(label, prediction)
       before = _slice(scores.steps, first)
       goes_on = (before == done) & (error <= self._max_abs_error)  # False for NaN
-      goes_on &= _slice(scores.alive, first) > 0
       scores = _put(scores, first, steps=before + goes_on.astype(jnp.int32))
       stopped = _read_back(scores.steps, first) != done + 1
       return memory, self._note(scores, first, epoch, example, stopped, error, prediction)
@@ -108,7 +117,7 @@ class Scorer:
   ) -> Scores:
     """Compares the predictions, which stay as they are, if the condition holds."""
 
-    trained = (epoch + 1) * self._spec.num_train
+    trained = (epoch + 1) * self._extent.num_train
 
     def tile(first, scores):
       prediction = self.loss.normalise(self._read(g, self._tables.validated, first, memory))
@@ -120,7 +129,7 @@ class Scorer:
       total = jnp.where(good, _slice(scores.total, first) + error * error, jnp.nan)
       scores = _put(scores, first, total=total)
       stopped = jnp.isnan(_read_back(scores.total, first))
-      stopped |= (_slice(scores.steps, first) != trained) | (_slice(scores.alive, first) == 0)
+      stopped |= _slice(scores.steps, first) != trained
       return self._note(scores, first, epoch, example, stopped, error, prediction)
 
     return self._for_tiles(g, condition, tile, scores)
@@ -134,30 +143,27 @@ class Scorer:
     In validation too, where `example` is beyond the training examples, those count that have
     trained on every example.
     """
-    done = epoch * self._spec.num_train + jnp.minimum(example + 1, self._spec.num_train)
+    done = epoch * self._extent.num_train + jnp.minimum(example + 1, self._extent.num_train)
 
     def tile(first, found):
-      alive = (_slice(scores.alive, first) > 0) & (_slice(scores.steps, first) == done)
-      return found | jnp.any(alive)
+      return found | jnp.any(_slice(scores.steps, first) == done)
 
     return self._for_tiles(g, condition, tile, before & ~condition)
 
-  def end_epoch(
-      self, g: jax.Array, epoch: jax.Array, condition: jax.Array, scores: Scores
-  ) -> Scores:
+  def end_epoch(self, epoch: jax.Array, condition: jax.Array, scores: Scores) -> Scores:
     """Keeps the best epoch's fitness and starts a new sum, if the condition holds."""
-    trained = (epoch + 1) * self._spec.num_train
+    trained = (epoch + 1) * self._extent.num_train
 
-    def tile(first, scores):
-      total = _slice(scores.total, first)
-      alive = (_slice(scores.alive, first) > 0) & (_slice(scores.steps, first) == trained)
-      alive &= ~jnp.isnan(total)
-      fitness = jnp.where(alive, self.loss.fitness(total, self._spec.num_valid), 0)
-      best = jnp.maximum(_slice(scores.best, first), fitness)
-      return _put(
-          scores, first, alive=alive.astype(jnp.int32), best=best, total=jnp.zeros_like(total))
+    def end(_, scores):
+      total, steps = scores.total, scores.steps
+      alive = (steps == trained) & ~jnp.isnan(total)
+      fitness = jnp.where(
+          alive, self.loss.fitness(total, self._extent.num_valid.astype(self._dtype)), 0)
+      return scores._replace(
+          steps=jnp.where(alive | (steps < 0), steps, _ended(steps)), total=jnp.zeros_like(total),
+          best=jnp.maximum(scores.best, fitness))
 
-    return self._for_tiles(g, condition, tile, scores)
+    return lax.fori_loop(jnp.int32(0), condition.astype(jnp.int32), end, scores)
 
   def _for_tiles(self, g, condition, tile, state):
     count = lax.div(self._tables.num_programs[g] + (_TILE - 1), _TILE)
@@ -167,9 +173,9 @@ class Scorer:
 
   def _read(self, g, table, first, memory) -> jax.Array:
     """Predictions or labels of a tile: [n, A], or [n, D, C] for multi-class."""
-    place = jnp.asarray(self._tables.first_program)[g] + first
+    place = self._tables.first_program[g] + first
     cells = memory[self._layout.label_kind]
-    return self._by_class(rows.read(cells, _slice(jnp.asarray(table), place)))
+    return self._by_class(rows.read(cells, table.window(place, (PROGRAM_TILE,))))
 
   def _by_class(self, values: jax.Array) -> jax.Array:
     if not self._layout.multiclass:
@@ -187,12 +193,16 @@ class Scorer:
     """Adds the example to fingerprints and trace, where they are wanted."""
     shown = prediction if self._layout.multiclass else prediction[..., None]
     shown = jnp.where(stopped[..., None], jnp.nan, shown)
-    if self._spec.fingerprint:
+
+    def hashed(_, fingerprint):
       # Of a stopped program it stays as it is: how long its chunk runs depends on the others.
-      own = _slice(scores.fingerprint, first)
+      own = _slice(fingerprint, first)
       folded = jnp.where(stopped[..., None], own, _fold_in(own, shown))
-      scores = _put(scores, first, fingerprint=folded)
-    if self._spec.trace:
+      return rows.write(fingerprint, folded, first)
+
+    scores = scores._replace(fingerprint=lax.fori_loop(
+        jnp.int32(0), self._extent.fingerprint, hashed, scores.fingerprint))
+    if self._spec.traced:
       row = jnp.concatenate([jnp.where(stopped, jnp.nan, error)[..., None], shown], -1)
       start = epoch, example, first, jnp.int32(0), jnp.int32(0)
       scores = scores._replace(
@@ -201,7 +211,7 @@ class Scorer:
 
 
 def _slice(array: jax.Array, first: jax.Array) -> jax.Array:
-  return lax.dynamic_slice_in_dim(array, first, PROGRAM_TILE, 0)
+  return lax.dynamic_slice_in_dim(array, first, PROGRAM_TILE, 0, allow_negative_indices=False)
 
 
 def _read_back(array: jax.Array, first: jax.Array) -> jax.Array:

@@ -13,7 +13,7 @@ from azero.compiler.arrays import arrays, tables
 from azero.language import spaces
 from azero.language.program import Component, Programs
 from azero.search import draws
-from azero.search import native_mutation as mutation
+from azero.search import mutation as mutation
 
 LEARN_ONLY = dataclasses.replace(
     EVERYTHING, setup=dataclasses.replace(EVERYTHING.setup, searched=False),

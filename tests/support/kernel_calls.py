@@ -5,8 +5,8 @@ import numpy as np
 from azero.compiler.arrays import ProgramArrays, Tables
 from azero.compiler.kernels import kernel
 from azero.search import draws
-from azero.search.native_lru_cache import ABSENT, FILLED, CacheArrays, fill, look_up, reserve
-from azero.search.native_mutation import Mutator, copy_program, mutate, round_constant
+from azero.search.lru_cache import ABSENT, FILLED, CacheArrays, fill, look_up, reserve
+from azero.search.mutation import Mutator, copy_program, mutate, round_constant
 from azero.search.tournament import tournament
 
 

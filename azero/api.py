@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import os
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
+from azero import lazy
 from azero.executors.evaluator import Evaluation, Evaluator
-from azero.insight.plots import progress_plot
 from azero.language import text
 from azero.language.program import Programs, SearchSpace
 from azero.runs import runner
@@ -17,6 +16,9 @@ from azero.search.evolution import Evolution
 from azero.search.random_search import RandomSearch
 from azero.search.search import Search
 from azero.tasks.task import Tasks
+
+if TYPE_CHECKING:
+  from matplotlib.figure import Figure
 
 
 def evaluate(programs: Programs | str | Sequence[str], tasks: Tasks, **settings) -> Evaluation:
@@ -92,8 +94,15 @@ def random_search(
 
 def plot(
     result: runner.RunResult, *, title: str = "", references: Mapping[str, float] | None = None
-) -> Figure:
-  """Progress of a run as a picture; see `progress_plot.plot_progress`."""
+) -> "Figure":
+  """Progress of a run as a picture; see `progress_plot.plot_progress`.
+
+  Raises:
+    ValueError: nothing was evaluated, or matplotlib is not installed.
+  """
+  lazy.require("matplotlib", extra="plots", purpose="Pictures")
+  from azero.insight.plots import progress_plot  # takes a second
+
   tasks = result.search.task_sets[0]
   return progress_plot.plot_progress(
       result.improvements, metric=tasks.metric, title=title, references=references,

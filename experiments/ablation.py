@@ -8,17 +8,24 @@ on tasks of the first data set.
     python -m experiments.ablation --preset=small
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 import dataclasses
 import functools
 from typing import ClassVar
 
-from azero.insight.plots import comparison_plot
-from azero.language import spaces
-from experiments.frame import common, reporting, trials, workers
+from azero.search.config import SearchConfig
+from experiments.frame import command_line, lazy, settings, trials, workers
 from experiments.frame.references import NETWORK
+from experiments.frame.settings import setting
 from experiments.frame.trials import Comparison, Trials
 from experiments.frame.workers import Arm, Kind
+
+with lazy.imports():
+  from azero.insight.plots import comparison_plot
+  from azero.language import spaces
+  from experiments.frame import reporting
 
 ROWS = (
     "baseline", "+ migration", "+ functional equivalence checking", "+ 50% second data set",
@@ -41,23 +48,24 @@ PAPER = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(workers.TwoDatasetsConfig):
-  """Settings; defaults are the paper's, with its five days as steps at the rate of S10."""
+class Config(workers.TwoDatasetsSettings):
+  """Settings of this experiment; the paper's, with its five days as steps at the rate of S10."""
 
-  rows: str = common.setting("0,1,2,3,4,5", "Rows of the table.")
-  workers: int = common.setting(1000, "W, worker processes of a repeat.")
-  num_tasks: int = common.setting(
+  search: SearchConfig = workers.search_settings(1_000_000_000_000, num_epochs=10)
+  rows: tuple[str, ...] = setting(
+      ("0", "1", "2", "3", "4", "5"), "Rows of the table.",
+      choices=("0", "1", "2", "3", "4", "5"))
+  workers: int = setting(1000, "W, worker processes of a repeat.")
+  num_tasks: int = setting(
       10, "D, search tasks of each worker; the paper has 1 or 10 in section 4.2, and does not say "
       "which here.")
-  num_epochs: int = common.setting(10, "E, passes over the training examples.")
-  max_train_steps: int = common.setting(1_000_000_000_000, "Training steps of each worker.")
 
-  PRESETS: ClassVar[common.Presets] = {
+  PRESETS: ClassVar[settings.Presets] = {
       "smoke": {
           "dataset": "mnist_5k", "second_dataset": "mnist_5k", "workers": 2, "repeats": 1,
           "task_sets": 2, "children_per_cycle": 8, "max_programs": 120,
           "migration_every": 40, "num_tasks": 2, "num_epochs": 2, "num_train": 40,
-          "num_valid": 20, "num_select": 2, "population_size": 20, "estimate_seconds": 0.0},
+          "num_valid": 20, "num_select": 2, "population_size": 20, "estimate_seconds": None},
       "small": {
           "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "workers": 4, "repeats": 8,
           "task_sets": 4, "children_per_cycle": 8, "max_train_steps": 10_000_000,
@@ -86,9 +94,8 @@ def make_arms(config: Config) -> list[Arm]:
     ValueError: an unknown row, or a setting that no search accepts.
   """
   config.check()
-  common.require_positive(config, "workers", "num_tasks", "num_epochs")
-  rows = common.choices("rows", config.rows, [str(row) for row in range(len(ROWS))])
-  return [_arm(config, int(row)) for row in rows]
+  settings.require_positive(config, "workers", "num_tasks", "num_epochs")
+  return [_arm(config, int(row)) for row in config.rows]
 
 
 def _arm(config: Config, row: int) -> Arm:
@@ -106,12 +113,12 @@ def _arm(config: Config, row: int) -> Arm:
 def _kind(config: Config, name: str, dataset: str, num_tasks: int) -> Kind:
   return Kind(
       name=name, datasets=(dataset,), num_features=config.num_features, num_tasks=num_tasks,
-      num_train=config.num_train, num_valid=config.num_valid, num_epochs=config.num_epochs)
+      num_train=config.num_train, num_valid=config.num_valid, num_epochs=config.search.num_epochs)
 
 
 def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
   scale = config.workers if config.workers in PAPER else 10
-  rows, settings = [], []
+  rows, compared_with = [], []
   for arm in arms:
     paper = PAPER[scale][int(arm.name.split("-")[1])]
     values = [outcome.accuracy for outcome in result.of(arm)]
@@ -119,7 +126,7 @@ def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
     rows.append((
         arm.title, len(values), *trials.summary_cells(values, network),
         *(f"{value:.3f} ± {error:.3f}" for value, error in paper)))
-    settings.append(comparison_plot.Setting(arm.name.replace("-", " "), values, paper[0]))
+    compared_with.append(comparison_plot.Setting(arm.name.replace("-", " "), values, paper[0]))
   header = (
       "search method", "repeats", "best accuracy", "success fraction",
       f"paper, {scale} processes: best accuracy", "paper: success fraction")
@@ -129,14 +136,14 @@ def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
       summary=[
           f"{config.workers} worker(s) in each repeat, {config.budget()} "
           f"each, on {config.dataset} and {config.second_dataset}, F = {config.num_features}, "
-          f"{config.num_train:,} training examples, {config.num_epochs} epoch(s). The best "
+          f"{config.num_train:,} training examples, {config.search.num_epochs} epoch(s). The best "
           f"program of each repeat is chosen on {config.num_select} tasks of T_select and judged "
           "on as many others. The paper's network reaches 0.750 on its CIFAR-10 tasks."],
       tables=[reporting.table(header, rows), trials.reference_table(compared)],
-      settings=settings, label="accuracy of the best program on unseen tasks",
+      settings=compared_with, label="accuracy of the best program on unseen tasks",
       picture_title=f"Upgrades of the search method, {config.budget('.3g')} a worker",
       references={NETWORK: compared[NETWORK]})
 
 
 if __name__ == "__main__":
-  common.main(Config, run)
+  command_line.main(Config, run)

@@ -9,24 +9,30 @@ of the weights. Fisher's exact test says whether the motif comes more often than
     python -m experiments.adaptation --task_type=fast_training --preset=small
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 import dataclasses
 import functools
 import json
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from azero.insight import motifs, statistics
-from azero.insight.plots import comparison_plot
-from azero.language import spaces, text, zoo
-from azero.language.program import Programs
-from experiments.frame import common, references, reporting, trials, workers
+from azero.search.config import SearchConfig
+from experiments.frame import command_line, lazy, settings, trials, workers
+from experiments.frame.settings import setting
 from experiments.frame.trials import Comparison, Outcome, Trials
 from experiments.frame.workers import Arm, Kind
 
+with lazy.imports():
+  from azero.insight import motifs, statistics
+  from azero.insight.plots import comparison_plot
+  from azero.language import spaces, text, zoo
+  from experiments.frame import references, reporting
+
+if TYPE_CHECKING:
+  from azero.language.program import Programs
+
 TASK_TYPES = ("few_examples", "fast_training", "multiple_classes")
-MOTIFS = {
-    "few_examples": motifs.NOISY_RELU, "fast_training": motifs.RATE_DECAY,
-    "multiple_classes": motifs.MEAN_RATE}
 # Repeats of 30 in which the paper saw the motif: in the experiment and in the control.
 PAPER = {"few_examples": (8, 0), "fast_training": (30, 3), "multiple_classes": (24, 0)}
 _PAPER_REPEATS = 30
@@ -34,39 +40,41 @@ _MAX_WATCHED = 8000  # training examples over which a learning rate is watched
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(workers.WorkersConfig):
-  """Settings; defaults are the paper's, with its five days as steps at the rate of S10."""
+class Config(workers.WorkersSettings):
+  """Settings of this experiment; the paper's, with its five days as steps at the rate of S10."""
 
-  task_type: str = common.setting(
+  search: SearchConfig = workers.search_settings(
+      1_000_000_000_000, num_epochs=100,
+      helps={"num_epochs": "Epochs of few examples and of both controls."})
+  task_type: str = setting(
       "fast_training", "What is difficult about the tasks.", choices=TASK_TYPES)
-  warm_start: str = common.setting(
-      "", "Program to start from: a name of the zoo, a file or a run directory; default figure "
+  warm_start: str | None = setting(
+      None, "Program to start from: a name of the zoo, a file or a run directory; default figure "
       "5's network, or one for ten classes. The control of multiple_classes always has the "
-      "default.")
-  workers: int = common.setting(1000, "W, worker processes of a repeat.")
-  tasks: str = common.setting("10,100", "Numbers of search tasks D of the kinds of workers.")
-  max_train_steps: int = common.setting(1_000_000_000_000, "Training steps of each worker.")
-  few_examples: int = common.setting(80, "Training examples where there are few.")
-  num_train: int = common.setting(800, "Training examples of the other binary tasks.")
-  fast_epochs: int = common.setting(10, "Epochs of fast training.")
-  num_epochs: int = common.setting(100, "Epochs of few examples and of both controls.")
-  class_train: int = common.setting(45_000, "Training examples of ten-class tasks.")
-  class_valid: int = common.setting(5_000, "Validation examples of ten-class tasks.")
-  binary_train: int = common.setting(8_000, "Training examples of the ten-class tasks' control.")
+      "default.", path=True)
+  workers: int = setting(1000, "W, worker processes of a repeat.")
+  tasks: tuple[int, ...] = setting(
+      (10, 100), "Numbers of search tasks D of the kinds of workers.")
+  few_examples: int = setting(80, "Training examples where there are few.")
+  num_train: int = setting(800, "Training examples of the other binary tasks.")
+  fast_epochs: int = setting(10, "Epochs of fast training.")
+  class_train: int = setting(45_000, "Training examples of ten-class tasks.")
+  class_valid: int = setting(5_000, "Validation examples of ten-class tasks.")
+  binary_train: int = setting(8_000, "Training examples of the ten-class tasks' control.")
 
-  PRESETS: ClassVar[common.Presets] = {
+  PRESETS: ClassVar[settings.Presets] = {
       # Searching and judging share their shapes, and a hurdle after all examples needs none of
       # its own: compiling for another shape costs more than all the rest.
       "smoke": {
-          "dataset": "mnist_5k", "workers": 1, "repeats": 2, "task_sets": 2, "tasks": "2",
+          "dataset": "mnist_5k", "workers": 1, "repeats": 2, "task_sets": 2, "tasks": (2,),
           "children_per_cycle": 8, "max_programs": 120, "migration_every": 40,
           "few_examples": 10, "num_train": 20, "fast_epochs": 1, "num_epochs": 2,
           "class_train": 50, "class_valid": 20, "binary_train": 20, "num_valid": 20,
-          "num_select": 2, "hurdle": 0.99, "population_size": 20, "estimate_seconds": 0.0},
+          "num_select": 2, "hurdle": 0.99, "population_size": 20, "estimate_seconds": None},
       # As many programs in the control: at equal steps it would have a tenth of them.
       "small": {
           "dataset": "fashion_mnist", "workers": 1, "repeats": 12, "task_sets": 12,
-          "tasks": "4", "children_per_cycle": 16, "max_programs": 20_000, "num_train": 200,
+          "tasks": (4,), "children_per_cycle": 16, "max_programs": 20_000, "num_train": 200,
           "few_examples": 20, "fast_epochs": 2, "num_epochs": 20, "num_valid": 200,
           "num_select": 20, "class_train": 4_000, "class_valid": 1_000, "binary_train": 4_000},
   }
@@ -93,12 +101,12 @@ def make_arms(config: Config) -> list[Arm]:
     FileNotFoundError: there is no such program.
   """
   config.check()
-  common.require_positive(config, "workers", "few_examples", "fast_epochs", "num_epochs")
+  settings.require_positive(config, "workers", "few_examples", "fast_epochs", "num_epochs")
   experiment, control = {
-      "few_examples": ((config.few_examples, config.num_epochs),
-                       (config.num_train, config.num_epochs)),
+      "few_examples": ((config.few_examples, config.search.num_epochs),
+                       (config.num_train, config.search.num_epochs)),
       "fast_training": ((config.num_train, config.fast_epochs),
-                        (config.num_train, config.num_epochs)),
+                        (config.num_train, config.search.num_epochs)),
       "multiple_classes": ((config.class_train, 1), (config.binary_train, 1)),
   }[config.task_type]
   ten_classes = config.task_type == "multiple_classes"
@@ -115,7 +123,7 @@ def _arm(
       num_valid=config.class_valid if ten_classes else config.num_valid, ten_classes=ten_classes)
   kinds = [
       dataclasses.replace(select, name=f"d{count}", num_tasks=count)
-      for count in common.numbers("tasks", config.tasks)]
+      for count in config.tasks]
   return Arm(
       name=name, title=name.capitalize(), space=spaces.adaptation(config.num_features),
       kinds=kinds, workers=config.workers, select=select, template=_start(config, ten_classes))
@@ -130,8 +138,8 @@ def _start(config: Config, ten_classes: bool) -> Programs:
 
 
 def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
-  motif, task_type = MOTIFS[config.task_type], config.task_type.replace("_", " ")
-  counts, rows, found, settings = [], [], [], []
+  motif, task_type = _motif(config.task_type), config.task_type.replace("_", " ")
+  counts, rows, found, compared = [], [], [], []
   # As many in both, since the longer one looks the more often a rate has fallen.
   watched = min(_MAX_WATCHED, *(arm.select.num_train * arm.select.num_epochs for arm in arms))
   for arm in arms:
@@ -143,7 +151,7 @@ def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
         for outcome, why in zip(outcomes, findings)]
     counts.append((sum(why is not None for why in findings), len(outcomes)))
     rows.append((arm.title, *trials.summary_cells(values, result.references[arm.name])))
-    settings.append(comparison_plot.Setting(arm.title, values))
+    compared.append(comparison_plot.Setting(arm.title, values))
   paper = [(count, _PAPER_REPEATS) for count in PAPER[config.task_type]]
   table = reporting.table(
       ("", f"{motif} in the experiment", "in the control", "p (Fisher, two-sided)"),
@@ -161,9 +169,16 @@ def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
           f"each, on {config.dataset}, F = {config.num_features}. The experiment: "
           f"{_about(arms[0].select)}. The control: {_about(arms[1].select)}. The motif is looked "
           "for in the program of each repeat that is best on T_select."],
-      tables=tables, settings=settings, label="accuracy on unseen tasks of the same type",
+      tables=tables, settings=compared, label="accuracy on unseen tasks of the same type",
       picture_title=f"Adaptation: {task_type}",
       files={"motifs.jsonl": "".join(json.dumps(item) + "\n" for item in found)})
+
+
+def _motif(task_type: str) -> str:
+  """What the paper saw evolve."""
+  return {
+      "few_examples": motifs.NOISY_RELU, "fast_training": motifs.RATE_DECAY,
+      "multiple_classes": motifs.MEAN_RATE}[task_type]
 
 
 def _find(outcome: Outcome, arm: Arm, motif: str, watched: int) -> str | None:
@@ -186,4 +201,4 @@ def _about(kind: Kind) -> str:
 
 
 if __name__ == "__main__":
-  common.main(Config, run)
+  command_line.main(Config, run)

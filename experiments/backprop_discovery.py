@@ -10,29 +10,36 @@ written by hand.
     python -m experiments.backprop_discovery --preset=small
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
 import dataclasses
 import functools
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from azero.distributed.view import GroupView
-from azero.executors.evaluator import Evaluator
-from azero.insight import baselines
-from azero.insight.plots import progress_plot
-from azero.language import spaces, zoo
-from azero.language.program import Programs, SearchSpace
-from azero.runs import runner
-from azero.search import evolution
 from azero.search.config import SearchConfig
-from azero.search.evolution import Evolution
-from azero.search.federation import Group
-from azero.search.migration import Migration
-from azero.tasks import teacher_regression
-from azero.tasks.task import Tasks
-from experiments.frame import common, estimate, references, reporting, runtimes
-from experiments.frame.runtimes import GroupedSearch
+from experiments.frame import command_line, lazy, settings
+from experiments.frame.run_settings import StudySettings
+from experiments.frame.settings import nested, setting
+
+with lazy.imports():
+  from azero.executors import evaluator
+  from azero.insight import baselines
+  from azero.insight.plots import progress_plot
+  from azero.language import spaces, zoo
+  from azero.search import evolution, federation, migration
+  from azero.tasks import synthetic
+  from experiments.frame import judging, memory, references, reporting, study
+
+if TYPE_CHECKING:
+  from azero.executors.evaluator import Evaluator
+  from azero.language.program import Programs, SearchSpace
+  from azero.runs.runner import RunResult
+  from azero.search.federation import Group
+  from azero.search.migration import Migration
+  from azero.tasks.task import Tasks
+  from experiments.frame.runtimes import GroupedSearch
 
 _SELECT_SEED, _FINAL_SEED = 1, 2  # beside the workers' 0: tasks that no search sees
 _NUM_VALID = 100  # validation examples of a task
@@ -41,40 +48,36 @@ _HAND_WRITTEN = "hand-written network (plain NN)"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(runtimes.RuntimeConfig):
-  """Settings; defaults are the paper's but for the budget, which it gives as five days."""
+class Config(StudySettings):
+  """Settings of this experiment; the paper's but for the budget, which it gives as five days."""
 
-  PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+  PRESETS: ClassVar[settings.Presets] = {
       # Unseen tasks have the shapes of those searched on, since compiling for another shape
       # costs more than all the rest.
       "smoke": {
-          "workers": 2, "groups": "50/5/30", "children_per_cycle": 4,
+          "workers": 2, "groups": ("50/5/30",), "children_per_cycle": 4,
           "max_train_steps": 50_000, "migration_steps": 12_500, "num_unseen": 5,
-          "unseen_train": 50, "estimate_seconds": 0.0},
+          "unseen_train": 50, "estimate_seconds": None},
       "small": {
-          "workers": 64, "groups": "1000/10/100,1000/5/215,300/3/464,300/1/1000",
+          "workers": 64, "groups": ("1000/10/100", "1000/5/215", "300/3/464", "300/1/1000"),
           "children_per_cycle": 16, "max_train_steps": 20_000_000,
           "migration_steps": 4_000_000},
   }
 
-  workers: int = common.setting(1000, "W, divided evenly over the groups.")
-  groups: str = common.setting(
-      "100000/100/100,100000/22/215,10000/5/464,100/1/1000",
+  search: SearchConfig = nested(
+      SearchConfig(
+          max_train_steps=10**12, mutations=("alter", "randomize_function"), initial="random"),
+      fixed=("population_size",))
+  workers: int = setting(1000, "W, divided evenly over the groups.")
+  groups: tuple[str, ...] = setting(
+      ("100000/100/100", "100000/22/215", "10000/5/464", "100/1/1000"),
       "T/D/P of each group: training examples, tasks, population size.")
-  migration_steps: int = common.setting(
+  migration_steps: int | None = setting(
       1_000_000_000, "Training steps of a worker between two migrations, if all its programs "
-      "were trained in full; 0 for no migration. The paper does not give it.")
-  children_per_cycle: int = common.setting(
-      1, "Children of each worker in a cycle; 1 is exactly the paper's algorithm.")
-  max_train_steps: int = common.setting(10**12, "Training steps of each worker.")
-  tournament_size: int = common.setting(10, "T.")
-  mutation_probability: float = common.setting(0.9, "U.")
-  num_features: int = common.setting(8, "F.")
-  combine: str = common.setting(
-      "median", "How fitness is combined over tasks.", choices=("median", "mean"))
-  num_unseen: int = common.setting(100, "Select tasks, and as many final tasks.")
-  unseen_train: int = common.setting(10_000, "Training examples of select and final tasks.")
-  estimate_seconds: float = estimate.setting()
+      "were trained in full; none for no migration. The paper does not give it.")
+  num_features: int = setting(8, "F.")
+  num_unseen: int = setting(100, "Select tasks, and as many final tasks.")
+  unseen_train: int = setting(10_000, "Training examples of select and final tasks.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Result:
   progress: float
   success: bool
   directory: str
-  run: runner.RunResult[GroupedSearch]
+  run: RunResult[GroupedSearch]
 
 
 def run(config: Config) -> Result:
@@ -107,32 +110,20 @@ def run(config: Config) -> Result:
     FileExistsError: the run directory exists.
     FileNotFoundError: there is no run to continue.
   """
-  groups, migration = make_groups(config)
-  estimate.check(config.estimate_seconds)
-  with runtimes.opened(config, groups, migration) as search:
-    directory = config.directory("backprop_discovery")
-    common.announce(directory, config.workers)
-    result = runner.run(
-        search, directory=directory, progress=config.progress,
-        checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard,
-        should_stop=estimate.Estimate(config.estimate_seconds, skip_first=True))
+  groups, exchange = make_groups(config)
+  searched = study.search("backprop_discovery", config, groups, exchange)
+  search, result = searched.search, searched.result
   program, select_fitness, final = _judge(config, search)
   mean = {name: float(fitness.mean()) for name, fitness in final.items()}
   floor = mean["constant prediction"]
   progress, success = _progress(mean["discovered program"], floor, mean[_HAND_WRITTEN])
-  figure = progress_plot.plot_progress(
-      [item for item in result.improvements if item.island < len(search.groups[0].task_sets)],
-      metric="rms", title=f"Teacher tasks, workers with {search.groups[0].name}",
-      references={f"{name}, final tasks": mean[name] for name in mean
-                  if name in ("constant prediction", _HAND_WRITTEN)})
-  figure.savefig(directory.path / "progress.png", dpi=130)
   verdict = (
       f"Its mean fitness on {config.num_unseen} unseen teacher tasks, "
       f"{mean['discovered program']:.4f}, is {progress:.0%} of the way from the constant "
       f"prediction ({floor:.4f}) to the hand-written network ({mean[_HAND_WRITTEN]:.4f}): "
       f"{'a success' if success else 'no success'}, for which {_SUCCESS:.0%} is asked.")
-  directory.write("report.md", reporting.report(
-      "Backpropagation from random programs (figure 5): "
+  study.conclude(config, searched.directory, study.Findings(
+      title="Backpropagation from random programs (figure 5): "
       + ("discovered" if success else "not discovered"),
       summary=[
           f"The chosen program has a mean fitness of {select_fitness:.4f} on "
@@ -140,13 +131,17 @@ def run(config: Config) -> Result:
           "All programs of the table train on the same examples once. Figure 5 prints its "
           "constants with two digits and was searched on tasks of its own."],
       program=program,
-      tables=[reporting.fitness_table(final), _group_table(search),
+      tables=[reporting.fitness_table(final), reporting.group_table(search),
               "The program that the paper's figure 5 shows:",
               reporting.code_block(zoo.source("figure_5"))],
-      result=result, config=config, picture="progress.png"))
-  print(f"\n{reporting.live_text(program)}\n\n{verdict}\nReport: {directory.path / 'report.md'}")
-  common.tell_how_to_continue(result, directory)
-  return Result(program, final, progress, success, str(directory.path), result)
+      figure=progress_plot.plot_progress(
+          [item for item in result.improvements
+           if item.island < len(search.groups[0].task_sets)],
+          metric="rms", title=f"Teacher tasks, workers with {search.groups[0].name}",
+          references={f"{name}, final tasks": mean[name] for name in mean
+                      if name in ("constant prediction", _HAND_WRITTEN)}),
+      lines=[verdict]), result=result)
+  return Result(program, final, progress, success, str(searched.directory.path), result)
 
 
 def _progress(program: float, constant: float, network: float) -> tuple[float, bool]:
@@ -164,54 +159,46 @@ def make_groups(config: Config) -> tuple[list[Group], Migration | None]:
   Raises:
     ValueError: a bad setting.
   """
-  common.require_positive(config, "workers", "max_train_steps", "num_unseen", "unseen_train")
-  config.check_runtime(config.workers)
+  settings.require_positive(config, "workers", "max_train_steps", "num_unseen", "unseen_train")
+  config.runtime.check(config.workers)
   sizes = _group_sizes(config)
   if config.workers % len(sizes):
     raise ValueError(
         f"--workers ({config.workers}) must be a multiple of the number of --groups, "
         f"{len(sizes)}.")
-  if config.migration_steps < 0:
+  if config.migration_steps is not None and config.migration_steps < 1:
     raise ValueError(
-        f"--migration_steps must be positive, or 0 for none, got {config.migration_steps}.")
+        f"--migration_steps must be positive, or none, got {config.migration_steps}.")
   each = config.workers // len(sizes)
   # Once in main memory, once on the device.
   numbers = sum(
       num_tasks * (num_train + _NUM_VALID) * (config.num_features + 1)
       for num_train, num_tasks, _ in sizes)
-  estimate.check_memory(
-      each * numbers * (8 + np.dtype(config.dtype).itemsize),
+  memory.require_memory(
+      each * numbers * (8 + np.dtype(config.search.dtype).itemsize),
       "use fewer --workers, or --groups of fewer examples and tasks, as --preset=small has")
-  seeds = iter(np.random.SeedSequence([config.seed, 0]).generate_state(config.workers))
-  space = spaces.backprop(config.num_features)
+  seeds = iter(np.random.SeedSequence([config.search.seed, 0]).generate_state(config.workers))
   groups = []
   for num_train, num_tasks, population_size in sizes:
-    settings = SearchConfig(
-        population_size=population_size,
-        tournament_size=config.tournament_size,
-        mutation_probability=config.mutation_probability,
-        mutations=("alter", "randomize_function"), initial="random",
-        children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
-        combine=config.combine, seed=config.seed, dtype=config.dtype, lanes=config.lanes or None,
-        executor=config.executor, num_devices=config.num_devices or None,
-        cycles_per_step=config.cycles_per_step or None)
-    evolution.check(settings)
-    groups.append(Group(
-        name=f"T={num_train} D={num_tasks} P={population_size}", space=space,
+    own = dataclasses.replace(config.search, population_size=population_size)
+    evolution.check(own)
+    groups.append(federation.Group(
+        name=f"T={num_train} D={num_tasks} P={population_size}", config=own,
+        space=spaces.backprop(config.num_features),
         task_sets=[
-            teacher_regression(
+            synthetic.teacher_regression(
                 num_tasks, seed=int(next(seeds)), num_features=config.num_features,
                 num_train=num_train, num_valid=_NUM_VALID) for _ in range(each)],
-        config=settings,
         # By the cost of a program, so that groups come to a migration at about one time.
-        migration_every=max(1, config.migration_steps // (num_train * num_tasks))))
-  return groups, Migration(seed=config.seed) if config.migration_steps else None
+        migration_every=max(1, (config.migration_steps or 0) // (num_train * num_tasks))))
+  exchange = config.migration_steps is not None
+  return groups, migration.Migration(seed=config.search.seed) if exchange else None
 
 
 def _group_sizes(config: Config) -> list[tuple[int, int, int]]:
   """T, D and P of each group."""
   sizes = []
-  for group in config.groups.split(","):
+  for group in config.groups:
     parts = group.split("/")
     if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
       raise ValueError(
@@ -223,8 +210,8 @@ def _group_sizes(config: Config) -> list[tuple[int, int, int]]:
 
 def _unseen(config: Config, part: int) -> Tasks:
   """Teacher tasks that no worker sees."""
-  seed = int(np.random.SeedSequence([config.seed, part]).generate_state(1)[0])
-  return teacher_regression(
+  seed = int(np.random.SeedSequence([config.search.seed, part]).generate_state(1)[0])
+  return synthetic.teacher_regression(
       config.num_unseen, seed=seed, num_features=config.num_features,
       num_train=config.unseen_train, num_valid=_NUM_VALID)
 
@@ -236,17 +223,15 @@ def _judge(
   Returns:
     The program, its mean fitness on the select tasks, and fitness on the final tasks by name.
   """
-  candidates = Programs.concatenate(
-      [entry.program for entry in search.hall_of_fame] + [search.best_programs])
+  candidates = judging.candidates_of(search)
   tasks = [_unseen(config, part) for part in (_SELECT_SEED, _FINAL_SEED)]
 
   @functools.cache
-  def evaluator(space: SearchSpace) -> Evaluator:
-    return Evaluator(
-        space, tasks, combine="mean", seed=config.seed, dtype=config.dtype,
-        num_devices=config.num_devices or None, executor=config.executor)
+  def judge(space: SearchSpace) -> Evaluator:
+    return evaluator.Evaluator(
+        space, tasks, **config.search.evaluator_settings() | {"combine": "mean"})
 
-  fitness = evaluator(candidates.space).evaluate(candidates, 0).fitness
+  fitness = judge(candidates.space).evaluate(candidates, 0).fitness
   best = int(fitness.argmax())
   shown = {
       "discovered program": candidates[best],
@@ -254,22 +239,10 @@ def _judge(
       "program of figure 5 as printed": references.in_space(
           zoo.source("figure_5"), candidates.space)}
   final = {
-      name: evaluator(each.space).evaluate(each, 1).per_task[0] for name, each in shown.items()}
+      name: judge(each.space).evaluate(each, 1).per_task[0] for name, each in shown.items()}
   return candidates[best], float(fitness[best]), final | {
       "constant prediction": baselines.constant(tasks[1])}
 
 
-def _group_table(search: GroupedSearch) -> str:
-  parts: Sequence[Evolution | GroupView] = search.searches
-  rows = [
-      (group.name, part.num_islands, f"{part.num_programs.sum():,}",
-       f"{part.train_steps.sum():,}", f"{part.best_fitness.max():.4f}",
-       f"{np.median(part.best_fitness):.4f}")
-      for group, part in zip(search.groups, parts)]
-  return reporting.table((
-      "group", "workers", "programs", "training steps", "best search fitness",
-      "median of workers"), rows)
-
-
 if __name__ == "__main__":
-  common.main(Config, run)
+  command_line.main(Config, run)

@@ -8,40 +8,50 @@ the time between two checkpoints, are the most that checkpoints cost.
     python -m experiments.checkpoint_cost
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 import dataclasses
 import pathlib
 import statistics
 import tempfile
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from azero.executors import devices
-from azero.runs import recorder
-from azero.runs.checkpoints import Checkpoints
-from azero.search.evolution import Evolution
-from azero.search.search import Search
+from azero.search.config import SearchConfig
 from experiments import linear_regression
-from experiments.benchmarks import measuring
-from experiments.frame import common
+from experiments.frame import command_line, lazy, settings
+from experiments.frame.settings import nested, setting
+
+with lazy.imports():
+  from azero.executors import devices
+  from azero.runs import checkpoints as checkpoints_lib
+  from azero.runs import recorder
+  from azero.search import evolution
+  from experiments.benchmarks import measuring
+
+if TYPE_CHECKING:
+  from azero.search.evolution import Evolution
+  from azero.search.search import Search
 
 _CACHES = ("canonical", "fingerprints")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-  """Settings."""
+  """Settings of this experiment."""
 
-  islands: int = common.setting(32, "Islands of the demo search.")
-  entries: str = common.setting(
-      "10,1000,10000,100000",
-      "Entries of each of the two caches of an island; separated by commas, up to 100000.")
-  saves: int = common.setting(5, "Saves of each state, of which the median counts.")
-  checkpoint_seconds: float = common.setting(60.0, "Time between checkpoints.")
-  output_dir: str = common.setting("", "Where to save; default a temporary directory.")
-  num_devices: int = common.setting(0, "CPU devices to use; 0 for one on each core.")
+  search: SearchConfig = nested(linear_regression.Config().search)
+  islands: int = setting(32, "Islands of the demo search.")
+  entries: tuple[int, ...] = setting(
+      (10, 1000, 10_000, 100_000),
+      "Entries of each of the two caches of an island; up to --cache_size.")
+  saves: int = setting(5, "Saves of each state, of which the median counts.")
+  checkpoint_seconds: float = setting(60.0, "Time between checkpoints.")
+  output_dir: str | None = setting(
+      None, "Where to save; default a temporary directory.", path=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +87,9 @@ def run(config: Config) -> list[Cost]:
   Raises:
     ValueError: a bad setting.
   """
-  counts = common.numbers("entries", config.entries)
-  common.require_positive(config, "islands", "saves")
-  search = make_search(linear_regression.Config(islands=config.islands))
+  counts = config.entries
+  settings.require_positive(config, "islands", "saves")
+  search = make_search(linear_regression.Config(islands=config.islands, search=config.search))
   if max(counts) > search.config.cache_size:
     raise ValueError(
         f"--entries must be at most {search.config.cache_size}, the size of a cache; got "
@@ -91,7 +101,7 @@ def run(config: Config) -> list[Cost]:
   print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
   costs = []
   for entries in counts:
-    with tempfile.TemporaryDirectory(dir=config.output_dir or None) as path:
+    with tempfile.TemporaryDirectory(dir=config.output_dir) as path:
       costs.append(measure(search, entries, pathlib.Path(path), config))
     print(_row(costs[-1]), flush=True)
   return costs
@@ -100,14 +110,14 @@ def run(config: Config) -> list[Cost]:
 def make_search(config: linear_regression.Config) -> Evolution:
   """The demo search."""
   group = linear_regression.make_group(config)
-  return Evolution(group.space, group.task_sets, group.config)
+  return evolution.Evolution(group.space, group.task_sets, group.config)
 
 
 def measure(search: Search, entries: int, path: pathlib.Path, config: Config) -> Cost:
   """The cost of saving and loading a search whose caches have so many entries, in a directory."""
   search.restore(filled(search, entries))
   waits, totals, processor = [], [], []
-  with Checkpoints(path / "checkpoints", schema=0, keep=1) as checkpoints:
+  with checkpoints_lib.Checkpoints(path / "checkpoints", schema=0, keep=1) as checkpoints:
     checkpoints.save({})  # the first one also imports
     for _ in range(config.saves):
       start, start_processor = time.perf_counter(), time.process_time()
@@ -158,4 +168,4 @@ def _row(cost: Cost) -> str:
 
 
 if __name__ == "__main__":
-  common.main(Config, run)
+  command_line.main(Config, run)

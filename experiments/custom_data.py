@@ -6,34 +6,51 @@ chosen by how it predicts the second, and judged by how it predicts the third.
     python -m experiments.custom_data --data=FILE.csv [--target_column=NAME]
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 import dataclasses
 import functools
+import hashlib
 import pathlib
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from azero.language import spaces
-from azero.tasks.tables import CustomData, from_csv, from_npz
-from experiments.frame import common, discovery
+from experiments.frame import command_line, discovery, lazy
+from experiments.frame.discovery import DiscoverySettings
+from experiments.frame.settings import setting
+
+with lazy.imports():
+  from azero.language import spaces
+  from azero.tasks import tables
+
+if TYPE_CHECKING:
+  from azero.tasks.tables import CustomData
 
 _MAX_JUDGES = 20  # select and final tasks
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(discovery.DiscoveryConfig):
-  """Settings."""
+class Config(DiscoverySettings):
+  """Settings of this experiment."""
 
-  data: str = common.setting(
-      "", "A .csv file of numeric features and a target, or a .npz file of x [N, P], y [N].")
-  target_column: str = common.setting(
-      "", "CSV: name or index of the target column; default the last.")
-  delimiter: str = common.setting(",", "CSV: the character between cells, or 'tab'.")
-  header: str = common.setting(
+  FACTS: ClassVar[tuple[str, ...]] = ("data_digest",)
+  # The file may have moved: its digest says whether it is the same.
+  ALSO_MAY_CHANGE: ClassVar[tuple[str, ...]] = ("data",)
+
+  data: str | None = setting(
+      None, "A .csv file of numeric features and a target, or a .npz file of x [N, P], y [N].",
+      absolute=True)
+  target_column: str | None = setting(
+      None, "CSV: name or index of the target column; default the last.")
+  delimiter: str = setting(",", "CSV: the character between cells, or 'tab'.")
+  header: str = setting(
       "auto", "CSV: whether the first line holds names.", choices=("auto", "yes", "no"))
-  target: str = common.setting(
+  target: str = setting(
       "auto", "What the target is.", choices=("auto", "classification", "regression"))
-  num_features: int = common.setting(0, "F to project to; 0 keeps the features as they are.")
+  num_features: int | None = setting(
+      None, "F to project to; none keeps the features as they are.")
 
 
 def run(config: Config) -> discovery.Result:
@@ -44,9 +61,12 @@ def run(config: Config) -> discovery.Result:
     FileNotFoundError: there is no such file.
     FileExistsError: the run directory exists.
   """
-  discovery.check(config)
+  config.check()
+  if not config.data:
+    raise ValueError("--data=FILE is missing: give the path of a .csv or .npz file.")
+  path = pathlib.Path(config.data)
   # Islands differ in their generators and in how they draw tasks from the same rows.
-  loaded = _load(config, config.num_tasks * config.islands)
+  loaded = _load(config, path, config.num_tasks * config.islands)
   tasks = loaded.search
   per_island = np.arange(len(tasks)).reshape(config.islands, config.num_tasks)
   judges = slice(0, min(len(tasks), _MAX_JUDGES))
@@ -56,34 +76,35 @@ def run(config: Config) -> discovery.Result:
       f"{judges.stop} draws of the training rows")
   classes = f"{tasks.num_classes} classes" if tasks.num_classes else "a real-valued target"
   about = (
-      f"Data: {pathlib.Path(config.data).name}, {len(loaded.feature_names)} features"
+      f"Data: {path.name}, {len(loaded.feature_names)} features"
       + (f" projected to {tasks.num_features}" if config.num_features else "")
       + f", {classes}; {tasks.num_train} training and {tasks.num_valid} validation rows in a "
       "search task.")
   return discovery.discover(
       config, spaces.baseline(tasks.num_features), data, name="custom_data",
-      title=f"Your data: {pathlib.Path(config.data).name}", about=about)
+      title=f"Your data: {path.name}", about=about,
+      facts={"data_digest": hashlib.sha256(path.read_bytes()).hexdigest()[:16]})
 
 
-def _load(config: Config, num_tasks: int) -> CustomData:
+def _load(config: Config, path: pathlib.Path, num_tasks: int) -> CustomData:
   """Reads the file."""
-  path, column = pathlib.Path(config.data), config.target_column
+  column = config.target_column
   if path.suffix.lower() == ".npz":
-    if column:
+    if column is not None:
       raise ValueError("--target_column is for CSV files; an .npz file has the array y.")
-    read: Callable[..., CustomData] = from_npz
+    read: Callable[..., CustomData] = tables.from_npz
   elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
-    is_index = column.lstrip("-").isdigit()
+    is_index = column is not None and column.lstrip("-").isdigit()
     read = functools.partial(
-        from_csv, target_column=int(column) if is_index else column or None,
+        tables.from_csv, target_column=int(column) if column and is_index else column,
         delimiter="\t" if config.delimiter == "tab" else config.delimiter,
         header={"auto": None, "yes": True, "no": False}[config.header])
   else:
     raise ValueError(f"--data={config.data!r}: give the path of a .csv or .npz file.")
   return read(
-      path, target=config.target, num_tasks=num_tasks, seed=config.seed,
-      num_features=config.num_features or None)
+      path, target=config.target, num_tasks=num_tasks, seed=config.search.seed,
+      num_features=config.num_features)
 
 
 if __name__ == "__main__":
-  common.main(Config, run)
+  command_line.main(Config, run)

@@ -8,28 +8,35 @@ the final validation images.
     python -m experiments.digits
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 
 import numpy as np
 
-from azero.language import spaces
-from azero.tasks import projected_digits
-from azero.tasks.images.digits import KINDS
-from experiments.frame import common, discovery
+from experiments.frame import command_line, discovery, lazy, settings
+from experiments.frame.discovery import DiscoverySettings
+from experiments.frame.settings import setting
+
+with lazy.imports():
+  from azero.language import spaces
+  from azero.tasks.images import digits
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(discovery.DiscoveryConfig):
-  """Settings."""
+class Config(DiscoverySettings):
+  """Settings of this experiment."""
 
-  kind: str = common.setting(
-      "groups", "pairs of digits, 5-versus-5 groups, or all ten classes.", choices=KINDS)
-  num_features: int = common.setting(16, "F, after the random projection.")
-  num_train: int = common.setting(0, "Training examples of a task; 0 for the usual number.")
-  num_valid: int = common.setting(0, "Validation examples of a task; 0 for the usual number.")
-  num_select: int = common.setting(20, "Select tasks.")
-  num_final: int = common.setting(25, "Final tasks.")
+  kind: str = setting(
+      "groups", "Pairs of digits, 5-versus-5 groups, or all ten classes.",
+      choices=("pairs", "groups", "ten_classes"))
+  num_features: int = setting(16, "F, after the random projection.")
+  num_train: int | None = setting(None, "Training examples of a task; none for the usual number.")
+  num_valid: int | None = setting(
+      None, "Validation examples of a task; none for the usual number.")
+  num_select: int = setting(20, "Select tasks.")
+  num_final: int = setting(25, "Final tasks.")
 
 
 def run(config: Config) -> discovery.Result:
@@ -39,12 +46,12 @@ def run(config: Config) -> discovery.Result:
     ValueError: a bad setting.
     FileExistsError: the run directory exists.
   """
-  discovery.check(config)
-  common.require_positive(config, "num_select", "num_final")
+  config.check()
+  settings.require_positive(config, "num_select", "num_final")
   make = functools.partial(
-      projected_digits, config.kind, num_features=config.num_features,
-      num_train=config.num_train or None, num_valid=config.num_valid or None)
-  seeds = np.random.SeedSequence(config.seed).generate_state(config.islands + 2)
+      digits.projected_digits, config.kind, num_features=config.num_features,
+      num_train=config.num_train, num_valid=config.num_valid)
+  seeds = np.random.SeedSequence(config.search.seed).generate_state(config.islands + 2)
   *island_seeds, select_seed, final_seed = (int(seed) for seed in seeds)
   data = discovery.Data(
       [make("search", config.num_tasks, seed=seed) for seed in island_seeds],
@@ -63,4 +70,4 @@ def run(config: Config) -> discovery.Result:
 
 
 if __name__ == "__main__":
-  common.main(Config, run)
+  command_line.main(Config, run)

@@ -11,34 +11,38 @@ JSON object for each program, in the order of the file names:
      "error": null or message}
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 import dataclasses
 import json
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from azero.executors.evaluator import COMBINE, DTYPES, Evaluator
-from azero.language import text
-from azero.language.program import Programs
-from azero.tasks import load_tasks_npz
-from azero.tasks.task import Tasks
-from experiments.frame import common
+from azero.search.config import SearchConfig
+from experiments.frame import command_line, lazy
+from experiments.frame.settings import nested, setting
+
+with lazy.imports():
+  from azero.language import text
+  from azero.tasks import tables
+  from experiments.frame import judging
+
+if TYPE_CHECKING:
+  from azero.language.program import Programs
+  from azero.tasks.task import Tasks
 
 _BATCH = 256  # programs that share one search space, and so one compilation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-  """Settings."""
+  """Settings of this experiment."""
 
-  program: str = common.setting("", "A text file, or a directory of *.txt files.")
-  tasks: str = common.setting("", "An .npz file of tasks.")
-  dtype: str = common.setting("float32", "Type of the programs' memory.", choices=DTYPES)
-  num_epochs: int = common.setting(1, "Passes over the training examples.")
-  max_abs_error: float = common.setting(100.0, "An error above it stops a program.")
-  combine: str = common.setting("median", "Fitness over tasks.", choices=COMBINE)
-  seed: int = common.setting(0, "Evaluation seed, for random ops.")
-  num_devices: int = common.setting(0, "CPU devices to use; 0 for one on each core.")
+  program: str | None = setting(None, "A text file, or a directory of *.txt files.", path=True)
+  tasks: str | None = setting(None, "An .npz file of tasks.", path=True)
+  evaluation: SearchConfig = nested(
+      SearchConfig(), only=tuple(SearchConfig().evaluator_settings()))
 
 
 def run(config: Config) -> list[dict[str, Any]]:
@@ -53,9 +57,6 @@ def run(config: Config) -> list[dict[str, Any]]:
   """
   files = _files(config.program)
   tasks = _load_tasks(config.tasks)
-  settings = {
-      "combine": config.combine, "num_epochs": config.num_epochs, "seed": config.seed,
-      "max_abs_error": config.max_abs_error, "dtype": config.dtype}
   rows: dict[pathlib.Path, dict[str, Any]] = {}
   good: list[tuple[pathlib.Path, str]] = []
   for file in files:
@@ -68,14 +69,14 @@ def run(config: Config) -> list[dict[str, Any]]:
     except (ValueError, OSError) as error:
       rows[file] = _row(file, error=str(error))
   for start in range(0, len(good), _BATCH):
-    rows |= _evaluate(good[start : start + _BATCH], tasks, settings)
+    rows |= _evaluate(good[start : start + _BATCH], tasks, config.evaluation)
   printed = [rows[file] for file in files]
   for row in printed:
     print(json.dumps(row), flush=True)
   return printed
 
 
-def _files(path: str) -> list[pathlib.Path]:
+def _files(path: str | None) -> list[pathlib.Path]:
   if not path:
     raise ValueError("--program is missing: give a text file or a directory of *.txt files.")
   given = pathlib.Path(path)
@@ -90,12 +91,12 @@ def _files(path: str) -> list[pathlib.Path]:
   return [given]
 
 
-def _load_tasks(path: str) -> Tasks:
+def _load_tasks(path: str | None) -> Tasks:
   if not path:
     raise ValueError("--tasks is missing: give an .npz file of tasks.")
   if pathlib.Path(path).is_dir():
     raise ValueError(f"--tasks: '{path}' is a directory; give an .npz file of tasks.")
-  return load_tasks_npz(path)
+  return tables.load_tasks_npz(path)
 
 
 def _parse(sources: Sequence[str], tasks: Tasks) -> Programs:
@@ -104,15 +105,15 @@ def _parse(sources: Sequence[str], tasks: Tasks) -> Programs:
 
 
 def _evaluate(
-    good: Sequence[tuple[pathlib.Path, str]], tasks: Tasks, settings: dict[str, Any]
+    good: Sequence[tuple[pathlib.Path, str]], tasks: Tasks, config: SearchConfig
 ) -> dict[pathlib.Path, dict[str, Any]]:
   """Evaluates programs in one space that holds them all, or apart if none does."""
   try:
     programs = _parse([source for _, source in good], tasks)
   except ValueError:
     half = len(good) // 2  # together they use more addresses than a space may have
-    return _evaluate(good[:half], tasks, settings) | _evaluate(good[half:], tasks, settings)
-  result = Evaluator(programs.space, tasks, **settings).evaluate(programs)
+    return _evaluate(good[:half], tasks, config) | _evaluate(good[half:], tasks, config)
+  result = judging.fitness_of(programs, tasks, config)
   return {
       file: _row(file, fitness=float(fitness), per_task=per_task.tolist())
       for (file, _), fitness, per_task in zip(good, result.fitness, result.per_task)}
@@ -128,4 +129,4 @@ def _row(
 
 
 if __name__ == "__main__":
-  common.main(Config, run)
+  command_line.main(Config, run)

@@ -15,28 +15,39 @@ Results are saved program by program. --resume goes on with those that are missi
 those anew whose tuning was interrupted.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 import dataclasses
 import functools
 import json
 import pathlib
 import time
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from azero.executors.evaluator import DTYPES
-from azero.executors.single.direct import DirectEvaluator
-from azero.insight import tuning
-from azero.insight.plots import final_plot
-from azero.language import text, zoo
-from azero.language.program import Programs
-from azero.runs.directory import RunDirectory
-from azero.runs.warm_start import predicts, read_entries
-from azero.tasks import original_digits, original_tasks
+from azero.language import zoo
+from azero.search.config import SearchConfig
 from azero.tasks.images.sources import SOURCES
-from azero.tasks.task import Tasks
-from experiments.frame import common, estimate, reporting
+from experiments.frame import command_line, lazy, settings
+from experiments.frame.run_settings import RunSettings
+from experiments.frame.settings import nested, setting
+
+with lazy.imports():
+  from azero.executors.single import direct
+  from azero.insight import tuning
+  from azero.insight.plots import final_plot
+  from azero.language import text
+  from azero.runs import warm_start
+  from azero.tasks.images import digits, paper_tasks
+  from experiments.frame import estimate, reporting, study
+
+if TYPE_CHECKING:
+  from azero.executors.single.direct import DirectEvaluator
+  from azero.language.program import Programs
+  from azero.runs.directory import RunDirectory
+  from azero.tasks.task import Tasks
 
 BASELINES = {"linear_regressor": "logistic regression", "plain_nn": "neural network"}
 _RESULTS = "results.json"
@@ -44,46 +55,43 @@ DIGITS = "digits"  # of scikit-learn, which need no preparation
 TUNERS = ("random", "gradient")
 
 
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-  """Settings; the defaults are the paper's."""
+  """Settings of this experiment; the defaults are the paper's."""
 
   MAY_CHANGE: ClassVar[Sequence[str]] = ("num_devices", "estimate_seconds")
-  PRESETS: ClassVar[common.Presets] = {
+  PRESETS: ClassVar[settings.Presets] = {
       "smoke": {
           "dataset": DIGITS, "num_trials": 8, "num_seeds": 2, "num_train": 160, "num_valid": 60,
-          "num_test": 60, "reduction": 4, "estimate_seconds": 0.0},
+          "num_test": 60, "reduction": 4, "estimate_seconds": None},
       "small": {"num_trials": 129, "reduction": 4},
   }
 
-  program: str = common.setting(
-      "s1b", "What to evaluate, separated by commas: text files, run directories (their "
-      f"best program), or programs of the zoo ({', '.join(zoo.names())}).")
-  dataset: str = common.setting("fashion_mnist", "The images.", choices=(*SOURCES, DIGITS))
-  pair: str = common.setting(
+  run: RunSettings = nested(
+      RunSettings(), only=("output_dir", "run_name", "resume", "estimate_seconds"))
+  training: SearchConfig = nested(
+      SearchConfig(), only=("seed", "dtype", "num_devices", "num_epochs"))
+  program: tuple[str, ...] = setting(
+      ("s1b",), "What to evaluate: text files, run directories (their best program), or "
+      f"programs of the zoo ({', '.join(zoo.names())}).", path=True)
+  dataset: str = setting("fashion_mnist", "The images.", choices=(*SOURCES, DIGITS))
+  pair: str = setting(
       "0,6", "Two classes, or several pairs separated by semicolons: 0,6;2,4.")
-  data_dir: str = common.setting("", "Where the data set is; default as for TFDS.")
-  tuner: str = common.setting(
+  data_dir: str | None = setting(
+      None, "Where the data set is; default as for TFDS.", path=True)
+  tuner: str = setting(
       "random", "Random search, or the gradient of a smooth loss through the training.",
       choices=TUNERS)
-  num_trials: int = common.setting(
+  num_trials: int = setting(
       10_000, "Settings of the constants to try for each program, its own included.")
-  reduction: int = common.setting(
+  reduction: int = setting(
       1, "Successive halving: of so many trials one goes on to so many times the examples; 1 "
       "trains all in full.")
-  num_train: int = common.setting(8000, "Training images.")
-  num_valid: int = common.setting(2000, "Validation images, to tune on.")
-  num_test: int = common.setting(2000, "Test images.")
-  num_epochs: int = common.setting(1, "Passes over the training images.")
-  num_seeds: int = common.setting(5, "Final trainings, each on its own draw of the images.")
-  seed: int = common.setting(0, "Decides everything that is random.")
-  dtype: str = common.setting("float32", "Type of the programs' memory.", choices=DTYPES)
-  num_devices: int = common.setting(0, "CPU devices to use; 0 for one on each core.")
-  output_dir: str = common.setting("runs", "Where run directories are made.")
-  run_name: str = common.setting(
-      "", "Name of the run directory; default the experiment and the time. Must be new.")
-  resume: str = common.setting("", "A run directory to continue after a stop, with its settings.")
-  estimate_seconds: float = estimate.setting()
+  num_train: int = setting(8000, "Training images.")
+  num_valid: int = setting(2000, "Validation images, to tune on.")
+  num_test: int = setting(2000, "Test images.")
+  num_seeds: int = setting(5, "Final trainings, each on its own draw of the images.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,24 +119,22 @@ def run(config: Config) -> list[dict[str, Any]]:
       continue.
     FileExistsError: the run directory exists.
   """
-  common.require_positive(
+  settings.require_positive(
       config, "num_trials", "reduction", "num_train", "num_valid", "num_test", "num_epochs",
       "num_seeds")
-  if config.tuner == "gradient" and config.num_epochs > 1:
+  if config.tuner == "gradient" and config.training.num_epochs > 1:
     raise ValueError("--tuner=gradient trains for one epoch; use --num_epochs=1.")
-  if config.seed < 0:
-    raise ValueError(f"--seed must not be negative, got {config.seed}.")
-  estimate.check(config.estimate_seconds)
+  config.run.check()
   pairs = _parse_pairs(config.pair)
   candidates = load_candidates(config.program)
   tuning_tasks = functools.lru_cache(maxsize=1)(
-      lambda pair: _tasks(config, pair, [config.seed], "valid"))
+      lambda pair: _tasks(config, pair, [config.training.seed], "valid"))
   # What is wrong with the data shows before there is a directory. The first pair, which is
   # needed first, comes last, so that it need not be made again.
   for pair in reversed(pairs):
-    _tasks(config, pair, [config.seed], "test")
+    _tasks(config, pair, [config.training.seed], "test")
     tuning_tasks(pair)
-  directory = common.run_directory("final_evaluation", config)
+  directory = study.open_directory("final_evaluation", config)
   with directory.locked():
     done = _read_results(directory, candidates) if directory.resumed else {}
     directory.save_config()
@@ -137,7 +143,7 @@ def run(config: Config) -> list[dict[str, Any]]:
     every = [(pair, candidate) for pair in pairs for candidate in candidates]
     left = [each for each in every if _key(*each) not in done]
     expected = estimate.Estimate(
-        config.estimate_seconds, {"searches of this experiment": len(left)})
+        config.run.estimate_seconds, {"searches of this experiment": len(left)})
     for pair, candidate in left:
       evaluator = _evaluator(candidate, tuning_tasks(pair), config)
       row = _tune(candidate, evaluator, pair, config, expected)
@@ -189,14 +195,14 @@ def _read_results(
   return {(row["task"], row["program"]): row for row in rows if not row["interrupted"]}
 
 
-def load_candidates(names: str) -> list[Candidate]:
+def load_candidates(names: Sequence[str]) -> list[Candidate]:
   """The programs of --program and the baselines, each once.
 
   Raises:
     ValueError: a program that cannot be read, or none, or two of the same name.
     FileNotFoundError: neither a file nor a directory nor a program of the zoo.
   """
-  wanted = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+  wanted = list(dict.fromkeys(name.strip() for name in names if name.strip()))
   if not wanted:
     raise ValueError("--program is empty: name a text file, a run directory or a zoo program.")
   loaded = [_load(name) for name in wanted if name not in BASELINES]
@@ -229,9 +235,9 @@ def _load(name: str) -> Candidate:
 
 def _best_of_run(path: pathlib.Path) -> Programs:
   """The best program of a run directory, for the number of features of its search."""
-  for code, num_features in read_entries(path):
+  for code, num_features in warm_start.read_entries(path):
     program = text.parse(code, num_features=num_features)
-    if predicts(program).any():
+    if warm_start.predicts(program).any():
       return program
   raise ValueError(
       f"--program: no program of '{path}' predicts anything in a task of two classes; name "
@@ -249,10 +255,10 @@ def _parse_pairs(pairs: str) -> list[tuple[int, int]]:
 
 
 def _tasks(config: Config, pair: tuple[int, int], seeds: Sequence[int], part: str) -> Tasks:
-  make = original_digits
+  make = digits.original_digits
   if config.dataset != DIGITS:
     make = functools.partial(
-        original_tasks, config.dataset, data_dir=config.data_dir or None)
+        paper_tasks.original_tasks, config.dataset, data_dir=config.data_dir)
   num_valid = config.num_test if part == "test" else config.num_valid
   try:
     return make(
@@ -266,9 +272,9 @@ def _tasks(config: Config, pair: tuple[int, int], seeds: Sequence[int], part: st
 def _evaluator(candidate: Candidate, tasks: Tasks, config: Config) -> DirectEvaluator:
   program = candidate.program
   space = program.space.with_features(tasks.num_features)
-  return DirectEvaluator(
-      dataclasses.replace(program, space=space), tasks, num_epochs=config.num_epochs,
-      dtype=config.dtype)
+  return direct.DirectEvaluator(
+      dataclasses.replace(program, space=space), tasks, num_epochs=config.training.num_epochs,
+      dtype=config.training.dtype)
 
 
 def _tune(
@@ -289,11 +295,11 @@ def _tune(
 
   if config.tuner == "random":
     found = tuning.random_search(
-        evaluator, num_trials=config.num_trials, seed=config.seed, reduction=config.reduction,
-        progress=show)
+        evaluator, num_trials=config.num_trials, seed=config.training.seed,
+        reduction=config.reduction, progress=show)
   else:
     found = tuning.gradient_search(
-        evaluator, num_steps=config.num_trials - 1, seed=config.seed, progress=show)
+        evaluator, num_steps=config.num_trials - 1, seed=config.training.seed, progress=show)
   return {
       "dataset": config.dataset, "task": _key(pair, candidate)[0], "program": candidate.name,
       "code": text.format_program(candidate.program),
@@ -312,9 +318,9 @@ def _test(
   at_once = evaluator.num_devices
   for first in range(0, config.num_seeds, at_once):
     seeds = range(first, min(first + at_once, config.num_seeds))
-    tasks = _tasks(config, pair, [config.seed + seed for seed in seeds], "test")
+    tasks = _tasks(config, pair, [config.training.seed + seed for seed in seeds], "test")
     result = evaluator.on(tasks).evaluate(
-        np.array(constants)[None], seeds=config.seed, last_epoch=True)
+        np.array(constants)[None], seeds=config.training.seed, last_epoch=True)
     accuracies += result.per_task[0].tolist()
   return accuracies
 
@@ -351,4 +357,4 @@ def _report(
 
 
 if __name__ == "__main__":
-  common.main(Config, run)
+  command_line.main(Config, run)

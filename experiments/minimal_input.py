@@ -9,49 +9,60 @@ can go on to `experiments.final_evaluation`.
     python -m experiments.minimal_input --preset=small
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 import dataclasses
 import functools
 import itertools
 from typing import ClassVar
 
-from azero.insight.plots import comparison_plot
-from azero.language import spaces
-from experiments.frame import common, reporting, trials, workers
+from azero.search.config import SearchConfig
+from experiments.frame import command_line, lazy, settings, trials, workers
 from experiments.frame.references import NETWORK
+from experiments.frame.settings import setting
 from experiments.frame.trials import Comparison, Trials
 from experiments.frame.workers import Arm, Kind
+
+with lazy.imports():
+  from azero.insight.plots import comparison_plot
+  from azero.language import spaces
+  from experiments.frame import reporting
 
 _PAPER_SUCCESSES = 13, 20  # experiments whose candidate beats the network on T_select
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(workers.TwoDatasetsConfig):
-  """Settings; defaults are the paper's, with its five days as steps at the rate of S10."""
+class Config(workers.TwoDatasetsSettings):
+  """Settings of this experiment; the paper's, with its five days as steps at the rate of S10."""
 
-  workers: int = common.setting(10_000, "W, worker processes of a repeat.")
-  repeats: int = common.setting(20, "Experiments, each with a candidate.")
-  examples: str = common.setting(
-      "800x1,8000x1,800x10", "Training examples and epochs of the kinds of workers, as NxE.")
-  tasks: str = common.setting("1,10", "Numbers of search tasks D of the kinds of workers.")
-  features: str = common.setting("8,16,256", "Numbers of features F of the kinds of workers.")
-  max_train_steps: int = common.setting(1_000_000_000_000, "Training steps of each worker.")
+  search: SearchConfig = workers.search_settings(1_000_000_000_000)
+  workers: int = setting(10_000, "W, worker processes of a repeat.")
+  repeats: int = setting(20, "Experiments, each with a candidate.")
+  examples: tuple[str, ...] = setting(
+      ("800x1", "8000x1", "800x10"),
+      "Training examples and epochs of the kinds of workers, as NxE.")
+  tasks: tuple[int, ...] = setting(
+      (1, 10), "Numbers of search tasks D of the kinds of workers.")
+  features: tuple[int, ...] = setting(
+      (8, 16, 256), "Numbers of features F of the kinds of workers.")
 
-  PRESETS: ClassVar[common.Presets] = {
+  PRESETS: ClassVar[settings.Presets] = {
       # Searching and judging share their shapes, and a hurdle after all examples needs none of
       # its own: compiling for another shape costs more than all the rest.
       "smoke": {
           "dataset": "mnist_5k", "second_dataset": "mnist_5k", "workers": 4, "repeats": 1,
           "task_sets": 1, "children_per_cycle": 8, "max_programs": 120,
-          "migration_every": 40, "examples": "40x1", "tasks": "2", "features": "8",
+          "migration_every": 40, "examples": ("40x1",), "tasks": (2,), "features": (8,),
           "num_train": 40, "num_valid": 20, "num_select": 2, "num_features": 8, "hurdle": 0.99,
-          "population_size": 20, "estimate_seconds": 0.0},
+          "population_size": 20, "estimate_seconds": None},
       # Caches turn the steps of workers with cheap tasks into millions of programs. Eight workers
       # in each group: what the host does for a batch hardly depends on its size.
       "small": {
           "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "workers": 64, "repeats": 1,
           "task_sets": 4, "children_per_cycle": 16, "max_train_steps": 100_000_000,
           "max_programs": 80_000,
-          "examples": "320x1,640x1", "tasks": "1,10", "features": "8,16", "num_train": 640,
+          "examples": ("320x1", "640x1"), "tasks": (1, 10), "features": (8, 16), "num_train": 640,
           "num_valid": 80, "num_select": 50},
   }
 
@@ -76,10 +87,10 @@ def make_arm(config: Config) -> Arm:
     ValueError: a list of settings that is none, or a setting that no search accepts.
   """
   config.check()
-  common.require_positive(config, "workers")
+  settings.require_positive(config, "workers")
   grid = itertools.product(
       (config.dataset, config.second_dataset), _examples(config.examples),
-      common.numbers("tasks", config.tasks), common.numbers("features", config.features))
+      config.tasks, config.features)
   kinds = [
       Kind(
           name=f"{place}-{dataset}-{count}x{epochs}-d{num_tasks}-f{features}",
@@ -123,17 +134,17 @@ def _compare(config: Config, arm: Arm, result: Trials) -> Comparison:
       picture_title=f"Minimal human input, {config.workers} worker(s)", references=compared)
 
 
-def _examples(given: str) -> list[tuple[int, int]]:
+def _examples(given: Sequence[str]) -> list[tuple[int, int]]:
   pairs = []
-  for part in given.split(","):
-    count, _, epochs = part.strip().partition("x")
+  for part in given:
+    count, _, epochs = part.partition("x")
     if not (count.isdecimal() and epochs.isdecimal() and int(count) > 1 and int(epochs) > 0):
       raise ValueError(
           "--examples must list training examples and epochs as NxE with commas between them, as "
-          f"in 800x1,800x10; got '{given}'.")
+          f"in 800x1,800x10; got '{','.join(given)}'.")
     pairs.append((int(count), int(epochs)))
   return pairs
 
 
 if __name__ == "__main__":
-  common.main(Config, run)
+  command_line.main(Config, run)

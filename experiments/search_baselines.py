@@ -10,16 +10,22 @@ has half of its tasks from either, which the paper leaves open.
     python -m experiments.search_baselines --preset=small
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 import dataclasses
 import functools
 from typing import ClassVar
 
-from azero.insight.plots import comparison_plot
-from azero.language import spaces
-from experiments.frame import common, reporting, trials, workers
+from experiments.frame import command_line, lazy, settings, trials, workers
+from experiments.frame.settings import setting
 from experiments.frame.trials import Comparison, Trials
 from experiments.frame.workers import Arm, Kind
+
+with lazy.imports():
+  from azero.insight.plots import comparison_plot
+  from azero.language import spaces
+  from experiments.frame import reporting
 
 METHODS = ("basic", "full")
 # Table S5: (method, processes): best accuracy, success fractions over logistic regression and
@@ -36,24 +42,24 @@ _PAPER_REFERENCES = "0.702 for logistic regression and 0.729 for the network on 
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(workers.TwoDatasetsConfig):
-  """Settings; defaults are the paper's."""
+class Config(workers.TwoDatasetsSettings):
+  """Settings of this experiment; defaults are the paper's."""
 
-  methods: str = common.setting("basic,full", "Methods, of basic and full.")
-  processes: str = common.setting("1,10,100", "Numbers of worker processes.")
-  num_tasks: int = common.setting(10, "D, search tasks of each worker.")
-  repeats: int = common.setting(100, "Repeats of each setting.")
+  methods: tuple[str, ...] = setting(METHODS, "Search methods.", choices=METHODS)
+  processes: tuple[int, ...] = setting((1, 10, 100), "Numbers of worker processes.")
+  num_tasks: int = setting(10, "D, search tasks of each worker.")
+  repeats: int = setting(100, "Repeats of each setting.")
 
-  PRESETS: ClassVar[common.Presets] = {
+  PRESETS: ClassVar[settings.Presets] = {
       # Searching and judging share their shapes, and a hurdle after all examples needs none of
       # its own: compiling for another shape costs more than all the rest.
       "smoke": {
-          "dataset": "mnist_5k", "second_dataset": "mnist_5k", "processes": "1,2", "repeats": 2,
+          "dataset": "mnist_5k", "second_dataset": "mnist_5k", "processes": (1, 2), "repeats": 2,
           "task_sets": 2, "children_per_cycle": 8, "max_programs": 120,
           "migration_every": 40, "num_tasks": 2, "num_train": 40, "num_valid": 20,
-          "num_select": 2, "hurdle": 0.99, "population_size": 20, "estimate_seconds": 0.0},
+          "num_select": 2, "hurdle": 0.99, "population_size": 20, "estimate_seconds": None},
       "small": {
-          "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "processes": "1",
+          "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "processes": (1,),
           "repeats": 24, "task_sets": 8, "children_per_cycle": 16,
           "max_train_steps": 50_000_000, "num_train": 640, "num_valid": 80, "num_select": 50},
   }
@@ -79,9 +85,7 @@ def make_arms(config: Config) -> list[Arm]:
     ValueError: an unknown method, or numbers of processes that are none.
   """
   config.check()
-  common.require_positive(config, "num_tasks")
-  methods = common.choices("methods", config.methods, METHODS)
-  processes = common.numbers("processes", config.processes)
+  settings.require_positive(config, "num_tasks")
   space = spaces.baseline(config.num_features)
   template = workers.start(config, space)
   return [
@@ -90,7 +94,7 @@ def make_arms(config: Config) -> list[Arm]:
           space=space, workers=count, template=template,
           kinds=_kinds(config, method, count), select=_kind(config, "select", (config.dataset,)),
           fingerprint=method == "full", hurdle=method == "full")
-      for method in methods for count in processes]
+      for method in config.methods for count in config.processes]
 
 
 def _kinds(config: Config, method: str, processes: int) -> list[Kind]:
@@ -114,7 +118,7 @@ def _kind(config: Config, name: str, datasets: tuple[str, ...]) -> Kind:
 
 
 def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
-  rows, settings = [], []
+  rows, compared_with = [], []
   for arm in arms:
     method, count = arm.name.split("-")
     paper = PAPER.get((method, int(count)))
@@ -124,7 +128,7 @@ def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
         [f"{value:.3f} ± {error:.3f}" for value, error in paper] if paper else ["-"] * 3)
     rows.append((arm.title, len(values), *cells, *published))
     processes = "1 process" if count == "1" else f"{count} processes"
-    settings.append(comparison_plot.Setting(
+    compared_with.append(comparison_plot.Setting(
         f"{method}\n{processes}", values, paper[0] if paper else None))
   header = (
       "method", "repeats", "best accuracy", "over logistic regression", "over the network",
@@ -139,9 +143,9 @@ def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
           f"chosen on {config.num_select} tasks of T_select and judged on as many others. The "
           f"paper's references reach {_PAPER_REFERENCES}."],
       tables=[reporting.table(header, rows), trials.reference_table(compared)],
-      settings=settings, label="accuracy of the best program on unseen tasks",
+      settings=compared_with, label="accuracy of the best program on unseen tasks",
       picture_title=f"Search baselines, {config.budget('.3g')} a process", references=compared)
 
 
 if __name__ == "__main__":
-  common.main(Config, run)
+  command_line.main(Config, run)

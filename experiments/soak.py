@@ -6,34 +6,47 @@ several; nothing is judged but the run itself.
     python -m experiments.soak --minutes=30 --runtime=ray --num_workers=2
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 import dataclasses
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
 import numpy as np
 
-from azero.runs import runner
-from azero.search.migration import Migration
+from azero.search.config import SearchConfig
 from experiments import linear_regression
-from experiments.frame import common, reporting, runtimes
-from experiments.frame.runtimes import GroupedSearch
+from experiments.frame import command_line, lazy
+from experiments.frame.run_settings import RunSettings, StudySettings
+from experiments.frame.settings import nested, setting
+
+with lazy.imports():
+  from azero.search import migration
+  from experiments.frame import reporting, study
+
+if TYPE_CHECKING:
+  from matplotlib.figure import Figure
+
+  from azero.runs.runner import RunResult
+  from experiments.frame.runtimes import GroupedSearch
 
 _FIRST_PART = 0.2  # of the run: caches fill, populations get their shape
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(runtimes.RuntimeConfig):
-  """Settings; those of the search are the linear demo's."""
+class Config(StudySettings):
+  """Settings of this experiment; those of the search are the linear demo's, without a budget."""
 
-  minutes: float = common.setting(30.0, "How long to run.")
-  islands: int = common.setting(32, "Populations that run side by side.")
-  children_per_cycle: int = common.setting(64, "Children of each island in a cycle.")
-  population_size: int = common.setting(1000, "P.")
-  migration_every: int = common.setting(
-      10_000, "Children of an island between two migrations; 0 for none.")
-  migrants: int = common.setting(50, "Programs that an island sends and receives.")
+  search: SearchConfig = nested(
+      dataclasses.replace(linear_regression.Config().search, max_train_steps=None),
+      fixed=("max_train_steps", "max_programs"))
+  run: RunSettings = nested(RunSettings(estimate_seconds=None), fixed=("estimate_seconds",))
+  minutes: float = setting(30.0, "How long to run.")
+  islands: int = setting(32, "Populations that run side by side.")
+  migration_every: int | None = setting(
+      10_000, "Children of an island between two migrations; none for no migration.")
+  migrants: int = setting(50, "Programs that an island sends and receives.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +61,7 @@ class Result:
 
   summary: dict[str, float]
   directory: str
-  run: runner.RunResult[GroupedSearch]
+  run: RunResult[GroupedSearch]
 
 
 def run(config: Config) -> Result:
@@ -60,37 +73,29 @@ def run(config: Config) -> Result:
   """
   if not config.minutes > 0:
     raise ValueError(f"--minutes must be positive, got {config.minutes}.")
-  if config.migration_every < 0:
+  if config.migration_every is not None and config.migration_every < 0:
     raise ValueError(f"--migration_every must not be negative, got {config.migration_every}.")
-  group = linear_regression.make_group(linear_regression.Config(
-      islands=config.islands, children_per_cycle=config.children_per_cycle,
-      population_size=config.population_size, seed=config.seed, dtype=config.dtype,
-      executor=config.executor, cycles_per_step=config.cycles_per_step, lanes=config.lanes))
-  group = dataclasses.replace(
-      group, config=dataclasses.replace(group.config, max_train_steps=None))
-  migration = None
+  group = linear_regression.make_group(
+      linear_regression.Config(islands=config.islands, search=config.search))
+  exchange = None
   if config.migration_every:
-    migration = Migration(
-        every=config.migration_every, migrants=config.migrants, seed=config.seed)
-  with runtimes.opened(config, [group], migration) as search:
-    directory = config.directory("soak")
-    common.announce(directory, config.islands)
-    end = time.monotonic() + 60 * config.minutes
-    result = runner.run(
-        search, directory=directory, progress=config.progress,
-        checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard,
-        should_stop=lambda _: time.monotonic() >= end)
-  summary = summarise(result.metrics)
-  plot(result.metrics).savefig(directory.path / "soak.png", dpi=130)
-  rows = [(name, f"{value:,.4g}") for name, value in summary.items()]
-  directory.write("report.md", reporting.report(
-      f"{result.seconds / 60:.1f} minutes of the linear demo", summary=[
-          f"{config.islands} islands, runtime {config.runtime}, {config.num_workers} process(es). "
-          f"Changes are between the halves of what comes after the first {_FIRST_PART:.0%}."],
-      program=None, tables=[reporting.table(("", "value"), rows)], result=result, config=config,
-      picture="soak.png"))
-  print(f"\n{reporting.table(('', 'value'), rows)}\nReport: {directory.path / 'report.md'}")
-  return Result(summary, str(directory.path), result)
+    exchange = migration.Migration(
+        every=config.migration_every, migrants=config.migrants, seed=config.search.seed)
+  end = time.monotonic() + 60 * config.minutes
+  searched = study.search(
+      "soak", config, [group], exchange, should_stop=lambda _: time.monotonic() >= end)
+  summary = summarise(searched.result.metrics)
+  table = reporting.table(("", "value"), [
+      (name, f"{value:,.4g}") for name, value in summary.items()])
+  study.conclude(config, searched.directory, study.Findings(
+      title=f"{searched.result.seconds / 60:.1f} minutes of the linear demo", tables=[table],
+      summary=[
+          f"{config.islands} islands, runtime {config.runtime.runtime}, "
+          f"{config.runtime.num_workers} process(es). Changes are between the halves of what "
+          f"comes after the first {_FIRST_PART:.0%}."],
+      figure=plot(searched.result.metrics), picture="soak.png", lines=["", table]),
+      result=searched.result)
+  return Result(summary, str(searched.directory.path), searched.result)
 
 
 def summarise(metrics: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -130,9 +135,11 @@ def _memory(metrics: Sequence[dict[str, Any]]) -> np.ndarray:
 
 def plot(metrics: Sequence[dict[str, Any]]) -> Figure:
   """Memory of each process and the rate over the time."""
+  from matplotlib import figure as figure_lib  # here, since it takes a while
+
   minutes = np.array([row["seconds"] for row in metrics]) / 60
   memory = _memory(metrics)
-  figure = Figure(figsize=(9, 5.5), layout="constrained")
+  figure = figure_lib.Figure(figsize=(9, 5.5), layout="constrained")
   above, below = figure.subplots(2, sharex=True)
   for k, values in enumerate(memory.T):
     other = f"process {k}" if k else "driver"
@@ -149,4 +156,4 @@ def plot(metrics: Sequence[dict[str, Any]]) -> Figure:
 
 
 if __name__ == "__main__":
-  common.main(Config, run)
+  command_line.main(Config, run)

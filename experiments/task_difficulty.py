@@ -13,29 +13,39 @@ it has finished, and --resume goes on with the next. Budgets may be given anew: 
 stays, and each method goes on until it has enough by the new ones.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 import dataclasses
 import json
 import math
+import signal
 import time
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from azero.insight.plots.difficulty_plot import Point
-from azero.language import spaces, text
-from azero.language.program import Programs, SearchSpace
-from azero.runs import runner
-from azero.runs.directory import RunDirectory
-from azero.runs.display.progress import Progress
-from azero.search import density, evolution
 from azero.search.config import SearchConfig
-from azero.tasks import affine_regression, linear_regression
-from azero.tasks.task import Tasks
-from experiments import task_difficulty_report as report_lib
-from experiments.frame import common, estimate, reporting
-from experiments.frame.estimate import Estimate
+from experiments.frame import command_line, lazy, settings
+from experiments.frame.run_settings import RunSettings
+from experiments.frame.settings import nested, setting
 from experiments.task_difficulty_report import EVOLUTION, METHODS, RANDOM, Rows
+
+with lazy.imports():
+  from azero.language import spaces, text
+  from azero.runs import runner
+  from azero.runs.display import progress
+  from azero.search import density, evolution
+  from azero.tasks import synthetic
+  from experiments import task_difficulty_report as report_lib
+  from experiments.frame import estimate, reporting, study
+
+if TYPE_CHECKING:
+  from azero.insight.plots.difficulty_plot import Point
+  from azero.language.program import Programs, SearchSpace
+  from azero.runs.directory import RunDirectory
+  from azero.tasks.task import Tasks
+  from experiments.frame.estimate import Estimate
 
 _RESULTS = "results.jsonl"
 _SHOWN = 3  # acceptable programs of a round that are recorded
@@ -112,13 +122,13 @@ TASK_TYPES: Mapping[str, TaskType] = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(common.RunConfig):
-  """Settings; defaults are the paper's where it says them."""
+class Config:
+  """Settings of this experiment; defaults are the paper's where it says them."""
 
   MAY_CHANGE: ClassVar[Sequence[str]] = (
       "successes", "max_random_programs", "max_evolution_programs", "num_devices", "lanes",
       "progress", "estimate_seconds")
-  PRESETS: ClassVar[common.Presets] = {
+  PRESETS: ClassVar[settings.Presets] = {
       # As many islands as a round of random search has sets of tasks: compiling for another
       # shape costs more than all the rest.
       "smoke": {
@@ -126,44 +136,40 @@ class Config(common.RunConfig):
           "experiment_programs": 400, "num_train": 50,
           "num_valid": 10, "reference_rate": 0.05, "tolerance": 5.0, "round_programs": 300_000,
           "max_random_programs": 300_000, "max_evolution_programs": 800,
-          "task_types": "linear_backprop,linear_regressor", "estimate_seconds": 0.0},
+          "task_types": ("linear_backprop", "linear_regressor"), "estimate_seconds": None},
       "small": {
           "islands": 128, "children_per_cycle": 8, "successes": 20,
           "max_random_programs": 20_000_000, "max_evolution_programs": 12_800_000},
   }
 
-  task_types: str = common.setting(
-      ",".join(TASK_TYPES), f"Which to run, out of {','.join(TASK_TYPES)}.")
-  successes: int = common.setting(
-      100, "Successes after which a method has enough of a task type.")
-  max_random_programs: int = common.setting(
+  run: RunSettings = nested(RunSettings(), fixed=("checkpoint_seconds", "tensorboard"))
+  # The paper does not use functional equivalence checking here.
+  search: SearchConfig = nested(
+      SearchConfig(
+          population_size=1000, mutations=("alter", "randomize_function"), initial="random",
+          fingerprint=False, cache_size=10_000),
+      fixed=("max_train_steps", "max_programs"))
+  task_types: tuple[str, ...] = setting(
+      tuple(TASK_TYPES), "Which to run.", choices=tuple(TASK_TYPES))
+  successes: int = setting(100, "Successes after which a method has enough of a task type.")
+  max_random_programs: int = setting(
       10**12, "Programs of random search on a task type at most.")
-  max_evolution_programs: int = common.setting(
+  max_evolution_programs: int = setting(
       10**12, "Programs of evolution on a task type at most, in all its experiments.")
-  round_programs: int = common.setting(10_000_000, "Random programs of a round.")
-  islands: int = common.setting(512, "Evolution experiments that run side by side in a round.")
-  experiment_programs: int = common.setting(
-      0, "Programs of an evolution experiment; 0 for the paper's 10k, or 100k for the affine "
-      "regressor.")
-  children_per_cycle: int = common.setting(
-      1, "Children of each island in a cycle; 1 is exactly the paper's algorithm.")
-  population_size: int = common.setting(1000, "P.")
-  tournament_size: int = common.setting(10, "T.")
-  num_tasks: int = common.setting(3, "D, tasks of an experiment.")
-  num_features: int = common.setting(8, "F.")
-  num_train: int = common.setting(1000, "Training examples of a task.")
-  num_valid: int = common.setting(100, "Validation examples of a task.")
-  combine: str = common.setting(
-      "median", "How evolution combines fitness over tasks.", choices=("median", "mean"))
-  fingerprint: bool = common.setting(
-      False, "Functional equivalence checking in evolution, which may take a program for one "
-      "that is nearly equal.")
-  reference_rate: float = common.setting(
+  round_programs: int = setting(10_000_000, "Random programs of a round.")
+  islands: int = setting(512, "Evolution experiments that run side by side in a round.")
+  experiment_programs: int | None = setting(
+      None, "Programs of an evolution experiment; none for the paper's 10k, or 100k for the "
+      "affine regressor.")
+  num_tasks: int = setting(3, "D, tasks of an experiment.")
+  num_features: int = setting(8, "F.")
+  num_train: int = setting(1000, "Training examples of a task.")
+  num_valid: int = setting(100, "Validation examples of a task.")
+  reference_rate: float = setting(
       0.01, "Learning rate of the reference, which the paper does not print.")
-  tolerance: float = common.setting(
+  tolerance: float = setting(
       1.01, "A program is acceptable up to so many times the reference's mean RMS error; where "
       "Setup is given, an equal program must be.")
-  estimate_seconds: float = estimate.setting()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,7 +200,7 @@ def run(config: Config) -> Result:
   kinds = _check(config)
   paper = {
       kind: (TASK_TYPES[kind].paper_difficulty, TASK_TYPES[kind].paper_ratio) for kind in kinds}
-  directory = config.directory("task_difficulty")
+  directory = study.open_directory("task_difficulty", config)
   rows = Rows()
   with directory.locked():
     if directory.resumed:
@@ -202,48 +208,46 @@ def run(config: Config) -> Result:
       rows = Rows(json.loads(line) for line in saved.read_text(encoding="utf-8").splitlines())
       directory.save_config()
     _save(directory, rows)
-    common.announce(directory, config.islands)
-    status, begun = "done", set[tuple[str, str]]()
-    while status == "done" and (left := _unfinished(config, kinds, rows)):
+    print(f"{'Continuing' if directory.resumed else 'Searching'} with {config.islands} islands; "
+          f"everything is recorded in {directory.path}")
+    begun = set[tuple[str, str]]()
+    signum: int | None = None
+    while signum is None and (left := _unfinished(config, kinds, rows)):
       for kind, method in left:
         row = _round(config, kind, method, rows, first=(kind, method) not in begun)
         begun.add((kind, method))
-        if row is None:
-          status = "interrupted"
+        if isinstance(row, signal.Signals):
+          signum = int(row)
           break
         rows.append(row)
         _save(directory, rows)
-    points = report_lib.write_report(config, paper, rows, status, directory)
+    points = report_lib.write_report(config, paper, rows, signum, directory)
+  status = "done" if signum is None else "interrupted"
   return Result(rows, points, status, str(directory.path))
 
 
 def _check(config: Config) -> list[str]:
   """The task types, after a look at the settings."""
-  kinds = config.task_types.split(",")
-  unknown = [kind for kind in kinds if kind not in TASK_TYPES]
-  if unknown or len(set(kinds)) < len(kinds):
-    raise ValueError(
-        f"--task_types must name some of {', '.join(TASK_TYPES)} once each, separated by commas; "
-        f"got {config.task_types!r}.")
-  common.require_positive(
+  kinds = list(config.task_types)
+  settings.require_positive(
       config, "islands", "successes", "max_random_programs", "max_evolution_programs",
       "round_programs", "num_tasks", "num_features", "num_train", "num_valid")
   for name in ("reference_rate", "tolerance"):
     if not getattr(config, name) > 0:
       raise ValueError(f"--{name} must be positive, got {getattr(config, name)}.")
   budget = config.experiment_programs
-  if budget and budget < config.population_size:
+  if budget and budget < config.search.population_size:
     raise ValueError(
         f"--experiment_programs ({budget}) must be at least --population_size "
-        f"({config.population_size}), the programs that an experiment begins with.")
-  estimate.check(config.estimate_seconds)
+        f"({config.search.population_size}), the programs that an experiment begins with.")
+  config.run.check()
   for kind in kinds:
     if (least := _round_programs(config, kind, EVOLUTION)) > config.max_evolution_programs:
       raise ValueError(
           f"--max_evolution_programs ({config.max_evolution_programs:,}) must be at least "
           f"{least:,}: one round on the {kind}, which has an experiment on each of "
           f"{config.islands} --islands.")
-    evolution.check(_search_config(config, kind, config.seed))
+    evolution.check(_search_config(config, kind, config.search.seed))
   return kinds
 
 
@@ -283,8 +287,9 @@ def _experiment_programs(config: Config, kind: str) -> int:
 
 
 def _round(
-    config: Config, kind: str, method: str, rows: Rows, *, first: bool) -> dict[str, Any] | None:
-  """The next round of a method on a task type; None if Ctrl-C was pressed meanwhile.
+    config: Config, kind: str, method: str, rows: Rows, *, first: bool
+) -> dict[str, Any] | signal.Signals:
+  """The next round of a method on a task type, or the signal that interrupted it.
 
   Args:
     config: the settings.
@@ -294,32 +299,32 @@ def _round(
     first: whether it is the first of this run, which shows the estimate.
   """
   task_type, number = TASK_TYPES[kind], len(rows.of(kind, method))
-  entropy = [config.seed, list(TASK_TYPES).index(kind), METHODS.index(method), number]
+  entropy = [config.search.seed, list(TASK_TYPES).index(kind), METHODS.index(method), number]
   seeds = np.random.SeedSequence(entropy).generate_state(1 + config.islands)
   search_seed, task_seeds = int(seeds[0]), seeds[1:]
   if method == RANDOM:
     task_seeds = seeds[1:3]  # while one half is run, the other is drawn
-  make = affine_regression if task_type.affine else linear_regression
+  make = synthetic.affine_regression if task_type.affine else synthetic.linear_regression
   task_sets = [
       make(config.num_tasks, seed=int(seed), num_features=config.num_features,
            num_train=config.num_train, num_valid=config.num_valid) for seed in task_seeds]
   space = task_type.space(config.num_features)
   acceptance = density.Acceptance(
       task_type.reference(config.reference_rate, space), space, task_sets,
-      factor=config.tolerance, dtype=config.dtype)
+      factor=config.tolerance, dtype=config.search.dtype)
   template = task_type.template(config.reference_rate, space)
   left, whole = _programs_left(config, kind, method, rows), _round_programs(config, kind, method)
   rounds = math.ceil(left / whole)
-  expected = Estimate(
-      config.estimate_seconds if first else 0.0,
+  expected = estimate.Estimate(
+      config.run.estimate_seconds if first else 0.0,
       {f"rounds of {method} on the {kind} at most": rounds})
   start = time.monotonic()
   run_method = _random_round if method == RANDOM else _evolution_round
   row = run_method(
       config, kind, space, task_sets, acceptance, template, search_seed, expected,
       min(left, whole))
-  if row is None:
-    return None
+  if isinstance(row, signal.Signals):
+    return row
   return {"task_type": kind, "method": method, "round": number, **row,
           "seconds": round(time.monotonic() - start, 3)}
 
@@ -328,7 +333,7 @@ def _random_round(
     config: Config, kind: str, space: SearchSpace, task_sets: list[Tasks],
     acceptance: density.Acceptance, template: Programs | None, seed: int, expected: Estimate,
     count: int,
-) -> dict[str, Any] | None:
+) -> dict[str, Any] | signal.Signals:
 
   def show(so_far: density.Sample) -> None:
     if expected.due:
@@ -340,12 +345,12 @@ def _random_round(
                    "acceptable in this round")
 
   try:
-    with Progress(config.progress) as display:
+    with progress.Progress(config.run.progress) as display:
       found = density.sample(
           space, task_sets, acceptance, count, seed=seed, template=template,
-          dtype=config.dtype, lanes=config.lanes or None, keep=_SHOWN, on_batch=show)
+          dtype=config.search.dtype, lanes=config.search.lanes, keep=_SHOWN, on_batch=show)
   except KeyboardInterrupt:
-    return None
+    return signal.SIGINT
   return {
       "programs": found.programs, "acceptable": found.acceptable, "experiments": 0,
       "evaluated": found.evaluated, "train_steps": found.train_steps,
@@ -356,12 +361,12 @@ def _evolution_round(
     config: Config, kind: str, space: SearchSpace, task_sets: list[Tasks],
     acceptance: density.Acceptance, template: Programs | None, seed: int, expected: Estimate,
     count: int,
-) -> dict[str, Any] | None:
+) -> dict[str, Any] | signal.Signals:
   search = density.RepeatedEvolution(
       space, task_sets, _search_config(config, kind, seed), acceptance, template=template)
-  ended = runner.run(search, progress=config.progress, should_stop=expected)
-  if ended.status == "interrupted":
-    return None
+  ended = runner.run(search, progress=config.run.progress, should_stop=expected)
+  if ended.signum is not None:
+    return signal.Signals(ended.signum)
   return {
       "programs": count, "acceptable": len(search.accepted),
       "experiments": len(task_sets), "evaluated": search.counts.evaluated,
@@ -374,14 +379,10 @@ def _evolution_round(
 def _search_config(config: Config, kind: str, seed: int) -> SearchConfig:
   """Settings of an evolution experiment."""
   budget = _experiment_programs(config, kind)
-  return SearchConfig(
-      population_size=config.population_size, tournament_size=config.tournament_size,
-      mutations=("alter", "randomize_function"), initial="random",
-      children_per_cycle=config.children_per_cycle, max_programs=budget, seed=seed,
-      fingerprint=config.fingerprint, cache_size=min(budget, 10_000), combine=config.combine,
-      dtype=config.dtype, lanes=config.lanes or None, executor=config.executor,
-      cycles_per_step=config.cycles_per_step or None)
+  return dataclasses.replace(
+      config.search, max_programs=budget, seed=seed,
+      cache_size=min(budget, config.search.cache_size))
 
 
 if __name__ == "__main__":
-  common.main(Config, run)
+  command_line.main(Config, run)

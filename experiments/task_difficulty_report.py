@@ -1,15 +1,22 @@
 """The report of the experiment on task difficulty: a table, its picture, examples."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from azero.insight import statistics
-from azero.insight.plots import difficulty_plot
-from azero.insight.plots.difficulty_plot import Point
-from azero.runs.directory import RunDirectory
-from experiments.frame import reporting
+from experiments.frame import lazy
+
+with lazy.imports():
+  from azero.insight import statistics
+  from azero.insight.plots import difficulty_plot
+  from experiments.frame import reporting, study
+
+if TYPE_CHECKING:
+  from azero.insight.plots.difficulty_plot import Point
+  from azero.runs.directory import RunDirectory
 
 RANDOM, EVOLUTION = "random search", "evolution"
 METHODS = (RANDOM, EVOLUTION)
@@ -28,7 +35,7 @@ class Rows(list[dict[str, Any]]):
 
 
 def write_report(
-    config: Any, paper: Mapping[str, tuple[str, str]], rows: Rows, status: str,
+    config: Any, paper: Mapping[str, tuple[str, str]], rows: Rows, signum: int | None,
     directory: RunDirectory,
 ) -> list[Point]:
   """Writes report and picture of the rounds that there are.
@@ -37,7 +44,7 @@ def write_report(
     config: of the experiment.
     paper: what the paper says of difficulty and ratio, for each task type.
     rows: finished rounds.
-    status: "done" or "interrupted".
+    signum: of the signal that interrupted the run; None if it is done.
     directory: of the run.
 
   Returns:
@@ -52,7 +59,7 @@ def write_report(
       continue
     counts = [totals[method, name] for method in (EVOLUTION, RANDOM)
               for name in ("acceptable", "programs")]
-    point = Point(
+    point = difficulty_plot.Point(
         kind.replace("_", " "), statistics.poisson_rate(*counts[2:]),
         statistics.rate_ratio(counts[0], counts[1], counts[2], counts[3]))
     points.append(point)
@@ -69,25 +76,22 @@ def write_report(
         "task type", "acceptable random programs", "random search success rate",
         "difficulty (1 / rate)", "difficulty, paper", "evolution successes",
         "evolution success rate", "ratio", "ratio, paper"), lines), _time_table(rows)]
-    figure = difficulty_plot.plot_success_ratios(
-        points, [("linear regressor, the paper's text", 1e7, 5.0)])
-    figure.savefig(directory.path / "success_ratio.png", dpi=130)
-  directory.write("report.md", reporting.report(
-      "Task difficulty and the success of evolution over random search (figure 4)",
-      summary=_summary(config, status), program=None, tables=[*tables, *sections], config=config,
-      picture="success_ratio.png" if points else None))
-  for line in lines:
-    print(f"{line[0]:18s} difficulty {line[3]}, ratio {line[7]}")
-  print(f"Report: {directory.path / 'report.md'}")
-  if status == "interrupted":
-    print(f"Interrupted; --resume={directory.path} goes on after the last finished round.")
+  study.conclude(config, directory, study.Findings(
+      title="Task difficulty and the success of evolution over random search (figure 4)",
+      summary=_summary(config, signum), tables=[*tables, *sections],
+      figure=difficulty_plot.plot_success_ratios(
+          points, [("linear regressor, the paper's text", 1e7, 5.0)]) if points else None,
+      picture="success_ratio.png",
+      lines=[f"{line[0]:18s} difficulty {line[3]}, ratio {line[7]}" for line in lines]),
+      signum=signum)
   return points
 
 
-def _summary(config: Any, status: str) -> list[str]:
-  ended = {
-      "done": "Both methods have had their programs, or enough successes, on every task type.",
-      "interrupted": "The run was interrupted: these are its finished rounds."}[status]
+def _summary(config: Any, signum: int | None) -> list[str]:
+  ended = (
+      "Both methods have had their programs, or enough successes, on every task type."
+      if signum is None else
+      "The run was interrupted: these are its finished rounds.")
   return [
       f"{ended} Intervals are of {statistics.CONFIDENCE:.0%} confidence: exact ones of Poisson "
       "counts, and for ratios exact ones given the sum of both counts. Where random search had no "

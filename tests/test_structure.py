@@ -27,7 +27,10 @@ _BELOW = ("files", "lazy", "paths")  # modules that every room may use
 # Rooms that need less of the road than lies before them.
 _NEVER = {("tasks", "language"), ("compiler", "tasks")}
 # Modules of our own that are loaded when first needed, since what they import takes long.
-_LATE = {"azero.language.rules", "azero.runs.checkpoint_files"}
+_LATE = {
+    "azero.executors.devices", "azero.insight.plots.progress_plot", "azero.language.rules",
+    "azero.paths", "azero.runs.checkpoint_files", "azero.search.protocol",
+    "experiments.frame.study"}
 _MAX_PARAMETERS, _MAX_LINES = 6, 60
 # Functions that are larger as yet.
 _LARGER = {

@@ -12,7 +12,7 @@ from azero.search.federation import Group
 from azero.search.hall_of_fame import HallOfFame
 
 
-class GroupView:
+class GroupView(budgets.Budgeted):
   """The workers of one group, wherever they are, as they were when last heard of.
 
   Attributes:
@@ -68,20 +68,6 @@ class GroupView:
   def cycle(self) -> int:
     """Cycles so far, of the process that did most."""
     return max(self._cycles.values(), default=0)
-
-  @property
-  def bounded(self) -> bool:
-    """Whether there is a budget that ends the search."""
-    return budgets.bounded(self.config)
-
-  @property
-  def finished(self) -> bool:
-    """Whether no worker has budget left."""
-    return not self.active.any()
-
-  def budget_left(self) -> dict[str, int | None]:
-    """See `Search.budget_left`."""
-    return budgets.left(self.config, self.active, self.train_steps, self.num_programs)
 
   def active_in(self, part: Group) -> np.ndarray:
     """[n] bool, which of the workers of a part of the group have budget left."""

@@ -5,6 +5,7 @@ a notebook or a test session; `import azero` changes nothing.
 """
 
 import os
+import warnings
 
 import jax
 
@@ -28,26 +29,57 @@ def configure_jax(num_devices: int = 0) -> None:
   """Makes CPU devices, and lets XLA compile loops into native code.
 
   Without it everything works and gives the same results up to rounding, but evaluation is
-  several times slower.
+  several times slower. So it is when JAX was used already: then this warns and changes nothing.
 
   Args:
     num_devices: how many; 0 for one on each core.
 
   Raises:
-    ValueError: more devices than cores, or a negative number.
-    RuntimeError: JAX was used already.
+    ValueError: more devices than cores, or a negative number; or JAX was used already and
+      has none, see `find_devices`.
   """
   cores = num_cores()
   if not 0 <= num_devices <= cores:
     raise ValueError(f"--num_devices must be from 0 (all) to {cores}, the cores of this machine; "
                      f"got {num_devices}.")
+  wanted = num_devices or cores
+  try:
+    jax.config.update("jax_num_cpu_devices", wanted)
+  except RuntimeError:  # its devices are there already
+    present = find_devices()
+    if len(present) != wanted or _missing_flags():
+      warnings.warn(
+          "configure_jax() comes too late, after JAX was first used: evaluation keeps to the "
+          f"{len(present)} {present[0].platform} device(s) and the code that JAX has, which gives "
+          "the same results but may be several times slower; say it first in a new process.",
+          RuntimeWarning, stacklevel=2)
+    return
+  # After that, since who asks for the flags must be able to rely on them.
   set_xla_flags()
-  jax.config.update("jax_num_cpu_devices", num_devices or cores)
+
+
+def find_devices() -> list[jax.Device]:
+  """All devices that JAX has.
+
+  Raises:
+    ValueError: JAX is told to use a kind of device that is not there.
+  """
+  try:
+    return jax.devices()
+  except (AssertionError, RuntimeError) as error:  # of an NVIDIA GPU it only asserts
+    chosen = jax.config.values["jax_platforms"]
+    raise ValueError(
+        f"JAX finds no device, for JAX_PLATFORMS is {chosen!r} and none of that kind is installed "
+        "here: unset it, or set JAX_PLATFORMS=cpu.") from error
 
 
 def set_xla_flags() -> None:
   """Puts the flags into the environment, in front of those that are there."""
   given = os.environ.get("XLA_FLAGS", "").split()
-  wanted = [flag for flag in (_NATIVE_LOOPS, _ONE_THREAD) if flag not in given]
   # What does not start with a dash ends the flags, so that ours go in front.
-  os.environ["XLA_FLAGS"] = " ".join([*wanted, *given])
+  os.environ["XLA_FLAGS"] = " ".join([*_missing_flags(), *given])
+
+
+def _missing_flags() -> list[str]:
+  given = os.environ.get("XLA_FLAGS", "").split()
+  return [flag for flag in (_NATIVE_LOOPS, _ONE_THREAD) if flag not in given]

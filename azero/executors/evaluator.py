@@ -16,6 +16,8 @@ import jax
 import numpy as np
 
 from azero.compiler import canonical, liveness
+from azero.executors.choices import COMBINE, DTYPES, EXECUTOR_NAMES
+from azero.executors.devices import find_devices
 from azero.executors.interpreter import pack
 from azero.executors.interpreter.executor import InterpreterExecutor
 from azero.executors.settings import Settings
@@ -24,10 +26,8 @@ from azero.executors.waves.executor import WaveExecutor
 from azero.language.program import Programs, SearchSpace
 from azero.tasks.task import Tasks
 
-COMBINE = ("median", "mean")
-DTYPES = ("float32", "float64")
-EXECUTORS: dict[str, Any] = {
-    "waves": WaveExecutor, "interpreter": InterpreterExecutor}
+EXECUTORS: dict[str, Any] = dict(zip(
+    EXECUTOR_NAMES, (WaveExecutor, InterpreterExecutor), strict=True))
 
 # What an executor needs to know of a batch of programs; `take` gives that of some of them.
 Plan = schedule.Plan | pack.Packed
@@ -107,7 +107,7 @@ class Evaluator:
       raise ValueError(f"seed must not be negative, got {seed}.")
     if lanes is not None and lanes < 1:
       raise ValueError(f"lanes must be at least 1, got {lanes}.")
-    devices = jax.devices()
+    devices = find_devices()
     if num_devices is not None and not 1 <= num_devices <= len(devices):
       raise ValueError(
           f"num_devices must be from 1 to {len(devices)}, the devices that JAX has; got "

@@ -26,6 +26,7 @@ from jaxlib import xla_client
 import numpy as np
 
 from azero import files
+from azero.executors import quiet
 
 _MAX_KEPT = 64
 _SUM_BYTES = hashlib.sha256().digest_size
@@ -104,8 +105,9 @@ class _Unpickler(pickle.Unpickler):
     options = xla_client.CompileOptions()
     options.device_assignment = xla_client.DeviceAssignment.create(
         np.array([[self._device.id]], np.int32))
-    return self._device.client.deserialize_executable(
-        pid[1], xla_client.DeviceList((self._device,)), options)
+    with quiet.loading() if quiet.may_alarm(pid[1]) else contextlib.nullcontext():
+      return self._device.client.deserialize_executable(
+          pid[1], xla_client.DeviceList((self._device,)), options)
 
 
 @contextlib.contextmanager

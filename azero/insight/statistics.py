@@ -11,7 +11,7 @@ import dataclasses
 import math
 
 import numpy as np
-from scipy import stats
+import scipy  # its parts are loaded when they are first used
 
 CONFIDENCE = 0.95
 
@@ -51,7 +51,7 @@ def fisher_exact(
   _check_counts(control_successes, control_total)
   table = [
       [successes, total - successes], [control_successes, control_total - control_successes]]
-  return float(stats.fisher_exact(table, alternative=alternative).pvalue)
+  return float(scipy.stats.fisher_exact(table, alternative=alternative).pvalue)
 
 
 def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> Interval:
@@ -61,7 +61,7 @@ def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> Interv
     ValueError: counts that no repeats can have.
   """
   _check_counts(successes, total)
-  bounds = stats.binomtest(successes, total).proportion_ci(confidence, method="wilson")
+  bounds = scipy.stats.binomtest(successes, total).proportion_ci(confidence, method="wilson")
   return Interval(successes / total, float(bounds.low), float(bounds.high))
 
 
@@ -83,8 +83,8 @@ def poisson_rate(count: int, exposure: float, confidence: float = CONFIDENCE) ->
     raise ValueError(
         f"A rate needs a count of at least 0 and a positive exposure, got {count} in {exposure}.")
   tail = (1 - confidence) / 2
-  low = stats.chi2.ppf(tail, 2 * count) / 2 if count else 0.0
-  high = stats.chi2.isf(tail, 2 * (count + 1)) / 2
+  low = scipy.stats.chi2.ppf(tail, 2 * count) / 2 if count else 0.0
+  high = scipy.stats.chi2.isf(tail, 2 * (count + 1)) / 2
   return Interval(count / exposure, float(low) / exposure, float(high) / exposure)
 
 
@@ -117,7 +117,8 @@ def rate_ratio(
   scale = base_exposure / exposure
   if not count + base_count:
     return Interval(math.nan, 0.0, math.inf)
-  bounds = stats.binomtest(count, count + base_count).proportion_ci(confidence, method="exact")
+  test = scipy.stats.binomtest(count, count + base_count)
+  bounds = test.proportion_ci(confidence, method="exact")
   estimate = count / base_count * scale if base_count else math.inf
   return Interval(estimate, _odds(float(bounds.low)) * scale, _odds(float(bounds.high)) * scale)
 
@@ -133,7 +134,7 @@ def mean_and_two_sem(values: Sequence[float] | np.ndarray) -> tuple[float, float
     raise ValueError("There is no mean of no values.")
   if array.size == 1:
     return float(array[0]), math.nan
-  return float(array.mean()), float(2 * stats.sem(array))
+  return float(array.mean()), float(2 * scipy.stats.sem(array))
 
 
 def fraction_and_two_sigma(successes: int, total: int) -> tuple[float, float]:

@@ -34,13 +34,13 @@ from azero.language import ops as op_table
 from azero.language.program import Programs, SearchSpace
 from azero.language.text import format_program
 from azero.runs import json_lines, lock
+from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.federation import Federation, Group
 from azero.search.hall_of_fame import Entry, Hall
 from azero.search.migration import Migration
-from azero.search.config import SearchConfig
-from azero.search.search import Improvement, Search
 from azero.search.protocol import Searching
+from azero.search.search import Improvement, Search
 from azero.tasks.task import Tasks
 
 # Settings that a run need not be continued with, by their last name.

@@ -7,14 +7,14 @@ import signal
 import threading
 from typing import Any, Generic
 
-from azero.runs.display import views
-from azero.runs.metrics import workers_of
-from azero.runs.display.progress import Progress
-from azero.runs.recorder import AnySearch, Recorder
 from azero.runs.directory import RunDirectory
-from azero.search.search import Improvement
-from azero.search.protocol import WorkerLost
+from azero.runs.display import views
+from azero.runs.display.progress import Progress
 from azero.runs.display.tensorboard import require
+from azero.runs.metrics import workers_of
+from azero.runs.recorder import AnySearch, Recorder
+from azero.search.protocol import WorkerLost
+from azero.search.search import Improvement
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -30,6 +30,7 @@ class RunResult(Generic[AnySearch]):
     seconds: wall time of the run, while it ran.
     metrics: what was reported, in order; see `metrics.Meter`.
     improvements: every new best of an island, in order.
+    signum: number of the signal that interrupted it, if one did.
   """
 
   search: AnySearch
@@ -37,6 +38,7 @@ class RunResult(Generic[AnySearch]):
   seconds: float
   metrics: list[dict[str, Any]] = dataclasses.field(repr=False)
   improvements: list[Improvement] = dataclasses.field(repr=False)
+  signum: int | None = None
 
 
 def run(
@@ -93,12 +95,13 @@ def run(
     recorder.save(status)
     display.show(f"{views.line(recorder.metrics[-1])} [{status}]", final=True)
   return RunResult(
-      search, status, recorder.seconds(), recorder.metrics, recorder.improvements)
+      search, status, recorder.seconds(), recorder.metrics, recorder.improvements,
+      interrupted() if status == "interrupted" else None)
 
 
 def _step(
     search: AnySearch, recorder: Recorder[AnySearch], display: Progress,
-    should_stop: Callable[[AnySearch], bool] | None, interrupted: Callable[[], bool],
+    should_stop: Callable[[AnySearch], bool] | None, interrupted: Callable[[], int | None],
 ) -> str:
   """One step, if budget is left, with all that follows from it; how the run is then."""
   if search.finished:
@@ -154,21 +157,21 @@ def check_curves(tensorboard: bool, directory: object) -> None:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-  """Turns the first Ctrl-C or SIGTERM into a flag; a second one interrupts at once."""
-  flag = threading.Event()
+def _interruptible() -> Iterator[Callable[[], int | None]]:
+  """Keeps the number of the first Ctrl-C or SIGTERM; a second one interrupts at once."""
+  received: list[int] = []
   if threading.current_thread() is not threading.main_thread():
-    yield flag.is_set  # only the main thread may handle signals
+    yield lambda: None  # only the main thread may handle signals
     return
 
   def handle(signum: int, frame: Any) -> None:
-    if flag.is_set():
+    if received:
       raise KeyboardInterrupt
-    flag.set()
+    received.append(signum)
 
   previous = [signal.signal(number, handle) for number in _SIGNALS]
   try:
-    yield flag.is_set
+    yield lambda: received[0] if received else None
   finally:
     for number, handler in zip(_SIGNALS, previous):
       signal.signal(number, handler or signal.SIG_DFL)  # None: it was not set from Python

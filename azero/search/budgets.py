@@ -1,50 +1,53 @@
 """What the islands of a search may still spend."""
 
-from typing import Protocol
-
 import numpy as np
 
-
-class Budget(Protocol):
-  """The budgets of each island; None for no limit."""
-
-  @property
-  def max_train_steps(self) -> int | None:
-    """Training steps."""
-
-  @property
-  def max_programs(self) -> int | None:
-    """Programs."""
+from azero.search.config import SearchConfig
 
 
-def bounded(budget: Budget) -> bool:
-  """Whether it ends a search."""
-  return budget.max_train_steps is not None or budget.max_programs is not None
+class Budgeted:
+  """Islands of the same settings: what follows from what each of them has spent.
 
-
-def within(budget: Budget, train_steps: np.ndarray, num_programs: np.ndarray) -> np.ndarray:
-  """[I] bool, which islands have some left after what each has spent, [I]."""
-  active = np.ones(len(train_steps), bool)
-  if budget.max_train_steps is not None:
-    active &= train_steps < budget.max_train_steps
-  if budget.max_programs is not None:
-    active &= num_programs < budget.max_programs
-  return active
-
-
-def left(
-    budget: Budget, active: np.ndarray, train_steps: np.ndarray, num_programs: np.ndarray
-) -> dict[str, int | None]:
-  """What those islands that are active, [I] bool, may still spend in all; None for no limit.
-
-  Its names are those of `equivalence.Counts`.
+  Attributes:
+    config: with the budgets of each.
+    active: [I] bool, who has budget left and was not taken out.
+    train_steps: [I] int, of each so far.
+    num_programs: [I] int, evaluated on each so far.
   """
-  remaining: dict[str, int | None] = {}
-  for name, spent, most in (
-      ("train_steps", train_steps, budget.max_train_steps),
-      ("programs", num_programs, budget.max_programs)):
-    remaining[name] = None if most is None else int(np.maximum(most - spent, 0)[active].sum())
-  return remaining
+
+  config: SearchConfig
+  active: np.ndarray
+  train_steps: np.ndarray
+  num_programs: np.ndarray
+
+  @property
+  def bounded(self) -> bool:
+    """Whether there is a budget that ends the search."""
+    return self.config.bounded
+
+  @property
+  def finished(self) -> bool:
+    """Whether no island has budget left."""
+    return not self.active.any()
+
+  def within_budget(self) -> np.ndarray:
+    """[I] bool, which islands have some left."""
+    within = np.ones(len(self.active), bool)
+    for _, spent, most in self._budgets():
+      if most is not None:
+        within &= spent < most
+    return within
+
+  def budget_left(self) -> dict[str, int | None]:
+    """What the islands may still spend in all, by the names of `Counts`; None for no limit."""
+    return {
+        name: None if most is None else int(np.maximum(most - spent, 0)[self.active].sum())
+        for name, spent, most in self._budgets()}
+
+  def _budgets(self) -> list[tuple[str, np.ndarray, int | None]]:
+    return [
+        ("train_steps", self.train_steps, self.config.max_train_steps),
+        ("programs", self.num_programs, self.config.max_programs)]
 
 
 def total_left(parts: list[dict[str, int | None]]) -> dict[str, int | None]:

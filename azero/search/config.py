@@ -1,10 +1,15 @@
 """Settings of a search, for all who hold, show or ask for them; needs no JAX."""
 
 import dataclasses
+from typing import Any
 
+from azero.executors.choices import COMBINE, DTYPES, EXECUTOR_NAMES
 from azero.search import mutation
 
 INITIAL = ("empty", "random")
+# What a search has in common with those who judge its programs.
+_JUDGED_WITH = (
+    "combine", "num_epochs", "max_abs_error", "seed", "dtype", "num_devices", "executor")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,7 +51,7 @@ class SearchConfig:
   mutation_probability: float = 0.9
   mutations: tuple[str, ...] = mutation.PAPER_ACTIONS
   cycles_per_step: int | None = None
-  initial: str = "empty"
+  initial: str = dataclasses.field(default="empty", metadata={"choices": INITIAL})
   max_train_steps: int | None = None
   max_programs: int | None = None
   seed: int = 0
@@ -55,13 +60,13 @@ class SearchConfig:
   cache_size: int = 100_000
   train_budget: float | None = None
   hurdle: float | None = None
-  combine: str = "median"
+  combine: str = dataclasses.field(default="median", metadata={"choices": COMBINE})
   num_epochs: int = 1
   max_abs_error: float = 100.0
-  dtype: str = "float32"
+  dtype: str = dataclasses.field(default="float32", metadata={"choices": DTYPES})
   num_devices: int | None = None
   lanes: int | None = None
-  executor: str = "waves"
+  executor: str = dataclasses.field(default="waves", metadata={"choices": EXECUTOR_NAMES})
   hall_of_fame_size: int = 20
 
   def __post_init__(self) -> None:
@@ -83,3 +88,15 @@ class SearchConfig:
       value = getattr(self, name)
       if value is not None and value < 1:
         raise ValueError(f"{name} must be at least 1 or None, got {value}.")
+
+  @property
+  def bounded(self) -> bool:
+    """Whether there is a budget that ends a search."""
+    return self.max_train_steps is not None or self.max_programs is not None
+
+  def evaluator_settings(self) -> dict[str, Any]:
+    """What an `Evaluator` needs to judge programs as the search evaluated them.
+
+    Without `lanes`, which suit the batches of the search.
+    """
+    return {name: getattr(self, name) for name in _JUDGED_WITH}

@@ -25,7 +25,7 @@ from azero.search.evaluators import MakeEvaluator
 from azero.search.evolution import Evolution
 from azero.search.grouped import Grouped
 from azero.search.hall_of_fame import JointHall
-from azero.search.migration import Migration, Pool
+from azero.search.migration import Emigrants, Migration, Pools
 from azero.search.search import Improvement
 from azero.tasks.task import Tasks
 
@@ -139,7 +139,7 @@ class Federation(Grouped[Group, Evolution]):
         search.finished or search.cycle == self._next_migration(k)
         for k, search in enumerate(self.searches))
 
-  def emigrants(self) -> list[tuple[int, int, Programs]]:
+  def emigrants(self) -> Emigrants:
     """Who leaves: experiment, worker and programs, of each worker that has budget left.
 
     To be followed by `immigrate`.
@@ -204,14 +204,7 @@ class Federation(Grouped[Group, Evolution]):
   def _migrate(self) -> None:
     """Lets the workers that have budget left exchange programs."""
     assert self.migration is not None
-    pools: dict[int, Pool] = {}
-    leaving = self.emigrants()
-    for experiment, worker, programs in leaving:
-      pool = pools.setdefault(experiment, Pool(self.migration.seed, experiment))
-      pool.upload(worker, programs)
-    self.immigrate([
-        pools[experiment].download(worker, len(programs), self.migrations)
-        for experiment, worker, programs in leaving])
+    self.immigrate(Pools(self.migration.seed).exchange(self.emigrants(), self.migrations))
 
   def _experiment_of(self, worker: int) -> int:
     search = self._search_of(worker)

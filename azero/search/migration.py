@@ -13,6 +13,7 @@ The pool is NumPy on the arrays of programs, and knows nothing of searches: a se
 process can hold it.
 """
 
+from collections.abc import Sequence
 import dataclasses
 from typing import NamedTuple
 
@@ -150,6 +151,53 @@ class Pool:
     self._table = np.insert(self._table, place, (worker, sender.first, number), axis=1)
     self._ends = self._table[2].cumsum()
     return sender
+
+
+# Experiment, worker and what it sends.
+Emigrants = Sequence[tuple[int, int, Programs]]
+
+
+class Pools:
+  """The pools of all experiments."""
+
+  def __init__(self, seed: int):
+    """Makes them without programs.
+
+    Args:
+      seed: decides who receives what.
+    """
+    self._seed = seed
+    self._pools: dict[int, Pool] = {}
+
+  def upload(self, emigrants: Emigrants) -> None:
+    """Takes programs of workers, in place of those that they sent before."""
+    for experiment, worker, programs in emigrants:
+      pool = self._pools.setdefault(experiment, Pool(self._seed, experiment))
+      pool.upload(worker, programs)
+
+  def download(self, workers: Sequence[tuple[int, int, int]], turn: int) -> list[Programs]:
+    """Programs for each of these workers.
+
+    Args:
+      workers: experiment, worker and how many programs it receives.
+      turn: how often they received before.
+
+    Raises:
+      KeyError, ValueError: a worker sent nothing.
+    """
+    return [
+        self._pools[experiment].download(worker, count, turn)
+        for experiment, worker, count in workers]
+
+  def exchange(self, emigrants: Emigrants, turn: int) -> list[Programs]:
+    """Takes programs of workers and gives each as many, from what the pools hold by then."""
+    self.upload(emigrants)
+    return self.download(
+        [(experiment, worker, len(programs)) for experiment, worker, programs in emigrants], turn)
+
+  def clear(self) -> None:
+    """Forgets all programs."""
+    self._pools.clear()
 
 
 class _Sender(NamedTuple):

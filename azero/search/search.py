@@ -48,7 +48,7 @@ class Improvement(NamedTuple):
   program: Programs
 
 
-class Search(abc.ABC):
+class Search(budgets.Budgeted, abc.ABC):
   """A search over several islands; subclasses propose candidates and learn from fitnesses."""
 
   def __init__(
@@ -113,20 +113,6 @@ class Search(abc.ABC):
   def counts(self) -> Counts:
     """How programs were answered so far, over all islands."""
     return self._evaluator.counts
-
-  @property
-  def bounded(self) -> bool:
-    """Whether there is a budget that ends the search."""
-    return budgets.bounded(self.config)
-
-  @property
-  def finished(self) -> bool:
-    """Whether no island has budget left."""
-    return not self.active.any()
-
-  def budget_left(self) -> dict[str, int | None]:
-    """What the islands may still spend in all, by the names of `Counts`; None for no limit."""
-    return budgets.left(self.config, self.active, self.train_steps, self.num_programs)
 
   def space_of(self, island: int) -> SearchSpace:
     """The search space of an island."""
@@ -246,8 +232,7 @@ class Search(abc.ABC):
 
   def _update_active(self) -> None:
     """Who has budget left and was not taken out."""
-    self.active = ~self._taken_out & budgets.within(
-        self.config, self.train_steps, self.num_programs)
+    self.active = ~self._taken_out & self.within_budget()
 
   @abc.abstractmethod
   def _propose(self, islands: np.ndarray) -> tuple[Programs, int]:

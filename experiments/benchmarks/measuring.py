@@ -1,17 +1,18 @@
 """Measuring: rates of an evaluator, the stages of a search, and the machine it runs on.
 
 Figures are the best of several runs, each of at least so many seconds: what else the machine
-does can only make a run slower. Nothing in what is measured knows of it; the stages of a
-search are timed by wrapping its methods meanwhile.
+does can only make a run slower. Nothing in what is measured knows of it: rates are those of
+public calls, and the stages of a search are told apart by Python's profiler.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 import contextlib
+import cProfile
 import dataclasses
-import functools
 import os
 import pathlib
 import platform
+import pstats
 import time
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,34 +22,31 @@ import numpy as np
 
 from azero.executors import devices
 from azero.executors.evaluator import Evaluator, Pending
-from azero.executors.waves import schedule
 from azero.language.program import Programs
-from azero.search import equivalence
-from azero.search.evolution import Evolution
-from azero.search.hall_of_fame import HallOfFame
-from azero.search.lru_cache import LruCache
 from azero.search.search import Search
 
 K = TypeVar("K", bound=Hashable)
 
+_Function = tuple[str, int, str]  # file, line and name, as the profiler has it
+_TIME, _CALLERS = 2, 4  # places in what the profiler says of a function
+_MAX_DEPTH = 12  # of calls outside azero
+
 _IN_FLIGHT = 2  # batches; the host prepares one while the device is at the other
 
-# What belongs to which stage of a search; of nested calls each has its own time only.
-_STAGES: tuple[tuple[str, Any, str], ...] = (
-    ("propose", Evolution, "_propose"),
-    ("analyse", Evaluator, "analyse"),
-    ("caches", LruCache, "get"),
-    ("caches", LruCache, "put"),
-    ("caches", equivalence, "_distinct"),
-    ("schedule", Evaluator, "plan"),
-    ("schedule", schedule, "schedule"),
-    ("launch", Evaluator, "launch"),
-    ("wait for devices", Pending, "result"),
-    ("accept", Evolution, "_accept"),
-    ("accept", Search, "_note_best"),
-    ("accept", HallOfFame, "offer"),
-)
-STAGES = (*dict.fromkeys(stage for stage, _, _ in _STAGES), "other")
+# What belongs to which stage of a search, by the beginning of the module's name; the first counts.
+_STAGES: Mapping[str, str] = {
+    "azero.search.lru_cache": "caches",
+    "azero.search.equivalence": "caches",
+    "azero.search.hall_of_fame": "accept",
+    "azero.search.search": "accept",
+    "azero.search": "propose",
+    "azero.compiler": "analyse",
+    "azero.executors.waves.schedule": "schedule",
+    "azero.executors.activity": "wait for devices",
+    "azero.executors": "launch",
+}
+STAGES = ("propose", "analyse", "caches", "schedule", "launch", "wait for devices", "accept",
+          "other")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,11 +165,48 @@ def measure_search(search: Search, *, warm_up: float, seconds: float) -> SearchR
 
 
 def stage_shares(search: Search, seconds: float) -> dict[str, float]:
-  """Shares of the wall time of a search in each of STAGES; they add up to 1."""
-  with timed_stages() as spent:
-    elapsed = _step_for(search, seconds)
-  shares = {stage: spent[stage] / elapsed for stage in STAGES[:-1]}
-  return shares | {"other": 1.0 - sum(shares.values())}
+  """Shares of the wall time of a search in each of STAGES; they add up to 1.
+
+  By Python's own profiler, which slows down what makes many calls: shares are of a search that
+  is being watched.
+  """
+  profile = cProfile.Profile(time.perf_counter)
+  profile.enable()
+  _step_for(search, seconds)
+  profile.disable()
+  spent = _seconds_by_stage(pstats.Stats(profile))
+  whole = sum(spent.values())
+  return {stage: spent[stage] / whole for stage in STAGES}
+
+
+def _seconds_by_stage(stats: pstats.Stats) -> dict[str, float]:
+  """Seconds in each stage: of functions of azero, and of what they called elsewhere."""
+  calls: dict[_Function, tuple[Any, ...]] = stats.stats  # type: ignore[attr-defined]
+  spent = dict.fromkeys(STAGES, 0.0)
+
+  def charge(function: _Function, seconds: float, path: tuple[_Function, ...]) -> None:
+    """Gives the time of a function to its stage, or else to those of its callers."""
+    stage, callers = _stage_of(function), calls[function][_CALLERS]
+    own = {other: counts[_TIME] for other, counts in callers.items() if other not in path}
+    total = sum(own.values())
+    if stage is not None or not total or len(path) > _MAX_DEPTH:
+      spent[stage or "other"] += seconds
+      return
+    for other, share in own.items():
+      charge(other, seconds * share / total, (*path, function))
+
+  for function, counts in calls.items():
+    if counts[_TIME] > 0:
+      charge(function, counts[_TIME], ())
+  return spent
+
+
+def _stage_of(function: _Function) -> str | None:
+  """The stage of a function by its file; None if it is not of azero."""
+  _, found, path = function[0].replace(os.sep, "/").rpartition("/azero/")
+  module = "azero." + path.removesuffix(".py").replace("/", ".")
+  return next(
+      (stage for prefix, stage in _STAGES.items() if found and module.startswith(prefix)), None)
 
 
 def _step_for(search: Search, seconds: float) -> float:
@@ -181,43 +216,9 @@ def _step_for(search: Search, seconds: float) -> float:
   return elapsed
 
 
-@contextlib.contextmanager
-def timed_stages() -> Iterator[dict[str, float]]:
-  """Times the stages of searches that run meanwhile: seconds of each, filled as they go."""
-  spent = dict.fromkeys(STAGES, 0.0)
-  inner = [0.0]  # time of calls within each call under way
-
-  def timed(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def run(*args, **kwargs):
-      inner.append(0.0)
-      start = time.perf_counter()
-      try:
-        return function(*args, **kwargs)
-      finally:
-        elapsed = time.perf_counter() - start
-        spent[stage] += elapsed - inner.pop()
-        inner[-1] += elapsed
-
-    return run
-
-  originals = [(owner, name, getattr(owner, name)) for _, owner, name in _STAGES]
-  try:
-    for (stage, owner, name), (_, _, original) in zip(_STAGES, originals):
-      setattr(owner, name, timed(stage, original))
-    yield spent
-  finally:
-    for owner, name, original in originals:
-      setattr(owner, name, original)
-
-
-def peak_memory() -> float | None:
-  """Most memory that this process has held, in bytes; None where that cannot be read."""
-  status = pathlib.Path("/proc/self/status")
-  if not status.exists():
-    return None
-  lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-  return float(lines["VmHWM"].split()[0]) * 1024 if "VmHWM" in lines else None
+def num_devices() -> int:
+  """Devices that JAX has."""
+  return len(jax.devices())
 
 
 def machine() -> dict[str, str]:

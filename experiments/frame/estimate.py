@@ -6,51 +6,15 @@ while there is little to lose, from the rate that was measured here.
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-import os
 import time
 from typing import Any
 
+from azero.runs.display.durations import format_duration
 from azero.search.lru_cache import BYTES_PER_ENTRY
 from azero.search.protocol import Searching
-from experiments.benchmarks import measuring
-from experiments.frame import common
+from experiments.frame.memory import peak_memory
 
 Numbers = Mapping[str, int]
-
-
-def setting() -> Any:
-  """The setting of a config that says when to show it."""
-  return common.setting(
-      30.0, "Time after which an estimate of the whole time and memory is shown; 0 for never.")
-
-
-def check(seconds: float) -> None:
-  """Refuses an impossible `estimate_seconds`.
-
-  Raises:
-    ValueError: it is negative.
-  """
-  if not seconds >= 0:
-    raise ValueError(f"--estimate_seconds must not be negative, got {seconds}.")
-
-
-def check_memory(num_bytes: float, remedy: str) -> None:
-  """Refuses tasks that this machine's memory cannot hold.
-
-  Args:
-    num_bytes: of the tasks of all workers.
-    remedy: what to do about it.
-
-  Raises:
-    ValueError: they take more than there is.
-  """
-  if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
-    return  # it cannot be told
-  memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-  if num_bytes > memory:
-    raise ValueError(
-        f"The tasks of all workers take about {num_bytes / 1e9:,.0f} GB, but this machine has "
-        f"{memory / 1e9:,.0f} GB of memory: {remedy}.")
 
 
 class Estimate:
@@ -63,11 +27,13 @@ class Estimate:
   """
 
   def __init__(
-      self, seconds: float, totals: Mapping[str, int] | None = None, *, skip_first: bool = False):
+      self, seconds: float | None, totals: Mapping[str, int] | None = None, *,
+      skip_first: bool = False,
+  ):
     """Takes over.
 
     Args:
-      seconds: after so long, of what is measured; 0 for never.
+      seconds: after so long, of what is measured; None for never.
       totals: what else there is to estimate: how many searches like this one, by what to call
         them.
       skip_first: whether it is measured after a first step only, in which a search compiles,
@@ -88,7 +54,9 @@ class Estimate:
   def due(self) -> bool:
     """Whether the next call of `show` has an effect."""
     elapsed = time.monotonic() - self._start
-    return self._before is None or 0 < self._seconds <= elapsed - self._before[0]
+    if self._before is None:
+      return True
+    return self._seconds is not None and self._seconds <= elapsed - self._before[0]
 
   def show(
       self, spent: Numbers, left: Mapping[str, int | None], more_bytes: float = 0.0) -> None:
@@ -103,7 +71,7 @@ class Estimate:
     if self._before is None:
       self._before = elapsed, dict(spent)
       return
-    self._seconds, self.shown = 0.0, True
+    self._seconds, self.shown = None, True
     print(self._text(elapsed, self._before, spent, left, more_bytes), flush=True)
 
   def _text(
@@ -118,12 +86,12 @@ class Estimate:
     one = elapsed + times[budget]
     parts = [
         f"Estimate after {elapsed:.0f} s: at {rates['train_steps']:,.0f} training steps "
-        f"a second this search takes {_duration(one)}"]
+        f"a second this search takes {format_duration(one)}"]
     whole = times[budget] + spent[budget] / rates[budget]
     parts += [
-        f"the {count:,} {others} {_duration(one + whole * (count - 1))}"
+        f"the {count:,} {others} {format_duration(one + whole * (count - 1))}"
         for others, count in self._totals.items() if count > 1]
-    memory = measuring.peak_memory()
+    memory = peak_memory()
     if memory is not None:
       parts.append(
           f"with {memory / 1e9:.1f} GB of memory now, at most {(memory + more_bytes) / 1e9:.1f} GB "
@@ -140,9 +108,3 @@ def cache_bytes(search: Searching) -> float:
       part.num_islands * (part.config.canonical_cache + part.config.fingerprint)
       * part.config.cache_size * BYTES_PER_ENTRY for part in parts))
 
-
-def _duration(seconds: float) -> str:
-  for unit, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
-    if seconds >= 2 * size:
-      return f"{seconds / size:,.1f} {unit}"
-  return f"{seconds:.0f} s"

@@ -6,9 +6,18 @@ paper prints none for several classes: these are the same two with vectors as la
 predictions.
 """
 
-from azero.language import text, zoo
-from azero.language.program import Programs, SearchSpace
-from experiments.frame.workers import Kind
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.frame import lazy
+
+with lazy.imports():
+  from azero.language import text, zoo
+
+if TYPE_CHECKING:
+  from azero.language.program import Programs, SearchSpace
+  from experiments.frame.workers import Kind
 
 LOGISTIC, NETWORK = "logistic regression", "neural network"
 

@@ -1,7 +1,6 @@
 """The final report of an experiment, in Markdown."""
 
 from collections.abc import Mapping, Sequence
-import dataclasses
 import shlex
 import sys
 from typing import Any
@@ -9,9 +8,13 @@ from typing import Any
 import numpy as np
 
 from azero.compiler import liveness
+from azero.distributed.view import GroupView
 from azero.language.program import Programs
 from azero.language.text import format_program
 from azero.runs import metrics, runner
+from azero.search.evolution import Evolution
+from experiments.frame import settings
+from experiments.frame.runtimes import GroupedSearch
 
 
 def report(
@@ -29,7 +32,7 @@ def report(
     multiclass: whether its task is multi-class.
     tables: Markdown tables.
     result: the search, for what it cost.
-    config: a config dataclass, listed with its values.
+    config: the settings, listed with their values.
     picture: file name of a picture.
 
   Returns:
@@ -48,18 +51,29 @@ def report(
     parts += ["## What it took", _cost_table(result)]
   if config is not None:
     parts += ["## Settings", code_block(command(config))]
-    parts.append(table(("setting", "value"), [
-        (field.name, getattr(config, field.name)) for field in dataclasses.fields(config)]))
+    parts.append(table(("setting", "value"), list(_shown(config).items())))
   return "\n\n".join(parts) + "\n"
 
 
 def command(config: Any) -> str:
-  """The command that runs an experiment with the settings of a config dataclass."""
-  flags = " ".join(
-      f"--{field.name}={shlex.quote(str(getattr(config, field.name)))}"
-      for field in dataclasses.fields(config)
-      if getattr(config, field.name) != field.default and field.name != "resume")
-  return f"python -m {_module_name(config)} {flags}".strip()
+  """The command that runs an experiment with these settings."""
+  leaves, values = settings.leaves(type(config)), settings.flat(config)
+  changed = [
+      name for name in values if values[name] != leaves[name].default and name != "resume"]
+  return " ".join(
+      [f"python -m {_module_name(config)}", *map(shlex.quote, flags(config, changed))])
+
+
+def flags(config: Any, names: Sequence[str] | None = None) -> list[str]:
+  """Settings, by default all of them, as arguments of the command line."""
+  shown = _shown(config)
+  return [f"--{name}={shown[name]}" for name in (shown if names is None else names)]
+
+
+def _shown(config: Any) -> dict[str, str]:
+  """The settings as they are written on the command line, by name."""
+  leaves = settings.leaves(type(config))
+  return {name: leaves[name].show(value) for name, value in settings.flat(config).items()}
 
 
 def _module_name(config: Any) -> str:
@@ -96,6 +110,17 @@ def fitness_table(rows: Mapping[str, np.ndarray]) -> str:
   return table(("on unseen tasks", "mean", "std", "min", "max"), [
       (name, *(f"{value:.4f}" for value in (x.mean(), x.std(), x.min(), x.max())))
       for name, x in rows.items()])
+
+
+def group_table(search: GroupedSearch) -> str:
+  """What the workers of each group of a search came to."""
+  parts: Sequence[Evolution | GroupView] = search.searches
+  return table(
+      ("group", "workers", "programs", "training steps", "best search fitness",
+       "median of workers"),
+      [(group.name, part.num_islands, f"{part.num_programs.sum():,}",
+        f"{part.train_steps.sum():,}", f"{part.best_fitness.max():.4f}",
+        f"{np.median(part.best_fitness):.4f}") for group, part in zip(search.groups, parts)])
 
 
 def _cost_table(result: runner.RunResult) -> str:

@@ -5,25 +5,34 @@ ended, and in it a run directory for each batch of repeats. A stopped experiment
 from there: ended repeats are kept, the batch under way goes on from its checkpoint.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import functools
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from azero.executors.evaluator import Evaluator
-from azero.insight import statistics
-from azero.insight.plots import comparison_plot
-from azero.language import text
-from azero.language.ops import op_by_name
-from azero.language.program import Programs, SearchSpace
-from azero.runs import json_lines, runner
-from azero.runs.directory import OUTCOMES, RunDirectory, read_config
-from experiments.frame import references, reporting, runtimes, workers
-from experiments.frame.estimate import Estimate
-from experiments.frame.runtimes import GroupedSearch
-from experiments.frame.workers import Arm, Kind, WorkersConfig
+from experiments.frame import lazy
+
+with lazy.imports():
+  from azero.executors import evaluator as evaluator_lib
+  from azero.insight import statistics
+  from azero.insight.plots import comparison_plot
+  from azero.language import ops, program, text
+  from azero.runs import directory as directory_lib
+  from azero.runs import json_lines
+  from experiments.frame import estimate, references, reporting, study, workers
+
+if TYPE_CHECKING:
+  from azero.executors.evaluator import Evaluator
+  from azero.language.program import Programs, SearchSpace
+  from azero.runs.directory import RunDirectory
+  from experiments.frame.estimate import Estimate
+  from experiments.frame.runtimes import GroupedSearch
+  from experiments.frame.workers import Arm, Kind, WorkersSettings
 
 _PICTURE = "comparison.png"
 _CHOOSE, _JUDGE = range(2)  # the halves of the T_select tasks
@@ -67,12 +76,14 @@ class Trials:
       each arm.
     complete: whether no repeat is missing.
     seconds: wall time of this part of the run.
+    signum: of the signal that interrupted it, if one did.
   """
 
   outcomes: list[Outcome]
   references: dict[str, dict[str, float]]
   complete: bool
   seconds: float
+  signum: int | None = None
 
   def of(self, arm: Arm) -> list[Outcome]:
     """The outcomes of one arm."""
@@ -105,7 +116,7 @@ class Comparison:
 
 
 def run_experiment(
-    name: str, config: WorkersConfig, arms: Sequence[Arm],
+    name: str, config: WorkersSettings, arms: Sequence[Arm],
     compare: Callable[[Trials], Comparison],
 ) -> Trials:
   """Runs an experiment and writes its directory.
@@ -126,14 +137,15 @@ def run_experiment(
     ValueError: settings that do not fit each other, or a new budget after repeats have ended.
   """
   workers.require(config, arms)
-  directory = config.directory(name)
+  directory = study.open_directory(name, config)
   print(f"Everything is recorded in {directory.path}")
-  result = _run(config, arms, directory)
+  with study.discarded_if_refused(directory):
+    result = _run(config, arms, directory)
   conclude(config, arms, directory, result, compare(result))
   return result
 
 
-def _run(config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory) -> Trials:
+def _run(config: WorkersSettings, arms: Sequence[Arm], directory: RunDirectory) -> Trials:
   """Runs every repeat of every arm that has not ended yet."""
   start = time.monotonic()
   outcomes = _read_outcomes(directory)
@@ -151,36 +163,35 @@ def _run(config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory) ->
     groups, migration = workers.groups_of(config, arm, repeats)
     print(f"{arm.title}: repeats {repeats[0] + 1} to {repeats[-1] + 1} of {config.repeats}, "
           f"{arm.workers * len(repeats)} workers", flush=True)
-    record = _batch_directory(directory, arm, repeats)
-    estimate = _estimate(config, [other for other, _ in pending[number:]])
-    with runtimes.opened(config, groups, migration) as search:
-      result = runner.run(
-          search, directory=record, progress=config.progress,
-          checkpoint_seconds=config.checkpoint_seconds, tensorboard=config.tensorboard,
-          should_stop=None if arm.name in estimated else estimate)
-    if estimate.shown:
+    expected = _estimate(config, [other for other, _ in pending[number:]])
+    searched = study.run_search(
+        config, groups, migration, functools.partial(_batch_directory, directory, arm, repeats),
+        should_stop=None if arm.name in estimated else expected)
+    if expected.shown:
       estimated.add(arm.name)
     found = [
-        judges[arm.name].outcome(arm, search, n, repeat) for n, repeat in enumerate(repeats)]
+        judges[arm.name].outcome(arm, searched.search, n, repeat)
+        for n, repeat in enumerate(repeats)]
     outcomes += found
-    if result.status == "interrupted":
-      return Trials(outcomes, compared, False, time.monotonic() - start)
+    if searched.result.signum is not None:
+      return Trials(
+          outcomes, compared, False, time.monotonic() - start, searched.result.signum)
     _append_outcomes(directory, found)
   return Trials(outcomes, compared, True, time.monotonic() - start)
 
 
-def _estimate(config: WorkersConfig, left: Sequence[Arm]) -> Estimate:
+def _estimate(config: WorkersSettings, left: Sequence[Arm]) -> Estimate:
   """The estimate that the first of the searches that are left shows."""
   arm = left[0]
   same = sum(other.name == arm.name for other in left)
   totals = {f"searches for '{arm.title}'": same}
   if same < len(left):
     totals["searches of this experiment, if those of other settings cost as much,"] = len(left)
-  return Estimate(config.estimate_seconds, totals, skip_first=True)
+  return estimate.Estimate(config.run.estimate_seconds, totals, skip_first=True)
 
 
 def _pending(
-    config: WorkersConfig, arms: Sequence[Arm], outcomes: Sequence[Outcome]
+    config: WorkersSettings, arms: Sequence[Arm], outcomes: Sequence[Outcome]
 ) -> list[tuple[Arm, list[int]]]:
   """Batches of repeats that have not ended. Arms take turns, so that none waits for long."""
   ended = {(outcome.arm, outcome.repeat) for outcome in outcomes}
@@ -196,14 +207,13 @@ def _pending(
 class _Judge:
   """Chooses the program of a repeat on one half of the T_select tasks, judges it on the other."""
 
-  def __init__(self, config: WorkersConfig, space: SearchSpace, kind: Kind):
+  def __init__(self, config: WorkersSettings, space: SearchSpace, kind: Kind):
     self._kind = kind
     self._space = space.with_features(kind.num_features)
     self._tasks = workers.select_tasks(config, kind)
-    self._settings: dict[str, Any] = {
-        "num_epochs": kind.num_epochs, "seed": config.seed, "dtype": config.dtype,
-        "num_devices": config.num_devices or None, "executor": config.executor}
-    self._evaluator = Evaluator(self._space, self._tasks, **self._settings)
+    self._settings: dict[str, Any] = (
+        config.search.evaluator_settings() | {"num_epochs": kind.num_epochs})
+    self._evaluator = evaluator_lib.Evaluator(self._space, self._tasks, **self._settings)
 
   def outcome(self, arm: Arm, search: GroupedSearch, number: int, repeat: int) -> Outcome:
     """What the workers of experiment `number` of a search found."""
@@ -221,7 +231,7 @@ class _Judge:
     for name, program in references.references(self._kind, self._space).items():
       evaluator = self._evaluator
       if program.space != self._space:
-        evaluator = Evaluator(program.space, self._tasks, **self._settings)
+        evaluator = evaluator_lib.Evaluator(program.space, self._tasks, **self._settings)
       _, _, accuracies[name] = _choose(evaluator, with_rates(program))
     return accuracies
 
@@ -250,7 +260,7 @@ def _candidates(search: GroupedSearch, number: int) -> tuple[Programs, np.ndarra
   features = best.space.num_features
   programs += [entry.program.with_features(features) for entry in mine]
   fitness.append(np.array([entry.fitness for entry in mine]))
-  return Programs.concatenate(programs), np.concatenate(fitness)
+  return program.Programs.concatenate(programs), np.concatenate(fitness)
 
 
 def with_rates(program: Programs) -> Programs:
@@ -263,24 +273,19 @@ def with_rates(program: Programs) -> Programs:
     One program for each factor from 0.01 to 100.
   """
   variants = program[np.zeros(len(_RATE_FACTORS), int)]
-  scalar = variants.opcode == op_by_name("scalar_constant").id
+  scalar = variants.opcode == ops.op_by_name("scalar_constant").id
   factors = np.where(scalar, _RATE_FACTORS[:, None], 1.0)
   return dataclasses.replace(variants, constants=variants.constants * factors[..., None])
 
 
 def conclude(
-    config: WorkersConfig, arms: Sequence[Arm], directory: RunDirectory, result: Trials,
+    config: WorkersSettings, arms: Sequence[Arm], directory: RunDirectory, result: Trials,
     comparison: Comparison,
 ) -> None:
   """Writes report and picture, prints the tables and says how to go on after a stop.
 
   The program that it shows is the best of the first arm and of those judged on the same tasks.
   """
-  comparison_plot.plot_comparison(
-      comparison.settings, label=comparison.label, title=comparison.picture_title,
-      references=comparison.references).savefig(directory.path / _PICTURE, dpi=130)
-  for name, content in comparison.files.items():
-    directory.write(name, content)
   state = (
       "Every repeat ended." if result.complete else
       "**Stopped before its end**: repeats under way are judged as they were.")
@@ -288,18 +293,19 @@ def conclude(
   best = max(
       (outcome for outcome in result.outcomes if outcome.arm in comparable),
       key=lambda outcome: outcome.accuracy)
-  program = text.parse(best.program, num_features=config.num_features, min_vectors=3)
-  directory.write("report.md", reporting.report(
-      comparison.title, summary=[
+  study.conclude(config, directory, study.Findings(
+      title=comparison.title,
+      summary=[
           *comparison.summary, state, *_epochs(arms),
           f"Wall time of this part of the run: {result.seconds:.0f} s.",
           f"The program below is of {comparable[best.arm]!r}, repeat {best.repeat + 1}."],
-      tables=comparison.tables, program=program, multiclass=arms[0].select.ten_classes,
-      config=config, picture=_PICTURE))
-  print("\n" + "\n\n".join(comparison.tables))
-  print(f"\n{state} Report: {directory.path / 'report.md'}")
-  if not result.complete:
-    print(f"--resume={directory.path} continues the experiment.")
+      program=text.parse(best.program, num_features=config.num_features, min_vectors=3),
+      multiclass=arms[0].select.ten_classes, tables=comparison.tables,
+      figure=comparison_plot.plot_comparison(
+          comparison.settings, label=comparison.label, title=comparison.picture_title,
+          references=comparison.references),
+      picture=_PICTURE, files=comparison.files,
+      lines=["\n\n".join(comparison.tables), f"\n{state}"]), signum=result.signum)
 
 
 def _epochs(arms: Sequence[Arm]) -> list[str]:
@@ -332,7 +338,8 @@ def reference_table(references: Mapping[str, float]) -> str:
 def _batch_directory(
     directory: RunDirectory, arm: Arm, repeats: Sequence[int]) -> RunDirectory:
   path = directory.path / f"{arm.name}-{repeats[0] + 1:03}-{repeats[-1] + 1:03}"
-  return (RunDirectory.open if path.exists() else RunDirectory)(path, directory.config)
+  return (directory_lib.RunDirectory.open if path.exists() else directory_lib.RunDirectory)(
+      path, directory.config)
 
 
 def _take_over_budgets(directory: RunDirectory, *, ended: bool) -> None:
@@ -341,7 +348,7 @@ def _take_over_budgets(directory: RunDirectory, *, ended: bool) -> None:
   Raises:
     ValueError: other budgets than those that repeats have ended with.
   """
-  saved = read_config(directory.path)
+  saved = directory_lib.read_config(directory.path)
   for name in ("max_train_steps", "max_programs"):
     if ended and saved[name] != directory.config[name]:
       raise ValueError(
@@ -351,9 +358,9 @@ def _take_over_budgets(directory: RunDirectory, *, ended: bool) -> None:
 
 
 def _read_outcomes(directory: RunDirectory) -> list[Outcome]:
-  path = directory.path / OUTCOMES
+  path = directory.path / directory_lib.OUTCOMES
   return [Outcome(**row) for row in json_lines.read(path)] if path.exists() else []
 
 
 def _append_outcomes(directory: RunDirectory, outcomes: Sequence[Outcome]) -> None:
-  json_lines.append(directory.path / OUTCOMES, map(dataclasses.asdict, outcomes))
+  json_lines.append(directory.path / directory_lib.OUTCOMES, map(dataclasses.asdict, outcomes))

@@ -6,64 +6,86 @@ example a row of the ablation table, is a list of kinds with a search method; it
 experiments of W workers that exchange programs among themselves only.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from azero.language import text, zoo
-from azero.language.program import Programs, SearchSpace
-from azero.runs.warm_start import predicts, read_programs
 from azero.search.config import SearchConfig
-from azero.search.federation import Federation, Group
-from azero.search.migration import Migration
-from azero.tasks.images import paper_tasks
-from azero.tasks.task import Tasks
-from experiments.frame import common, estimate, runtimes
+from experiments.frame import lazy, settings
+from experiments.frame.run_settings import StudySettings
+from experiments.frame.settings import nested, setting
+
+with lazy.imports():
+  from azero.language import text, zoo
+  from azero.runs import warm_start
+  from azero.search import federation, migration
+  from azero.tasks.images import paper_tasks
+  from experiments.frame import memory
+
+if TYPE_CHECKING:
+  from azero.language.program import Programs, SearchSpace
+  from azero.search.federation import Group
+  from azero.search.migration import Migration
+  from azero.tasks.task import Tasks
 
 _SEARCH, _SELECT, _MIGRATION = range(3)  # what seeds are for
 # Workers that make up a batch; fewer leave the devices idle, more only take memory.
 _WORKERS_AT_ONCE = 64
+# What the arms of an experiment, or their tasks, decide.
+DECIDED_BY_ARMS = ("fingerprint", "canonical_cache", "combine", "initial")
+
+
+def search_settings(
+    max_train_steps: int = 100_000_000_000, *, num_epochs: int | None = None,
+    helps: Mapping[str, str] | None = None,
+) -> Any:
+  """The field `search` of an experiment with workers: the paper's settings.
+
+  Args:
+    max_train_steps: of each worker.
+    num_epochs: E; None where the kinds of workers decide.
+    helps: help in place of the usual one, by name.
+  """
+  fixed = DECIDED_BY_ARMS if num_epochs is not None else (*DECIDED_BY_ARMS, "num_epochs")
+  return nested(
+      SearchConfig(
+          max_train_steps=max_train_steps, train_budget=4.0, hurdle=0.1,
+          num_epochs=num_epochs or 1),
+      fixed=fixed, **{"hurdle": "Part of the training before the hurdle, where hurdles are on.",
+                      **(helps or {})})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class WorkersConfig(runtimes.RuntimeConfig):
+class WorkersSettings(StudySettings):
   """Settings of experiments with workers on image tasks; defaults are the paper's."""
 
-  dataset: str = common.setting(
+  search: SearchConfig = search_settings()
+  dataset: str = setting(
       "cifar10", "Data set of the search and of T_select; see experiments.prepare_data.")
-  data_dir: str = common.setting(
-      "", "TFDS's data directory; default $TFDS_DATA_DIR or ~/tensorflow_datasets.")
-  repeats: int = common.setting(30, "Repeats of each setting.")
-  repeats_at_once: int = common.setting(
-      0, f"Repeats that run side by side; 0 for as many as make up {_WORKERS_AT_ONCE} workers.")
-  task_sets: int = common.setting(
+  data_dir: str | None = setting(
+      None, "TFDS's data directory; default $TFDS_DATA_DIR or ~/tensorflow_datasets.", path=True)
+  repeats: int = setting(30, "Repeats of each setting.")
+  repeats_at_once: int | None = setting(
+      None, "Repeats that run side by side; none for as many as make up "
+      f"{_WORKERS_AT_ONCE} workers.")
+  task_sets: int = setting(
       16, "Different sets of D search tasks of each kind of worker; workers take them in turn.")
-  children_per_cycle: int = common.setting(
-      1, "Children of each worker in a cycle; 1 is exactly the paper's algorithm.")
-  max_train_steps: int = common.setting(100_000_000_000, "Training steps of each worker.")
-  max_programs: int = common.setting(0, "Programs of each worker; 0 for no limit.")
-  population_size: int = common.setting(100, "P.")
-  tournament_size: int = common.setting(10, "T.")
-  mutation_probability: float = common.setting(0.9, "U.")
-  train_budget: float = common.setting(
-      4.0, "Cost of a program at most, in plain neural networks; 0 for no limit.")
-  hurdle: float = common.setting(
-      0.1, "Part of the training before the hurdle, where hurdles are on.")
-  migration_every: int = common.setting(
+  migration_every: int = setting(
       1000, "Children of a worker between two migrations, where migration is on.")
-  warm_start: str = common.setting(
-      "", "Program to start from: a name of the zoo, a file or a run directory; default empty "
-      "programs.")
-  num_features: int = common.setting(16, "F of T_select, and of the search where it is one.")
-  num_train: int = common.setting(8000, "N, training examples.")
-  num_valid: int = common.setting(1000, "Validation examples.")
-  num_select: int = common.setting(
+  warm_start: str | None = setting(
+      None, "Program to start from: a name of the zoo, a file or a run directory; default empty "
+      "programs.", path=True)
+  num_features: int = setting(16, "F of T_select, and of the search where it is one.")
+  num_train: int = setting(8000, "N, training examples.")
+  num_valid: int = setting(1000, "Validation examples.")
+  num_select: int = setting(
       100, "Tasks of T_select to choose a program on, and as many others to judge it on.")
-  estimate_seconds: float = estimate.setting()
 
   def check(self) -> None:
     """Refuses settings that no search accepts.
@@ -71,19 +93,18 @@ class WorkersConfig(runtimes.RuntimeConfig):
     Raises:
       ValueError: says which.
     """
-    common.require_positive(
-        self, "repeats", "task_sets", "max_train_steps", "num_select", "num_features",
+    settings.require_positive(
+        self, "repeats", "repeats_at_once", "task_sets", "num_select", "num_features",
         "num_train", "num_valid")
-    if self.repeats_at_once < 0:
-      raise ValueError(f"--repeats_at_once must not be negative, got {self.repeats_at_once}.")
-    if self.seed < 0:
-      raise ValueError(f"--seed must not be negative, got {self.seed}.")
-    estimate.check(self.estimate_seconds)
+    self.run.check()
 
   def budget(self, style: str = ",") -> str:
     """What a worker may spend, in words, with its numbers in a style of formatting."""
-    steps = f"{self.max_train_steps:{style}} training steps"
-    return f"{steps} or {self.max_programs:,} programs" if self.max_programs else steps
+    limits = [
+        f"{limit:{style}} {unit}" for limit, unit in (
+            (self.search.max_train_steps, "training steps"),
+            (self.search.max_programs, "programs")) if limit is not None]
+    return " or ".join(limits) or "no limit"
 
   def at_once(self, workers: int) -> int:
     """Repeats of so many workers each that run side by side."""
@@ -91,10 +112,10 @@ class WorkersConfig(runtimes.RuntimeConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TwoDatasetsConfig(WorkersConfig):
-  """Settings of those experiments whose workers search on two data sets."""
+class TwoDatasetsSettings(WorkersSettings):
+  """Settings of experiments whose workers search on two data sets; defaults are the paper's."""
 
-  second_dataset: str = common.setting(
+  second_dataset: str = setting(
       "mnist", "Data set that part of the workers search on, for diversity (S3).")
 
 
@@ -153,23 +174,15 @@ class Arm:
   template: Programs | None = None
 
 
-def search_config(config: WorkersConfig, arm: Arm, kind: Kind) -> SearchConfig:
+def search_config(config: WorkersSettings, arm: Arm, kind: Kind) -> SearchConfig:
   """Settings of the workers of one kind."""
-  return SearchConfig(
-      population_size=config.population_size, tournament_size=config.tournament_size,
-      mutation_probability=config.mutation_probability,
-      children_per_cycle=config.children_per_cycle, max_train_steps=config.max_train_steps,
-      max_programs=config.max_programs or None, train_budget=config.train_budget or None,
-      canonical_cache=arm.fingerprint, fingerprint=arm.fingerprint,
-      hurdle=config.hurdle if arm.hurdle else None, combine="median",
-      num_epochs=kind.num_epochs, seed=config.seed, dtype=config.dtype,
-      num_devices=config.num_devices or None, lanes=config.lanes or None,
-      executor=config.executor,
-      cycles_per_step=config.cycles_per_step or None)
+  return dataclasses.replace(
+      config.search, canonical_cache=arm.fingerprint, fingerprint=arm.fingerprint,
+      hurdle=config.search.hurdle if arm.hurdle else None, num_epochs=kind.num_epochs)
 
 
 def groups_of(
-    config: WorkersConfig, arm: Arm, repeats: Sequence[int]
+    config: WorkersSettings, arm: Arm, repeats: Sequence[int]
 ) -> tuple[list[Group], Migration | None]:
   """The workers of some repeats of an arm, to search side by side.
 
@@ -194,24 +207,24 @@ def groups_of(
       kind = arm.kinds[k]
       shape = dataclasses.replace(kind, name="", datasets=())
       by_shape.setdefault(shape, []).append((kind, place % config.task_sets, n))
-  seed = _seed(config.seed, repeats[0])
+  seed = _seed(config.search.seed, repeats[0])
   groups = []
   for members in by_shape.values():
     kind = members[0][0]
-    groups.append(Group(
+    groups.append(federation.Group(
         name=" and ".join(dict.fromkeys(kind.name for kind, _, _ in members)),
         space=arm.space.with_features(kind.num_features),
         task_sets=[search_tasks(config, kind, place) for kind, place, _ in members],
         config=dataclasses.replace(search_config(config, arm, kind), seed=seed),
         experiments=[n for _, _, n in members], template=arm.template))
   exchange = arm.migration and arm.workers > 1
-  return groups, Migration(
+  return groups, migration.Migration(
       every=config.migration_every,
-      seed=_seed(config.seed, repeats[0], _MIGRATION)) if exchange else None
+      seed=_seed(config.search.seed, repeats[0], _MIGRATION)) if exchange else None
 
 
 def start(
-    config: WorkersConfig, space: SearchSpace, *, multiclass: bool = False) -> Programs | None:
+    config: WorkersSettings, space: SearchSpace, *, multiclass: bool = False) -> Programs | None:
   """The programs of `warm_start` that a population begins with; None for empty ones.
 
   Raises:
@@ -224,8 +237,8 @@ def start(
     programs = text.parse(zoo.source(config.warm_start), space)
     fits = zoo.is_multiclass(config.warm_start) == multiclass
   else:
-    programs = read_programs(config.warm_start, space, multiclass=multiclass)
-    fits = bool(predicts(programs, multiclass=multiclass).any())
+    programs = warm_start.read_programs(config.warm_start, space, multiclass=multiclass)
+    fits = bool(warm_start.predicts(programs, multiclass=multiclass).any())
   if not fits:
     raise ValueError(
         f"--warm_start={config.warm_start} predicts nothing in tasks of "
@@ -234,7 +247,7 @@ def start(
   return programs
 
 
-def require(config: WorkersConfig, arms: Sequence[Arm]) -> None:
+def require(config: WorkersSettings, arms: Sequence[Arm]) -> None:
   """Refuses at once what would fail an arm when its turn comes, maybe after days.
 
   Raises:
@@ -244,27 +257,28 @@ def require(config: WorkersConfig, arms: Sequence[Arm]) -> None:
   """
   for arm in arms:
     together = config.at_once(arm.workers)
-    config.check_runtime((config.repeats % together or together) * arm.workers)
+    config.runtime.check((config.repeats % together or together) * arm.workers)
   for arm in arms:
     select_tasks(config, arm.select)
     sets = min(
         config.task_sets, math.ceil(config.at_once(arm.workers) * arm.workers / len(arm.kinds)))
-    estimate.check_memory(
+    memory.require_memory(
         sum(sets * _num_bytes(config, kind) for kind in arm.kinds),
         "use fewer --task_sets, or smaller tasks")
     # One worker of each kind, and one more, so that there is an exchange.
-    Federation(*groups_of(config, dataclasses.replace(arm, workers=len(arm.kinds) + 1), [0]))
+    few = dataclasses.replace(arm, workers=len(arm.kinds) + 1)
+    federation.Federation(*groups_of(config, few, [0]))
 
 
-def _num_bytes(config: WorkersConfig, kind: Kind) -> int:
+def _num_bytes(config: WorkersSettings, kind: Kind) -> int:
   """Bytes of a set of tasks, once in main memory and once on the device."""
   numbers = kind.num_tasks * (kind.num_train + kind.num_valid) * (kind.num_features + 1)
-  return numbers * (8 + np.dtype(config.dtype).itemsize)
+  return numbers * (8 + np.dtype(config.search.dtype).itemsize)
 
 
-def search_tasks(config: WorkersConfig, kind: Kind, number: int) -> Tasks:
+def search_tasks(config: WorkersSettings, kind: Kind, number: int) -> Tasks:
   """One of the task sets of T_search that workers of a kind have; see `federation`."""
-  return _search_tasks(kind, _seed(config.seed, _SEARCH, number), config.data_dir or None)
+  return _search_tasks(kind, _seed(config.search.seed, _SEARCH, number), config.data_dir)
 
 
 @functools.lru_cache(maxsize=256)
@@ -277,7 +291,7 @@ def _search_tasks(kind: Kind, seed: int, data_dir: str | None) -> Tasks:
   return concatenate(parts)
 
 
-def select_tasks(config: WorkersConfig, kind: Kind) -> tuple[Tasks, Tasks]:
+def select_tasks(config: WorkersSettings, kind: Kind) -> tuple[Tasks, Tasks]:
   """Tasks of T_select to choose a program on, and others to judge it on.
 
   Raises:
@@ -291,7 +305,7 @@ def select_tasks(config: WorkersConfig, kind: Kind) -> tuple[Tasks, Tasks]:
     raise ValueError(
         f"--num_select must be at most {every // 2}, half of the tasks of T_select; got "
         f"{kind.num_tasks}.")
-  tasks = _select_tasks(kind, _seed(config.seed, _SELECT), config.data_dir or None)
+  tasks = _select_tasks(kind, _seed(config.search.seed, _SELECT), config.data_dir)
   return tasks[: kind.num_tasks], tasks[kind.num_tasks :]
 
 

@@ -63,13 +63,13 @@ def _costs(costs: Sequence[ExchangeCosts]) -> str:
 def _saturation(config: Any, costs: Sequence[ExchangeCosts]) -> str:
   service = costs[-1].service
   rates = sorted({*_RATES, round(config.evaluations)})
-  pools = config.numbers("pools")
+  pools = sorted(config.pools)
   return reporting.table(
       ("evaluations between exchanges", "evaluations/s of a worker", "exchanges/s of a worker",
        *(f"W, {pool} pool{'s' * (pool > 1)}" for pool in pools)),
       [(f"{births:,}", f"{rate:,}", f"{rate / births:.3g}",
         *(f"{server_load.saturation(births / rate, service, pool):,.0f}" for pool in pools))
-       for births in config.numbers("births") for rate in rates])
+       for births in sorted(config.births) for rate in rates])
 
 
 def _island(island: IslandBytes, model: CostModel) -> str:
@@ -83,7 +83,7 @@ def _island(island: IslandBytes, model: CostModel) -> str:
 
 
 def _cluster(config: Any, model: CostModel) -> str:
-  rows = [model.demand(workers) for workers in config.numbers("cluster_workers")]
+  rows = [model.demand(workers) for workers in sorted(config.cluster_workers)]
   head = (
       f"A worker does {model.evaluations:,.0f} evaluations and {model.steps / 1e6:.2f}M training "
       f"steps a second, exchanges every {model.births:,} evaluations, and is saved every "

@@ -68,3 +68,46 @@ def test_more_devices_than_cores_are_refused(num_devices):
   with pytest.raises(ValueError, match=f"from 0 .all. to {devices.num_cores()}"):
     devices.configure_jax(num_devices)
   assert os.environ.get("XLA_FLAGS") == before
+
+
+@pytest.mark.parametrize(("before", "num_devices", "told"), [
+    ("", 1, True),  # without the flags
+    ("devices.set_xla_flags()", 1, False),  # as it is wanted already
+    ("devices.set_xla_flags(); jax.config.update('jax_num_cpu_devices', 2)", 1, True),
+])
+def test_after_jax_was_used_it_is_too_late_and_work_goes_on(before, num_devices, told):
+  script = f"""
+import os
+import jax
+from azero.executors import devices
+{before}
+jax.devices()
+flags = os.environ.get("XLA_FLAGS")
+devices.configure_jax({num_devices})
+assert os.environ.get("XLA_FLAGS") == flags
+print(jax.numpy.arange(3).sum())
+"""
+  environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+  result = subprocess.run(
+      [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+  assert result.stdout == "3\n"
+  assert ("configure_jax() comes too late" in result.stderr) == told
+  assert result.stderr.count("\n") == int(told)
+
+
+def test_devices_that_are_not_there_are_one_sentence():
+  script = """
+import azero
+space = azero.spaces.demo()
+tasks = azero.linear_regression(1, seed=0)
+try:
+  azero.evolve(space, tasks, max_programs=10, directory="run")
+except ValueError as error:
+  print(error)
+"""
+  result = subprocess.run(
+      [sys.executable, "-c", script], env=os.environ | {"JAX_PLATFORMS": "cuda"}, check=True,
+      capture_output=True, text=True)
+  assert result.stdout == (
+      "JAX finds no device, for JAX_PLATFORMS is 'cuda' and none of that kind is installed here: "
+      "unset it, or set JAX_PLATFORMS=cpu.\n")

@@ -5,15 +5,17 @@ import pytest
 from azero.runs import recorder
 from azero.runs.checkpoints import Checkpoints
 from experiments import checkpoint_cost, linear_regression
+from experiments.frame.settings import build
 
 
 @pytest.fixture(scope="module")
 def search():
-  return checkpoint_cost.make_search(linear_regression.Config(islands=2, population_size=100))
+  return checkpoint_cost.make_search(
+      build(linear_regression.Config, islands=2, population_size=100))
 
 
 def test_costs_grow_with_the_caches(search, tmp_path):
-  config = checkpoint_cost.Config(saves=2)
+  config = build(checkpoint_cost.Config, saves=2)
   small, large = (
       checkpoint_cost.measure(search, entries, tmp_path, config) for entries in (10, 5000))
   # A key of two words, a value, a stamp and a place, in two caches of two islands.
@@ -36,7 +38,7 @@ def test_what_is_measured_is_a_state_of_the_search(search, tmp_path):
 
 @pytest.mark.slow
 def test_a_line_for_each_state(tmp_path, capsys):
-  costs = checkpoint_cost.run(checkpoint_cost.Config(
+  costs = checkpoint_cost.run(build(checkpoint_cost.Config,
       islands=2, entries="10,500", saves=1, output_dir=str(tmp_path)))
   lines = capsys.readouterr().out.splitlines()
   assert [cost.entries for cost in costs] == [10, 500] and list(tmp_path.iterdir()) == []
@@ -49,4 +51,4 @@ def test_a_line_for_each_state(tmp_path, capsys):
     ({"saves": 0}, "--saves must be at least 1, got 0")])
 def test_bad_settings(settings, message):
   with pytest.raises(ValueError, match=message):
-    checkpoint_cost.run(checkpoint_cost.Config(islands=1, **settings))
+    checkpoint_cost.run(build(checkpoint_cost.Config, islands=1, **settings))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.frame import estimate
+from experiments.frame import estimate, run_settings
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_continued_search_leaves_out_what_came_before(clock, capsys):
 
 
 def test_no_limit_and_no_estimate(clock, capsys):
-  never = estimate.Estimate(0.0)
+  never = estimate.Estimate(None)
   clock[0] = 1e9
   assert not never.due
   shown = estimate.Estimate(1.0)
@@ -50,4 +50,4 @@ def test_no_limit_and_no_estimate(clock, capsys):
   shown.show({"train_steps": 10, "programs": 10}, {"train_steps": None, "programs": 400_000})
   assert "this search takes 2.3 days" in capsys.readouterr().out
   with pytest.raises(ValueError, match="--estimate_seconds must not be negative, got -1"):
-    estimate.check(-1.0)
+    run_settings.RunSettings(estimate_seconds=-1.0).check()

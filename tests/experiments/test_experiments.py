@@ -9,7 +9,8 @@ import pytest
 
 import azero
 from experiments import custom_data, digits, evaluate_program, linear_regression
-from experiments.frame import common, discovery
+from experiments.frame import discovery, island_discoveries, study
+from experiments.frame.settings import build
 
 _FILES = {
     "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json", "report.md",
@@ -42,7 +43,7 @@ def _linear(tmp_path, name="run", **changes):
       "islands": 2, "children_per_cycle": 16, "population_size": 100, "max_train_steps": 300_000,
       "select_every": 1000, "progress": "off", "output_dir": str(tmp_path), "run_name": name,
       "cycles_per_step": 1}
-  return linear_regression.run(linear_regression.Config(**settings | changes))
+  return linear_regression.run(build(linear_regression.Config, **settings | changes))
 
 
 @pytest.fixture(scope="module")
@@ -93,19 +94,19 @@ def _same_files(first, second, *names):
 
 def test_linear_regression_continues_as_if_it_had_not_been_stopped(linear, tmp_path, monkeypatch):
   path, whole = linear
-  call = linear_regression._Selection.__call__
+  call = island_discoveries.Selection.__call__
 
   def interrupted(self, search):
     if search.cycle in (3, 60):
       signal.raise_signal(signal.SIGINT)
     return call(self, search)
 
-  monkeypatch.setattr(linear_regression._Selection, "__call__", interrupted)
+  monkeypatch.setattr(island_discoveries.Selection, "__call__", interrupted)
   _linear(tmp_path)
   directory = tmp_path / "run"
   assert "| ended by | interrupted |" in (directory / "report.md").read_text()
   for _ in range(2):
-    config = common.continued(linear_regression.Config, directory)
+    config = study.continued(linear_regression.Config, directory)
     result = linear_regression.run(config)
   assert "| ended by | budget |" in (directory / "report.md").read_text()
   _same_files(directory, path / "run", "islands.json")
@@ -116,7 +117,7 @@ def test_linear_regression_continues_as_if_it_had_not_been_stopped(linear, tmp_p
 
 def test_a_discovery_stays_one(tmp_path):
   first = _linear(tmp_path, select_fitness=0.1)
-  config = common.continued(linear_regression.Config, tmp_path / "run", max_train_steps=600_000)
+  config = study.continued(linear_regression.Config, tmp_path / "run", max_train_steps=600_000)
   again = linear_regression.run(config)
   assert again.discoveries == first.discoveries and again.program == first.program
   assert "| ended by | stopped |" in (tmp_path / "run" / "report.md").read_text()
@@ -125,16 +126,16 @@ def test_a_discovery_stays_one(tmp_path):
 @pytest.mark.parametrize(("changes", "message"), [
     ({"seed": 1}, "seed is 0 there and 1 here"),
     ({"islands": 3, "dtype": "float64"},
-     "dtype is 'float32' there and 'float64' here; islands is 2 there and 3 here"),
+     "islands is 2 there and 3 here; dtype is 'float32' there and 'float64' here"),
     ({"run_name": "other"}, "run_name is 'run' there and 'other' here"),
 ])
 def test_a_run_is_not_continued_with_other_settings(linear, changes, message):
   path, _ = linear
   with pytest.raises(ValueError, match=message) as raised:
-    common.continued(linear_regression.Config, path / "run", **changes)
+    study.continued(linear_regression.Config, path / "run", **changes)
   assert "only max_train_steps, max_programs, num_devices, lanes" in str(raised.value)
   with pytest.raises(ValueError, match="has other settings: select_every is 1000 there and 4000"):
-    linear_regression.run(linear_regression.Config(
+    linear_regression.run(build(linear_regression.Config,
         resume=str(path / "run"), islands=2, children_per_cycle=16, population_size=100,
         cycles_per_step=1,
         output_dir=str(path), run_name="run"))
@@ -143,9 +144,9 @@ def test_a_run_is_not_continued_with_other_settings(linear, changes, message):
 def test_a_run_is_not_continued_by_another_experiment(linear, tmp_path):
   path, _ = linear
   with pytest.raises(ValueError, match="is one of another experiment, or of another version"):
-    common.continued(digits.Config, path / "run")
+    study.continued(digits.Config, path / "run")
   with pytest.raises(FileNotFoundError, match="There is no run directory"):
-    common.continued(digits.Config, tmp_path / "nowhere")
+    study.continued(digits.Config, tmp_path / "nowhere")
 
 
 def test_a_negative_time_between_checkpoints(tmp_path):
@@ -181,7 +182,7 @@ _SMALL = {
 
 @pytest.mark.slow  # compiles for long
 def test_digits_from_empty_programs_to_a_judged_one(tmp_path):
-  config = digits.Config(
+  config = build(digits.Config,
       **_SMALL, output_dir=str(tmp_path), num_features=8, num_train=60, num_valid=40,
       num_select=2, num_final=2)
   result = digits.run(config)
@@ -201,9 +202,9 @@ def test_digits_continue_as_if_they_had_not_been_stopped(tmp_path):
   settings = _SMALL | {
       "output_dir": str(tmp_path), "num_features": 8, "num_train": 60, "num_valid": 40,
       "num_select": 3, "num_final": 4, "hurdle": 0.25}
-  whole = digits.run(digits.Config(**settings | {"run_name": "whole"}))
-  digits.run(digits.Config(**settings | {"max_programs": 150}))
-  result = digits.run(common.continued(digits.Config, tmp_path / "run", max_programs=400))
+  whole = digits.run(build(digits.Config, **settings | {"run_name": "whole"}))
+  digits.run(build(digits.Config, **settings | {"max_programs": 150}))
+  result = digits.run(study.continued(digits.Config, tmp_path / "run", max_programs=400))
   _same_files(tmp_path / "run", tmp_path / "whole")
   assert result.program == whole.program
   assert result.run.search.counts == whole.run.search.counts
@@ -216,21 +217,21 @@ def test_digits_start_from_what_an_earlier_run_found(tmp_path):
   settings = _SMALL | {
       "output_dir": str(tmp_path), "num_features": 8, "num_train": 60, "num_valid": 40,
       "num_select": 3, "num_final": 4}
-  first = digits.run(digits.Config(**settings))
+  first = digits.run(build(digits.Config, **settings))
   # No more than the initial population, whose programs are those of the hall of fame.
   later = settings | {"run_name": "later", "max_programs": 20}
-  second = digits.run(digits.Config(**later, warm_start=str(tmp_path / "run")))
+  second = digits.run(build(digits.Config, **later, warm_start=str(tmp_path / "run")))
   best, before = (result.run.search.hall_of_fame.best for result in (second, first))
   assert best.fitness >= before.fitness > 0 and best.num_programs == 20
   nothing = settings | {"run_name": "nothing", "warm_start": str(tmp_path / "nowhere")}
   with pytest.raises(FileNotFoundError, match="no program file and no run directory"):
-    digits.run(digits.Config(**nothing))
+    digits.run(build(digits.Config, **nothing))
   assert not (tmp_path / "nothing").exists()
 
 
 def test_ten_digits_need_ten_features(tmp_path):
   with pytest.raises(ValueError, match="10"):
-    digits.run(digits.Config(
+    digits.run(build(digits.Config,
         **_SMALL, output_dir=str(tmp_path), kind="ten_classes", num_features=8))
 
 
@@ -247,7 +248,7 @@ def _two_clusters(rng, count=80):
 
 def test_custom_data_of_a_csv_file(tmp_path):
   file = _write_csv(tmp_path / "mine.csv", _two_clusters(np.random.default_rng(0)))
-  result = custom_data.run(custom_data.Config(
+  result = custom_data.run(build(custom_data.Config,
       **_SMALL, output_dir=str(tmp_path), data=file))
   _check_directory(tmp_path / "run", azero.spaces.baseline(2))
   assert result.final["linear model (Adam)"].mean() > 0.9
@@ -258,9 +259,9 @@ def test_custom_data_continues_on_the_same_data_only(tmp_path):
   rows = _two_clusters(np.random.default_rng(0))
   settings = _SMALL | {
       "output_dir": str(tmp_path), "data": _write_csv(tmp_path / "mine.csv", rows)}
-  whole = custom_data.run(custom_data.Config(**settings | {"run_name": "whole"}))
-  custom_data.run(custom_data.Config(**settings | {"max_programs": 100}))
-  config = common.continued(custom_data.Config, tmp_path / "run", max_programs=400)
+  whole = custom_data.run(build(custom_data.Config, **settings | {"run_name": "whole"}))
+  custom_data.run(build(custom_data.Config, **settings | {"max_programs": 100}))
+  config = study.continued(custom_data.Config, tmp_path / "run", max_programs=400)
   _write_csv(tmp_path / "mine.csv", rows[::-1])
   with pytest.raises(ValueError, match="data_digest is '"):
     custom_data.run(config)
@@ -275,7 +276,7 @@ def test_custom_data_of_an_npz_file_with_a_regression_target(tmp_path):
   rng = np.random.default_rng(1)
   x = rng.normal(size=(60, 3))
   np.savez(tmp_path / "mine.npz", x=x, y=x @ [1.0, -2.0, 0.5])
-  result = custom_data.run(custom_data.Config(
+  result = custom_data.run(build(custom_data.Config,
       **_SMALL, output_dir=str(tmp_path), data=str(tmp_path / "mine.npz")))
   assert result.final["linear model (Adam)"].mean() > 0.95
 
@@ -290,7 +291,7 @@ def test_custom_data_of_an_npz_file_with_a_regression_target(tmp_path):
 def test_unusable_csv_files_are_refused_with_their_place(tmp_path, rows, message):
   file = _write_csv(tmp_path / "bad.csv", rows)
   with pytest.raises(ValueError, match=message):
-    custom_data.run(custom_data.Config(**_SMALL, output_dir=str(tmp_path), data=file))
+    custom_data.run(build(custom_data.Config, **_SMALL, output_dir=str(tmp_path), data=file))
   assert not (tmp_path / "run").exists()
 
 
@@ -298,7 +299,7 @@ def test_a_tab_separated_file_with_a_header_of_numbers(tmp_path):
   rows = _two_clusters(np.random.default_rng(0))
   file = tmp_path / "mine.tsv"
   file.write_text("1\t2\ty\n" + "".join("\t".join(map(str, row)) + "\n" for row in rows) + " \n")
-  result = custom_data.run(custom_data.Config(
+  result = custom_data.run(build(custom_data.Config,
       **_SMALL, output_dir=str(tmp_path), data=str(file), delimiter="tab", header="yes"))
   assert result.final["linear model (Adam)"].mean() > 0.9
 
@@ -307,12 +308,12 @@ def test_a_tab_separated_file_with_a_header_of_numbers(tmp_path):
     ("", ValueError), ("table.xlsx", ValueError), ("missing.csv", FileNotFoundError)])
 def test_data_that_is_no_file_is_refused(tmp_path, data, error):
   with pytest.raises(error, match=re.escape(data) or "--data="):
-    custom_data.run(custom_data.Config(**_SMALL, output_dir=str(tmp_path), data=data))
+    custom_data.run(build(custom_data.Config, **_SMALL, output_dir=str(tmp_path), data=data))
 
 
 def test_discovery_refuses_impossible_settings():
   with pytest.raises(ValueError, match="--num_tasks must be at least 1, got 0"):
-    discovery.check(discovery.DiscoveryConfig(num_tasks=0))
+    discovery.DiscoverySettings(num_tasks=0).check()
 
 
 @pytest.fixture(scope="module")
@@ -332,7 +333,7 @@ def test_evaluate_program_evaluates_a_directory_in_order(tmp_path, task_file, ca
   (tmp_path / "wide.txt").write_bytes("def Predict():\n".encode("utf-16"))
   (tmp_path / ".hidden.txt").write_text("")
   (tmp_path / "folder.txt").mkdir()
-  returned = evaluate_program.run(evaluate_program.Config(
+  returned = evaluate_program.run(build(evaluate_program.Config,
       program=str(tmp_path), tasks=task_file, dtype="float64"))
   printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
   assert printed == returned
@@ -350,7 +351,7 @@ def test_evaluate_program_combines_as_told_and_agrees_with_the_evaluator(
     tmp_path, task_file, capsys):
   file = tmp_path / "linear.txt"
   file.write_text(azero.zoo.source("linear_regressor"))
-  (row,) = evaluate_program.run(evaluate_program.Config(
+  (row,) = evaluate_program.run(build(evaluate_program.Config,
       program=str(file), tasks=task_file, combine="mean"))
   expected = azero.evaluate(file.read_text(), azero.load_tasks_npz(task_file))
   assert row["fitness_per_task"] == expected.per_task[0].tolist()
@@ -364,7 +365,8 @@ def test_programs_that_share_no_space_are_evaluated_apart(tmp_path, task_file, c
     kind = address[0]
     line = f"s{address[1:]} = 0.5" if kind == "s" else f"{address} = v0 + v0"
     (tmp_path / f"{name}.txt").write_text(f"def Predict():\n  {line}\n  s1 = dot(v0, v0)\n")
-  rows = evaluate_program.run(evaluate_program.Config(program=str(tmp_path), tasks=task_file))
+  rows = evaluate_program.run(
+      build(evaluate_program.Config, program=str(tmp_path), tasks=task_file))
   assert len({row["fitness"] for row in rows}) == 1 and rows[0]["error"] is None
 
 
@@ -381,4 +383,4 @@ def test_bad_arguments_of_evaluate_program(tmp_path, task_file, changes, error, 
   file.write_text(azero.zoo.source("linear_regressor"))
   settings = {"program": str(file), "tasks": task_file} | changes
   with pytest.raises(error, match=message):
-    evaluate_program.run(evaluate_program.Config(**settings))
+    evaluate_program.run(build(evaluate_program.Config, **settings))

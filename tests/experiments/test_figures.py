@@ -8,11 +8,12 @@ import azero
 from azero.language import spaces
 from azero.search import density
 from experiments import backprop_discovery, task_difficulty
-from experiments.frame import common
+from experiments.frame import study
+from experiments.frame.settings import build, preset
 
 
 def _difficulty(tmp_path, name, **changes):
-  return task_difficulty.run(common.preset(
+  return task_difficulty.run(preset(
       task_difficulty.Config, "smoke", progress="off", output_dir=str(tmp_path), run_name=name,
       **changes))
 
@@ -65,7 +66,7 @@ def test_task_difficulty_goes_on_after_a_stop(difficulty, tmp_path, monkeypatch)
   assert stopped.status == "interrupted"
   assert [point.name for point in stopped.points] == ["linear backprop"]
   assert "interrupted" in (tmp_path / "run" / "report.md").read_text()
-  again = task_difficulty.run(common.continued(task_difficulty.Config, tmp_path / "run"))
+  again = task_difficulty.run(study.continued(task_difficulty.Config, tmp_path / "run"))
   assert again.status == "done"
   assert _timeless(again.rows) == _timeless(whole.rows)
 
@@ -74,8 +75,8 @@ def test_budgets_may_change_and_what_is_finished_stays(difficulty, tmp_path):
   kind, (_, whole) = "linear_backprop", difficulty
   first = _difficulty(tmp_path, "run", task_types=kind, max_random_programs=100_000)
   with pytest.raises(ValueError, match=r"islands is 2 there and 4 here.* only successes, max_r"):
-    common.continued(task_difficulty.Config, tmp_path / "run", islands=4)
-  longer = task_difficulty.run(common.continued(
+    study.continued(task_difficulty.Config, tmp_path / "run", islands=4)
+  longer = task_difficulty.run(study.continued(
       task_difficulty.Config, tmp_path / "run", max_random_programs=300_001,
       max_evolution_programs=2399))
   assert longer.rows[:2] == first.rows
@@ -87,7 +88,7 @@ def test_budgets_may_change_and_what_is_finished_stays(difficulty, tmp_path):
   assert _timeless([alike]) == _timeless([first.rows[1]])
   saved = json.loads((tmp_path / "run" / "config.json").read_text())
   assert saved["max_evolution_programs"] == 2399
-  fewer = task_difficulty.run(common.continued(
+  fewer = task_difficulty.run(study.continued(
       task_difficulty.Config, tmp_path / "run", successes=1, max_random_programs=1))
   assert fewer.rows == longer.rows and fewer.status == "done"
   with pytest.raises(ValueError, match=r"max_evolution_programs \(799\) must be at least 800"):
@@ -115,7 +116,7 @@ def test_the_paper_preset_of_task_difficulty_shows_an_estimate(tmp_path, monkeyp
   monkeypatch.setattr(density, "sample", fewer)
   monkeypatch.setattr(task_difficulty.runner, "run", _start)
   with pytest.raises(_StartedError):
-    task_difficulty.run(task_difficulty.Config(
+    task_difficulty.run(build(task_difficulty.Config,
         task_types="linear_backprop", num_train=50, num_valid=10, islands=2, progress="off",
         tolerance=5.0, output_dir=str(tmp_path), run_name="run", estimate_seconds=1e-9))
   random, evolution = capsys.readouterr().out.split("Estimate after ")[1:]
@@ -127,13 +128,13 @@ def test_the_paper_preset_of_task_difficulty_shows_an_estimate(tmp_path, monkeyp
 def test_the_paper_preset_of_backprop_discovery_needs_much_memory(tmp_path, monkeypatch, capsys):
   settings = {"output_dir": str(tmp_path), "run_name": "run"}
   monkeypatch.setattr(
-      backprop_discovery.estimate.os, "sysconf", lambda name: 10**6 if "PAGES" in name else 4000)
+      backprop_discovery.memory.os, "sysconf", lambda name: 10**6 if "PAGES" in name else 4000)
   with pytest.raises(ValueError, match=r"take about 331 GB, but this machine has 4 GB.*--workers"):
-    backprop_discovery.run(common.preset(backprop_discovery.Config, "paper", **settings))
+    backprop_discovery.run(preset(backprop_discovery.Config, "paper", **settings))
   assert not (tmp_path / "run").exists()
-  monkeypatch.setattr(backprop_discovery.runner, "run", _start)
+  monkeypatch.setattr(study.runner, "run", _start)
   with pytest.raises(_StartedError):
-    backprop_discovery.run(common.preset(
+    backprop_discovery.run(preset(
         backprop_discovery.Config, "paper", workers=4, groups="1000/10/100,100/1/1000",
         estimate_seconds=1e-9, **settings))
   out = capsys.readouterr().out
@@ -150,8 +151,8 @@ def test_enough_successes_end_a_method(tmp_path):
 
 
 @pytest.mark.parametrize("changes, message", [
-    ({"task_types": "quadratic"}, "--task_types must name"),
-    ({"task_types": "linear_backprop,linear_backprop"}, "--task_types must name"),
+    ({"task_types": "quadratic"}, "--task_types must list some of"),
+    ({"task_types": "linear_backprop,linear_backprop"}, "--task_types must list some of"),
     ({"tolerance": 0.0}, "--tolerance must be positive"),
     ({"successes": 0}, "--successes must be at least 1"),
     ({"children_per_cycle": 20}, "must be smaller than population_size"),
@@ -174,7 +175,7 @@ def test_the_references_fit_their_spaces(name):
 
 
 def _backprop(tmp_path, **changes):
-  return backprop_discovery.run(common.preset(
+  return backprop_discovery.run(preset(
       backprop_discovery.Config, "smoke", progress="off", output_dir=str(tmp_path),
       run_name="run", num_devices=1, **changes))
 
@@ -210,7 +211,7 @@ def test_a_success_is_near_a_network_that_is_one_itself(values, progress, succes
     ({"groups": "40/3"}, "--groups must be T/D/P"),
     ({"groups": "40/0/9"}, "--groups must be T/D/P"),
     ({"workers": 3, "groups": "20/2/30,30/1/30"}, "must be a multiple"),
-    ({"migration_steps": -1}, "must be positive, or 0"),
+    ({"migration_steps": -1}, "must be positive, or none"),
     ({"children_per_cycle": 30}, "must be smaller than population_size")])
 def test_backprop_discovery_refuses_bad_settings(tmp_path, changes, message):
   with pytest.raises(ValueError, match=message):

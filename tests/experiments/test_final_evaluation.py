@@ -8,11 +8,12 @@ import pytest
 from azero.insight.plots import final_plot
 from azero.language import text, zoo
 from experiments import final_evaluation
-from experiments.frame import common
+from experiments.frame import study
+from experiments.frame.settings import build, preset
 
 
 def _run(tmp_path, name="run", **changes):
-  config = common.preset(
+  config = preset(
       final_evaluation.Config, "smoke", output_dir=str(tmp_path), run_name=name, **changes)
   return final_evaluation.run(config)
 
@@ -76,12 +77,12 @@ def test_a_stopped_evaluation_goes_on_with_what_is_missing(smoke, tmp_path, monk
   # As if Ctrl-C had ended the tuning of the first program.
   (path / "results.json").write_text(json.dumps(
       [saved[0] | {"interrupted": True, "mean": 0.0}, saved[1] | {"seconds": -1.0}]))
-  again = final_evaluation.run(common.continued(final_evaluation.Config, path))
+  again = final_evaluation.run(study.continued(final_evaluation.Config, path))
   for row, other in zip(rows[:3], again, strict=True):
     assert {**row, "seconds": 0} == {**other, "seconds": 0}
   assert again[1]["seconds"] == -1.0  # kept
   assert json.loads((path / "results.json").read_text()) == again
-  assert final_evaluation.run(common.continued(final_evaluation.Config, path)) == again
+  assert final_evaluation.run(study.continued(final_evaluation.Config, path)) == again
 
 
 def test_an_evaluation_goes_on_with_its_own_settings_and_programs(tmp_path, monkeypatch):
@@ -92,10 +93,10 @@ def test_an_evaluation_goes_on_with_its_own_settings_and_programs(tmp_path, monk
     _run(tmp_path, program=str(file))
   path = tmp_path / "run"
   with pytest.raises(ValueError, match="num_trials is 8 there and 9 here"):
-    common.continued(final_evaluation.Config, path, num_trials=9)
+    study.continued(final_evaluation.Config, path, num_trials=9)
   file.write_text(zoo.source("linear_regressor").replace("0.001", "0.002"))
   with pytest.raises(ValueError, match="'mine' is not the program any more"):
-    final_evaluation.run(common.continued(final_evaluation.Config, path))
+    final_evaluation.run(study.continued(final_evaluation.Config, path))
 
 
 @pytest.mark.slow  # compiles for long
@@ -106,7 +107,7 @@ def test_the_paper_preset_shows_an_estimate(tmp_path, monkeypatch, capsys):
     return search(evaluator, num_trials=2, progress=progress, **settings)
 
   monkeypatch.setattr(final_evaluation.tuning, "random_search", few)
-  final_evaluation.run(final_evaluation.Config(
+  final_evaluation.run(build(final_evaluation.Config,
       dataset="digits", program="linear_regressor", pair="3,8", num_train=160, num_valid=60,
       num_test=60, output_dir=str(tmp_path), run_name="run", estimate_seconds=1e-9))
   out = capsys.readouterr().out
@@ -121,7 +122,7 @@ def test_programs_come_from_files_runs_and_the_zoo(tmp_path):
   (run / "config.json").write_text('{"num_features": 8}')
   best = "def Setup():\n  v1[15] = 0.5\ndef Predict():\n  s1 = dot(v0, v1)\ndef Learn():\n"
   (run / "hall_of_fame.json").write_text(json.dumps([{"program": best, "num_features": 16}]))
-  found = final_evaluation.load_candidates(f"{tmp_path}/mine.txt, {run}, s1b")
+  found = final_evaluation.load_candidates([f"{tmp_path}/mine.txt", str(run), "s1b"])
   assert [candidate.name for candidate in found] == [
       "mine", "a_run", "s1b", "logistic regression", "neural network"]
   assert found[0].program == text.parse(zoo.source("figure_6"))
@@ -132,11 +133,11 @@ def test_programs_come_from_files_runs_and_the_zoo(tmp_path):
       (zoo.source("s1b"), 0.7), ("def Predict():\n  v2 = v0 + v0\n", 0.9),
       (zoo.source("plain_nn"), 0.8))]
   (run / "outcomes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-  found = final_evaluation.load_candidates(str(run))
+  found = final_evaluation.load_candidates([str(run)])
   assert found[0].program == text.parse(zoo.source("plain_nn"), num_features=8)
   (run / "outcomes.jsonl").write_text(json.dumps(rows[1]) + "\n")
   with pytest.raises(ValueError, match=r"no program of '.*a_run' predicts anything"):
-    final_evaluation.load_candidates(str(run))
+    final_evaluation.load_candidates([str(run)])
 
 
 @pytest.mark.parametrize("changes, message", [
@@ -184,10 +185,11 @@ def test_a_pair_that_is_given_twice_is_evaluated_once():
 
 
 def test_programs_are_loaded_once_and_have_different_names(tmp_path):
-  assert [item.name for item in final_evaluation.load_candidates("s1b,s1b")] == [
+  assert [item.name for item in final_evaluation.load_candidates(["s1b", "s1b"])] == [
       "s1b", "logistic regression", "neural network"]
   for part in ("one", "other"):
     (tmp_path / part).mkdir()
     (tmp_path / part / "found.txt").write_text("def Setup():\ndef Predict():\ndef Learn():\n")
   with pytest.raises(ValueError, match="two programs the same"):
-    final_evaluation.load_candidates(f"{tmp_path}/one/found.txt,{tmp_path}/other/found.txt")
+    final_evaluation.load_candidates(
+        [f"{tmp_path}/one/found.txt", f"{tmp_path}/other/found.txt"])

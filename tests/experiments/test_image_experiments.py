@@ -16,7 +16,9 @@ from azero.search.federation import Federation
 from azero.tasks.images import paper_tasks
 from azero.tasks.images.sources import find_source
 from experiments import ablation, adaptation, minimal_input, search_baselines
-from experiments.frame import common, references, trials, workers
+from experiments.frame import references, study, trials, workers
+from experiments.frame import settings as settings_lib
+from experiments.frame.settings import build, preset
 
 _EXPERIMENTS = {
     "ablation": ablation, "adaptation": adaptation, "minimal_input": minimal_input,
@@ -42,7 +44,7 @@ def _config(module, data_dir, tmp_path, **changes):
       "run_name": "run", "progress": "off", "num_devices": 1}
   if "second_dataset" in {field for field in module.Config.PRESETS["smoke"]}:
     settings["second_dataset"] = "fashion_mnist"
-  return common.preset(module.Config, "smoke", **settings | changes)
+  return preset(module.Config, "smoke", **settings | changes)
 
 
 @pytest.mark.parametrize(("name", "changes", "num_outcomes", "published"), [
@@ -72,7 +74,7 @@ def test_smoke_presets_write_what_they_promise(
     assert trials.Outcome(**row) == outcome
     assert 0 <= outcome.accuracy <= 1
     text.parse(outcome.program, num_features=config.num_features)
-    assert outcome.programs >= config.max_programs  # of each worker
+    assert outcome.programs >= config.search.max_programs  # of each worker
     assert outcome.train_steps > 0
   for accuracies in result.references.values():
     assert list(accuracies) == [references.LOGISTIC, references.NETWORK]
@@ -108,7 +110,7 @@ def test_references_run_in_the_space_of_the_experiment_if_it_allows_them():
 @pytest.mark.parametrize("name", _EXPERIMENTS)
 def test_paper_presets_name_the_data_set_that_is_missing(name, tmp_path):
   module = _EXPERIMENTS[name]
-  config = common.preset(
+  config = preset(
       module.Config, "paper", data_dir=str(tmp_path / "data"), output_dir=str(tmp_path / "runs"))
   with pytest.raises(
       FileNotFoundError, match=r"python -m experiments\.prepare_data --dataset=cifar10"):
@@ -125,8 +127,8 @@ def test_paper_presets_start_on_other_data(name, data_dir, tmp_path, monkeypatch
       "examples": "64x1,64x10", "class_train": 64, "class_valid": 8, "binary_train": 64,
       "few_examples": 8, "workers": 2, "tasks": "1,4", "processes": "1,2", "features": "8,16",
       "num_tasks": 4, "num_select": 4}
-  fields = {field.name for field in dataclasses.fields(module.Config)}
-  config = common.preset(
+  fields = settings_lib.leaves(module.Config).keys()
+  config = preset(
       module.Config, "paper", data_dir=str(data_dir), output_dir=str(tmp_path), run_name="run",
       repeats_at_once=1, estimate_seconds=1e-9,
       **{key: value for key, value in changes.items() if key in fields})
@@ -139,7 +141,7 @@ def test_paper_presets_start_on_other_data(name, data_dir, tmp_path, monkeypatch
     assert not should_stop(search)
     raise StartedError
 
-  monkeypatch.setattr(trials.runner, "run", start)
+  monkeypatch.setattr(study.runner, "run", start)
   monkeypatch.setattr(trials._Judge, "references", lambda judge: {})
   with pytest.raises(StartedError):
     module.run(config)
@@ -149,7 +151,7 @@ def test_paper_presets_start_on_other_data(name, data_dir, tmp_path, monkeypatch
 
 def _stop_after(monkeypatch, cycles):
   """Presses Ctrl-C after so many cycles of the next search."""
-  run = trials.runner.run
+  run = study.runner.run
 
   def stopping(search, **settings):
     def should_stop(search):
@@ -157,10 +159,10 @@ def _stop_after(monkeypatch, cycles):
         signal.raise_signal(signal.SIGINT)
       return False
 
-    monkeypatch.setattr(trials.runner, "run", run)
+    monkeypatch.setattr(study.runner, "run", run)
     return run(search, **settings | {"should_stop": should_stop})
 
-  monkeypatch.setattr(trials.runner, "run", stopping)
+  monkeypatch.setattr(study.runner, "run", stopping)
 
 
 def test_an_experiment_goes_on_after_a_stop(data_dir, tmp_path, monkeypatch, capsys):
@@ -177,13 +179,13 @@ def test_an_experiment_goes_on_after_a_stop(data_dir, tmp_path, monkeypatch, cap
   assert f"--resume={tmp_path / 'stopped'}" in capsys.readouterr().out
   assert not (tmp_path / "stopped" / "outcomes.jsonl").exists()
   continued = search_baselines.run(
-      common.continued(search_baselines.Config, tmp_path / "stopped"))
+      study.continued(search_baselines.Config, tmp_path / "stopped"))
   assert continued.complete and continued.outcomes == whole.outcomes
-  again = search_baselines.run(common.continued(search_baselines.Config, tmp_path / "stopped"))
+  again = search_baselines.run(study.continued(search_baselines.Config, tmp_path / "stopped"))
   assert again.outcomes == whole.outcomes
   with pytest.raises(ValueError, match="have ended with --max_programs=120"):
     search_baselines.run(
-        common.continued(search_baselines.Config, tmp_path / "stopped", max_programs=240))
+        study.continued(search_baselines.Config, tmp_path / "stopped", max_programs=240))
 
 
 @pytest.mark.parametrize(("changes", "error", "message"), [
@@ -283,8 +285,9 @@ def test_programs_are_judged_on_other_tasks_than_those_they_are_chosen_on(data_d
   choose, judge = workers.select_tasks(config, ablation.make_arms(config)[0].select)
   both = np.concatenate([choose.seeds, judge.seeds])
   assert len(choose) == len(judge) == config.num_select and len(set(both.tolist())) == len(both)
-  every = paper_tasks.select_tasks("mnist", 4, workers._seed(config.seed, workers._SELECT), 16,
-                              num_train=40, num_valid=20, data_dir=data_dir)
+  every = paper_tasks.select_tasks(
+      "mnist", 4, workers._seed(config.search.seed, workers._SELECT), 16, num_train=40,
+      num_valid=20, data_dir=data_dir)
   np.testing.assert_array_equal(every.seeds, both)
 
 
@@ -302,19 +305,19 @@ def test_references_are_tried_with_rates_from_a_hundredth_to_a_hundred_times():
 @pytest.mark.parametrize("given", ["", "0", "1,1", "1;2", "-3", "ten"])
 def test_lists_of_numbers_are_checked(given):
   with pytest.raises(ValueError, match="--processes must list different numbers from 1"):
-    common.numbers("processes", given)
+    settings_lib.numbers("processes", given)
 
 
 def test_lists_of_names_are_checked():
-  assert common.choices("methods", "full, basic", ("basic", "full")) == ["full", "basic"]
+  assert settings_lib.choices("methods", "full, basic", ("basic", "full")) == ("full", "basic")
   with pytest.raises(ValueError, match="--methods must list some of basic,full"):
-    common.choices("methods", "best", ("basic", "full"))
+    settings_lib.choices("methods", "best", ("basic", "full"))
 
 
 @pytest.mark.parametrize("given", ["800", "800x0", "x1", "8x1,9y2"])
 def test_lists_of_examples_are_checked(given):
   with pytest.raises(ValueError, match="--examples must list training examples and epochs"):
-    minimal_input.make_arm(minimal_input.Config(examples=given))
+    minimal_input.make_arm(build(minimal_input.Config, examples=given))
 
 
 def test_populations_start_from_a_given_program(data_dir, tmp_path):
@@ -351,7 +354,7 @@ def test_motifs_are_looked_for_over_the_same_examples_in_the_control(monkeypatch
   monkeypatch.setattr(
       adaptation.motifs, "find_motifs",
       lambda program, *, multiclass, num_examples: watched.append(num_examples) or [])
-  config = adaptation.Config(num_train=200, fast_epochs=2, num_epochs=20)
+  config = build(adaptation.Config, num_train=200, fast_epochs=2, num_epochs=20)
   arms = adaptation.make_arms(config)
   outcomes = [
       trials.Outcome(arm.name, 0, zoo.source("figure_5"), 0.5, 0.5, 0.5, 1, 1) for arm in arms]
@@ -362,20 +365,20 @@ def test_motifs_are_looked_for_over_the_same_examples_in_the_control(monkeypatch
 
 def test_one_process_of_the_full_method_needs_two_tasks():
   with pytest.raises(ValueError, match="--num_tasks must be at least 2 for a single process"):
-    search_baselines.make_arms(search_baselines.Config(num_tasks=1))
-  search_baselines.make_arms(search_baselines.Config(num_tasks=1, methods="basic"))
-  search_baselines.make_arms(search_baselines.Config(num_tasks=1, processes="10"))
+    search_baselines.make_arms(build(search_baselines.Config, num_tasks=1))
+  search_baselines.make_arms(build(search_baselines.Config, num_tasks=1, methods="basic"))
+  search_baselines.make_arms(build(search_baselines.Config, num_tasks=1, processes="10"))
 
 
 def test_a_report_shows_the_best_program_of_the_experiment_not_of_its_control(tmp_path):
-  config = adaptation.Config(task_type="multiple_classes", output_dir=str(tmp_path))
+  config = build(adaptation.Config, task_type="multiple_classes", output_dir=str(tmp_path))
   arms = adaptation.make_arms(config)
   network = references.ten_class_network()
   outcomes = [
       trials.Outcome("experiment", 3, network, 0.5, 0.5, 0.5, 1, 1),
       trials.Outcome("control", 0, "def Setup():\ndef Predict():\n  s1 = 0.5\ndef Learn():\n",
                      0.9, 0.9, 0.9, 1, 1)]
-  directory = config.directory("adaptation")
+  directory = study.open_directory("adaptation", config)
   settings = [comparison_plot.Setting(arm.title, [0.5]) for arm in arms]
   trials.conclude(
       config, arms, directory, trials.Trials(outcomes, {}, True, 1.0), trials.Comparison(

@@ -14,6 +14,8 @@ import pytest
 
 from azero.runs import reader
 from experiments import linear_regression, runs
+from experiments.frame import study
+from experiments.frame.settings import build
 
 _ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = "def Setup():\ndef Predict():\n  s1 = dot(v0, v1)\ndef Learn():"
@@ -245,18 +247,18 @@ def test_another_version_is_one_message(tmp_path, call):
 
 
 def test_experiments_say_what_they_are(tmp_path):
-  config = linear_regression.Config(output_dir=str(tmp_path), run_name="mine", islands=3)
-  run = reader.read_run(config.directory("linear_regression").path)
+  config = build(linear_regression.Config, output_dir=str(tmp_path), run_name="mine", islands=3)
+  run = reader.read_run(study.open_directory("linear_regression", config).path)
   assert run.experiment == "linear_regression" and 0 <= time.time() - run.started < 60
   assert run.changed() == {
-      "output_dir": (str(tmp_path), "runs"), "run_name": ("mine", ""), "islands": (3, 32)}
+      "output_dir": (str(tmp_path), "runs"), "run_name": ("mine", None), "islands": (3, 32)}
 
 
 def test_curves_without_their_package_are_refused_before_anything_happens(tmp_path, monkeypatch):
   monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-  config = linear_regression.Config(output_dir=str(tmp_path / "runs"), tensorboard=True)
+  config = build(linear_regression.Config, output_dir=str(tmp_path / "runs"), tensorboard=True)
   with pytest.raises(ValueError, match=r"pip install 'azero\[tensorboard\]'"):
-    config.directory("linear_regression")
+    study.open_directory("linear_regression", config)
   assert not (tmp_path / "runs").exists()
 
 
@@ -266,7 +268,7 @@ def test_no_device_and_no_jax_are_needed(tmp_path):
       "import sys\nfrom experiments import runs\n"
       f"assert runs.main(['list', {str(tmp_path)!r}]) == 0\n"
       f"assert runs.main(['show', {str(tmp_path / 'run')!r}]) == 0\n"
-      "assert not {'jax', 'azero', 'matplotlib'} & sys.modules.keys()\n")
+      "assert not {'jax', 'matplotlib', 'ray', 'sklearn'} & sys.modules.keys()\n")
   result = subprocess.run(
       [sys.executable, "-c", script], cwd=_ROOT, text=True, capture_output=True, timeout=60,
       env=os.environ | {"JAX_PLATFORMS": "nonexistent"})

@@ -2,7 +2,8 @@ import pytest
 
 from azero.distributed import ray_runtime
 from experiments import digits, linear_regression
-from experiments.frame import common, runtimes
+from experiments.frame import run_settings, study
+from experiments.frame.settings import build
 
 
 @pytest.mark.parametrize("changes, message", [
@@ -16,14 +17,14 @@ from experiments.frame import common, runtimes
 @pytest.mark.parametrize("experiment", [linear_regression, digits])
 def test_settings_of_another_runtime_are_refused(tmp_path, experiment, changes, message):
   with pytest.raises(ValueError, match=message):
-    experiment.run(experiment.Config(output_dir=str(tmp_path / "runs"), **changes))
+    experiment.run(build(experiment.Config, output_dir=str(tmp_path / "runs"), **changes))
   assert not (tmp_path / "runs").exists()
 
 
 def test_ray_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):
-  monkeypatch.setattr(runtimes.importlib.util, "find_spec", lambda name: None)
+  monkeypatch.setattr(run_settings.importlib.util, "find_spec", lambda name: None)
   with pytest.raises(ValueError, match=r"needs Ray: pip install 'azero\[ray\]'"):
-    linear_regression.run(linear_regression.Config(
+    linear_regression.run(build(linear_regression.Config,
         output_dir=str(tmp_path / "runs"), runtime="ray"))
   assert not (tmp_path / "runs").exists()
 
@@ -41,7 +42,7 @@ def test_a_ray_that_was_imported_elsewhere_is_told(monkeypatch):
 
 def test_what_ends_islands_cannot_be_asynchronous(tmp_path):
   with pytest.raises(ValueError, match="--mode=asynchronous: this experiment ends islands"):
-    linear_regression.run(linear_regression.Config(
+    linear_regression.run(build(linear_regression.Config,
         output_dir=str(tmp_path / "runs"), runtime="ray", mode="asynchronous"))
   assert not (tmp_path / "runs").exists()
 
@@ -77,4 +78,4 @@ def test_a_ray_that_is_gone_is_told(monkeypatch):
 def test_foreign_settings_of_a_run_are_told(tmp_path, text, message):
   (tmp_path / "config.json").write_text(text)
   with pytest.raises(ValueError, match=message):
-    common.continued(linear_regression.Config, tmp_path)
+    study.continued(linear_regression.Config, tmp_path)

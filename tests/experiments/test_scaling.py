@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from experiments import scaling
-from experiments.frame import common
+from experiments.frame.settings import preset
 
 
 def _run(tmp_path, name="run", **changes):
-  return scaling.run(common.preset(
+  return scaling.run(preset(
       scaling.Config, "smoke", output_dir=str(tmp_path), run_name=name, **changes))
 
 

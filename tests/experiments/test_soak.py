@@ -1,6 +1,7 @@
 import pytest
 
 from experiments import soak
+from experiments.frame.settings import build
 
 
 def row(seconds, programs, memory, *others):
@@ -25,7 +26,7 @@ def test_changes_are_those_after_the_beginning():
 
 
 def test_a_short_soak(tmp_path):
-  result = soak.run(soak.Config(
+  result = soak.run(build(soak.Config,
       minutes=0.05, islands=2, children_per_cycle=8, population_size=20, migration_every=80,
       migrants=5, progress="off", output_dir=str(tmp_path), run_name="short",
       checkpoint_seconds=0.5))
@@ -43,5 +44,5 @@ def test_a_short_soak(tmp_path):
 ])
 def test_bad_settings(tmp_path, changes, message):
   with pytest.raises(ValueError, match=message):
-    soak.run(soak.Config(output_dir=str(tmp_path / "runs"), **changes))
+    soak.run(build(soak.Config, output_dir=str(tmp_path / "runs"), **changes))
   assert not (tmp_path / "runs").exists()

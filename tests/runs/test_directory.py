@@ -10,9 +10,9 @@ from support.toy_evaluator import ToyEvaluator
 
 from azero.language.text import parse
 from azero.runs import lock
+from azero.runs.directory import RunDirectory, settings_of
 from azero.search.evolution import Evolution
 from azero.search.hall_of_fame import HallOfFame
-from azero.runs.directory import RunDirectory, settings_of
 from azero.search.search import Improvement
 
 TEXT = "def Setup():\n  s2 = 0.125\ndef Predict():\n  s1 = dot(v0, v1)\ndef Learn():"

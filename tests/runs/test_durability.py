@@ -23,8 +23,8 @@ from support.toy_evaluator import ToyEvaluator
 from azero.executors.evaluator import Evaluator
 from azero.runs import recorder, runner
 from azero.runs.checkpoints import Checkpoints
-from azero.search.evolution import Evolution
 from azero.runs.directory import RunDirectory, settings_of
+from azero.search.evolution import Evolution
 
 
 def checkpoints(path):

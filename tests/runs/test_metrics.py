@@ -3,18 +3,18 @@ import os
 import time
 import types
 
-from support import federation_cases
 import numpy as np
 import psutil
 import pytest
+from support import federation_cases
 from support.search_cases import FIXED, config, tasks
 from support.toy_evaluator import ToyEvaluator
 
 from azero.executors.evaluator import Evaluator
 from azero.runs import metrics
+from azero.runs.metrics import CLOCK, Meter
 from azero.search.equivalence import Counts
 from azero.search.evolution import Evolution
-from azero.runs.metrics import CLOCK, Meter
 
 
 def evolution(islands=1, **settings):

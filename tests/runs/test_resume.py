@@ -13,11 +13,11 @@ import azero
 from azero.executors.evaluator import Evaluator
 from azero.language.text import parse
 from azero.runs import recorder, runner
-from azero.search.lru_cache import LruCache
 from azero.runs.checkpoints import CheckpointError, Checkpoints
-from azero.search.evolution import Evolution
-from azero.search.random_search import RandomSearch
 from azero.runs.directory import RunDirectory, settings_of
+from azero.search.evolution import Evolution
+from azero.search.lru_cache import LruCache
+from azero.search.random_search import RandomSearch
 from azero.search.streams import Streams
 
 ISLANDS = 3

@@ -13,8 +13,8 @@ from support.toy_evaluator import ToyEvaluator
 
 from azero.language.text import parse
 from azero.runs import metrics, runner
-from azero.search.evolution import Evolution
 from azero.runs.directory import RunDirectory
+from azero.search.evolution import Evolution
 
 
 def evolution(islands=1, **settings):

@@ -10,12 +10,12 @@ import azero
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
 from azero.language.text import parse, parse_many
-from azero.search import mutation
 from azero.runs import runner
-from azero.search.evolution import Evolution
-from azero.search.random_search import RandomSearch
 from azero.runs.directory import RunDirectory, settings_of
 from azero.runs.warm_start import read_programs
+from azero.search import mutation
+from azero.search.evolution import Evolution
+from azero.search.random_search import RandomSearch
 
 TEXTS = [
     "def Setup():\n  s2 = 0.5\ndef Predict():\n  s1 = dot(v0, v1)\ndef Learn():\n",

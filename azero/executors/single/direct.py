@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from azero.executors.devices import find_devices
 from azero.executors.evaluator import DTYPES
 from azero.executors.interpreter.evaluation import epoch_orders
 from azero.executors.single import straight_line
@@ -69,7 +70,7 @@ class DirectEvaluator:
     self.straight = straight_line.straighten(program, multiclass=tasks.multiclass)
     self.dtype = np.dtype(dtype)
     self._num_epochs = num_epochs
-    self._devices = jax.devices()[:num_devices]
+    self._devices = find_devices()[:num_devices]
     training = Training(
         self.straight, tasks.num_features, tasks.num_classes, num_epochs=num_epochs,
         max_abs_error=max_abs_error)

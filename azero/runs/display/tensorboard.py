@@ -4,10 +4,11 @@ Needs the extra `tensorboard`: tensorboardX, which writes event files without Te
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-import importlib.util
 import os
 import pathlib
 from typing import Any
+
+from azero import lazy
 
 # Metrics that are no curves.
 _LEFT_OUT = ("time", "islands", "programs", "seconds_left")
@@ -19,10 +20,9 @@ def require() -> None:
   Raises:
     ValueError: it is not installed.
   """
-  if importlib.util.find_spec("tensorboardX") is None:
-    raise ValueError(
-        "TensorBoard curves need the package tensorboardX: pip install 'azero[tensorboard]', or "
-        "leave out --tensorboard. metrics.jsonl has the same numbers.")
+  lazy.require(
+      "tensorboardX", extra="tensorboard", purpose="TensorBoard curves",
+      otherwise="Without --tensorboard metrics.jsonl has the same numbers.")
 
 
 class Curves:

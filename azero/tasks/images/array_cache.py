@@ -10,22 +10,17 @@ import hashlib
 import io
 import json
 import logging
-import os
 import pathlib
 from typing import Any
 
 import numpy as np
 
 from azero import files
+from azero.paths import cache_directory
 
 Arrays = dict[str, np.ndarray]
 
 _log = logging.getLogger(__name__)
-
-
-def cache_directory() -> pathlib.Path:
-  """Where azero keeps what it can make again: $AZERO_CACHE_DIR or ~/.cache/azero."""
-  return pathlib.Path(os.environ.get("AZERO_CACHE_DIR") or "~/.cache/azero").expanduser()
 
 
 def load_or_make(

@@ -19,6 +19,7 @@ import itertools
 
 import numpy as np
 
+from azero import lazy
 from azero.tasks.projection import project, standardise
 from azero.tasks.sampling import draw_task_seed, stratified_order, task_generators
 from azero.tasks.task import Tasks, make_tasks
@@ -179,6 +180,7 @@ def _label_of_digit(group: ClassGroup) -> np.ndarray:
 @functools.cache
 def _images() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Pixels [1797, 64] float64 from 0 to 16, digit [1797] int, reserved [1797] bool."""
+  lazy.require("sklearn", extra="digits", purpose="Digit tasks")
   from sklearn.datasets import load_digits  # takes seconds; not every user needs it
 
   data = load_digits()

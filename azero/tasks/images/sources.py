@@ -14,6 +14,8 @@ import math
 import os
 import pathlib
 
+from azero import paths
+
 FASHION_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
     "Ankle boot")
@@ -86,7 +88,7 @@ def find_source(name: str) -> ImageSource:
 def data_directory(data_dir: str | os.PathLike | None = None) -> pathlib.Path:
   """The directory given, or else TFDS's own: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
   chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-  return pathlib.Path(chosen).expanduser()
+  return paths.expand(chosen)
 
 
 def find_prepared(

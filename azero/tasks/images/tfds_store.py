@@ -1,8 +1,8 @@
 """Reads and writes labelled images in directories of TensorFlow Datasets (TFDS).
 
 No TensorFlow is needed: array_record files are read through TFDS's data source, TFRecord
-files record by record, and both are decoded by TFDS's features. TFDS itself is imported
-when it is used first, since that takes half a second.
+files record by record, and both are decoded by TFDS's features. TFDS and Pillow, of the extra
+`images`, are imported when they are first used, since that takes half a second.
 """
 
 from collections.abc import Container, Iterator, Mapping
@@ -13,8 +13,8 @@ import pathlib
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from azero import lazy
 from azero.tasks.images.sources import ImageSource, data_directory, find_prepared
 from azero.tasks.images.tfrecord import read_records
 
@@ -54,9 +54,10 @@ def read_images(
 
   Raises:
     FileNotFoundError: the data set is not prepared there; says how to prepare it.
-    ValueError: what is there is damaged or another data set.
+    ValueError: what is there is damaged or another data set, or TFDS is not installed.
   """
   directory = find_prepared(source, data_dir)
+  _require_tfds()
   import tensorflow_datasets as tfds
 
   try:
@@ -101,7 +102,12 @@ def write_images(
 
   Returns:
     The directory with the files.
+
+  Raises:
+    ValueError: TFDS is not installed.
   """
+  _require_tfds()
+  from PIL import Image
   import tensorflow_datasets as tfds
   from tensorflow_datasets.core import registered
 
@@ -140,6 +146,11 @@ def write_images(
   builder = Builder(data_dir=data_directory(data_dir), file_format=file_format)
   builder.download_and_prepare()
   return find_prepared(source, data_dir)
+
+
+def _require_tfds() -> None:
+  for package in ("tensorflow_datasets", "PIL"):
+    lazy.require(package, extra="images", purpose="Data sets of images")
 
 
 def _check_metadata(
@@ -185,6 +196,8 @@ def _records(builder: Any, directory: pathlib.Path, split: str) -> Iterator[byte
 
 def _decode(encoded: bytes, source: ImageSource, directory: pathlib.Path) -> np.ndarray:
   """A flat image: [P] uint8."""
+  from PIL import Image
+
   # TFDS's own decoder would pick OpenCV where it is installed, and complain where not.
   try:
     with Image.open(io.BytesIO(encoded)) as image:

@@ -9,14 +9,14 @@ import os
 import struct
 from typing import BinaryIO
 
-import google_crc32c
-
 _HEADER = struct.Struct("<QI")  # length, its checksum
 _FOOTER = struct.Struct("<I")  # checksum of the data
 
 
 def masked_checksum(data: bytes) -> int:
   """The checksum of a record: CRC-32C, rotated and shifted by a constant."""
+  import google_crc32c  # of the extra `images`, as TFDS is
+
   checksum = google_crc32c.value(data)
   return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF
 

@@ -11,9 +11,9 @@ from support.toy_evaluator import ToyEvaluator
 
 import azero
 from azero.runs import recorder, runner
+from azero.runs.directory import RunDirectory, settings_of
 from azero.runs.display import tensorboard
 from azero.search.evolution import Evolution
-from azero.runs.directory import RunDirectory, settings_of
 
 pytest.importorskip("tensorboardX")
 from tensorboardX import event_file_writer as record_writers

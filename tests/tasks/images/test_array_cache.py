@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from azero.tasks.images.array_cache import cache_directory, load_or_make
+from azero.paths import cache_directory
+from azero.tasks.images.array_cache import load_or_make
 
 _ARRAYS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([7, 8], np.uint8)}
 _ARGUMENTS = {"source": "mnist/3.0.1", "classes": (0, 5), "projection": 3}
@@ -62,7 +63,7 @@ def test_any_damage_is_said_once_and_mended(tmp_path_factory, place, flip, cut):
   messages = []
   handler = logging.Handler()
   handler.emit = lambda record: messages.append(record.getMessage())
-  logger = logging.getLogger("azero.tasks.images.paper_tasks.array_cache")
+  logger = logging.getLogger("azero.tasks.images.array_cache")
   with pytest.MonkeyPatch.context() as patch:
     patch.setenv("AZERO_CACHE_DIR", str(directory))
     make = _Maker()

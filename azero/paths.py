@@ -1,0 +1,48 @@
+"""Paths as people give them, and where azero keeps what it can make again."""
+
+import atexit
+import functools
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+
+def expand(path: str | os.PathLike) -> pathlib.Path:
+  """A path with `~` in front as the home directory.
+
+  Raises:
+    ValueError: there is no such home directory.
+  """
+  path = pathlib.Path(path)
+  try:
+    return path.expanduser()
+  except RuntimeError:
+    raise ValueError(
+        f"'{path}' cannot be found: there is no home directory. Set HOME, or write the path "
+        "without '~'.") from None
+
+
+def cache_directory() -> pathlib.Path:
+  """Where azero keeps what it can make again: $AZERO_CACHE_DIR or ~/.cache/azero.
+
+  Without a home directory it is one that goes when the process ends; that is said once.
+  """
+  chosen = os.environ.get("AZERO_CACHE_DIR")
+  if chosen:
+    return expand(chosen)
+  try:
+    return expand("~/.cache/azero")
+  except ValueError:
+    return _passing_directory()
+
+
+@functools.cache
+def _passing_directory() -> pathlib.Path:
+  # A name that others cannot guess: executables are loaded from here.
+  directory = tempfile.mkdtemp(prefix="azero-")
+  atexit.register(shutil.rmtree, directory, ignore_errors=True)
+  print("warning: there is no home directory to keep compiled code and tasks in between runs; "
+        "set HOME or AZERO_CACHE_DIR.", file=sys.stderr)
+  return pathlib.Path(directory)

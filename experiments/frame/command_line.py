@@ -1,0 +1,188 @@
+"""The command line of an experiment: flags become settings; bad ones end with one message.
+
+Flags are made from the leaves of the settings and read once. `--help` lists them by the
+dataclass that they are of. None of this needs JAX, which is loaded when the experiment runs.
+"""
+
+from collections.abc import Callable, Sequence
+import inspect
+import logging
+import os
+import sys
+import textwrap
+import typing
+from typing import Any
+
+from absl import app, flags
+
+from experiments.frame import interruption, settings
+from experiments.frame.settings import Leaf
+
+_HELP = ("--help", "-help", "-h")
+_WIDTH = 96
+_PRESET = "Settings to start from; other flags go before them."
+
+
+class _LeafParser(flags.ArgumentParser):
+  """Parses a flag as its setting says."""
+
+  syntactic_help = ""
+
+  def __init__(self, leaf: Leaf):
+    self._leaf = leaf
+
+  def parse(self, argument: Any) -> Any:
+    """The value of a text; a default is one already."""
+    return self._leaf.parse(argument) if isinstance(argument, str) else argument
+
+  def flag_type(self) -> str:
+    """For messages."""
+    return self._leaf.type_name
+
+
+class _LeafSerializer(flags.ArgumentSerializer):
+  """Writes a flag as its setting says."""
+
+  def __init__(self, leaf: Leaf):
+    self._leaf = leaf
+
+  def serialize(self, value: Any) -> str:
+    """The text of a value."""
+    return self._leaf.show(value)
+
+
+def define_flags(config_class: type[Any], values: flags.FlagValues = flags.FLAGS) -> None:
+  """Defines a flag for each setting, and --preset where there is a choice."""
+  known = settings.presets(config_class)
+  if len(known) > 1:
+    flags.DEFINE_enum("preset", settings.PAPER, list(known), _PRESET, flag_values=values)
+  for leaf in settings.leaves(config_class).values():
+    if leaf.kind is bool:
+      flags.DEFINE_boolean(
+          leaf.name, leaf.default, leaf.help, flag_values=values, module_name=leaf.group)
+    else:
+      flags.DEFINE(
+          _LeafParser(leaf), leaf.name, leaf.default, leaf.help, flag_values=values,
+          serializer=_LeafSerializer(leaf), module_name=leaf.group)
+
+
+def help_text(config_class: type[Any], about: str) -> str:
+  """What `--help` prints.
+
+  Args:
+    config_class: whose settings it lists, by the dataclass that they are of.
+    about: the experiment.
+  """
+  parts = [about.strip(), "", "Settings are flags, written --name=value; a list has commas "
+           f"between its items, and '{settings.NONE}' is no value."]
+  known = settings.presets(config_class)
+  if len(known) > 1:
+    parts += ["", *_flag_help(f"--preset={settings.PAPER}", f"<{'|'.join(known)}>: {_PRESET}")]
+  group = None
+  for leaf in settings.leaves(config_class).values():
+    if leaf.group != group:
+      group = leaf.group
+      parts += ["", group]
+    if leaf.kind is bool:
+      given, kind = f"--[no]{leaf.name}", f"default {str(leaf.default).lower()}: "
+    else:
+      kind = f"<{'|'.join(leaf.choices)}>: " if leaf.choices else f"{leaf.type_name}: "
+      given = f"--{leaf.name}={leaf.show(leaf.default)}"
+    parts += _flag_help(given, kind + leaf.help)
+  return "\n".join(parts) + "\n"
+
+
+def _flag_help(given: str, text: str) -> list[str]:
+  return [f"  {given}", *textwrap.wrap(
+      text, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6, break_long_words=False,
+      break_on_hyphens=False)]
+
+
+def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
+  """Runs an experiment from the command line; bad input ends it with one clear message.
+
+  A run that a signal interrupted ends with 128 and its number: 130 after Ctrl-C, 143 after
+  SIGTERM.
+  """
+  if any(argument in _HELP for argument in sys.argv[1:]):
+    module = inspect.getmodule(run)
+    print(help_text(config_class, inspect.getdoc(module) or ""), end="")
+    return
+  define_flags(config_class)
+
+  def entry(argv: Sequence[str]) -> None:
+    if len(argv) > 1:
+      _fail(f"unexpected argument '{argv[1]}': settings are flags, written --name=value; "
+            "see --help")
+    try:
+      config = _given(config_class)
+      configure_jax(settings.flat(config).get("num_devices") or 0)
+      _run(config, run)
+    except (ValueError, OSError) as error:
+      _fail(str(error))
+    except KeyboardInterrupt:
+      print("\ninterrupted: what a run directory holds by now is complete and readable",
+            file=sys.stderr)
+      sys.stdout.flush()
+      sys.stderr.flush()
+      os._exit(130)  # without waiting for XLA's threads, which may still compile
+    sys.exit(interruption.exit_status())
+
+  app.run(entry)
+
+
+def _given(config_class: type[Any]) -> Any:
+  """The settings that the flags give.
+
+  Raises:
+    ValueError: they do not fit each other, or a run that is to be continued.
+    FileNotFoundError: there is no run to continue.
+  """
+  values = flags.FLAGS
+  given = {
+      name: values[name].value for name in settings.leaves(config_class) if values[name].present}
+  preset: Any = values["preset"] if len(settings.presets(config_class)) > 1 else None
+  resume: Any = given.pop("resume", None)
+  if resume is not None:
+    if preset is not None and preset.present:
+      raise ValueError("--preset is for new runs: --resume goes on with the run's settings.")
+    from experiments.frame import study
+
+    return study.continued(config_class, resume, **given)
+  return settings.preset(
+      config_class, settings.PAPER if preset is None else preset.value, **given)
+
+
+def _run(config: Any, run: Callable[[Any], Any]) -> None:
+  """Runs the experiment.
+
+  Raises:
+    ConnectionError: a part of the search is gone for good.
+  """
+  from azero.search.protocol import WorkerLost
+
+  try:
+    run(config)
+  except WorkerLost as error:
+    raise ConnectionError(str(error)) from error
+
+
+def configure_jax(num_devices: int = 0) -> None:
+  """Makes CPU devices, and keeps compiled code between runs; see `devices.configure_jax`."""
+  import jax
+
+  from azero import paths
+  from azero.executors import devices
+
+  devices.configure_jax(num_devices)
+  # JAX tells at INFO of every kind of accelerator that it does not find.
+  logging.getLogger("jax").setLevel(logging.WARNING)
+  jax.config.update("jax_compilation_cache_dir", str(paths.cache_directory()))
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+  jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+
+
+def _fail(message: str) -> typing.NoReturn:
+  sys.stdout.flush()
+  print(f"error: {message}", file=sys.stderr)
+  sys.exit(2)

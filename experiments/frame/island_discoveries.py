@@ -1,0 +1,99 @@
+"""Looks at islands on T_select while they search: who has made a discovery, and is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.frame import reporting
+
+if TYPE_CHECKING:
+  from azero.executors.evaluator import Evaluator
+  from experiments.frame.runtimes import GroupedSearch
+
+
+class Selection:
+  """A condition for `runner.run` that evaluates the best programs of islands on T_select.
+
+  Attributes:
+    fitness: select fitness of the best program of each island at the last look.
+    discoveries: training steps at which each successful island made its discovery.
+  """
+
+  def __init__(
+      self, evaluator: Evaluator, *, enough: float, every: int, stop_at_first: bool):
+    """Takes over.
+
+    Args:
+      evaluator: on T_select.
+      enough: fitness that makes a discovery, with which the island ends.
+      every: programs of an island between two looks.
+      stop_at_first: whether the first discovery ends the search.
+    """
+    self._evaluator, self._enough, self._every = evaluator, enough, every
+    self._stop_at_first = stop_at_first
+    self._checked: dict[int, float] = {}  # island: search fitness of its program at the last look
+    self.fitness: dict[int, float] = {}
+    self.discoveries: dict[int, int] = {}
+    self._next = every
+
+  def __call__(self, search: GroupedSearch) -> bool:
+    """Looks if it is time; whether the search is to stop."""
+    if search.num_programs.max() >= self._next:
+      self._next = int(search.num_programs.max()) + self._every
+      self.check(search)
+    return bool(self.discoveries) and self._stop_at_first
+
+  def check(self, search: GroupedSearch) -> None:
+    """Evaluates the best programs that are new; notes discoveries and ends those islands."""
+    changed = [
+        island for island in range(search.num_islands)
+        if island not in self.discoveries and np.isfinite(search.best_fitness[island])
+        and search.best_fitness[island] != self._checked.get(island)]
+    select = self._evaluator.evaluate(search.best_programs[changed])
+    for island, value in zip(changed, select.fitness):
+      self._checked[island] = float(search.best_fitness[island])
+      self.fitness[island] = float(value)
+      if value >= self._enough:
+        self.discoveries[island] = int(search.train_steps[island])
+        search.finish(island)
+
+  @property
+  def best(self) -> int:
+    """The island of the best select fitness."""
+    return max(self.fitness, key=lambda island: self.fitness[island])
+
+  def summary(self, search: GroupedSearch) -> dict[str, Any]:
+    """Where every island is, to be saved."""
+    return {
+        "discoveries": self.discoveries, "select_fitness": self.fitness,
+        "search_fitness": search.best_fitness.tolist(),
+        "train_steps": search.train_steps.tolist(), "num_programs": search.num_programs.tolist()}
+
+  def table(self, search: GroupedSearch) -> str:
+    """A line for each island."""
+    return reporting.table(
+        ("island", "training steps", "programs", "search fitness", "select fitness", "discovery"),
+        [(island, f"{search.train_steps[island]:,}", f"{search.num_programs[island]:,}",
+          f"{search.best_fitness[island]:.5f}", f"{self.fitness.get(island, 0):.6f}",
+          "yes" if island in self.discoveries else "no") for island in range(search.num_islands)])
+
+  def state(self) -> dict[str, Any]:
+    """What was looked at and found, by islands as text."""
+    return {
+        "next": self._next, **{
+            name: {str(island): value for island, value in values.items()}
+            for name, values in self._by_island().items()}}
+
+  def restore(self, state: Mapping[str, Any]) -> None:
+    """Goes on where another selection of the same settings was."""
+    self._next = state["next"]
+    for name, values in self._by_island().items():
+      values.clear()
+      values.update({int(island): value for island, value in state[name].items()})
+
+  def _by_island(self) -> dict[str, dict[int, Any]]:
+    return {
+        "checked": self._checked, "fitness": self.fitness, "discoveries": self.discoveries}

@@ -1,0 +1,53 @@
+"""Selecting a program among those that a search found, and where it stands among others."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.frame import lazy
+
+with lazy.imports():
+  from azero.executors import evaluator
+  from azero.language import program as program_lib
+
+if TYPE_CHECKING:
+  from azero.language.program import Programs
+  from azero.search.config import SearchConfig
+  from azero.tasks.task import Tasks
+  from experiments.frame.runtimes import GroupedSearch
+
+
+def fitness_of(
+    programs: Programs, tasks: Tasks, config: SearchConfig, **changes: Any
+) -> evaluator.Evaluation:
+  """Evaluates programs on tasks as a search of these settings does, but for the changes."""
+  judge = evaluator.Evaluator(programs.space, tasks, **config.evaluator_settings() | changes)
+  return judge.evaluate(programs)
+
+
+def candidates_of(search: GroupedSearch) -> Programs:
+  """The hall of fame of a search, and the best program of each island."""
+  return program_lib.Programs.concatenate(
+      [entry.program for entry in search.hall_of_fame] + [search.best_programs])
+
+
+def select(
+    candidates: Programs, tasks: Tasks, config: SearchConfig, **changes: Any
+) -> tuple[Programs, float]:
+  """The candidate that is best on some tasks, a batch of one, and its fitness there."""
+  fitness = fitness_of(candidates, tasks, config, **changes).fitness
+  best = int(fitness.argmax())
+  return candidates[best], float(fitness[best])
+
+
+def verdict(program: np.ndarray, constant: np.ndarray) -> str:
+  """Whether a program beats the constant prediction, by the fitness of both on D tasks."""
+  gain = program - constant
+  error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
+  better = gain.mean() > 2 * error
+  return (
+      f"It {'is better than' if better else 'cannot be told from'} the constant prediction: "
+      f"{gain.mean():+.4f} with a standard error of {error:.4f} over the tasks.")

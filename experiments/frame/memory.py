@@ -1,0 +1,32 @@
+"""Memory of this process and of the machine, as far as they can be told."""
+
+import os
+import pathlib
+
+
+def peak_memory() -> float | None:
+  """Most memory that this process has held, in bytes; None where that cannot be read."""
+  status = pathlib.Path("/proc/self/status")
+  if not status.exists():
+    return None
+  lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+  return float(lines["VmHWM"].split()[0]) * 1024 if "VmHWM" in lines else None
+
+
+def require_memory(num_bytes: float, remedy: str) -> None:
+  """Refuses tasks that this machine's memory cannot hold.
+
+  Args:
+    num_bytes: of the tasks of all workers.
+    remedy: what to do about it.
+
+  Raises:
+    ValueError: they take more than there is.
+  """
+  if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+    return  # it cannot be told
+  memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+  if num_bytes > memory:
+    raise ValueError(
+        f"The tasks of all workers take about {num_bytes / 1e9:,.0f} GB, but this machine has "
+        f"{memory / 1e9:,.0f} GB of memory: {remedy}.")

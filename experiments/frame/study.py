@@ -1,0 +1,257 @@
+"""A study, from its run directory to its report: what all experiments go through.
+
+`search` opens a run (a new one, or one to continue), announces it, searches, and shows an
+estimate meanwhile. The experiment selects and judges, with `judging`; `conclude` writes picture,
+files and report, and says how to go on after a stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+import shutil
+import time
+from typing import TYPE_CHECKING, Any
+
+from azero import paths
+from experiments.frame import interruption, lazy, settings
+from experiments.frame.settings import AnyConfig
+
+with lazy.imports():
+  from azero.runs import directory as directory_lib
+  from azero.runs import runner
+  from azero.runs.display import tensorboard
+  from experiments.frame import estimate, reporting, runtimes
+
+if TYPE_CHECKING:
+  from matplotlib.figure import Figure
+
+  from azero.language.program import Programs
+  from azero.runs.directory import RunDirectory
+  from azero.runs.runner import RunResult
+  from azero.search.federation import Group
+  from azero.search.migration import Migration
+  from experiments.frame.runtimes import GroupedSearch
+
+PICTURE = "progress.png"
+_FIRST = {"config.json", "run.json"}  # what a run directory begins with
+
+
+@dataclasses.dataclass(frozen=True)
+class Searched:
+  """A search that has ended.
+
+  Attributes:
+    search: with its best programs; it is not stepped any more.
+    result: how the run ended.
+    directory: of the run.
+  """
+
+  search: GroupedSearch
+  result: RunResult
+  directory: RunDirectory
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Findings:
+  """What a study says.
+
+  Attributes:
+    title: of the report.
+    summary: its paragraphs.
+    program: the best program, a batch of one.
+    multiclass: whether its task is multi-class.
+    tables: Markdown.
+    figure: the picture.
+    picture: its file name.
+    files: other files of the run directory: their texts by name.
+    lines: what is printed, after the program.
+  """
+
+  title: str
+  summary: Sequence[str]
+  program: Programs | None = None
+  multiclass: bool = False
+  tables: Sequence[str] = ()
+  figure: Figure | None = None
+  picture: str = PICTURE
+  files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  lines: Sequence[str] = ()
+
+
+def search(
+    name: str, config: Any, groups: Sequence[Group], migration: Migration | None = None, *,
+    lockstep: bool = False, should_stop: Callable[[GroupedSearch], bool] | None = None,
+    last_look: Callable[[GroupedSearch], None] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Searched:
+  """Searches and records it in a run directory.
+
+  Args:
+    name: of the experiment.
+    config: `StudySettings`.
+    groups: of islands or workers.
+    migration: how they exchange programs; None for not at all.
+    lockstep: whether `should_stop` ends islands, see `Cluster`.
+    should_stop: ends the search; see `runner.run`. Without it an estimate is shown.
+    last_look: what to do with the search before its processes end.
+    facts: what identifies the run besides its settings, see `open_directory`.
+
+  Raises:
+    ValueError: settings that do not fit each other. A run that is refused leaves no directory.
+    FileExistsError: the run directory exists.
+    FileNotFoundError: there is no run to continue.
+  """
+  islands = sum(len(group.task_sets) for group in groups)
+
+  def record() -> RunDirectory:
+    directory = open_directory(name, config, facts)
+    verb = "Continuing" if directory.resumed else "Searching"
+    print(f"{verb} with {islands} islands; everything is recorded in {directory.path}")
+    return directory
+
+  config.run.check()
+  if should_stop is None and all(group.config.bounded for group in groups):
+    should_stop = estimate.Estimate(config.run.estimate_seconds, skip_first=True)
+  return run_search(
+      config, groups, migration, record, lockstep=lockstep, should_stop=should_stop,
+      last_look=last_look)
+
+
+def run_search(
+    config: Any, groups: Sequence[Group], migration: Migration | None,
+    record: Callable[[], RunDirectory], *, lockstep: bool = False,
+    should_stop: Callable[[GroupedSearch], bool] | None = None,
+    last_look: Callable[[GroupedSearch], None] | None = None,
+) -> Searched:
+  """As `search`, recorded where `record` says once the search is made; shows no estimate."""
+  with runtimes.opened(config, groups, migration, lockstep=lockstep) as found:
+    directory = record()
+    with discarded_if_refused(directory):
+      result = runner.run(
+          found, directory=directory, progress=config.run.progress, should_stop=should_stop,
+          checkpoint_seconds=config.run.checkpoint_seconds, tensorboard=config.run.tensorboard)
+    if last_look is not None:
+      last_look(found)
+  return Searched(found, result, directory)
+
+
+def conclude(
+    config: Any, directory: RunDirectory, findings: Findings, *, result: RunResult | None = None,
+    signum: int | None = None,
+) -> None:
+  """Writes picture, files and report; prints what came out, and how to go on after a stop.
+
+  Args:
+    config: the settings, which the report lists.
+    directory: of the run.
+    findings: what to say.
+    result: the search, for what it cost and how it ended.
+    signum: of the signal that interrupted the study, where that is not in `result`.
+  """
+  if findings.figure is not None:
+    findings.figure.savefig(directory.path / findings.picture, dpi=130)
+  for name, content in findings.files.items():
+    directory.write(name, content)
+  directory.write("report.md", reporting.report(
+      findings.title, summary=findings.summary, program=findings.program,
+      multiclass=findings.multiclass, tables=findings.tables, result=result, config=config,
+      picture=None if findings.figure is None else findings.picture))
+  if findings.program is not None:
+    print(f"\n{reporting.live_text(findings.program, multiclass=findings.multiclass)}\n")
+  for line in findings.lines:
+    print(line)
+  print(f"Report: {directory.path / 'report.md'}")
+  signum = result.signum if result is not None and signum is None else signum
+  if signum is not None:
+    print(f"Interrupted; --resume={directory.path} continues the search.")
+    interruption.note(signum)
+
+
+def open_directory(
+    experiment: str, config: Any, facts: Mapping[str, Any] | None = None) -> RunDirectory:
+  """The run directory of settings with `run`: a new one, or the one to continue.
+
+  Args:
+    experiment: its name.
+    config: the settings.
+    facts: what identifies the run besides them, for instance a digest of the data: a run is
+      not continued with others. `FACTS` of the settings' class names them.
+
+  Raises:
+    FileExistsError: a new one exists already.
+    FileNotFoundError: there is none to continue.
+    ValueError: it holds a run of other settings, or --tensorboard lacks its extra.
+  """
+  config.run.check()
+  if config.run.tensorboard:
+    tensorboard.require()
+  saved = _to_save(config) | dict(facts or {})
+  if config.run.resume is not None:
+    return directory_lib.RunDirectory.open(
+        config.run.resume, saved, _may_change(type(config)))
+  now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+  # The process id tells runs apart that are started in the same second.
+  default = f"{experiment}-{now}-{os.getpid()}"
+  path = pathlib.Path(config.run.output_dir) / (config.run.run_name or default)
+  directory = directory_lib.RunDirectory(path, saved)
+  defaults = _to_save(type(config)())
+  directory.write("run.json", json.dumps(
+      {"experiment": experiment, "started": time.time(), "defaults": defaults}, indent=2) + "\n")
+  return directory
+
+
+@contextlib.contextmanager
+def discarded_if_refused(directory: RunDirectory) -> Iterator[None]:
+  """A new run that is refused for its settings within the block leaves no directory behind."""
+  try:
+    yield
+  except ValueError:
+    if not directory.resumed and {path.name for path in directory.path.iterdir()} <= _FIRST:
+      shutil.rmtree(directory.path)
+    raise
+
+
+def continued(
+    config_class: type[AnyConfig], directory: str | os.PathLike, **changes: Any) -> AnyConfig:
+  """The settings with which a run directory is continued.
+
+  Args:
+    config_class: of the experiment.
+    directory: of the run.
+    **changes: settings that are given anew.
+
+  Raises:
+    FileNotFoundError: there is no such run.
+    ValueError: it is a run of another experiment, or has other settings than the changes
+      and may not change them.
+  """
+  path = paths.expand(directory)
+  saved = directory_lib.read_config(path)
+  for name in getattr(config_class, "FACTS", ()):
+    saved.pop(name, None)
+  settings.require_types(config_class, saved, path)
+  names = settings.leaves(config_class).keys() - {"resume"}
+  given = {name: saved.get(name) for name in names} | changes
+  directory_lib.require_same(saved, given, path, _may_change(config_class))
+  return settings.build(config_class, **given | {"resume": os.fspath(path)})
+
+
+def _to_save(config: Any) -> dict[str, Any]:
+  """The settings by name, without the one that only continues a run."""
+  return {name: value for name, value in settings.flat(config).items() if name != "resume"}
+
+
+def _may_change(config_class: type[Any]) -> Sequence[str]:
+  """Settings that a run need not be continued with.
+
+  Those of a recorded search and what `ALSO_MAY_CHANGE` of the class adds, or its `MAY_CHANGE`.
+  """
+  usual = (*directory_lib.MAY_CHANGE, "estimate_seconds")
+  return getattr(
+      config_class, "MAY_CHANGE", (*usual, *getattr(config_class, "ALSO_MAY_CHANGE", ())))

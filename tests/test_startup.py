@@ -1,0 +1,128 @@
+"""What `import azero` loads, what is loaded later, and what is installed."""
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import setuptools
+
+import azero
+from azero import lazy, paths
+
+_ROOT = pathlib.Path(__file__).parents[1]
+# Packages that take long to load, and are not for every user.
+_LATER = (
+    "matplotlib", "tensorflow_datasets", "tensorflow", "sklearn", "ray", "pandas", "mlxtend",
+    "tensorboardX", "scipy.stats", "PIL", "google_crc32c", "orbax")
+
+
+def _loaded(code: str, **environment: str) -> set[str]:
+  """Names of the modules that are loaded after this code, in a process of its own."""
+  result = subprocess.run(
+      [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], text=True,
+      capture_output=True, cwd=_ROOT, check=True, env=os.environ | environment)
+  assert not result.stderr
+  return set(result.stdout.split())
+
+
+def test_the_package_alone_loads_nothing_but_its_names():
+  loaded = _loaded("import azero, azero.tasks, azero.runs.reader")
+  assert {name for name in loaded if name.split(".")[0] == "azero"} == {
+      "azero", "azero.lazy", "azero.tasks", "azero.runs", "azero.runs.reader"}
+  assert not loaded & {"jax", "numpy", "numba", "rich", *_LATER}
+
+
+def test_all_public_names_together_load_no_optional_package():
+  loaded = _loaded("import azero\nfor name in azero.__all__: getattr(azero, name)")
+  assert "jax" in loaded
+  assert not loaded & set(_LATER)
+
+
+def test_the_statistics_are_loaded_without_what_they_need():
+  assert "scipy.stats" not in _loaded("import azero.insight.statistics")
+
+
+@pytest.mark.parametrize("package", ["azero", "azero.tasks"])
+def test_names_are_those_of_the_stub(package):
+  module = importlib.import_module(package)
+  assert module.__all__ and len(set(module.__all__)) == len(module.__all__)
+  assert set(module.__all__) <= set(dir(module))
+  for name in module.__all__:
+    assert getattr(module, name) is vars(module)[name]  # kept, found at once the next time
+  with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nothing'"):
+    _ = module.nothing
+
+
+def test_rooms_and_modules_are_names_too():
+  assert azero.spaces is importlib.import_module("azero.language.spaces")
+  assert azero.insight is importlib.import_module("azero.insight")
+  assert azero.tasks.Tasks is azero.Tasks
+
+
+@pytest.mark.parametrize(("call", "package", "extra"), [
+    ("azero.plot(None)", "matplotlib", "plots"),
+    ("azero.projected_digits('pairs', seed=0)", "sklearn", "digits"),
+    ("tfds_store._require_tfds()", "tensorflow_datasets", "images"),
+    ("tensorboard.require()", "tensorboardX", "tensorboard"),
+])
+def test_a_missing_package_is_one_sentence(call, package, extra, monkeypatch):
+  from azero.runs.display import tensorboard
+  from azero.tasks.images import digits, tfds_store
+
+  digits._images.cache_clear()
+  find = importlib.util.find_spec
+  monkeypatch.setattr(
+      importlib.util, "find_spec",
+      lambda name, *rest: None if name == package else find(name, *rest))
+  with pytest.raises(lazy.MissingPackageError) as caught:
+    eval(call, {"azero": azero, "tensorboard": tensorboard, "tfds_store": tfds_store})
+  assert isinstance(caught.value, ValueError) and isinstance(caught.value, ImportError)
+  assert caught.value.name == package
+  assert f"need the package {package}: pip install 'azero[{extra}]'." in str(caught.value)
+
+
+def test_every_extra_that_is_named_exists():
+  project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
+  for path in [*_ROOT.glob("azero/**/*.py"), *_ROOT.glob("docs/*.md"), _ROOT / "README.md"]:
+    for part in path.read_text().split("pip install 'azero[")[1:]:
+      name = part.split("]")[0]
+      assert name == "{extra}" or name in project["optional-dependencies"], path
+
+
+def test_only_azero_is_installed_with_its_stubs():
+  options = tomllib.loads((_ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+  packages = setuptools.find_namespace_packages(str(_ROOT), **options["packages"]["find"])
+  assert {name.split(".")[0] for name in packages} == {"azero"}
+  installed = {
+      path for pattern in options["package-data"]["azero"]
+      for path in (_ROOT / "azero").glob(pattern)}
+  assert installed >= set((_ROOT / "azero").glob("**/*.pyi"))
+
+
+def test_a_home_directory_is_put_in(monkeypatch):
+  monkeypatch.setenv("HOME", "/home/somebody")
+  assert paths.expand("~/runs/a") == pathlib.Path("/home/somebody/runs/a")
+  assert paths.expand("runs/~") == pathlib.Path("runs/~")
+
+
+def test_without_a_home_directory_caches_go_with_the_process(monkeypatch, capsys):
+  monkeypatch.delenv("AZERO_CACHE_DIR", raising=False)
+
+  def nowhere(path):
+    raise RuntimeError("Could not determine home directory.")
+
+  monkeypatch.setattr(pathlib.Path, "expanduser", nowhere)
+  paths._passing_directory.cache_clear()
+  directory = paths.cache_directory()
+  assert directory.is_dir() and directory == paths.cache_directory()
+  assert directory.stat().st_mode & 0o777 == 0o700
+  assert capsys.readouterr().err == (
+      "warning: there is no home directory to keep compiled code and tasks in between runs; set "
+      "HOME or AZERO_CACHE_DIR.\n")
+  with pytest.raises(ValueError, match="'~/runs' cannot be found: there is no home directory"):
+    paths.expand("~/runs")
+  paths._passing_directory.cache_clear()

@@ -4,9 +4,10 @@ import dataclasses
 from typing import Any
 
 from azero.executors.choices import COMBINE, DTYPES, EXECUTOR_NAMES
-from azero.search import mutation
 
 INITIAL = ("empty", "random")
+# The paper's three actions; removal is twice as likely as insertion (S3).
+PAPER_ACTIONS = ("insert_or_remove", "randomize_function", "alter")
 # What a search has in common with those who judge its programs.
 _JUDGED_WITH = (
     "combine", "num_epochs", "max_abs_error", "seed", "dtype", "num_devices", "executor")
@@ -49,7 +50,7 @@ class SearchConfig:
   population_size: int = 100
   tournament_size: int = 10
   mutation_probability: float = 0.9
-  mutations: tuple[str, ...] = mutation.PAPER_ACTIONS
+  mutations: tuple[str, ...] = PAPER_ACTIONS
   cycles_per_step: int | None = None
   initial: str = dataclasses.field(default="empty", metadata={"choices": INITIAL})
   max_train_steps: int | None = None

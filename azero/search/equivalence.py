@@ -134,7 +134,7 @@ class Stages:
       devices: that share the work.
       counts: are told how the requests were answered.
     """
-    number = int(rnd.count[REQUESTS])
+    number = int(rnd.counts[REQUESTS])
     if not number:
       return
     rnd.value[:number] = rnd.cost[:number] = 0
@@ -146,9 +146,10 @@ class Stages:
     else:
       short = self._run(self._short, plan, rows, rnd, devices)
       prints = short.fingerprint
+      assert prints is not None
       entry, twin = np.empty((2, number), np.int64)
       _look_up_prints(
-          self._prints.arrays, prints, ~short.trained.any(1), rnd.owner, rnd.value, entry, twin)
+          self._prints.arrays, prints, ~np.any(short.trained, axis=1), rnd.owner, rnd.value, entry, twin)
       rows = np.flatnonzero(twin == _TRAINED)
       stopped = int(np.count_nonzero(twin == _STOPPED))
       counts.stopped_early += stopped
@@ -196,7 +197,7 @@ class Stages:
     parts = np.array_split(rows, min(len(devices), len(rows)))
 
     def run(part: np.ndarray, device: int) -> Evaluation:
-      some = plan if len(part) == rnd.count[REQUESTS] else plan.take(part)
+      some = plan if len(part) == rnd.counts[REQUESTS] else plan.take(part)
       return evaluator.evaluate_plan(some, rnd.owner[part], device)
 
     if len(parts) == 1:
@@ -212,8 +213,10 @@ class Stages:
 
 def _join(parts: Sequence[Evaluation]) -> Evaluation:
   """Evaluations of parts of a batch as one, without a trace."""
-  return Evaluation(*(
-      None if field[0] is None else np.concatenate(field) for field in zip(*parts)))
+  prints = [part.fingerprint for part in parts if part.fingerprint is not None]
+  return Evaluation(
+      *(np.concatenate(field) for field in zip(*(part[:4] for part in parts))),
+      fingerprint=np.concatenate(prints) if prints else None)
 
 
 @kernel

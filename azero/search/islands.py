@@ -46,10 +46,10 @@ class Islands(NamedTuple):
 def new_islands(space: SearchSpace, num_islands: int, population_size: int) -> Islands:
   """Islands that have made no program yet."""
   size = num_islands * population_size
-  integers = np.zeros((3, num_islands), np.int64)
+  made, num_programs, train_steps = np.zeros((3, num_islands), np.int64)
   return Islands(
-      arrays(Programs.empty(space, size)), np.zeros((num_islands, population_size)), *integers,
-      np.full(num_islands, -np.inf), arrays(Programs.empty(space, num_islands)),
+      arrays(Programs.empty(space, size)), np.zeros((num_islands, population_size)), made,
+      num_programs, train_steps, np.full(num_islands, -np.inf), arrays(Programs.empty(space, num_islands)),
       np.ones(num_islands, bool))
 
 

@@ -12,7 +12,7 @@ much as it likes, and has to leave a valid program: `write_random`, `open_gap` a
 do so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,10 +42,8 @@ from azero.compiler.kernels import inner_kernel, kernel
 from azero.language import ops as op_table
 from azero.language.program import EMPTY, Programs, SearchSpace
 from azero.search import draws, foreign
+from azero.search.config import PAPER_ACTIONS
 from azero.search.draws import pick, uniform
-
-# The paper's three actions; removal is twice as likely as insertion (S3).
-PAPER_ACTIONS = ("insert_or_remove", "randomize_function", "alter")
 
 SIGN_FLIP_PROBABILITY = 0.1
 _INSERTION = 1 / 3  # of insert_or_remove
@@ -145,6 +143,7 @@ _BUILT_IN: dict[str, Mutation] = {
 ACTIONS = tuple(_BUILT_IN)
 _ALTER, _RANDOMIZE_INSTRUCTION, _RANDOMIZE_FUNCTION, _INSERT, _REMOVE, _INSERT_OR_REMOVE = range(6)
 _OWN: dict[str, int] = {}
+_own_functions: dict[str, Mutation] = {}
 
 
 def register_mutation(name: str, function: Mutation) -> None:
@@ -163,6 +162,18 @@ def register_mutation(name: str, function: Mutation) -> None:
   if name in _BUILT_IN:
     raise ValueError(f"Mutation '{name}' is built in; choose another name.")
   _OWN[name] = foreign.address_of(name, function)
+  _own_functions[name] = function
+
+
+def own_mutations() -> dict[str, Mutation]:
+  """Those that were registered, for `adopt`."""
+  return dict(_own_functions)
+
+
+def adopt(mutations: Mapping[str, Mutation]) -> None:
+  """Registers what another process registered."""
+  for name, function in mutations.items():
+    register_mutation(name, function)
 
 
 class Mutator(NamedTuple):

@@ -31,7 +31,7 @@ from azero.search.lru_cache import ABSENT, FILLED, CacheArrays, fill, look_up, r
 from azero.search.mutation import Mutator, copy_program, mutate, randomize
 from azero.search.tournament import UNDECIDED, tournament
 
-CHILDREN, REQUESTS, OVER_BUDGET, CANONICAL_HITS, UNABLE = range(5)  # of `Round.count`
+CHILDREN, REQUESTS, OVER_BUDGET, CANONICAL_HITS, UNABLE = range(5)  # of `Round.counts`
 KNOWN = -1  # a request: the fitness is known without one
 
 
@@ -91,7 +91,7 @@ class Round(NamedTuple):
   """Children and requests of a round of the islands of one thread.
 
   Attributes:
-    count: [5] int64, see CHILDREN and the names beside it.
+    counts: [5] int64, see CHILDREN and the names beside it.
     island: [C] int64, whose each child is.
     place: [C] int64, where it is in the population of its island.
     request: [C] int64, which request tells its fitness, or KNOWN.
@@ -110,7 +110,7 @@ class Round(NamedTuple):
     cost: [C] int64, of each request the training steps that it caused.
   """
 
-  count: np.ndarray
+  counts: np.ndarray
   island: np.ndarray
   place: np.ndarray
   request: np.ndarray
@@ -170,7 +170,7 @@ def propose(
     Where in `own` the next round begins: 0, unless this one has no more room.
   """
   for k in range(start, len(own)):
-    if rnd.count[CHILDREN] + rules.round_size > len(rnd.island):
+    if rnd.counts[CHILDREN] + rules.round_size > len(rnd.island):
       return k
     _advance(islands, own[k], target, rules, means, cache, rnd)
   return 0
@@ -182,14 +182,14 @@ def _advance(
     rnd: Round,
 ) -> None:
   """One island makes children."""
-  first, waiting = islands.made[i], rnd.count[REQUESTS]
+  first, waiting = islands.made[i], rnd.counts[REQUESTS]
   last = min(target, first + rules.round_size)
   while islands.active[i] and islands.made[i] < last:
     n = islands.made[i]
     if islands.num_programs[i] + n - first >= rules.max_programs:
       return
     # What is under way may spend the rest of the budget: that has to be known first.
-    under_way = rnd.count[REQUESTS] - waiting
+    under_way = rnd.counts[REQUESTS] - waiting
     if islands.train_steps[i] + under_way * rules.most_steps >= rules.max_train_steps:
       return
     place = n % rules.population_size
@@ -225,14 +225,14 @@ def _ask(
     rnd: Round,
 ) -> None:
   """Asks for the fitness of the program at a place of an island."""
-  c, q = rnd.count[CHILDREN], rnd.count[REQUESTS]
-  rnd.count[CHILDREN] += 1
+  c, q = rnd.counts[CHILDREN], rnd.counts[REQUESTS]
+  rnd.counts[CHILDREN] += 1
   rnd.island[c], rnd.place[c] = i, place
   rnd.request[c], rnd.fitness[c], rnd.new[c] = KNOWN, 0.0, True
   islands.fitness[i, place] = 0.0
   copy_program(islands.population, i * rules.population_size + place, rnd.programs, q)
   if rules.learners_only and not program_can_learn(rnd.programs, q, means.tables, means.scratch):
-    rnd.count[UNABLE] += 1
+    rnd.counts[UNABLE] += 1
     rnd.new[c] = False
     return
   analyse_program(rnd.programs, q, means.tables, rnd.analysis, means.scratch)
@@ -241,7 +241,7 @@ def _ask(
   if rules.cached:
     entry = look_up(cache, i, first, second)
     if entry != ABSENT:
-      rnd.count[CANONICAL_HITS] += 1
+      rnd.counts[CANONICAL_HITS] += 1
       rnd.new[c] = False
       if cache.tickets[i, entry] == FILLED:
         rnd.fitness[c] = islands.fitness[i, place] = cache.values[i, entry]
@@ -250,9 +250,9 @@ def _ask(
         islands.fitness[i, place] = np.nan
       return
   if program_cost(rnd.programs, q, means.tables, rnd.analysis.live) > rules.max_cost:
-    rnd.count[OVER_BUDGET] += 1
+    rnd.counts[OVER_BUDGET] += 1
     return
-  rnd.count[REQUESTS] += 1
+  rnd.counts[REQUESTS] += 1
   rnd.request[c] = q
   islands.fitness[i, place] = np.nan
   rnd.child[q], rnd.owner[q] = c, i
@@ -305,10 +305,10 @@ def commit(
     How many those are.
   """
   if rules.cached:
-    for q in range(rnd.count[REQUESTS]):
+    for q in range(rnd.counts[REQUESTS]):
       fill(cache, rnd.owner[q], rnd.entry[q], q, rnd.value[q])
   count = 0
-  for c in range(rnd.count[CHILDREN]):
+  for c in range(rnd.counts[CHILDREN]):
     i, q = rnd.island[c], rnd.request[c]
     if q != KNOWN:
       rnd.fitness[c] = islands.fitness[i, rnd.place[c]] = rnd.value[q]

@@ -149,7 +149,8 @@ class Stages:
       assert prints is not None
       entry, twin = np.empty((2, number), np.int64)
       _look_up_prints(
-          self._prints.arrays, prints, ~np.any(short.trained, axis=1), rnd.owner, rnd.value, entry, twin)
+          self._prints.arrays, prints, ~np.any(short.trained, axis=1), rnd.owner, rnd.value,
+          entry, twin)
       rows = np.flatnonzero(twin == _TRAINED)
       stopped = int(np.count_nonzero(twin == _STOPPED))
       counts.stopped_early += stopped
@@ -214,9 +215,10 @@ class Stages:
 def _join(parts: Sequence[Evaluation]) -> Evaluation:
   """Evaluations of parts of a batch as one, without a trace."""
   prints = [part.fingerprint for part in parts if part.fingerprint is not None]
+  fitness, per_task, steps, trained = (
+      np.concatenate(field) for field in zip(*(part[:4] for part in parts)))
   return Evaluation(
-      *(np.concatenate(field) for field in zip(*(part[:4] for part in parts))),
-      fingerprint=np.concatenate(prints) if prints else None)
+      fitness, per_task, steps, trained, fingerprint=np.concatenate(prints) if prints else None)
 
 
 @kernel

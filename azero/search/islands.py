@@ -49,8 +49,8 @@ def new_islands(space: SearchSpace, num_islands: int, population_size: int) -> I
   made, num_programs, train_steps = np.zeros((3, num_islands), np.int64)
   return Islands(
       arrays(Programs.empty(space, size)), np.zeros((num_islands, population_size)), made,
-      num_programs, train_steps, np.full(num_islands, -np.inf), arrays(Programs.empty(space, num_islands)),
-      np.ones(num_islands, bool))
+      num_programs, train_steps, np.full(num_islands, -np.inf),
+      arrays(Programs.empty(space, num_islands)), np.ones(num_islands, bool))
 
 
 def islands_state(islands: Islands) -> dict[str, Any]:

@@ -29,8 +29,8 @@ from azero.search.grouped import Grouped
 from azero.search.hall_of_fame import JointHall
 from azero.search.migration import Migration
 from azero.search.protocol import WorkerLost
-from azero.search.search import Improvement
 from azero.search.state import found_in, found_state
+from azero.search.worker import Improvement
 
 _MAX_LOSSES = 5  # of one process, one after the other
 

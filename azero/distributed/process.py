@@ -23,7 +23,7 @@ from azero.search.evolution import Evolution
 from azero.search.federation import Federation, Group
 from azero.search.hall_of_fame import Entry, Key
 from azero.search.migration import Migration
-from azero.search.search import Improvement
+from azero.search.worker import Improvement
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -200,7 +200,7 @@ class _Setup:
   num_devices: int
   jax_settings: dict[str, Any]
   own_ops: tuple[op_table.Op, ...]
-  own_mutations: list[mutation.Mutation]
+  own_mutations: dict[str, mutation.Mutation]
 
   @classmethod
   def here(cls, num_devices: int) -> "_Setup":

@@ -40,7 +40,8 @@ from azero.search.federation import Federation, Group
 from azero.search.hall_of_fame import Entry, Hall
 from azero.search.migration import Migration
 from azero.search.protocol import Searching
-from azero.search.search import Improvement, Search
+from azero.search.search import Search
+from azero.search.worker import Improvement
 from azero.tasks.task import Tasks
 
 # Settings that a run need not be continued with, by their last name.

@@ -46,7 +46,7 @@ def totals_of(search: Searching) -> dict[str, Any]:
     before the first program; a part of nothing is None.
   """
   counts = search.counts
-  hits = counts.canonical_hits + counts.duplicates
+  hits = counts.canonical_hits
   seen = max(counts.programs, 1)
   reached = counts.hurdle_passed + counts.hurdle_stopped
   spent = [

@@ -13,8 +13,8 @@ from azero.runs.directory import CHECKPOINTS, RunDirectory, config_hash, require
 from azero.runs.display.tensorboard import Curves
 from azero.runs.metrics import Meter, workers_of
 from azero.search.protocol import Searching, WorkerLost
-from azero.search.search import Improvement
 from azero.search.state import Stateful, found_in, found_state
+from azero.search.worker import Improvement
 
 SCHEMA = 3  # of what a checkpoint holds; to be raised when a state changes its meaning
 # Of the time, at most, that a search waits for checkpoints. Writing them, in the background,

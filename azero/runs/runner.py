@@ -14,7 +14,7 @@ from azero.runs.display.tensorboard import require
 from azero.runs.metrics import workers_of
 from azero.runs.recorder import AnySearch, Recorder
 from azero.search.protocol import WorkerLost
-from azero.search.search import Improvement
+from azero.search.worker import Improvement
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

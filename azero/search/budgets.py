@@ -1,5 +1,7 @@
 """What the islands of a search may still spend."""
 
+from typing import Any
+
 import numpy as np
 
 from azero.search.config import SearchConfig
@@ -16,9 +18,9 @@ class Budgeted:
   """
 
   config: SearchConfig
-  active: np.ndarray
-  train_steps: np.ndarray
-  num_programs: np.ndarray
+  active: Any  # arrays, or properties that are
+  train_steps: Any
+  num_programs: Any
 
   @property
   def bounded(self) -> bool:

@@ -4,9 +4,11 @@ import dataclasses
 from typing import Any
 
 from azero.executors.choices import COMBINE, DTYPES, EXECUTOR_NAMES
-from azero.search import mutation, plain
+from azero.search import plain
 
 INITIAL = ("empty", "random")
+# The paper's three actions; removal is twice as likely as insertion (S3).
+PAPER_ACTIONS = ("insert_or_remove", "randomize_function", "alter")
 # What a search has in common with those who judge its programs.
 _JUDGED_WITH = (
     "combine", "num_epochs", "max_abs_error", "seed", "dtype", "num_devices", "executor")
@@ -21,10 +23,8 @@ class SearchConfig:
     tournament_size: T, drawn with replacement as the published code does.
     mutation_probability: U, the probability that a child is mutated at all.
     mutations: names of mutations to choose from uniformly, see `mutation`.
-    children_per_cycle: children of each island in a cycle. 1 is the paper's algorithm;
-      more fill a batch with fewer islands, but choose parents from older populations.
-    cycles_per_step: cycles between two looks at stop conditions and Ctrl-C; None for enough
-      to keep the devices busy.
+    cycles_per_step: children of each island between two looks at stop conditions and Ctrl-C;
+      None for enough to keep the devices busy.
     initial: "empty" or "random" programs to start from.
     max_train_steps: budget of each island in training steps; None for no limit.
     max_programs: budget of each island in programs; None for no limit.
@@ -51,8 +51,7 @@ class SearchConfig:
   population_size: int = 100
   tournament_size: int = 10
   mutation_probability: float = 0.9
-  mutations: tuple[str, ...] = mutation.PAPER_ACTIONS
-  children_per_cycle: int = 1
+  mutations: tuple[str, ...] = PAPER_ACTIONS
   cycles_per_step: int | None = None
   initial: str = dataclasses.field(default="empty", metadata={"choices": INITIAL})
   max_train_steps: int | None = None
@@ -77,7 +76,7 @@ class SearchConfig:
     if self.initial not in INITIAL:
       raise ValueError(f"initial must be one of {', '.join(INITIAL)}, got {self.initial!r}.")
     for name in (
-        "population_size", "tournament_size", "children_per_cycle", "hall_of_fame_size",
+        "population_size", "tournament_size", "hall_of_fame_size",
         "cache_size"):
       if getattr(self, name) < 1:
         raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")

@@ -13,17 +13,15 @@ import dataclasses
 
 import numpy as np
 
-from azero.compiler import dependence
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs, SearchSpace
-from azero.search import mutation
 from azero.search.config import SearchConfig
-from azero.search.equivalence import CachedEvaluator, Stages, interleave
 from azero.search.evolution import Evolution
+from azero.search.random_search import RandomSearch
+from azero.search.worker import Watched, in_threads
 from azero.tasks.task import Tasks
 
-_DRAWN_AT_ONCE = 8192
-_DRAWN_PER_BATCH = 16 * _DRAWN_AT_ONCE  # of which a few thousand are run
+_DRAWN_PER_STEP = 1 << 16  # programs of an island between two looks at what was found
 
 
 class Acceptance:
@@ -127,79 +125,69 @@ def sample(
   Returns:
     The counts.
   """
-  result = Sample()
-  evaluator = CachedEvaluator(
-      space, task_sets, fingerprint=False, combine="mean", dtype=dtype, lanes=lanes)
-  drawer = _Drawer(space, template, exhaustive)
-  keys: set[bytes] = set()
-  sizes = _sizes(num_programs)
-  seeds = iter(np.random.SeedSequence(seed).spawn(len(sizes)))
-
-  def batch(size: int, island: int, sequence: np.random.SeedSequence) -> Stages[None]:
-    programs = drawer.draw(np.random.default_rng(sequence), size)
-    islands = np.full(len(programs), island)
-    fitness, _, analysis = yield from evaluator.stages(programs, islands)
-    good = np.flatnonzero(fitness >= acceptance.fitness_bounds[island])
-    good = good[acceptance.accepts(programs[good], islands[good])]
-    result.programs += size
-    result.learning += len(programs)
-    result.acceptable += len(good)
-    for k in good:
-      key = analysis.key[k].tobytes()
-      if len(keys) < keep and key not in keys:
-        keys.add(key)
-        result.found.append(programs[k])
-    result.evaluated, result.train_steps = evaluator.counts.evaluated, evaluator.counts.train_steps
+  islands = len(task_sets)
+  config = SearchConfig(
+      fingerprint=False, combine="mean", seed=seed, dtype=dtype, lanes=lanes,
+      cycles_per_step=_DRAWN_PER_STEP)
+  search = _Sampling(
+      space, task_sets, config, acceptance, template=template, keep=keep, exhaustive=exhaustive)
+  share, rest = divmod(num_programs, islands)
+  while search.cycle < share:
+    search.draw(min(share, search.cycle + _DRAWN_PER_STEP))
     if on_batch is not None:
-      on_batch(result)
-
-  # While devices work for one island, the host draws for the other.
-  for first in range(0, len(sizes), len(task_sets)):
-    interleave([
-        batch(size, island, next(seeds))
-        for island, size in enumerate(sizes[first : first + len(task_sets)])])
+      on_batch(search.sample())
+  for island in range(rest, islands):
+    search.finish(island)
+  if rest:
+    search.draw(share + 1)
+  result = search.sample()
+  if on_batch is not None and rest:
+    on_batch(result)
   return result
 
 
-def _sizes(num_programs: int) -> list[int]:
-  full, rest = divmod(num_programs, _DRAWN_PER_BATCH)
-  return [_DRAWN_PER_BATCH] * full + [rest] * (rest > 0)
+class _Sampling(RandomSearch):
+  """A random search that counts acceptable programs."""
 
+  def __init__(
+      self, space: SearchSpace, task_sets: Sequence[Tasks], config: SearchConfig,
+      acceptance: Acceptance, *, template: Programs | None, keep: int, exhaustive: bool,
+  ):
+    self.learners_only = not exhaustive
+    super().__init__(space, task_sets, config, template=template)
+    self.watch[:] = acceptance.fitness_bounds
+    self._acceptance, self._keep = acceptance, keep
+    self._verdicts: dict[tuple[int, tuple[int, int]], bool] = {}  # by island and key
+    self._acceptable = 0
+    self._kept: dict[tuple[int, int], Programs] = {}
 
-class _Drawer:
-  """Random programs that can learn, without making the others in full."""
+  def draw(self, target: int) -> None:
+    """Draws until every island has so many programs."""
+    in_threads(self.work(target))
+    self.conclude(target)
 
-  def __init__(self, space: SearchSpace, template: Programs | None, exhaustive: bool):
-    self._space, self._template, self._exhaustive = space, template, exhaustive
-    self._draws = mutation.num_random_draws(space)
-    # What Setup does plays no part in whether a program can learn.
-    self._partial, self._setup_draws = space, 0
-    rest = (space.predict, space.learn)
-    if space.setup.searched and any(part.searched for part in rest):
-      fixed = dataclasses.replace(space.setup, searched=False)
-      self._partial = dataclasses.replace(space, setup=fixed)
-      self._setup_draws = self._draws - mutation.num_random_draws(self._partial)
+  def sample(self) -> Sample:
+    """What there is by now."""
+    counts, unable = self.counts, sum(worker.unable for worker in self._workers)
+    return Sample(
+        counts.programs, counts.programs - unable, counts.evaluated, self._acceptable,
+        counts.train_steps, list(self._kept.values()))
 
-  def draw(self, generator: np.random.Generator, count: int) -> Programs:
-    """Those of `count` random programs that can learn, in order."""
-    parts = [Programs.empty(self._space, 0)]
-    for start in range(0, count, _DRAWN_AT_ONCE):
-      numbers = generator.random((min(_DRAWN_AT_ONCE, count - start), self._draws))
-      if not self._exhaustive:
-        numbers = numbers[self._can_learn(numbers[:, self._setup_draws :])]
-      parts.append(mutation.random_programs(self._space, numbers, template=self._template))
-    return Programs.concatenate(parts)
-
-  def _can_learn(self, numbers: np.ndarray) -> np.ndarray:
-    template = self._template
-    if template is not None:
-      template = Programs(self._partial, *(getattr(template, name) for name in Programs.ARRAYS))
-    return dependence.can_learn(
-        mutation.random_programs(self._partial, numbers, template=template))
+  def _judge(self, watched: Sequence[Watched]) -> None:
+    new = {(item.island, item.key): item for item in reversed(watched)
+           if (item.island, item.key) not in self._verdicts}
+    self._verdicts |= zip(new, _accepts(self._acceptance, list(new.values())))
+    for item in watched:
+      if self._verdicts[item.island, item.key]:
+        self._acceptable += 1
+        if len(self._kept) < self._keep:
+          self._kept.setdefault(item.key, item.program)
 
 
 class RepeatedEvolution(Evolution):
   """Evolution experiments side by side, each of which ends with its first acceptable program.
+
+  It is looked for at the end of every step.
 
   Attributes:
     accepted_at: [I] int, programs of the island up to then, or -1 for none.
@@ -212,18 +200,23 @@ class RepeatedEvolution(Evolution):
   ):
     """See `Evolution`; the acceptance is on the same tasks."""
     super().__init__(space, task_sets, config, template=template)
+    self.watch[:] = acceptance.fitness_bounds
     self._acceptance = acceptance
     self.accepted_at = np.full(self.num_islands, -1)
     self.accepted: dict[int, Programs] = {}
 
-  def _accept(self, islands: np.ndarray, programs: Programs, fitness: np.ndarray) -> None:
-    super()._accept(islands, programs, fitness)
-    count = fitness.shape[1]
-    owners = np.repeat(islands, count)
-    good = np.flatnonzero(fitness.ravel() >= self._acceptance.fitness_bounds[owners])
-    for k in good[self._acceptance.accepts(programs[good], owners[good])]:
-      island = int(owners[k])
-      if island not in self.accepted:
-        self.accepted[island] = programs[int(k)]
-        self.accepted_at[island] = self.num_programs[island] - count + k % count + 1
-        self.finish(island)
+  def _judge(self, watched: Sequence[Watched]) -> None:
+    for item, accepted in zip(watched, _accepts(self._acceptance, watched)):
+      if accepted and item.island not in self.accepted:
+        self.accepted[item.island] = item.program
+        self.accepted_at[item.island] = item.num_programs
+        self.finish(item.island)
+
+
+def _accepts(acceptance: Acceptance, items: Sequence[Watched]) -> np.ndarray:
+  """Which of these children are acceptable: [n] bool."""
+  if not items:
+    return np.zeros(0, bool)
+  return acceptance.accepts(
+      Programs.concatenate([item.program for item in items]),
+      np.array([item.island for item in items]))

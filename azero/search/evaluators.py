@@ -15,31 +15,29 @@ from azero.executors.evaluator import Evaluation
 from azero.language.program import Programs
 
 
-class Pending(Protocol):
-  """An evaluation under way."""
-
-  def result(self) -> Evaluation:
-    """Waits for it."""
-
-
 class ProgramEvaluator(Protocol):
   """Evaluates programs of one space on task sets of one shape.
 
   What a program gets must not depend on the other programs of a call.
   """
 
-  def analyse(self, programs: Programs) -> canonical.Analysis:
-    """Live instructions and canonical keys, by which copies are known."""
+  @property
+  def num_devices(self) -> int:
+    """Devices, each of which a thread of the search may use at the same time."""
 
   def plan(self, programs: Programs, analysis: canonical.Analysis) -> Any:
     """Prepares N programs.
 
-    The plan serves every evaluator of the kind, whatever its number of examples; its
-    `take(rows)` is the plan of some of the programs.
+    The plan serves every part of the evaluator, too; its `take(rows)` is the plan of some of
+    the programs.
     """
 
-  def launch(self, plan: Any, task_sets: np.ndarray) -> Pending:
-    """Starts the N programs of a plan on the task sets, [N] int, and returns meanwhile."""
+  def part(
+      self, num_train: int, num_valid: int, *, fingerprint: bool = False) -> "ProgramEvaluator":
+    """An evaluator of one epoch of the first examples, with or without fingerprints."""
+
+  def evaluate_plan(self, plan: Any, task_sets: np.ndarray, device: int = 0) -> Evaluation:
+    """Evaluates the N programs of a plan on the task sets, [N] int, on a device."""
 
 
 # Makes one of a space, its task sets and the settings of `Evaluator`, by their names: combine,

@@ -11,15 +11,16 @@ history depends on the settings alone, and groups of costly tasks may migrate af
 programs than those of cheap ones. Workers whose budget is spent take no part any more.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
+import functools
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs, SearchSpace
-from azero.search import equivalence
 from azero.search import state as state_lib
 from azero.search.config import SearchConfig
 from azero.search.evaluators import MakeEvaluator
@@ -27,7 +28,7 @@ from azero.search.evolution import Evolution
 from azero.search.grouped import Grouped
 from azero.search.hall_of_fame import JointHall
 from azero.search.migration import Emigrants, Migration, Pools
-from azero.search.search import Improvement
+from azero.search.worker import Improvement, in_threads
 from azero.tasks.task import Tasks
 
 
@@ -98,7 +99,7 @@ class Federation(Grouped[Group, Evolution]):
         template = template.with_features(group.space.num_features)
       self.searches.append(Evolution(
           group.space, group.task_sets, group.config, template=template, first_island=first,
-          evaluator=group.evaluator))
+          share_rounds=False, evaluator=group.evaluator))
       first += len(group.task_sets)
     self.experiments = np.concatenate([
         np.zeros(len(group.task_sets), np.int64) if group.experiments is None
@@ -120,22 +121,21 @@ class Federation(Grouped[Group, Evolution]):
     return [item for search in self.searches for item in search.take_improvements()]
 
   def step(self) -> None:
-    """Some cycles of every group, at most to its next migration; then that, if all are there."""
+    """Some children in every group, at most to its next migration; then that, if all are there."""
     self.advance()
     if self.migration_due:
       self._migrate()
 
   def advance(self) -> None:
-    """Some cycles of every group, at most to its next migration.
+    """Some children in every group, at most to its next migration.
 
-    Each group works as it would alone. While devices evaluate candidates of one half of a
-    group, the host works on the next half or group.
+    Each group works as it would alone. A thread for each device works on its islands of one
+    group after the other.
     """
-    cycles = [self._cycles_now(k) for k in range(len(self.searches))]
-    equivalence.interleave(
-        work for search, count in zip(self.searches, cycles) for work in search.launch(count))
-    for search in self.searches:
-      search.conclude()
+    targets = [self._target(k) for k in range(len(self.searches))]
+    _together([search.work(target) for search, target in zip(self.searches, targets)])
+    for search, target in zip(self.searches, targets):
+      search.conclude(target)
 
   @property
   def migration_due(self) -> bool:
@@ -155,7 +155,7 @@ class Federation(Grouped[Group, Evolution]):
     for search in self.searches:
       islands = np.flatnonzero(search.active)
       count = self.migration.migrants or search.config.population_size // 2
-      places = search.leaving(islands, count)
+      places = search.leaving(islands, count, self.migrations)
       self._leaving.append(_Leaving(search, islands, places))
       for island, chosen in zip(islands.tolist(), places):
         worker = search.first_island + island
@@ -169,10 +169,10 @@ class Federation(Grouped[Group, Evolution]):
     for search, islands, places in self._leaving:
       programs = [next(received) for _ in islands]
       if programs:
-        work += search.immigrate(islands, places, Programs.concatenate(programs))
-    equivalence.interleave(work)
+        work.append(search.immigrate(islands, places, Programs.concatenate(programs)))
+    _together(work)
     for search in self.searches:
-      search.conclude()
+      search.conclude(search.cycle)
     self.skip_migration()
 
   def skip_migration(self) -> None:
@@ -196,15 +196,13 @@ class Federation(Grouped[Group, Evolution]):
     """The cycle of group k after which the next migration happens."""
     assert self.migration is not None
     every = self.groups[k].migration_every or self.migration.every
-    # The first cycle makes the initial population.
-    return 1 + (self.migrations + 1) * -(-every // self.groups[k].config.children_per_cycle)
+    return self.groups[k].config.population_size + (self.migrations + 1) * every
 
-  def _cycles_now(self, k: int) -> int:
+  def _target(self, k: int) -> int:
+    """The cycle of group k at which the next step ends."""
     search = self.searches[k]
-    cycles = 0 if search.finished else search.cycles_of_step
-    if self.migration is None:
-      return cycles
-    return min(cycles, self._next_migration(k) - search.cycle)
+    target = search.cycle + (0 if search.finished else search.cycles_of_step)
+    return target if self.migration is None else min(target, self._next_migration(k))
 
   def _migrate(self) -> None:
     """Lets the workers that have budget left exchange programs."""
@@ -215,6 +213,18 @@ class Federation(Grouped[Group, Evolution]):
     search = self._search_of(worker)
     place = sum(part.num_islands for part in self.searches[: self.searches.index(search)])
     return int(self.experiments[place + worker - search.first_island])
+
+
+def _together(work: Iterable[Sequence[Callable[[], None]]]) -> None:
+  """Runs the pieces of work of several groups, in one thread those of one device."""
+
+  def run(pieces: Sequence[Callable[[], None] | None]) -> None:
+    for piece in pieces:
+      if piece is not None:
+        piece()
+
+  in_threads([
+      functools.partial(run, pieces) for pieces in itertools.zip_longest(*work)])
 
 
 class _Leaving(NamedTuple):

@@ -20,11 +20,26 @@ class Part(Protocol):
   space: SearchSpace
   first_island: int
   num_islands: int
-  active: np.ndarray
-  train_steps: np.ndarray
-  num_programs: np.ndarray
-  best_fitness: np.ndarray
-  best_programs: Programs
+
+  @property
+  def active(self) -> np.ndarray:
+    """[I] bool, who has budget left."""
+
+  @property
+  def train_steps(self) -> np.ndarray:
+    """[I] int."""
+
+  @property
+  def num_programs(self) -> np.ndarray:
+    """[I] int."""
+
+  @property
+  def best_fitness(self) -> np.ndarray:
+    """[I] float."""
+
+  @property
+  def best_programs(self) -> Programs:
+    """[I] of them."""
 
   @property
   def cycle(self) -> int:

@@ -91,6 +91,11 @@ class HallOfFame(Hall):
     """See `Hall`."""
     return self._changes
 
+  @property
+  def bar(self) -> tuple[float, int]:
+    """Fitness and number of programs with which a program just may enter."""
+    return (-np.inf, 0) if self._bar is None else (-self._bar.loss, self._bar.num_programs)
+
   def items(self) -> list[tuple[Key, Entry]]:
     """The entries with their canonical keys, the best first."""
     return sorted(self._entries.items(), key=lambda item: _rank(*item))

@@ -12,18 +12,36 @@ the equivalence caches answer does not come to it.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from azero.compiler.kernels import inner_kernel, kernel
+
 PERCENTILE = 75.0
+
+
+class HurdleArrays(NamedTuple):
+  """The hurdles of I islands as kernels take them.
+
+  Attributes:
+    heights: [I] float64, what a program must reach; -inf before the first fitness.
+    recent: [I, W] float64, a ring of the last fitnesses; inf where there is none yet.
+    ordered: [I, W] float64, the same in ascending order.
+    total: [I] int64, how many fitnesses there have been.
+  """
+
+  heights: np.ndarray
+  recent: np.ndarray
+  ordered: np.ndarray
+  total: np.ndarray
 
 
 class Hurdles:
   """The rolling hurdle of every island, which depends on that island's programs alone.
 
   Attributes:
-    heights: [I] float64, what a program must reach; -inf before the first fitness.
+    arrays: what kernels take.
   """
 
   def __init__(self, num_islands: int, window: int):
@@ -33,55 +51,94 @@ class Hurdles:
       num_islands: I.
       window: W, how many of the last fitnesses a hurdle follows from.
     """
-    self.heights = np.full(num_islands, -np.inf)
-    self._fitness = np.full((num_islands, window), np.inf)  # a ring; inf: no fitness yet
-    self._next = np.zeros(num_islands, np.int64)
+    recent = np.full((num_islands, window), np.inf)
+    self.arrays = HurdleArrays(
+        np.full(num_islands, -np.inf), recent, recent.copy(), np.zeros(num_islands, np.int64))
+
+  @property
+  def heights(self) -> np.ndarray:
+    """[I] float64, what a program must reach; -inf before the first fitness."""
+    return self.arrays.heights
 
   def update(self, islands: np.ndarray, fitness: np.ndarray) -> None:
     """Takes in the fitnesses of N programs, in the order of each island, and moves hurdles.
 
     Args:
-      islands: [N] int, whose.
+      islands: [N] int64, whose.
       fitness: [N] float64, after the first part of the training.
     """
-    window = self._fitness.shape[1]
-    changed, count = np.unique(islands, return_counts=True)
-    order = np.argsort(islands, kind="stable")
-    place = np.arange(len(islands)) - np.repeat(np.cumsum(count) - count, count)
-    last = place >= np.repeat(count, count) - window  # earlier ones would be overwritten
-    owner = islands[order]
-    slots = (self._next[owner] + place) % window
-    self._fitness[owner[last], slots[last]] = fitness[order][last]
-    self._next[changed] += count
-    self.heights[changed] = unique_percentile(self._fitness[changed], PERCENTILE)
+    _update_all(self.arrays, np.asarray(islands, np.int64), np.asarray(fitness, np.float64))
 
   def state(self) -> dict[str, Any]:
     """All that decides the hurdles to come, for `restore`."""
-    return {"fitness": self._fitness, "next": self._next, "heights": self.heights}
+    arrays = self.arrays
+    return {"fitness": arrays.recent, "total": arrays.total, "heights": arrays.heights}
 
   def restore(self, state: Mapping[str, Any]) -> None:
     """Takes over the state of other hurdles of the same shape."""
-    self._fitness[:] = state["fitness"]
-    self._next[:] = state["next"]
-    self.heights[:] = state["heights"]
+    arrays = self.arrays
+    arrays.recent[:] = state["fitness"]
+    arrays.ordered[:] = np.sort(arrays.recent, axis=1)
+    arrays.total[:] = state["total"]
+    arrays.heights[:] = state["heights"]
 
 
-def unique_percentile(values: np.ndarray, percentile: float) -> np.ndarray:
-  """Percentile of the distinct finite values of each row, linear between two of them.
+@kernel
+def _update_all(hurdles: HurdleArrays, islands: np.ndarray, fitness: np.ndarray) -> None:
+  for k in range(len(islands)):
+    record(hurdles, islands[k], fitness[k])
+  for k in range(len(islands)):
+    move(hurdles, islands[k])
+
+
+@inner_kernel
+def record(hurdles: HurdleArrays, island: int, fitness: float) -> None:
+  """Takes in one fitness; the hurdle stays where it is until `move`."""
+  recent, ordered = hurdles.recent[island], hurdles.ordered[island]
+  place = hurdles.total[island] % len(recent)
+  # The oldest goes and the new one comes: what lies between them moves by one.
+  at = 0
+  while ordered[at] != recent[place]:
+    at += 1
+  while at > 0 and ordered[at - 1] > fitness:
+    ordered[at] = ordered[at - 1]
+    at -= 1
+  while at < len(ordered) - 1 and ordered[at + 1] < fitness:
+    ordered[at] = ordered[at + 1]
+    at += 1
+  ordered[at] = fitness
+  recent[place] = fitness
+  hurdles.total[island] += 1
+
+
+@inner_kernel
+def move(hurdles: HurdleArrays, island: int) -> None:
+  """Puts the hurdle where it belongs after what was recorded."""
+  hurdles.heights[island] = unique_percentile(hurdles.ordered[island], PERCENTILE)
+
+
+@inner_kernel
+def unique_percentile(ordered: np.ndarray, percentile: float) -> float:
+  """Percentile of the distinct finite values, linear between two of them.
 
   Args:
-    values: [N, W] float64; inf where there is no value. Each row has at least one.
+    ordered: [W] float64 in ascending order, inf at the end where there is no value; at least
+      one is finite.
     percentile: from 0 to 100.
-
-  Returns:
-    [N] float64.
   """
-  ordered = np.sort(values, axis=1)
-  ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = np.inf
-  ordered.sort(axis=1)
-  count = np.isfinite(ordered).sum(1)
-  rank = percentile / 100 * (count - 1)
-  below = rank.astype(np.int64)
-  row = np.arange(len(values))
-  low, high = ordered[row, below], ordered[row, np.minimum(below + 1, count - 1)]
+  distinct = 0
+  for k in range(len(ordered)):
+    if ordered[k] < np.inf and (k == 0 or ordered[k] != ordered[k - 1]):
+      distinct += 1
+  rank = percentile / 100 * (distinct - 1)
+  below = int(rank)
+  low = high = ordered[0]
+  seen = 0
+  for k in range(1, len(ordered)):
+    if ordered[k] < np.inf and ordered[k] != ordered[k - 1]:
+      seen += 1
+      if seen <= below:
+        low = high = ordered[k]
+      elif seen == below + 1:
+        high = ordered[k]
   return low + (high - low) * (rank - below)

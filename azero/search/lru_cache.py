@@ -1,22 +1,53 @@
-"""A least-recently-used cache of fitnesses in NumPy arrays, one for each island.
+"""A least-recently-used cache of fitnesses, one for each island.
 
 The functional equivalence cache of the AutoML-Zero paper holds 100k pairs for each worker
-(S3). Here the islands of a process look up and store whole batches at once, so the cache
-is a set-associative table: a key selects one set of eight places, and within the set the
-least recently used place is the one that is given up.
+(S3). Here it is a set-associative table: a key selects one set of eight places, and within
+the set the least recently used place is the one that is given up.
+
+An entry is reserved when a child asks for its key in vain, and filled when the child's score
+comes. Until then it names the child by a ticket, so that a later child of the same key learns
+whom to wait for. So the order of use, and with it what is given up, is that of children which
+are scored one after another, whenever their scores come.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-BYTES_PER_ENTRY = 32  # both halves of a key, a value and a stamp
+from azero.compiler.kernels import inner_kernel, kernel
+
+BYTES_PER_ENTRY = 40  # both halves of a key, a value, a stamp and a ticket
 _WAYS = 8
+
+ABSENT = -1  # a place: the key is not in the cache
+FILLED = -1  # a ticket: the entry has its value
+
+
+class CacheArrays(NamedTuple):
+  """The caches of I islands, of Q sets each, as kernels take them.
+
+  Attributes:
+    keys: [I, 8 * Q, 2] uint64.
+    values: [I, 8 * Q] float64.
+    stamps: [I, 8 * Q] int64, when a place was last used; 0 for an empty one.
+    tickets: [I, 8 * Q] int64, which child fills it; FILLED once that has happened.
+    clocks: [I] int64, how often a cache was used.
+  """
+
+  keys: np.ndarray
+  values: np.ndarray
+  stamps: np.ndarray
+  tickets: np.ndarray
+  clocks: np.ndarray
 
 
 class LruCache:
-  """128-bit keys -> fitness, for I islands."""
+  """128-bit keys -> fitness, for I islands.
+
+  Attributes:
+    arrays: what kernels take.
+  """
 
   def __init__(self, num_islands: int, capacity: int):
     """Makes an empty cache.
@@ -30,85 +61,107 @@ class LruCache:
     """
     if capacity < 1:
       raise ValueError(f"A cache needs a capacity of at least 1, got {capacity}.")
-    self._num_sets = -(-capacity // _WAYS)
-    rows = num_islands * self._num_sets
-    # The halves of a key apart: the first alone rules out nearly all that do not match.
-    self._first, self._second = np.zeros((2, rows, _WAYS), np.uint64)
-    self._values = np.zeros((rows, _WAYS))
-    self._stamps = np.zeros((rows, _WAYS), np.int64)  # 0: an empty place
-    self._clock = 0
+    shape = num_islands, -(-capacity // _WAYS) * _WAYS
+    self.arrays = CacheArrays(
+        np.zeros((*shape, 2), np.uint64), np.zeros(shape), np.zeros(shape, np.int64),
+        np.full(shape, FILLED), np.zeros(num_islands, np.int64))
 
   def __len__(self) -> int:
-    return int(np.count_nonzero(self._stamps))
+    return int(np.count_nonzero(self.arrays.stamps))
 
-  def get(self, islands: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Looks keys up and marks those found as used.
+  def get(self, island: int, key: np.ndarray) -> float | None:
+    """The value of a key, [2] uint64, which is marked as used; None where there is none yet."""
+    place = _look_up_one(self.arrays, island, key)
+    if place == ABSENT or self.arrays.tickets[island, place] != FILLED:
+      return None
+    return float(self.arrays.values[island, place])
 
-    Args:
-      islands: [N] int.
-      keys: [N, 2] uint64.
-
-    Returns:
-      [N] bool, found; [N] float64, the values (0 where not found).
-    """
-    found, values = np.zeros(len(keys), bool), np.zeros(len(keys))
-    rows = self._rows(islands, keys)
-    same = np.flatnonzero(self._first.take(rows, axis=0) == keys[:, :1])
-    which = same // _WAYS
-    place = rows.take(which) * _WAYS + same % _WAYS
-    match = self._second.take(place) == keys[:, 1].take(which)
-    match &= self._stamps.take(place) > 0
-    which, place = which[match], place[match]
-    found[which] = True
-    values[which] = self._values.take(place)
-    self._clock += 1
-    self._stamps.reshape(-1)[place] = self._clock
-    return found, values
-
-  def put(self, islands: np.ndarray, keys: np.ndarray, values: np.ndarray) -> None:
-    """Stores values of N distinct keys that are not in the cache."""
-    if not len(keys):
-      return
-    rows = self._rows(islands, keys)
-    # Keys of this call that share a set take its places one after the other, oldest first.
-    order = np.argsort(rows, kind="stable")
-    sets = rows.take(order)
-    stamps = self._stamps.take(sets, axis=0)
-    way = stamps.argmin(1)
-    shared = np.flatnonzero(sets[1:] == sets[:-1]) + 1  # with the key before, which is rare
-    if len(shared):
-      new = np.ones(len(sets), bool)
-      new[shared] = False
-      order_in_set = np.arange(len(sets))
-      order_in_set -= np.maximum.accumulate(np.where(new, order_in_set, 0))
-      oldest = np.argsort(stamps.take(shared, axis=0), axis=1, kind="stable")
-      way[shared] = oldest[np.arange(len(shared)), order_in_set.take(shared) % _WAYS]
-    place = sets * _WAYS + way
-    self._clock += 1
-    first, second = keys.T
-    self._first.reshape(-1)[place] = first.take(order)
-    self._second.reshape(-1)[place] = second.take(order)
-    self._values.reshape(-1)[place] = values.take(order)
-    self._stamps.reshape(-1)[place] = self._clock
+  def put(self, island: int, key: np.ndarray, value: float) -> None:
+    """Stores the value of a key that is not in the cache."""
+    _put_one(self.arrays, island, key, value)
 
   def state(self) -> dict[str, Any]:
-    """The entries, where they are and when they were used."""
-    places = np.flatnonzero(self._stamps)
+    """The entries, where they are and when they were used; none may wait for its value."""
+    arrays = self.arrays
+    places = np.flatnonzero(arrays.stamps)
     return {
-        "clock": self._clock, "places": places,
-        "keys": np.stack([self._first.take(places), self._second.take(places)], axis=1),
-        "values": self._values.take(places), "stamps": self._stamps.take(places)}
+        "clocks": arrays.clocks, "places": places, "keys": arrays.keys.reshape(-1, 2)[places],
+        "values": arrays.values.reshape(-1)[places],
+        "stamps": arrays.stamps.reshape(-1)[places]}
 
   def restore(self, state: Mapping[str, Any]) -> None:
     """Takes over the entries of another cache of the same size."""
-    places = state["places"]
-    self._clock = state["clock"]
-    self._first.reshape(-1)[places] = state["keys"][:, 0]
-    self._second.reshape(-1)[places] = state["keys"][:, 1]
-    self._values.reshape(-1)[places] = state["values"]
-    self._stamps[:] = 0
-    self._stamps.reshape(-1)[places] = state["stamps"]
+    arrays, places = self.arrays, state["places"]
+    arrays.clocks[:] = state["clocks"]
+    arrays.keys.reshape(-1, 2)[places] = state["keys"]
+    arrays.values.reshape(-1)[places] = state["values"]
+    arrays.stamps[:] = 0
+    arrays.stamps.reshape(-1)[places] = state["stamps"]
+    arrays.tickets[:] = FILLED
 
-  def _rows(self, islands: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    sets = (keys[:, 0] % np.uint64(self._num_sets)).astype(np.int64)
-    return np.asarray(islands, np.int64) * self._num_sets + sets
+
+@inner_kernel
+def look_up(cache: CacheArrays, island: int, first: np.uint64, second: np.uint64) -> int:
+  """Looks a key up, by its two halves, and marks it as used.
+
+  Returns:
+    Its place, for `cache.values[island, place]` or, where `cache.tickets[island, place]` is
+    not FILLED, the child that it waits for; ABSENT if it is not there.
+  """
+  start = _first_place(cache, first)
+  for place in range(start, start + _WAYS):
+    if (cache.keys[island, place, 0] == first and cache.keys[island, place, 1] == second
+        and cache.stamps[island, place] > 0):
+      _use(cache, island, place)
+      return place
+  return ABSENT
+
+
+@inner_kernel
+def reserve(
+    cache: CacheArrays, island: int, first: np.uint64, second: np.uint64, ticket: int) -> int:
+  """Gives a key that is not in the cache a place there, to be filled by the child `ticket`.
+
+  Returns:
+    The place, whose entry until now, the least recently used of its set, is given up.
+  """
+  start = _first_place(cache, first)
+  oldest = start
+  for place in range(start + 1, start + _WAYS):
+    if cache.stamps[island, place] < cache.stamps[island, oldest]:
+      oldest = place
+  cache.keys[island, oldest, 0], cache.keys[island, oldest, 1] = first, second
+  cache.tickets[island, oldest] = ticket
+  _use(cache, island, oldest)
+  return oldest
+
+
+@inner_kernel
+def fill(cache: CacheArrays, island: int, place: int, ticket: int, value: float) -> None:
+  """Stores the value that a place was reserved for, unless another key has it by now."""
+  if cache.tickets[island, place] == ticket:
+    cache.values[island, place] = value
+    cache.tickets[island, place] = FILLED
+
+
+@inner_kernel
+def _first_place(cache: CacheArrays, first: np.uint64) -> int:
+  """The first place of the set that a key belongs to."""
+  sets = np.uint64(cache.stamps.shape[1] // _WAYS)
+  return int(first % sets) * _WAYS
+
+
+@inner_kernel
+def _use(cache: CacheArrays, island: int, place: int) -> None:
+  cache.clocks[island] += 1
+  cache.stamps[island, place] = cache.clocks[island]
+
+
+@kernel
+def _look_up_one(cache: CacheArrays, island: int, key: np.ndarray) -> int:
+  return look_up(cache, island, key[0], key[1])
+
+
+@kernel
+def _put_one(cache: CacheArrays, island: int, key: np.ndarray, value: float) -> None:
+  fill(cache, island, reserve(cache, island, key[0], key[1], 0), 0, value)

@@ -12,7 +12,7 @@ import numpy as np
 from azero.language.program import Programs, SearchSpace
 from azero.search.equivalence import Counts
 from azero.search.hall_of_fame import Hall
-from azero.search.search import Improvement
+from azero.search.worker import Improvement
 from azero.tasks.task import Tasks
 
 

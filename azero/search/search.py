@@ -1,59 +1,63 @@
-"""What every search shares: islands, budgets, cached evaluation and the best programs.
+"""A search: islands that work in rounds, a worker thread for each device, the best programs.
 
-An island is one run of the paper's algorithm: its own tasks, generator, budget and (in
-evolution) population. All islands advance in lockstep, so that one batch holds the
-candidates of all of them; what an island does never depends on the others. Groups of
-islands whose tasks have other shapes, and migration, are those of `federation`.
+A step lets every island make some children, see `rounds`. Each device has a thread that owns some
+of the islands: it advances them through a round, evaluates what they ask for and commits it, and
+so on until all of them are where the step ends. Islands do not wait for each other. Threads
+meet at the end of a step, where what was found is put together. With fewer islands than devices,
+the devices share the requests of a round.
+
+What an island does follows from its own number, the seed and its tasks; nothing depends on
+threads, devices or neighbours. Groups of islands whose tasks have other shapes, and migration, are
+those of `federation`.
 """
 
-import abc
 from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from azero.compiler import canonical
+from azero.compiler import cost, liveness
 from azero.executors.evaluator import Evaluator
+from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
-from azero.search import budgets, equivalence, mutation
 from azero.search import state as state_lib
+from azero.search.budgets import Budgeted
 from azero.search.config import SearchConfig
-from azero.search.equivalence import CachedEvaluator, Counts, Stages
+from azero.search.draws import seed_word
+from azero.search.equivalence import Counts, Stages
 from azero.search.evaluators import MakeEvaluator
 from azero.search.hall_of_fame import HallOfFame
-from azero.search.streams import Streams
+from azero.search.islands import islands_state, new_islands, restore_islands
+from azero.search.lru_cache import LruCache
+from azero.search.mutation import mutator, require_searched
+from azero.search.rounds import Rules
+from azero.search.worker import Improvement, Shared, Watched, Worker, in_threads
 from azero.tasks.task import Tasks
 
-_BATCH = 8192  # candidates evaluated at once; bounds the memory that a batch takes
-_STEP_PROGRAMS = 8192
-_MAX_CYCLES = 32
+_ROUND_CHILDREN = 256  # of an island at most, so that a run of hits ends
+_STEP_EXAMPLES = 50_000_000  # of all islands in a step: a second or so of work
+_MAX_STEP = 4096  # children of an island in a step
+_UNLIMITED = int(np.iinfo(np.int64).max)
 
 
-class Improvement(NamedTuple):
-  """A new best program of an island.
+class Search(Budgeted):
+  """A search over several islands; see `Evolution` and `RandomSearch`.
 
   Attributes:
-    island: whose.
-    fitness: on the island's search tasks.
-    train_steps: of the island so far.
-    num_programs: evaluated on the island so far.
-    program: a batch of one.
+    islands: populations and totals, see `Islands`.
+    hall_of_fame: the best distinct programs of all islands.
+    cycle: children that every active island has made, the initial population included.
+    watch: [I] float64, fitness from which on children are given to `_judge`; inf for none.
   """
 
-  island: int
-  fitness: float
-  train_steps: int
-  num_programs: int
-  program: Programs
-
-
-class Search(budgets.Budgeted, abc.ABC):
-  """A search over several islands; subclasses propose candidates and learn from fitnesses."""
+  evolve = True  # whether children have parents
+  learners_only = False  # whether programs that cannot learn are not even evaluated
 
   def __init__(
       self, space: SearchSpace, task_sets: Tasks | Sequence[Tasks], config: SearchConfig, *,
-      template: Programs | None = None, first_island: int = 0,
+      template: Programs | None = None, first_island: int = 0, share_rounds: bool = True,
       evaluator: MakeEvaluator = Evaluator,
   ):
     """Prepares the evaluators; evaluates nothing yet.
@@ -66,6 +70,8 @@ class Search(budgets.Budgeted, abc.ABC):
         random initial programs keep the component functions that are not searched.
       first_island: number of the first island among those of a larger search: it decides its
         random numbers and stands in records.
+      share_rounds: whether devices share the requests of a round if there are fewer islands
+        than devices; in a larger search others keep them busy.
       evaluator: makes what evaluates programs, see `evaluators`.
 
     Raises:
@@ -73,47 +79,61 @@ class Search(budgets.Budgeted, abc.ABC):
         or a template of other programs than valid ones of the space.
     """
     sets = [task_sets] if isinstance(task_sets, Tasks) else list(task_sets)
-    self.space = space
-    self.config = config
-    self.task_sets = sets
-    self.num_islands = len(sets)
-    self.first_island = first_island
+    self.space, self.config, self.task_sets = space, config, sets
+    self.num_islands, self.first_island = len(sets), first_island
     self.template = template
     self._make_evaluator = evaluator
-    self._draws_per_program = mutation.num_random_draws(space)
     if template is not None:
       _check_template(template, space)
-    self._evaluator = CachedEvaluator(
-        space, sets, canonical_cache=config.canonical_cache, fingerprint=config.fingerprint,
-        cache_size=config.cache_size, train_budget=config.train_budget, hurdle=config.hurdle,
-        hurdle_window=config.population_size, combine=config.combine, num_epochs=config.num_epochs,
-        max_abs_error=config.max_abs_error, seed=config.seed, dtype=config.dtype,
-        num_devices=config.num_devices, lanes=config.lanes, executor=config.executor,
-        evaluator=evaluator)
-    self.streams = Streams(
-        [np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(island,)))
-         for island in range(first_island, first_island + self.num_islands)])
-    # By the settings alone, since what happens between steps can end islands.
-    programs = self.num_islands * config.children_per_cycle
-    self._cycles_per_step = config.cycles_per_step or max(
-        1, min(_MAX_CYCLES, _STEP_PROGRAMS // programs))
-    self.cycle = 0
-    self._cycles_done = 0  # of the step under way
-    self.active = np.ones(self.num_islands, bool)
-    self._taken_out = np.zeros(self.num_islands, bool)
-    self.train_steps = np.zeros(self.num_islands, np.int64)
-    self.num_programs = np.zeros(self.num_islands, np.int64)
-    self.best_fitness = np.full(self.num_islands, -np.inf)
-    self.best_programs = Programs.empty(space, self.num_islands)
+    require_searched(space)
+    children = mutator(config.mutations, config.mutation_probability)
+    self._stages = Stages(space, sets, config, evaluator)
+    self._cache = LruCache(
+        self.num_islands, config.cache_size if config.canonical_cache else 1)
+    rules = self._make_rules()
+    self.islands = new_islands(space, self.num_islands, rules.population_size)
+    self.watch = np.full(self.num_islands, np.inf)
     self.hall_of_fame = HallOfFame(config.hall_of_fame_size, first_island=first_island)
+    shared = Shared(
+        space, sets[0].multiclass, rules, children, template or Programs.empty(space),
+        self.islands, self._cache, self._stages, self.watch, first_island,
+        config.hall_of_fame_size)
+    self._workers = [
+        Worker(shared, own, devices) for own, devices in self._shares(share_rounds)]
+    self._taken_out = np.zeros(self.num_islands, bool)
+    self._counted = Counts()  # before the workers began to count
     self.improvements: list[Improvement] = []  # since the last `take_improvements`
-    # What the cycles of the step under way leave to be recorded: (cycle, first island, how).
-    self._finished: list[tuple[int, int, Callable[[], None]]] = []
+    self.cycle = 0
+
+  @property
+  def active(self) -> np.ndarray:
+    """[I] bool, who has budget left."""
+    return self.islands.active
+
+  @property
+  def train_steps(self) -> np.ndarray:
+    """[I] int, of each island so far."""
+    return self.islands.train_steps
+
+  @property
+  def num_programs(self) -> np.ndarray:
+    """[I] int, evaluated on each island so far, immigrants included."""
+    return self.islands.num_programs
+
+  @property
+  def best_fitness(self) -> np.ndarray:
+    """[I] float, on the tasks of each island."""
+    return self.islands.best_fitness
+
+  @property
+  def best_programs(self) -> Programs:
+    """The best program of each island."""
+    return Programs(self.space, *self.islands.best)
 
   @property
   def counts(self) -> Counts:
     """How programs were answered so far, over all islands."""
-    return self._evaluator.counts
+    return Counts.sum([self._counted, *(worker.counts for worker in self._workers)])
 
   def space_of(self, island: int) -> SearchSpace:
     """The search space of an island."""
@@ -129,84 +149,43 @@ class Search(budgets.Budgeted, abc.ABC):
     taken, self.improvements = self.improvements, []
     return taken
 
-  def step(self) -> None:
-    """Some cycles on every island that has budget left, the first time only one."""
-    if not self.finished:
-      equivalence.interleave(self.launch(self.cycles_of_step))
-      self.conclude()
-
   @property
   def cycles_of_step(self) -> int:
-    """How many cycles the next step has."""
-    return self._cycles_per_step if self.cycle else 1
+    """How many children each island makes in a step; by the settings alone."""
+    if self.config.cycles_per_step:
+      return self.config.cycles_per_step
+    tasks = self.task_sets[0]
+    examples = len(tasks) * (tasks.num_train * self.config.num_epochs + tasks.num_valid)
+    return max(1, min(_MAX_STEP, _STEP_EXAMPLES // (self.num_islands * examples)))
 
-  def launch(self, cycles: int) -> list[Stages[None]]:
-    """The work of so many cycles, to be run to its end before `conclude`.
+  def step(self) -> None:
+    """Some children on every island that has budget left."""
+    target = self.cycle + self.cycles_of_step
+    in_threads(self.work(target))
+    self.conclude(target)
 
-    The islands are in two halves: while devices evaluate the candidates of one, the host
-    works on the other. What an island does depends on neither.
-    """
-    return [self._cycles(first, last, cycles) for first, last in self._halves()]
+  def work(self, target: int) -> list[Callable[[], None]]:
+    """What brings all islands to so many children, a piece for each thread."""
+    return [functools.partial(worker.run, target) for worker in self._workers]
 
-  def conclude(self) -> None:
-    """Ends a step whose work is done."""
-    # Records in the order of the cycles, whichever half was ahead of the other.
-    for _, _, record in sorted(self._finished, key=lambda item: item[:2]):
-      record()
-    self._finished.clear()
-    self.cycle += self._cycles_done
-    self._cycles_done = 0
-
-  def _halves(self) -> tuple[tuple[int, int], tuple[int, int]]:
-    middle = -(-self.num_islands // 2)
-    return (0, middle), (middle, self.num_islands)
-
-  def _cycles(self, first: int, last: int, count: int) -> Stages[None]:
-    """Cycles of the islands first to last - 1."""
-    for cycle in range(count):
-      islands = np.flatnonzero(self.active[first:last]) + first
-      if not len(islands):
-        return
-      programs, children = self._propose(islands)
-      fitness = yield from self._score(cycle, islands, programs, children)
-      self._accept(islands, programs, fitness)
-      self._cycles_done = max(self._cycles_done, cycle + 1)
-
-  def _score(
-      self, cycle: int, islands: np.ndarray, programs: Programs, count: int
-  ) -> Stages[np.ndarray]:
-    """Evaluates `count` programs of each of these islands, at their cost: fitness [n, count]."""
-    owners = np.repeat(islands, count)
-    fitness, steps, analysis = yield from self._evaluate(programs, owners, count)
-    self.train_steps += np.bincount(owners, steps, self.num_islands).astype(np.int64)
-    self.num_programs[islands] += count
-    self._finished.append((cycle, int(islands[0]), functools.partial(
-        self._record, islands, programs, fitness, analysis.key, self.train_steps.copy(),
-        self.num_programs.copy())))
-    self._update_active()
-    return fitness.reshape(len(islands), count)
-
-  def _record(
-      self, islands: np.ndarray, programs: Programs, fitness: np.ndarray, keys: np.ndarray,
-      train_steps: np.ndarray, num_programs: np.ndarray,
-  ) -> None:
-    """Notes the best programs of a cycle, with the totals of the islands after it."""
-    by_island = fitness.reshape(len(islands), -1)
-    self._note_best(islands, programs, by_island, train_steps, num_programs)
-    self.hall_of_fame.offer(
-        programs, fitness, keys, np.repeat(islands, by_island.shape[1]), train_steps,
-        num_programs)
+  def conclude(self, target: int) -> None:
+    """Ends a step: puts together what the threads found."""
+    self.cycle = target
+    found = [item for worker in self._workers for item in worker.take_improvements()]
+    self.improvements += sorted(found, key=lambda item: (item.num_programs, item.island))
+    for worker in self._workers:
+      for key, entry in worker.hall.items():
+        self.hall_of_fame.take_in(key, entry)
+    watched = [item for worker in self._workers for item in worker.take_watched()]
+    if watched:
+      self._judge(sorted(watched, key=lambda item: item[1::-1]))
 
   def state(self) -> dict[str, Any]:
-    """All that decides what comes next, between two steps; see `state`.
-
-    A subclass adds what it owns.
-    """
+    """All that decides what comes next, between two steps; see `state`."""
     return {
-        "cycle": self.cycle, "taken_out": self._taken_out, "train_steps": self.train_steps,
-        "num_programs": self.num_programs, "best_fitness": self.best_fitness,
-        "best_programs": state_lib.programs_state(self.best_programs),
-        "streams": self.streams.state(), "evaluator": self._evaluator.state(),
+        "cycle": self.cycle, "taken_out": self._taken_out,
+        "islands": islands_state(self.islands), "counts": dataclasses.asdict(self.counts),
+        "canonical": self._cache.state(), "stages": self._stages.state(),
         "hall_of_fame": self.hall_of_fame.state(self.space),
         "improvements": state_lib.found_state(self.space, self.improvements)}
 
@@ -219,12 +198,12 @@ class Search(budgets.Budgeted, abc.ABC):
     """
     self.cycle = state["cycle"]
     self._taken_out = state["taken_out"].copy()
-    self.train_steps = state["train_steps"].copy()
-    self.num_programs = state["num_programs"].copy()
-    self.best_fitness = state["best_fitness"].copy()
-    self.best_programs = state_lib.programs_of(self.space, state["best_programs"])
-    self.streams.restore(state["streams"])
-    self._evaluator.restore(state["evaluator"])
+    restore_islands(self.islands, state["islands"])
+    self._counted = Counts(**state["counts"])
+    for worker in self._workers:
+      worker.forget()
+    self._cache.restore(state["canonical"])
+    self._stages.restore(state["stages"])
     self.hall_of_fame.restore(self.space, state["hall_of_fame"])
     self.improvements = [
         Improvement(**fields)
@@ -240,63 +219,43 @@ class Search(budgets.Budgeted, abc.ABC):
 
   def _update_active(self) -> None:
     """Who has budget left and was not taken out."""
-    self.active = ~self._taken_out & self.within_budget()
+    self.islands.active[:] = ~self._taken_out & self.within_budget()
 
-  @abc.abstractmethod
-  def _propose(self, islands: np.ndarray) -> tuple[Programs, int]:
-    """Candidates of these islands, [n * count] in their order, and the count of each."""
+  def _judge(self, watched: Sequence[Watched]) -> None:
+    """Learns which children reached `watch` in a step, in the order of their numbers."""
 
-  @abc.abstractmethod
-  def _accept(self, islands: np.ndarray, programs: Programs, fitness: np.ndarray) -> None:
-    """Learns the fitnesses, [n, count], of what was proposed."""
+  def _make_rules(self) -> Rules:
+    config = self.config
+    # Random search needs no population, but room for a round.
+    size = config.population_size if self.evolve else _ROUND_CHILDREN
+    return Rules(
+        seed=seed_word(config.seed), first_island=self.first_island, population_size=size,
+        tournament_size=config.tournament_size, round_size=min(size, _ROUND_CHILDREN),
+        evolve=self.evolve, random_start=config.initial == "random" or not self.evolve,
+        learners_only=self.learners_only, cached=config.canonical_cache,
+        max_cost=_max_cost(self.space, config.train_budget),
+        max_programs=config.max_programs or _UNLIMITED,
+        max_train_steps=config.max_train_steps or _UNLIMITED,
+        most_steps=self._stages.most_train_steps)
 
-  def _random_programs(self, islands: np.ndarray, count: int) -> Programs:
-    draws = self._draws_per_program
-    numbers = self.streams.take(islands, count * draws).reshape(-1, draws)
-    return mutation.random_programs(
-        self.space, numbers, template=self._templates(islands, count))
+  def _shares(self, share_rounds: bool) -> list[tuple[np.ndarray, list[int]]]:
+    """Islands and devices of each worker."""
+    count, islands = self._stages.num_devices, np.arange(self.num_islands)
+    if share_rounds and self.num_islands < count:
+      return [
+          (islands[k : k + 1], list(range(k, count, self.num_islands)))
+          for k in range(self.num_islands)]
+    # By their numbers in the larger search, so that groups of few islands share the devices.
+    owner = (self.first_island + islands) % count
+    return [(islands[owner == device], [device]) for device in range(count)]
 
-  def _templates(self, islands: np.ndarray, count: int) -> Programs:
-    """What `count` programs of each of these islands start from."""
-    start = self.template or Programs.empty(self.space)
-    return start[np.tile(np.arange(count) % len(start), len(islands))]
 
-  def _evaluate(
-      self, programs: Programs, owners: np.ndarray, count: int
-  ) -> Stages[tuple[np.ndarray, np.ndarray, canonical.Analysis]]:
-    # What shares a batch decides what the caches forget first, so that the candidates of
-    # an island are cut alike whatever the number of islands: into batches of their own, or
-    # not at all.
-    if count > _BATCH:
-      starts = [
-          first + k for first in range(0, len(owners), count) for k in range(0, count, _BATCH)]
-    else:
-      starts = list(range(0, len(owners), _BATCH // count * count))
-    parts = []
-    for start, stop in zip(starts, [*starts[1:], len(owners)]):
-      parts.append((yield from self._evaluator.stages(programs[start:stop], owners[start:stop])))
-    if len(parts) == 1:
-      return parts[0]
-    fitness, steps, analyses = zip(*parts)
-    return (
-        np.concatenate(fitness), np.concatenate(steps),
-        canonical.Analysis(*(np.concatenate(arrays) for arrays in zip(*map(tuple, analyses)))))
-
-  def _note_best(
-      self, islands: np.ndarray, programs: Programs, fitness: np.ndarray,
-      train_steps: np.ndarray, num_programs: np.ndarray,
-  ) -> None:
-    best = fitness.argmax(1)
-    value = fitness[np.arange(len(islands)), best]
-    for k in np.flatnonzero(value > self.best_fitness[islands]):
-      island = int(islands[k])
-      program = programs[int(k * fitness.shape[1] + best[k])]
-      self.best_fitness[island] = value[k]
-      for name in Programs.ARRAYS:
-        getattr(self.best_programs, name)[island] = getattr(program, name)[0]
-      self.improvements.append(Improvement(
-          self.first_island + island, float(value[k]), int(train_steps[island]),
-          int(num_programs[island]), program))
+def _max_cost(space: SearchSpace, train_budget: float | None) -> float:
+  """Cost of a program at most, for a budget in plain neural networks."""
+  if train_budget is None:
+    return np.inf
+  network = zoo.load("plain_nn", space.num_features)
+  return train_budget * float(cost.costs(network, liveness.live_instructions(network))[0])
 
 
 def _check_template(template: Programs, space: SearchSpace) -> None:

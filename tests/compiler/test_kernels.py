@@ -18,7 +18,7 @@ import pytest
 _ROOT = pathlib.Path(__file__).parents[2]
 _SEARCH = [
     "tests/search/test_draws.py", "tests/search/test_breeding.py",
-    "tests/search/test_native_hurdles.py", "tests/search/test_native_lru_cache.py"]
+    "tests/search/test_hurdles.py", "tests/search/test_lru_cache.py"]
 _COMPILE = """
 from azero.compiler import cost
 from azero.language import zoo

@@ -4,7 +4,7 @@ import pytest
 
 import azero
 from azero.insight.plots import progress_plot
-from azero.search.search import Improvement
+from azero.search.worker import Improvement
 
 _SPACE = azero.spaces.demo()
 

@@ -13,8 +13,7 @@ from azero.compiler.arrays import arrays, tables
 from azero.compiler.kernels import DISABLE_JIT
 from azero.language import spaces
 from azero.language.program import Component, Programs
-from azero.search import draws, edits
-from azero.search import native_mutation as mutation
+from azero.search import draws, edits, mutation
 
 LEARN_ONLY = dataclasses.replace(
     EVERYTHING, setup=dataclasses.replace(EVERYTHING.setup, searched=False),

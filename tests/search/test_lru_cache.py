@@ -1,104 +1,183 @@
+"""The cache: a least-recently-used table, in the order of children whenever scores come."""
+
+import collections
+
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from support import kernel_calls
+from support.kernel_calls import FILLED
+from support.search_cases import assert_same_state
 
 from azero.search.lru_cache import LruCache
 
+WAYS = 8
 
-def keys_of(numbers):
-  """Distinct 128-bit keys whose first word is the number itself, so that it names the set."""
-  numbers = np.asarray(numbers, np.uint64)
-  return np.stack([numbers, numbers * np.uint64(3) + np.uint64(1)], axis=1)
+
+def key_of(number):
+  """A 128-bit key whose first word is the number itself, so that it names the set."""
+  return np.array([number, 3 * number + 1], np.uint64)
 
 
 def put(cache, island, numbers):
-  numbers = np.asarray(numbers)
-  cache.put(np.full(len(numbers), island), keys_of(numbers), numbers / 1000)
+  for number in numbers:
+    cache.put(island, key_of(number), number / 1000)
 
 
 def get(cache, island, numbers):
-  found, values = cache.get(np.full(len(numbers), island), keys_of(numbers))
-  return [float(value) if hit else None for hit, value in zip(found, values)]
+  return [cache.get(island, key_of(number)) for number in numbers]
+
+
+class Plain:
+  """Sets of at most eight entries, each an ordered dictionary, least recently used first."""
+
+  def __init__(self, num_sets):
+    self.sets = [collections.OrderedDict() for _ in range(num_sets)]
+
+  def get(self, number):
+    entries = self.sets[number % len(self.sets)]
+    if number in entries:
+      entries.move_to_end(number)
+    return entries.get(number)
+
+  def put(self, number, value):
+    entries = self.sets[number % len(self.sets)]
+    entries[number] = value
+    if len(entries) > WAYS:
+      entries.popitem(last=False)
 
 
 @given(st.lists(st.tuples(
-    st.integers(0, 1), st.lists(st.integers(0, 40), min_size=1, max_size=10, unique=True)),
-    max_size=20))
+    st.integers(0, 1), st.lists(st.integers(0, 40), min_size=1, max_size=10)), max_size=20))
 def test_a_large_cache_is_a_dict(steps):
   # 64 sets of 8 places: 41 keys can never crowd one set.
   cache, expected = LruCache(2, 512), {}
   for island, numbers in steps:
-    values = get(cache, island, numbers)
-    assert values == [expected.get((island, number)) for number in numbers]
-    new = [number for number in numbers if (island, number) not in expected]
-    put(cache, island, new)
-    expected |= {(island, number): number / 1000 for number in new}
+    for number in numbers:
+      assert get(cache, island, [number]) == [expected.get((island, number))]
+      if (island, number) not in expected:
+        put(cache, island, [number])
+        expected[island, number] = number / 1000
   assert len(cache) == len(expected)
 
 
-@given(st.lists(st.integers(0, 30), max_size=80))
-def test_within_a_set_the_least_recently_used_is_forgotten(numbers):
-  cache, recent = LruCache(1, 8), []  # one set of eight places
+@given(st.integers(1, 3), st.lists(st.integers(0, 30), max_size=80))
+def test_within_a_set_the_least_recently_used_is_forgotten(num_sets, numbers):
+  cache, plain = LruCache(1, WAYS * num_sets), Plain(num_sets)
   for number in numbers:
-    known = get(cache, 0, [number])[0] is not None
-    assert known == (number in recent)
-    if known:
-      recent.remove(number)
-    else:
+    known = plain.get(number)
+    assert get(cache, 0, [number]) == [known]
+    if known is None:
       put(cache, 0, [number])
-    recent = [*recent, number][-8:]
-  assert len(cache) == len(recent)
-  assert get(cache, 0, recent) == [number / 1000 for number in recent]
+      plain.put(number, number / 1000)
+  assert len(cache) == sum(map(len, plain.sets))
+
+
+@given(st.integers(1, 2), st.lists(
+    st.lists(st.integers(0, 24), min_size=1, max_size=30), min_size=1, max_size=6))
+def test_scores_that_come_late_change_nothing(num_sets, rounds):
+  """Children ask in rounds, and their scores come when a round is over.
+
+  Answers, who is scored, and what is in the cache afterwards are as if each had been scored
+  before the next one asked.
+  """
+  cache, plain = LruCache(1, WAYS * num_sets), Plain(num_sets)
+  first = 0
+  for numbers in rounds:
+    keys = np.stack([key_of(number) for number in numbers])
+    places, tickets = np.zeros((2, len(numbers)), np.int64)
+    kernel_calls.ask(cache.arrays, 0, keys, first, places, tickets)
+    before = cache.arrays.values[0, places]
+    scorer: dict[int, int] = {}  # of each number, the child scored last
+    for k, (number, ticket) in enumerate(zip(numbers, tickets.tolist())):
+      known = plain.get(number)
+      if known is None:
+        assert ticket == first + k  # it is scored itself
+        scorer[number] = ticket
+        plain.put(number, number / 1000)
+      elif number in scorer:
+        assert ticket == scorer[number]  # it waits for another child of this round
+      else:
+        assert ticket == FILLED and before[k] == known
+    kernel_calls.answer(
+        cache.arrays, 0, places, tickets, first, np.array(numbers) / 1000)
+    assert (cache.arrays.tickets == FILLED).all()
+    first += len(numbers)
+  held = [number for entries in plain.sets for number in entries]
+  assert len(cache) == len(held)
+  assert get(cache, 0, held) == [number / 1000 for number in held]
+
+
+def test_a_place_that_was_given_up_is_not_filled_by_whom_it_was_promised():
+  cache = LruCache(1, WAYS)
+  numbers = np.arange(20)
+  places, tickets = np.zeros((2, 20), np.int64)
+  kernel_calls.ask(
+      cache.arrays, 0, np.stack([key_of(number) for number in numbers]), 0, places, tickets)
+  assert tickets.tolist() == list(range(20)) and len(set(places.tolist())) == WAYS
+  kernel_calls.answer(cache.arrays, 0, places, tickets, 0, numbers / 1000)
+  assert (cache.arrays.tickets == FILLED).all()
+  assert get(cache, 0, range(20)) == [None] * 12 + [k / 1000 for k in range(12, 20)]
+
+
+def test_a_pending_entry_has_no_value():
+  cache = LruCache(1, WAYS)
+  places, tickets = np.zeros((2, 1), np.int64)
+  kernel_calls.ask(cache.arrays, 0, key_of(5)[None], 17, places, tickets)
+  assert tickets.tolist() == [17] and get(cache, 0, [5]) == [None]
+  kernel_calls.answer(cache.arrays, 0, places, tickets, 17, np.array([0.25]))
+  assert get(cache, 0, [5]) == [0.25]
 
 
 def test_capacity_is_rounded_up_to_whole_sets():
   cache = LruCache(1, 20)  # 3 sets
-  put(cache, 0, np.arange(1000))
+  put(cache, 0, range(1000))
   assert len(cache) == 24
   # Numbers that share a set differ by multiples of 3: the last eight of each are kept.
-  assert None not in get(cache, 0, np.arange(976, 1000))
-  assert set(get(cache, 0, np.arange(900, 976))) == {None}
-
-
-def test_more_keys_than_places_in_one_call_keep_the_last():
-  cache = LruCache(1, 8)
-  put(cache, 0, np.arange(21))
-  assert get(cache, 0, np.arange(21)) == [None] * 13 + [k / 1000 for k in range(13, 21)]
+  assert None not in get(cache, 0, range(976, 1000))
+  assert set(get(cache, 0, range(900, 976))) == {None}
 
 
 def test_islands_are_separate():
-  cache = LruCache(3, 8)
+  cache = LruCache(3, WAYS)
   put(cache, 1, [5])
   assert [get(cache, island, [5]) for island in range(3)] == [[None], [0.005], [None]]
-  cache.put(np.array([0, 2]), keys_of([5, 5]), np.array([0.25, 0.5]))
-  assert [get(cache, island, [5])[0] for island in range(3)] == [0.25, 0.005, 0.5]
-  put(cache, 0, np.arange(100, 200))
+  put(cache, 0, range(100, 200))
   assert get(cache, 1, [5]) == [0.005]
+  assert cache.arrays.clocks.tolist() == [100, 3, 0]
 
 
 def test_all_bits_of_a_key_count():
-  cache = LruCache(1, 8)
-  stored = np.array([[4, 9]], np.uint64)
-  cache.put(np.array([0]), stored, np.array([1.0]))
-  for other in ([4, 8], [5, 9], [4, 9 + 2**63], [4 + 2**63, 9]):
-    assert not cache.get(np.array([0]), np.array([other], np.uint64))[0][0]
-  assert cache.get(np.array([0]), stored)[0][0]
+  cache = LruCache(1, WAYS)
+  cache.put(0, np.array([4, 9], np.uint64), 1.0)
+  for other in ([4, 8], [12, 9], [4, 9 + 2**63], [4 + 2**63, 9]):
+    assert cache.get(0, np.array(other, np.uint64)) is None
+  assert cache.get(0, np.array([4, 9], np.uint64)) == 1.0
 
 
 def test_a_key_of_zeros_is_found_only_once_stored():
-  cache, zeros = LruCache(1, 8), np.zeros((1, 2), np.uint64)
-  assert not cache.get(np.array([0]), zeros)[0][0]
-  cache.put(np.array([0]), zeros, np.array([0.5]))
-  found, values = cache.get(np.array([0]), zeros)
-  assert found[0] and values[0] == 0.5
+  cache, zeros = LruCache(1, WAYS), np.zeros(2, np.uint64)
+  assert cache.get(0, zeros) is None
+  cache.put(0, zeros, 0.5)
+  assert cache.get(0, zeros) == 0.5
 
 
-def test_empty_calls():
-  cache, none = LruCache(1, 8), np.zeros((0, 2), np.uint64)
-  cache.put(np.array([], int), none, np.array([]))
-  found, values = cache.get(np.array([], int), none)
-  assert len(found) == len(values) == len(cache) == 0
+def test_the_state_decides_what_is_forgotten_next():
+  cache, other = LruCache(2, 16), LruCache(2, 16)
+  rng = np.random.default_rng(0)
+  put(other, 1, range(5))  # what it held goes
+  for number in rng.integers(0, 60, 300).tolist():
+    if get(cache, number % 2, [number]) == [None]:
+      put(cache, number % 2, [number])
+  other.restore(cache.state())
+  for number in rng.integers(0, 60, 300).tolist():
+    known = get(cache, number % 2, [number])
+    assert get(other, number % 2, [number]) == known
+    if known == [None]:
+      put(cache, number % 2, [number])
+      put(other, number % 2, [number])
+  assert_same_state(other.state(), cache.state())
 
 
 def test_no_capacity():

@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from support import kernel_calls
 from support.search_cases import ALL_OPS, EVERYTHING, FIXED, bodies, repeat
 
 from azero.language import ops as op_table
 from azero.language.program import EMPTY, FIRST_WRITABLE, Component, Programs, SearchSpace
 from azero.language.text import format_program, parse, parse_many
-from azero.search import mutation
-from azero.search.mutation import Mutator
+from azero.search import mutation as mutation
+from azero.search.mutation import ACTIONS
 
 # s1 and s2 can be written, s0 to s2 read: 18 sums and 6 absolute values in Predict.
 SUM, ABS = 1, 5
@@ -26,27 +27,22 @@ TWO = "def Predict():\n  s1 = s0 + s1\n  s2 = abs(s1)"
 ONE = "def Predict():\n  s1 = s0 + s1"
 
 
-def mutate(parents, rng, actions, probability=1.0):
-  mutator = Mutator(parents.space, actions, probability)
-  head = rng.random((len(parents), mutation.HEAD_DRAWS))
-  tail = rng.random((len(parents), max(1, mutator.tail_draws(parents, head).max())))
-  return mutator.mutate(parents, head, tail)
+def mutate(parents, seed, actions, probability=1.0):
+  return mutation.mutated(parents, mutation.mutator(actions, probability), seed=seed)
 
 
 def random_batch(space, count, seed=0):
   """Random programs whose component functions are cut to random allowed lengths."""
-  rng = np.random.default_rng(seed)
-  programs = mutation.random_programs(
-      space, rng.random((count, mutation.num_random_draws(space))))
-  for _ in range(sum(component.max_length for component in space.components)):
-    programs = mutate(programs, rng, ("remove", "alter", "alter"))
+  programs = mutation.random_programs(space, count, seed=seed)
+  for step in range(sum(component.max_length for component in space.components)):
+    programs = mutate(programs, seed + 1 + step, ("remove", "alter", "alter"))
   return programs
 
 
 def outcomes(text, action, count=20_000):
   """Every Predict that becomes of a program."""
   parents = repeat(parse(text, TINY), count)
-  children = mutate(parents, np.random.default_rng(1), (action,))
+  children = mutate(parents, 1, (action,))
   return {predict for _, predict, _ in bodies(children.validate())}
 
 
@@ -102,7 +98,7 @@ def test_nothing_happens_to_an_empty_component_function(action):
 def test_altering_no_op_changes_nothing():
   space = dataclasses.replace(TINY, predict=Component((0,), 3))
   parents = repeat(parse("def Predict():\n  no_op\n  no_op", space), 200)
-  assert mutate(parents, np.random.default_rng(0), ("alter",)) == parents
+  assert mutate(parents, 0, ("alter",)) == parents
 
 
 @pytest.mark.parametrize("frozen", [Component((), 0), Component(ALL_OPS, 6, 1, searched=False)])
@@ -113,11 +109,9 @@ def test_what_is_not_searched_never_changes(frozen):
     template = Programs(space, *(getattr(template, name) for name in Programs.ARRAYS))
   else:
     template = Programs.empty(space)
-  rng = np.random.default_rng(0)
-  draws = rng.random((100, mutation.num_random_draws(space)))
-  programs = mutation.random_programs(space, draws, template=template)
-  for _ in range(50):
-    programs = mutate(programs, rng, mutation.names())
+  programs = mutation.random_programs(space, 100, seed=0, template=template)
+  for step in range(50):
+    programs = mutate(programs, step, ACTIONS)
   slots = space.slots(0)
   for name in Programs.ARRAYS:
     expected = np.repeat(getattr(template, name)[:, slots], 100, axis=0)
@@ -138,14 +132,13 @@ def assert_unused_fields_are_zero(programs):
 @settings(max_examples=8)
 @given(st.integers(0, 2**32), st.sampled_from([FIXED, EVERYTHING]))
 def test_programs_stay_valid_through_thousands_of_mutations(seed, space):
-  rng = np.random.default_rng(seed)
   programs = random_batch(space, 40, seed)
   low, high = (np.array([getattr(component, name) for component in space.components])
                for name in ("min_length", "max_length"))
   for step in range(80):
     parents = programs[:]
     before = Programs(space, *(getattr(parents, name).copy() for name in Programs.ARRAYS))
-    programs = mutate(parents, rng, mutation.names(), 0.9)
+    programs = mutate(parents, seed + step, ACTIONS, 0.9)
     assert parents == before
     assert (low <= programs.lengths).all() and (programs.lengths <= high).all()
     if step % 10 == 9:
@@ -179,31 +172,31 @@ def test_a_printed_program_is_the_program():
 
 def test_constants_are_rounded_to_six_digits():
   values = [0.0, 1.23456789, -0.000123456789, 9.9999999, 123456789.0, 1e38, 0.1, -3e-5, 1e-12]
-  rounded = mutation.round_constants(np.array(values))
-  assert rounded.tolist() == [float(f"{value:.5e}") for value in values]
   rng = np.random.default_rng(0)
   many = rng.standard_normal(5000) * 10.0 ** rng.integers(-9, 9, 5000)
-  assert mutation.round_constants(many).tolist() == [float(f"{value:.5e}") for value in many]
+  for some in (np.array(values), many):
+    rounded = some.copy()
+    kernel_calls.round_constants(rounded)
+    assert rounded.tolist() == [float(f"{value:.5e}") for value in some]
 
 
 def test_constants_stay_finite_however_often_they_are_altered():
   space = dataclasses.replace(TINY, predict=Component((56,), 1))
   programs = repeat(parse("def Predict():\n  s1 = 1e37", space), 20)
-  rng = np.random.default_rng(0)
-  for _ in range(300):
-    programs = mutate(programs, rng, ("alter",))
+  for step in range(300):
+    programs = mutate(programs, step, ("alter",))
   assert np.abs(programs.constants).max() == 1e38
   again = parse_many([format_program(programs, k) for k in range(20)], space)
   assert again == programs.validate()
 
 
-def test_random_programs_fill_what_is_searched_from_their_own_numbers():
-  rng = np.random.default_rng(0)
-  draws = rng.random((50, mutation.num_random_draws(FIXED)))
-  programs = mutation.random_programs(FIXED, draws).validate()
+def test_random_programs_fill_what_is_searched_each_from_its_own_stream():
+  programs = mutation.random_programs(FIXED, 50, seed=0).validate()
   assert programs.lengths.tolist() == [[3, 2, 3]] * 50
-  assert draws.shape[1] == 8 * mutation.INSTRUCTION_DRAWS
-  assert mutation.random_programs(FIXED, draws[7:8]) == programs[7]
+  assert mutation.random_programs(FIXED, 1, seed=0, first=7) == programs[7]
+  for other in ({"seed": 1}, {"seed": 0, "island": 1}, {"seed": 0, "first": 50}):
+    others = mutation.random_programs(FIXED, 50, **other)
+    assert not set(bodies(others)) & set(bodies(programs))
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -214,56 +207,14 @@ def test_random_programs_fill_what_is_searched_from_their_own_numbers():
 ])
 def test_errors(arguments, message):
   with pytest.raises(ValueError, match=message):
-    Mutator(FIXED, **arguments)
+    mutation.mutator(**arguments)
 
 
 @pytest.mark.parametrize("component", [
     Component((), 3), Component((1,), 0), Component((1,), 3, searched=False)])
 def test_a_space_in_which_nothing_is_searched(component):
   space = SearchSpace(3, 1, 0, 2, component, component, component)
-  for attempt in (Mutator, mutation.num_random_draws, mutation.searched_functions):
-    with pytest.raises(ValueError, match="Nothing to search"):
-      attempt(space)
-
-
-@pytest.fixture
-def setting(monkeypatch):
-  """A mutation of the user's own: it sets the constant of the first instruction."""
-  monkeypatch.setattr(mutation, "_MUTATIONS", dict(mutation._MUTATIONS))
-
-  def set_constant(children):
-    children.programs.constants.reshape(-1, 3)[children.first, 0] = children.tail[:, 0]
-
-  mutation.register_mutation(
-      "test_set", set_constant, draws_per_instruction=1, fills_empty=False)
-  return "test_set"
-
-
-def test_a_mutation_of_ones_own_gets_its_children_and_its_numbers(setting):
-  space = dataclasses.replace(TINY, predict=Component((56,), 3))
-  parents = parse_many(["def Predict():", "def Predict():\n  s1 = 5.0\n  s2 = 6.0"] * 50, space)
-  mutator = Mutator(space, (setting, "remove"), 0.8)
-  rng = np.random.default_rng(0)
-  head, tail = rng.random((100, mutation.HEAD_DRAWS)), rng.random((100, 2))
-  own = (head[:, 0] < 0.8) & (head[:, 1] < 0.5)
-  own[::2] = False  # empty
-  assert mutator.tail_draws(parents, head).tolist() == [2 * int(drawn) for drawn in own]
-  children = mutator.mutate(parents, head, tail)
-  expected = np.where(own, tail[:, 0], np.where(parents.lengths[:, 1] > 0, 5.0, 0.0))
-  kept = children.lengths[:, 1] == parents.lengths[:, 1]
-  assert kept[own].all()
-  np.testing.assert_array_equal(children.constants[kept, 0, 0], expected[kept])
-  assert mutation.names()[-1] == setting == mutation.own_mutations()[-1].name
-
-
-@pytest.mark.parametrize("arguments, message", [
-    (("alter", print), "'alter' belongs to azero; choose another name"),
-    (("mine", None), "'mine' must be a function of `Children`, got None"),
-    (("mine", print, -1), "draws_per_instruction must not be negative, got -1"),
-])
-def test_what_cannot_be_registered(arguments, message):
-  name, function, *draws = arguments
-  before = mutation.names()
-  with pytest.raises(ValueError, match=message):
-    mutation.register_mutation(name, function, draws_per_instruction=(draws or [0])[0])
-  assert mutation.names() == before
+  with pytest.raises(ValueError, match="Nothing to search"):
+    mutation.random_programs(space, 1, seed=0)
+  with pytest.raises(ValueError, match="Nothing to search"):
+    mutation.mutated(Programs.empty(space), mutation.mutator(), seed=0)

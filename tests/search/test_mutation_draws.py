@@ -10,8 +10,7 @@ from azero.language import ops as op_table
 from azero.language.ops import Constant, Kind
 from azero.language.program import FIRST_WRITABLE, Component, Programs, SearchSpace
 from azero.language.text import parse
-from azero.search import mutation
-from azero.search.mutation import Mutator
+from azero.search import mutation as mutation
 
 COUNT = 20_000
 CONSTANT = 56
@@ -24,12 +23,8 @@ THREE = f"def Setup():{BODY}\ndef Predict():{BODY}\ndef Learn():{BODY}"
 
 
 def mutate(program, actions, probability=1.0, count=COUNT, seed=3):
-  parents = repeat(program, count)
-  mutator = Mutator(program.space, actions, probability)
-  rng = np.random.default_rng(seed)
-  head = rng.random((count, mutation.HEAD_DRAWS))
-  tail = rng.random((count, max(1, mutator.tail_draws(parents, head).max())))
-  return mutator.mutate(parents, head, tail)
+  return mutation.mutated(
+      repeat(program, count), mutation.mutator(actions, probability), seed=seed)
 
 
 def changed_slots(children, program):
@@ -103,8 +98,7 @@ def test_the_place_of_insertion_and_removal_is_uniform():
 
 
 def fresh(count=3000):
-  draws = np.random.default_rng(9).random((count, mutation.num_random_draws(EVERYTHING)))
-  return mutation.random_programs(EVERYTHING, draws)
+  return mutation.random_programs(EVERYTHING, count, seed=9)
 
 
 def test_ops_are_uniform():

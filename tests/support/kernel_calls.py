@@ -6,8 +6,8 @@ from azero.compiler.arrays import ProgramArrays, Tables
 from azero.compiler.kernels import kernel
 from azero.search import draws
 from azero.search.edits import copy_program, round_constant
-from azero.search.native_lru_cache import ABSENT, FILLED, CacheArrays, fill, look_up, reserve
-from azero.search.native_mutation import Mutator, mutate
+from azero.search.lru_cache import ABSENT, FILLED, CacheArrays, fill, look_up, reserve
+from azero.search.mutation import Mutator, mutate
 from azero.search.tournament import tournament
 
 

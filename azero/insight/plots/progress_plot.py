@@ -11,7 +11,7 @@ import numpy as np
 from azero.compiler import liveness
 from azero.language.program import Programs
 from azero.language.text import format_program
-from azero.search.search import Improvement
+from azero.search.worker import Improvement
 
 _LINE, _OTHERS, _CALLOUT = "#1f5fa8", "#b9c7d8", "#b5442b"
 _CALLOUT_LINES = 6  # of each callout at most

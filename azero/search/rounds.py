@@ -1,0 +1,332 @@
+"""Rounds: the sequential algorithm of the paper, as far as it goes without waiting.
+
+Regularised evolution (section 3.2) makes one child at a time. Which members a tournament
+draws depends on random numbers alone, so a child can be made as soon as *those* members have
+their fitness. An island works in rounds: it makes children in order until a tournament has drawn
+a member whose fitness is still to come. What the cache of canonical keys cannot answer becomes a
+request; all requests of a round are evaluated together, and then the round is committed, child
+by child. So the history is that of one child at a time.
+
+All that depends on order is settled in the order of the children: a cache entry is reserved when
+its child asks for it and filled when the score comes, budgets are looked at before a child is
+made, improvements and what the hall of fame is offered follow at the commit. Only the hurdle of a
+round is the one that stood when it began.
+
+A kernel works on the islands of one thread; other threads have other islands.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from azero.compiler.arrays import ProgramArrays, Scratch, Tables, arrays, scratch, tables
+from azero.compiler.canonical import Analysis, analyse_program
+from azero.compiler.cost import program_cost
+from azero.compiler.dependence import program_can_learn
+from azero.compiler.kernels import inner_kernel, kernel
+from azero.language.program import Programs, SearchSpace
+from azero.search import draws
+from azero.search.edits import copy_program
+from azero.search.islands import Islands
+from azero.search.lru_cache import ABSENT, FILLED, CacheArrays, fill, look_up, reserve
+from azero.search.mutation import Mutator, mutate, randomize
+from azero.search.tournament import UNDECIDED, tournament
+
+CHILDREN, REQUESTS, OVER_BUDGET, CANONICAL_HITS, UNABLE = range(5)  # of `Round.counts`
+KNOWN = -1  # a request: the fitness is known without one
+
+
+class Rules(NamedTuple):
+  """What a search lets its islands do.
+
+  Attributes:
+    seed: of the search, a word.
+    first_island: number of island 0 among those of a larger search.
+    population_size: P.
+    tournament_size: T.
+    round_size: children of an island in a round at most; not above P.
+    evolve: whether children beyond the initial population have parents.
+    random_start: whether programs without parents are random.
+    learners_only: whether programs that cannot learn have fitness 0 unseen.
+    cached: whether equal canonical keys are answered by the cache.
+    max_cost: of a program, in the cost of its live instructions.
+    max_programs: budget of an island.
+    max_train_steps: budget of an island.
+    most_steps: training steps that one program can cause at most.
+  """
+
+  seed: np.uint64
+  first_island: int
+  population_size: int
+  tournament_size: int
+  round_size: int
+  evolve: bool
+  random_start: bool
+  learners_only: bool
+  cached: bool
+  max_cost: float
+  max_programs: int
+  max_train_steps: int
+  most_steps: int
+
+
+class Means(NamedTuple):
+  """What a thread makes and analyses programs with.
+
+  Attributes:
+    tables: of the search space.
+    mutator: how children differ from parents.
+    template: one or more programs to start from.
+    scratch: room for the analysis.
+    stream: [1] uint64, what a child draws from.
+  """
+
+  tables: Tables
+  mutator: Mutator
+  template: ProgramArrays
+  scratch: Scratch
+  stream: np.ndarray
+
+
+class Round(NamedTuple):
+  """Children and requests of a round of the islands of one thread.
+
+  Attributes:
+    counts: [5] int64, see CHILDREN and the names beside it.
+    island: [C] int64, whose each child is.
+    place: [C] int64, where it is in the population of its island.
+    request: [C] int64, which request tells its fitness, or KNOWN.
+    fitness: [C] float64, as far as it is known.
+    new: [C] bool, whether the cache of canonical keys did not know it.
+    better: [C] bool, whether it is a new best of its island; set by `commit`.
+    key: [C, 2] uint64, canonical keys.
+    number: [C] int64, programs of the island up to this one; set by `commit`.
+    steps: [C] int64, training steps of the island up to this one; set by `commit`.
+    child: [C] int64, of each request who asked first, and pays.
+    owner: [C] int64, of each request the island.
+    entry: [C] int64, of each request the reserved place in the cache.
+    programs: of the requests.
+    analysis: of the requests.
+    value: [C] float64, of each request the fitness when it has come.
+    cost: [C] int64, of each request the training steps that it caused.
+  """
+
+  counts: np.ndarray
+  island: np.ndarray
+  place: np.ndarray
+  request: np.ndarray
+  fitness: np.ndarray
+  new: np.ndarray
+  better: np.ndarray
+  key: np.ndarray
+  number: np.ndarray
+  steps: np.ndarray
+  child: np.ndarray
+  owner: np.ndarray
+  entry: np.ndarray
+  programs: ProgramArrays
+  analysis: Analysis
+  value: np.ndarray
+  cost: np.ndarray
+
+
+def new_means(
+    space: SearchSpace, multiclass: bool, mutator: Mutator, template: Programs) -> Means:
+  """The means of one thread."""
+  return Means(
+      tables(space, multiclass), mutator, arrays(template), scratch(space), draws.new_stream())
+
+
+def new_round(space: SearchSpace, num_children: int) -> Round:
+  """An empty round with room for so many children, each with a request."""
+  island, place, request, number, steps, child, owner, entry, cost = np.zeros(
+      (9, num_children), np.int64)
+  fitness, value = np.zeros((2, num_children))
+  new, better = np.zeros((2, num_children), bool)
+  return Round(
+      np.zeros(5, np.int64), island, place, request, fitness, new, better,
+      np.zeros((num_children, 2), np.uint64), number, steps, child, owner, entry,
+      arrays(Programs.empty(space, num_children)),
+      Analysis.empty(num_children, space.num_slots), value, cost)
+
+
+@kernel
+def propose(
+    islands: Islands, own: np.ndarray, start: int, target: int, rules: Rules, means: Means,
+    cache: CacheArrays, rnd: Round,
+) -> int:
+  """Lets islands make children until they wait for a fitness.
+
+  Args:
+    islands: all of them.
+    own: [n] int64, those of this thread.
+    start: where in `own` to begin.
+    target: children of an island at which it stops.
+    rules: of the search.
+    means: of this thread.
+    cache: of canonical keys.
+    rnd: an empty round.
+
+  Returns:
+    Where in `own` the next round begins: 0, unless this one has no more room.
+  """
+  for k in range(start, len(own)):
+    if rnd.counts[CHILDREN] + rules.round_size > len(rnd.island):
+      return k
+    _advance(islands, own[k], target, rules, means, cache, rnd)
+  return 0
+
+
+@inner_kernel
+def _advance(
+    islands: Islands, i: int, target: int, rules: Rules, means: Means, cache: CacheArrays,
+    rnd: Round,
+) -> None:
+  """One island makes children."""
+  first, waiting = islands.made[i], rnd.counts[REQUESTS]
+  last = min(target, first + rules.round_size)
+  while islands.active[i] and islands.made[i] < last:
+    n = islands.made[i]
+    if islands.num_programs[i] + n - first >= rules.max_programs:
+      return
+    # What is under way may spend the rest of the budget: that has to be known first.
+    under_way = rnd.counts[REQUESTS] - waiting
+    if islands.train_steps[i] + under_way * rules.most_steps >= rules.max_train_steps:
+      return
+    place = n % rules.population_size
+    draws.start(means.stream, rules.seed, rules.first_island + i, n)
+    if not _make(islands, i, n, place, rules, means):
+      return
+    islands.made[i] = n + 1
+    _ask(islands, i, place, rules, means, cache, rnd)
+
+
+@inner_kernel
+def _make(
+    islands: Islands, i: int, n: int, place: int, rules: Rules, means: Means) -> bool:
+  """Puts child n in its place, if its parent can be chosen by now."""
+  row = i * rules.population_size + place
+  if rules.evolve and n >= rules.population_size:
+    parent = tournament(islands.fitness[i], place, rules.tournament_size, means.stream)
+    if parent == UNDECIDED:
+      return False
+    parent += i * rules.population_size
+    copy_program(islands.population, parent, islands.population, row)
+    mutate(islands.population, row, means.tables, means.mutator, means.stream)
+    return True
+  copy_program(means.template, n % len(means.template.opcode), islands.population, row)
+  if rules.random_start:
+    randomize(islands.population, row, means.tables, means.stream)
+  return True
+
+
+@inner_kernel
+def _ask(
+    islands: Islands, i: int, place: int, rules: Rules, means: Means, cache: CacheArrays,
+    rnd: Round,
+) -> None:
+  """Asks for the fitness of the program at a place of an island."""
+  c, q = rnd.counts[CHILDREN], rnd.counts[REQUESTS]
+  rnd.counts[CHILDREN] += 1
+  rnd.island[c], rnd.place[c] = i, place
+  rnd.request[c], rnd.fitness[c], rnd.new[c] = KNOWN, 0.0, True
+  islands.fitness[i, place] = 0.0
+  copy_program(islands.population, i * rules.population_size + place, rnd.programs, q)
+  if rules.learners_only and not program_can_learn(rnd.programs, q, means.tables, means.scratch):
+    rnd.counts[UNABLE] += 1
+    rnd.new[c] = False
+    return
+  analyse_program(rnd.programs, q, means.tables, rnd.analysis, means.scratch)
+  first, second = rnd.analysis.key[q, 0], rnd.analysis.key[q, 1]
+  rnd.key[c, 0], rnd.key[c, 1] = first, second
+  if rules.cached:
+    entry = look_up(cache, i, first, second)
+    if entry != ABSENT:
+      rnd.counts[CANONICAL_HITS] += 1
+      rnd.new[c] = False
+      if cache.tickets[i, entry] == FILLED:
+        rnd.fitness[c] = islands.fitness[i, place] = cache.values[i, entry]
+      else:
+        rnd.request[c] = cache.tickets[i, entry]
+        islands.fitness[i, place] = np.nan
+      return
+  if program_cost(rnd.programs, q, means.tables, rnd.analysis.live) > rules.max_cost:
+    rnd.counts[OVER_BUDGET] += 1
+    return
+  rnd.counts[REQUESTS] += 1
+  rnd.request[c] = q
+  islands.fitness[i, place] = np.nan
+  rnd.child[q], rnd.owner[q] = c, i
+  if rules.cached:
+    rnd.entry[q] = reserve(cache, i, first, second, q)
+
+
+@kernel
+def receive(
+    islands: Islands, i: int, places: np.ndarray, programs: ProgramArrays, first: int,
+    rules: Rules, means: Means, cache: CacheArrays, rnd: Round,
+) -> None:
+  """Lets immigrants take places of an island, and asks for their fitness.
+
+  Args:
+    islands: all of them.
+    i: which.
+    places: [n] int64, in its population.
+    programs: that hold the immigrants.
+    first: row of the first of them.
+    rules: of the search.
+    means: of this thread.
+    cache: of canonical keys.
+    rnd: a round with room for them.
+  """
+  for k in range(len(places)):
+    row = i * rules.population_size + places[k]
+    copy_program(programs, first + k, islands.population, row)
+    _ask(islands, i, places[k], rules, means, cache, rnd)
+
+
+@kernel
+def commit(
+    islands: Islands, rules: Rules, cache: CacheArrays, rnd: Round, bar: tuple[float, int],
+    watch: np.ndarray, found: np.ndarray,
+) -> int:
+  """Settles a round in the order of its children.
+
+  Args:
+    islands: all of them.
+    rules: of the search.
+    cache: of canonical keys.
+    rnd: the round, with value and cost of all requests.
+    bar: fitness and number of programs with which a program just enters the hall of fame.
+    watch: [I] float64, fitness from which on every new child is noted; inf for none.
+    found: [C] int64, is given the children that are new bests, that the hall of fame may
+      take, or that are watched for.
+
+  Returns:
+    How many those are.
+  """
+  if rules.cached:
+    for q in range(rnd.counts[REQUESTS]):
+      fill(cache, rnd.owner[q], rnd.entry[q], q, rnd.value[q])
+  count = 0
+  for c in range(rnd.counts[CHILDREN]):
+    i, q = rnd.island[c], rnd.request[c]
+    if q != KNOWN:
+      rnd.fitness[c] = islands.fitness[i, rnd.place[c]] = rnd.value[q]
+      if rnd.child[q] == c:
+        islands.train_steps[i] += rnd.cost[q]
+    islands.num_programs[i] += 1
+    value, number = rnd.fitness[c], islands.num_programs[i]
+    rnd.number[c], rnd.steps[c] = number, islands.train_steps[i]
+    rnd.better[c] = value > islands.best_fitness[i]
+    if rnd.better[c]:
+      islands.best_fitness[i] = value
+    enters = rnd.new[c] and (value > bar[0] or (value == bar[0] and number <= bar[1]))
+    # In evolution a child that the cache knows was watched when it was new.
+    watched = value >= watch[i] and (rnd.new[c] or not rules.evolve)
+    if rnd.better[c] or enters or watched:
+      found[count] = c
+      count += 1
+    if number >= rules.max_programs or islands.train_steps[i] >= rules.max_train_steps:
+      islands.active[i] = False
+  return count

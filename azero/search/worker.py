@@ -1,0 +1,205 @@
+"""What one thread of a search does: it advances islands of its own, round by round.
+
+A round is proposed and committed by compiled loops, see `rounds`, and evaluated by
+`equivalence.Stages` on the devices of the thread.
+"""
+
+from collections.abc import Callable, Sequence
+import concurrent.futures
+from typing import NamedTuple
+
+import numpy as np
+
+from azero.compiler.arrays import arrays
+from azero.language.program import Programs, SearchSpace
+from azero.search import rounds
+from azero.search.equivalence import Counts, Stages
+from azero.search.hall_of_fame import Entry, HallOfFame
+from azero.search.islands import Islands
+from azero.search.lru_cache import LruCache
+from azero.search.mutation import Mutator
+from azero.search.rounds import CANONICAL_HITS, CHILDREN, OVER_BUDGET, UNABLE, Rules
+
+_BATCH_CHILDREN = 8192  # of all islands of a thread in a round
+
+
+class Improvement(NamedTuple):
+  """A new best program of an island.
+
+  Attributes:
+    island: whose.
+    fitness: on the island's search tasks.
+    train_steps: of the island so far.
+    num_programs: evaluated on the island so far.
+    program: a batch of one.
+  """
+
+  island: int
+  fitness: float
+  train_steps: int
+  num_programs: int
+  program: Programs
+
+
+class Watched(NamedTuple):
+  """A child as good as was watched for.
+
+  Attributes:
+    island: whose, counted from 0.
+    num_programs: evaluated on the island up to it.
+    key: canonical.
+    program: a batch of one.
+  """
+
+  island: int
+  num_programs: int
+  key: tuple[int, int]
+  program: Programs
+
+
+class Shared(NamedTuple):
+  """What the threads of a search have in common; each changes the rows of its own islands only.
+
+  Attributes:
+    space: the search space.
+    multiclass: whether v1 and v2 are label and prediction.
+    rules: what islands may do.
+    mutator: how children differ from their parents.
+    template: programs to start from, one or more.
+    islands: all of them.
+    cache: of canonical keys.
+    stages: evaluates requests.
+    watch: [I] float64, fitness from which on children are watched for; inf for none.
+    first_island: number in records of island 0.
+    hall_size: entries of the hall of fame.
+  """
+
+  space: SearchSpace
+  multiclass: bool
+  rules: Rules
+  mutator: Mutator
+  template: Programs
+  islands: Islands
+  cache: LruCache
+  stages: Stages
+  watch: np.ndarray
+  first_island: int
+  hall_size: int
+
+
+class Worker:
+  """Some islands of a search, and the devices that they are evaluated on.
+
+  Attributes:
+    counts: how the programs of these islands were answered, since `forget`.
+    hall: their best programs, since `forget`.
+    unable: programs that cannot learn, since `forget`; see `Rules.learners_only`.
+  """
+
+  def __init__(self, shared: Shared, own: np.ndarray, devices: Sequence[int]):
+    """Takes over islands `own`, [n] int64."""
+    self._shared, self._own, self._devices = shared, own, devices
+    size = shared.rules.round_size
+    room = max(size, min(_BATCH_CHILDREN, len(own) * size))
+    self._round = rounds.new_round(shared.space, room)
+    self._means = rounds.new_means(
+        shared.space, shared.multiclass, shared.mutator, shared.template)
+    self._found = np.zeros(room, np.int64)
+    self.forget()
+
+  def forget(self) -> None:
+    """Starts anew with what is counted and found."""
+    self.counts = Counts()
+    self.unable = 0
+    self.hall = HallOfFame(self._shared.hall_size, first_island=self._shared.first_island)
+    self._improvements: list[Improvement] = []
+    self._watched: list[Watched] = []
+
+  def run(self, target: int) -> None:
+    """Advances all islands that have budget left to so many children."""
+    shared, start = self._shared, 0
+    while True:
+      start = rounds.propose(
+          shared.islands, self._own, start, target, shared.rules, self._means,
+          shared.cache.arrays, self._round)
+      if not self._round.counts[CHILDREN] and not start:
+        return
+      self._settle()
+
+  def take_in(self, islands: np.ndarray, places: np.ndarray, programs: Programs) -> None:
+    """Evaluates immigrants and puts them in the places of who left.
+
+    Args:
+      islands: [n] int, in ascending order; those of other workers are left alone.
+      places: [n, count] int, in the population of each.
+      programs: [n * count], island by island.
+    """
+    shared, rnd, count = self._shared, self._round, places.shape[1]
+    own = np.flatnonzero(np.isin(islands, self._own))
+    # In rounds like those of children: what an island does depends on no other.
+    for first in range(0, count, shared.rules.round_size):
+      last = min(count, first + shared.rules.round_size)
+      for k in own:
+        if rnd.counts[CHILDREN] + last - first > len(rnd.island):
+          self._settle()
+        rounds.receive(
+            shared.islands, islands[k], places[k, first:last], arrays(programs),
+            k * count + first, shared.rules, self._means, shared.cache.arrays, rnd)
+      self._settle()
+
+  def take_improvements(self) -> list[Improvement]:
+    """New bests since the last call."""
+    taken, self._improvements = self._improvements, []
+    return taken
+
+  def take_watched(self) -> list[Watched]:
+    """Children that were watched for, since the last call."""
+    taken, self._watched = self._watched, []
+    return taken
+
+  def _settle(self) -> None:
+    """Evaluates what a round asks for, commits it and keeps what is good."""
+    shared, rnd = self._shared, self._round
+    shared.stages.score(rnd, self._devices, self.counts)
+    number = rounds.commit(
+        shared.islands, shared.rules, shared.cache.arrays, rnd, self.hall.bar, shared.watch,
+        self._found)
+    self.counts.programs += int(rnd.counts[CHILDREN])
+    self.counts.over_budget += int(rnd.counts[OVER_BUDGET])
+    self.counts.canonical_hits += int(rnd.counts[CANONICAL_HITS])
+    self.unable += int(rnd.counts[UNABLE])
+    for child in self._found[:number].tolist():
+      self._keep(child)
+    rnd.counts[:] = 0
+
+  def _keep(self, child: int) -> None:
+    """Notes a child for what it is good for."""
+    shared, rnd = self._shared, self._round
+    island, fitness = int(rnd.island[child]), float(rnd.fitness[child])
+    number, steps = int(rnd.number[child]), int(rnd.steps[child])
+    row = island * shared.rules.population_size + int(rnd.place[child])
+    program = Programs(
+        shared.space, *(array[row : row + 1].copy() for array in shared.islands.population))
+    key = int(rnd.key[child, 0]), int(rnd.key[child, 1])
+    name = shared.first_island + island
+    if rnd.better[child]:
+      for best, array in zip(shared.islands.best, arrays(program)):
+        best[island] = array[0]
+      self._improvements.append(Improvement(name, fitness, steps, number, program))
+    if rnd.new[child]:
+      self.hall.take_in(key, Entry(program, fitness, name, steps, number))
+    if fitness >= shared.watch[island]:
+      self._watched.append(Watched(island, number, key, program))
+
+
+def in_threads(work: Sequence[Callable[[], None]]) -> None:
+  """Runs pieces of work side by side, the first in this thread; raises the first error."""
+  if len(work) <= 1:
+    for piece in work:
+      piece()
+    return
+  with concurrent.futures.ThreadPoolExecutor(len(work) - 1) as pool:
+    others = [pool.submit(piece) for piece in work[1:]]
+    work[0]()
+    for other in others:
+      other.result()

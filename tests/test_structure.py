@@ -32,8 +32,10 @@ _LATE = {
     "azero.paths", "azero.runs.checkpoint_files", "azero.search.protocol",
     "experiments.frame.study"}
 _MAX_PARAMETERS, _MAX_LINES = 6, 60
-# Functions that are larger as yet.
-_LARGER = set()
+_LARGER = {
+    # The definition of what an evaluation does is read in one piece.
+    "azero.executors.interpreter.evaluation.evaluate",
+    "azero.search.foreign._call_compiled"}  # as Numba wants it: a context, then what it calls
 
 
 def _name(path: pathlib.Path) -> str:

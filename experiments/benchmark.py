@@ -189,8 +189,7 @@ def _demo(config: Config, search: Evolution) -> dict[str, Any]:
   return {
       "programs_per_second": rate.programs / rate.seconds, "num_devices": measuring.num_devices(),
       "steps_per_second": rate.steps / rate.seconds, "seconds": rate.seconds,
-      "islands": config.islands, "children_per_cycle": config.search.children_per_cycle,
-      "counts": rate.counts}
+      "islands": config.islands, "counts": rate.counts}
 
 
 def _demo_and_stages(config: Config) -> dict[str, Any]:

@@ -89,13 +89,13 @@ def _demo(demo: Mapping[str, Any]) -> list[str]:
   programs = max(counts["programs"], 1)
   answered = ", ".join(
       f"{counts[name] / programs:.1%} {words}" for name, words in (
-          ("canonical_hits", "by the cache of canonical keys"), ("duplicates", "as duplicates"),
+          ("canonical_hits", "by the cache of canonical keys"),
           ("fingerprint_hits", "by fingerprint"), ("stopped_early", "as stopped early"),
           ("evaluated", "in full")))
   return [
       "## The demo search",
-      f"{demo['islands']} islands with {demo['children_per_cycle']} children in a cycle on "
-      f"{demo['num_devices']} devices: **{demo['programs_per_second']:,.0f} programs per second** "
+      f"{demo['islands']} islands on {demo['num_devices']} devices: "
+      f"**{demo['programs_per_second']:,.0f} programs per second** "
       f"and {_millions(demo['steps_per_second'])} million training steps per second, over "
       f"{demo['seconds']:.1f} s, after compiling and warming up. Answered: {answered}.",
       reporting.table(("stage", "share of the wall time"), [

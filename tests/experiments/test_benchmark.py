@@ -56,7 +56,7 @@ def network():
 def small_search():
   """The demo search, small, and compiled once for all tests."""
   group = linear_regression.make_group(build(linear_regression.Config,
-      islands=2, children_per_cycle=8, population_size=20))
+      islands=2, population_size=20))
   return Evolution(group.space, group.task_sets, group.config)
 
 

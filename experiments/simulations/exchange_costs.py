@@ -128,7 +128,7 @@ def island_bytes(space: SearchSpace, tasks: Tasks, config: SearchConfig) -> Isla
     if used:
       empty, full = LruCache(1, config.cache_size), _full_cache(config.cache_size)
       stored += state_bytes(full.state()) - state_bytes(empty.state())
-      memory += sum(value.nbytes for value in vars(full).values() if isinstance(value, np.ndarray))
+      memory += sum(array.nbytes for array in full.arrays)
   return IslandBytes(
       array_bytes(Programs.empty(space)), young, young + stored, memory,
       sum(value.nbytes for value in vars(tasks).values() if isinstance(value, np.ndarray)))

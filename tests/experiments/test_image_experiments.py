@@ -192,7 +192,7 @@ def test_an_experiment_goes_on_after_a_stop(data_dir, tmp_path, monkeypatch, cap
     ({"second_dataset": "svhn_cropped"}, FileNotFoundError,
      "prepare_data --dataset=svhn_cropped"),
     ({"hurdle": 2.0}, ValueError, "hurdle"),
-    ({"mutations": "swap"}, ValueError, r"Unknown mutations \['swap'\]; choose from insert"),
+    ({"mutations": "swap"}, ValueError, r"Unknown mutations \['swap'\]; choose from alter"),
     ({"migration_every": 0}, ValueError, "every"),
     ({"task_sets": 10**9, "repeats": 10**9, "repeats_at_once": 10**9, "num_train": 80}, ValueError,
      r"The tasks of all workers take about .* GB of memory: use fewer --task_sets"),

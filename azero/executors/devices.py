@@ -54,6 +54,8 @@ def configure_jax(num_devices: int = 0) -> None:
           "the same results but may be several times slower; say it first in a new process.",
           RuntimeWarning, stacklevel=2)
     return
+  # A thread waits for its device: then the thread itself may do the work, without a hand-over.
+  jax.config.update("jax_cpu_enable_async_dispatch", False)
   # After that, since who asks for the flags must be able to rely on them.
   set_xla_flags()
 

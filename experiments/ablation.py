@@ -63,12 +63,12 @@ class Config(workers.TwoDatasetsSettings):
   PRESETS: ClassVar[settings.Presets] = {
       "smoke": {
           "dataset": "mnist_5k", "second_dataset": "mnist_5k", "workers": 2, "repeats": 1,
-          "task_sets": 2, "children_per_cycle": 8, "max_programs": 120,
+          "task_sets": 2, "max_programs": 120,
           "migration_every": 40, "num_tasks": 2, "num_epochs": 2, "num_train": 40,
           "num_valid": 20, "num_select": 2, "population_size": 20, "estimate_seconds": None},
       "small": {
           "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "workers": 4, "repeats": 8,
-          "task_sets": 4, "children_per_cycle": 8, "max_train_steps": 10_000_000,
+          "task_sets": 4, "max_train_steps": 10_000_000,
           "migration_every": 500, "num_tasks": 4, "num_train": 320, "num_valid": 80,
           "num_epochs": 1, "num_select": 50},
   }

@@ -67,14 +67,14 @@ class Config(workers.WorkersSettings):
       # its own: compiling for another shape costs more than all the rest.
       "smoke": {
           "dataset": "mnist_5k", "workers": 1, "repeats": 2, "task_sets": 2, "tasks": (2,),
-          "children_per_cycle": 8, "max_programs": 120, "migration_every": 40,
+          "max_programs": 120, "migration_every": 40,
           "few_examples": 10, "num_train": 20, "fast_epochs": 1, "num_epochs": 2,
           "class_train": 50, "class_valid": 20, "binary_train": 20, "num_valid": 20,
           "num_select": 2, "hurdle": 0.99, "population_size": 20, "estimate_seconds": None},
       # As many programs in the control: at equal steps it would have a tenth of them.
       "small": {
           "dataset": "fashion_mnist", "workers": 1, "repeats": 12, "task_sets": 12,
-          "tasks": (4,), "children_per_cycle": 16, "max_programs": 20_000, "num_train": 200,
+          "tasks": (4,), "max_programs": 20_000, "num_train": 200,
           "few_examples": 20, "fast_epochs": 2, "num_epochs": 20, "num_valid": 200,
           "num_select": 20, "class_train": 4_000, "class_valid": 1_000, "binary_train": 4_000},
   }

@@ -28,7 +28,7 @@ with lazy.imports():
   from azero.insight import baselines
   from azero.insight.plots import progress_plot
   from azero.language import spaces, zoo
-  from azero.search import evolution, federation, migration
+  from azero.search import federation, migration
   from azero.tasks import synthetic
   from experiments.frame import judging, memory, references, reporting, study
 
@@ -55,12 +55,12 @@ class Config(StudySettings):
       # Unseen tasks have the shapes of those searched on, since compiling for another shape
       # costs more than all the rest.
       "smoke": {
-          "workers": 2, "groups": ("50/5/30",), "children_per_cycle": 4,
+          "workers": 2, "groups": ("50/5/30",),
           "max_train_steps": 50_000, "migration_steps": 12_500, "num_unseen": 5,
           "unseen_train": 50, "estimate_seconds": None},
       "small": {
           "workers": 64, "groups": ("1000/10/100", "1000/5/215", "300/3/464", "300/1/1000"),
-          "children_per_cycle": 16, "max_train_steps": 20_000_000,
+          "max_train_steps": 20_000_000,
           "migration_steps": 4_000_000},
   }
 
@@ -181,7 +181,6 @@ def make_groups(config: Config) -> tuple[list[Group], Migration | None]:
   groups = []
   for num_train, num_tasks, population_size in sizes:
     own = dataclasses.replace(config.search, population_size=population_size)
-    evolution.check(own)
     groups.append(federation.Group(
         name=f"T={num_train} D={num_tasks} P={population_size}", config=own,
         space=spaces.backprop(config.num_features),

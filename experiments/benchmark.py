@@ -1,12 +1,12 @@
-"""How fast azero is on this machine: programs, populations, the demo search, single ops.
+"""How fast azero is on this machine: programs, populations, searches, single ops.
 
 Prints and saves (JSON, a Markdown report, a picture) training steps and programs a second on
-one device, the demo search end to end with the share of its time in each stage, how both grow
+one device, whole searches with the share of their time in each stage, how both grow
 with the number of devices, how cost grows with the sizes, and what every op costs. Every
 measurement is the best of several runs. Other work on the machine makes the figures worse.
 
     python -m experiments.benchmark
-    python -m experiments.benchmark --quick --json=FILE    # the headline figures in two minutes
+    python -m experiments.benchmark --quick --json=FILE    # the headline figures in four minutes
 """
 
 from __future__ import annotations
@@ -33,7 +33,13 @@ with lazy.imports():
   from azero.language import program as program_lib
   from azero.language import zoo
   from azero.search import evolution
-  from experiments.benchmarks import benchmark_plot, benchmark_report, device_rates, measuring
+  from experiments.benchmarks import (
+      benchmark_plot,
+      benchmark_report,
+      device_rates,
+      measuring,
+      searches,
+  )
   from experiments.frame import memory, reporting, study
 
 if TYPE_CHECKING:
@@ -41,7 +47,7 @@ if TYPE_CHECKING:
   from azero.search.evolution import Evolution
   from experiments.benchmarks.measuring import Effort
 
-PARTS = ("programs", "populations", "demo", "scaling", "growth", "ops")
+PARTS = ("programs", "populations", "demo", "searches", "scaling", "growth", "ops")
 _POINT = "point"  # one number of devices, measured by a process of its own
 _QUICK_FEATURES, _QUICK_TASKS = (4, 8, 16), 10
 _SCALING_CASES = (("linear", 4), ("neural_net", 16))
@@ -55,7 +61,7 @@ class Config:
   """Settings of this experiment."""
 
   quick: bool = setting(
-      False, "Only the headline figures: steps per second of two programs, and the demo.")
+      False, "Only the headline figures: steps per second of two programs, and searches.")
   json: str | None = setting(
       None, "Where to write the figures as JSON, too; with --quick the headline figures alone.",
       path=True)
@@ -80,7 +86,7 @@ class Config:
   evolve_programs: int = setting(
       6000, "Programs that each island of the evolved populations tries.")
   warm_up_seconds: float = setting(4.0, "Of the demo search, after it compiled.")
-  search_seconds: float = setting(15.0, "For which the demo search is measured.")
+  search_seconds: float = setting(15.0, "For which each search is measured.")
 
   @property
   def effort(self) -> Effort:
@@ -126,7 +132,8 @@ def quick(config: Config) -> dict[str, Any]:
       rates[name][str(num_features)] = row["steps_per_second"]
   demo = _demo(config, _demo_search(config))
   return {"steps_per_second": rates, "demo": {
-      name: demo[name] for name in ("programs_per_second", "num_devices")}}
+      name: demo[name] for name in ("programs_per_second", "num_devices")},
+      "searches": searches.rates(config.search.seed, config.search_seconds)}
 
 
 def _measure_all(config: Config, parts: Sequence[str]) -> dict[str, Any]:
@@ -139,6 +146,8 @@ def _measure_all(config: Config, parts: Sequence[str]) -> dict[str, Any]:
           config.num_train, config.num_valid, config.effort)),
       "populations": lambda: _populations(config, directory),
       "demo": lambda: _demo_and_stages(config),
+      "searches": lambda: searches.rates(
+          config.search.seed, config.search_seconds, stages=True),
       "scaling": lambda: _scaling(config),
       "growth": lambda: list(device_rates.growth(
           config.lengths, config.examples, _GROWTH_FEATURES,
@@ -189,8 +198,7 @@ def _demo(config: Config, search: Evolution) -> dict[str, Any]:
   return {
       "programs_per_second": rate.programs / rate.seconds, "num_devices": measuring.num_devices(),
       "steps_per_second": rate.steps / rate.seconds, "seconds": rate.seconds,
-      "islands": config.islands, "children_per_cycle": config.search.children_per_cycle,
-      "counts": rate.counts}
+      "islands": config.islands, "counts": rate.counts}
 
 
 def _demo_and_stages(config: Config) -> dict[str, Any]:
@@ -228,6 +236,7 @@ def _point(config: Config) -> dict[str, Any]:
   return {
       "num_devices": count, "steps_per_second": rates, "cores": min(cores),
       "programs_per_second": demo["programs_per_second"],
+      "searches": searches.rates(config.search.seed, config.search_seconds),
       "peak_memory": memory.peak_memory()}
 
 

@@ -42,10 +42,10 @@ _SELECT_SEED, _FINAL_SEED = 1, 2  # beside the islands' 0: tasks that no search 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(StudySettings):
-  """Settings of this experiment; the published demo's but for islands and children per cycle."""
+  """Settings of this experiment; the published demo's but for the number of islands."""
 
   search: SearchConfig = SearchConfig(
-      population_size=1000, children_per_cycle=64, max_train_steps=200_000_000, initial="random",
+      population_size=1000, max_train_steps=200_000_000, initial="random",
       mutations=("alter", "randomize_instruction", "randomize_function"), combine="mean")
   # Its estimate would be of the budget, which a discovery cuts short.
   run: RunSettings = nested(RunSettings(estimate_seconds=None), fixed=("estimate_seconds",))

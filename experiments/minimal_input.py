@@ -52,7 +52,7 @@ class Config(workers.TwoDatasetsSettings):
       # its own: compiling for another shape costs more than all the rest.
       "smoke": {
           "dataset": "mnist_5k", "second_dataset": "mnist_5k", "workers": 4, "repeats": 1,
-          "task_sets": 1, "children_per_cycle": 8, "max_programs": 120,
+          "task_sets": 1, "max_programs": 120,
           "migration_every": 40, "examples": ("40x1",), "tasks": (2,), "features": (8,),
           "num_train": 40, "num_valid": 20, "num_select": 2, "num_features": 8, "hurdle": 0.99,
           "population_size": 20, "estimate_seconds": None},
@@ -60,7 +60,7 @@ class Config(workers.TwoDatasetsSettings):
       # in each group: what the host does for a batch hardly depends on its size.
       "small": {
           "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "workers": 64, "repeats": 1,
-          "task_sets": 4, "children_per_cycle": 16, "max_train_steps": 100_000_000,
+          "task_sets": 4, "max_train_steps": 100_000_000,
           "max_programs": 80_000,
           "examples": ("320x1", "640x1"), "tasks": (1, 10), "features": (8, 16), "num_train": 640,
           "num_valid": 80, "num_select": 50},

@@ -55,13 +55,13 @@ class Config(workers.TwoDatasetsSettings):
       # its own: compiling for another shape costs more than all the rest.
       "smoke": {
           "dataset": "mnist_5k", "second_dataset": "mnist_5k", "processes": (1, 2), "repeats": 2,
-          "task_sets": 2, "children_per_cycle": 8, "max_programs": 120,
+          "task_sets": 2, "max_programs": 120,
           "migration_every": 40, "num_tasks": 2, "num_train": 40, "num_valid": 20,
           "num_select": 2, "hurdle": 0.99, "population_size": 20, "estimate_seconds": None},
       "small": {
           "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "processes": (1,),
-          "repeats": 24, "task_sets": 8, "children_per_cycle": 16,
-          "max_train_steps": 50_000_000, "num_train": 640, "num_valid": 80, "num_select": 50},
+          "repeats": 24, "task_sets": 8, "max_train_steps": 50_000_000, "num_train": 640,
+          "num_valid": 80, "num_select": 50},
   }
 
 

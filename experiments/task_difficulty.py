@@ -33,7 +33,7 @@ from experiments.task_difficulty_report import EVOLUTION, METHODS, RANDOM, Rows
 from experiments.task_difficulty_rounds import TASK_TYPES
 
 with lazy.imports():
-  from azero.search import density, evolution
+  from azero.search import density, mutation
   from azero.tasks import synthetic
   from experiments import task_difficulty_report as report_lib
   from experiments import task_difficulty_rounds as rounds
@@ -57,13 +57,13 @@ class Config:
       # As many islands as a round of random search has sets of tasks: compiling for another
       # shape costs more than all the rest.
       "smoke": {
-          "islands": 2, "children_per_cycle": 10, "population_size": 20,
+          "islands": 2, "population_size": 20,
           "experiment_programs": 400, "num_train": 50,
           "num_valid": 10, "reference_rate": 0.05, "tolerance": 5.0, "round_programs": 300_000,
           "max_random_programs": 300_000, "max_evolution_programs": 800,
           "task_types": ("linear_backprop", "linear_regressor"), "estimate_seconds": None},
       "small": {
-          "islands": 128, "children_per_cycle": 8, "successes": 20,
+          "islands": 128, "successes": 20,
           "max_random_programs": 20_000_000, "max_evolution_programs": 12_800_000},
   }
 
@@ -165,6 +165,7 @@ def _check(config: Config) -> list[str]:
     raise ValueError(
         f"--experiment_programs ({budget}) must be at least --population_size "
         f"({config.search.population_size}), the programs that an experiment begins with.")
+  mutation.mutator(config.search.mutations, config.search.mutation_probability)
   config.run.check()
   for kind in kinds:
     if (least := _round_programs(config, kind, EVOLUTION)) > config.max_evolution_programs:
@@ -172,7 +173,6 @@ def _check(config: Config) -> list[str]:
           f"--max_evolution_programs ({config.max_evolution_programs:,}) must be at least "
           f"{least:,}: one round on the {kind}, which has an experiment on each of "
           f"{config.islands} --islands.")
-    evolution.check(_search_config(config, kind, config.search.seed))
   return kinds
 
 

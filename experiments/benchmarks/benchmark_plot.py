@@ -32,7 +32,8 @@ def plot_benchmark(results: Mapping[str, Any]) -> Picture:
       ("programs", _rates), ("programs", _growth_with_tasks),
       ("growth", _growth_with("length", "live instructions of Learn")),
       ("growth", _growth_with("examples", "training examples")),
-      ("populations", _populations), ("demo", _stages), ("scaling", _scaling),
+      ("populations", _populations), ("demo", _stages), ("searches", _searches),
+      ("scaling", _scaling),
       ("ops", _noise_ratios)]
   shown = [(part, draw) for part, draw in panels if part in results]
   columns = 2 + ("ops" in results)
@@ -150,6 +151,18 @@ def _stages(axes: Axes, demo: Mapping[str, Any]) -> None:
   axes.set_title(
       f"Demo search: {demo['programs_per_second']:,.0f} programs / s, "
       f"{demo['num_devices']} devices", loc="left")
+
+
+def _searches(axes: Axes, rows: Mapping[str, Row]) -> None:
+  names, left = list(rows)[::-1], np.zeros(len(rows))
+  for k, stage in enumerate(rows[names[0]]["stages"]):
+    shares = np.array([100 * rows[name]["stages"][stage] for name in names])
+    axes.barh(names, shares, left=left, height=0.6, label=stage,
+              color=(*_COLOURS, "#b9c7d8", "#dddddd")[k])
+    left += shares
+  axes.set_xlabel("% of the wall time of a thread")
+  axes.set_title("Searches from their start", loc="left")
+  axes.legend(frameon=False, fontsize=7, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.08))
 
 
 def _scaling(axes: Axes, rows: Sequence[Row]) -> None:

@@ -111,8 +111,7 @@ def distinct(programs: Programs) -> Programs:
 
 def random_population(space: SearchSpace, count: int, seed: int) -> Programs:
   """At most N random programs of distinct keys, as random search draws them."""
-  draws = np.random.default_rng(seed).random((count, mutation.num_random_draws(space)))
-  return distinct(mutation.random_programs(space, draws))
+  return distinct(mutation.random_programs(space, count, seed=seed))
 
 
 def evolved_population(
@@ -130,13 +129,12 @@ def evolved_population(
     At most N programs of distinct keys, the youngest first, from the populations at the end
     of the search and one, two, ... generations before; and the best fitness that was reached.
   """
-  search = Evolution(space, task_sets, dataclasses.replace(config, cycles_per_step=1))
-  generation = -(-config.population_size // config.children_per_cycle)
+  generation = config.population_size
+  search = Evolution(space, task_sets, dataclasses.replace(config, cycles_per_step=generation))
   populations: list[Programs] = []
   while not search.finished:
     search.step()
-    if search.cycle % generation == 1 or search.finished:
-      populations.append(search.population[np.arange(len(search.population))])
+    populations.append(search.population[np.arange(len(search.population))])
   youngest = Programs.concatenate(populations[::-1])
   return distinct(youngest)[:count], float(search.best_fitness.max())
 

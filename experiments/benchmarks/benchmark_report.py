@@ -89,17 +89,31 @@ def _demo(demo: Mapping[str, Any]) -> list[str]:
   programs = max(counts["programs"], 1)
   answered = ", ".join(
       f"{counts[name] / programs:.1%} {words}" for name, words in (
-          ("canonical_hits", "by the cache of canonical keys"), ("duplicates", "as duplicates"),
+          ("canonical_hits", "by the cache of canonical keys"),
           ("fingerprint_hits", "by fingerprint"), ("stopped_early", "as stopped early"),
           ("evaluated", "in full")))
   return [
       "## The demo search",
-      f"{demo['islands']} islands with {demo['children_per_cycle']} children in a cycle on "
-      f"{demo['num_devices']} devices: **{demo['programs_per_second']:,.0f} programs per second** "
+      f"{demo['islands']} islands on {demo['num_devices']} devices: "
+      f"**{demo['programs_per_second']:,.0f} programs per second** "
       f"and {_millions(demo['steps_per_second'])} million training steps per second, over "
       f"{demo['seconds']:.1f} s, after compiling and warming up. Answered: {answered}.",
       reporting.table(("stage", "share of the wall time"), [
           (stage, f"{share:.1%}") for stage, share in demo["stages"].items()])]
+
+
+def _searches(rows: Mapping[str, Row]) -> list[str]:
+  stages = list(next(iter(rows.values()))["stages"])
+  return [
+      "## Searches",
+      "From their start, when everything is compiled, one child at a time as the paper has it; "
+      "see `experiments/benchmarks/searches.py` for what they are. Stages are shares of the wall "
+      "time of one thread of the search as it goes on, watched by Python's profiler.",
+      reporting.table(
+          ("search", "programs/s", "M steps/s", "devices idle", *stages),
+          [(name, f"{row['programs_per_second']:,.0f}", _millions(row["train_steps_per_second"]),
+            f"{row['device_idle_share']:.0%}",
+            *(f"{row['stages'][stage]:.0%}" for stage in stages)) for name, row in rows.items()])]
 
 
 def _scaling(rows: Sequence[Row]) -> list[str]:
@@ -123,7 +137,18 @@ def _scaling(rows: Sequence[Row]) -> list[str]:
       reporting.table((
           "devices", *(f"M steps/s, {name}" for name in first["steps_per_second"]),
           "cores busy meanwhile",
-          "demo programs/s", "peak memory, GB"), lines)]
+          "demo programs/s", "peak memory, GB"), lines),
+      "Programs per second of the searches from their start:",
+      reporting.table(("search", *(f"{row['num_devices']} devices" for row in rows)), [
+          (name, *(f"{row['searches'][name]['programs_per_second']:,.0f} "
+                   f"({_times(row, first, name):.2f}x)" for row in rows))
+          for name in first["searches"]])]
+
+
+def _times(row: Row, first: Row, name: str) -> float:
+  """Speed of a search beside that with the first number of devices."""
+  speeds = [each["searches"][name]["programs_per_second"] for each in (row, first)]
+  return speeds[0] / max(speeds[1], 1e-9)
 
 
 def _growth(rows: Sequence[Row]) -> list[str]:
@@ -192,5 +217,5 @@ def _ratio(ratio: float | None) -> str:
 
 
 _TABLES: dict[str, Callable[[Any], list[str]]] = {
-    "programs": _programs, "populations": _populations, "demo": _demo, "scaling": _scaling,
-    "growth": _growth, "ops": _ops}
+    "programs": _programs, "populations": _populations, "demo": _demo, "searches": _searches,
+    "scaling": _scaling, "growth": _growth, "ops": _ops}

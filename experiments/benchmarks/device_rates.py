@@ -38,7 +38,7 @@ _BATCH_WORK = 2e9
 _MIN_PROGRAMS, _MAX_PROGRAMS = 24, 512
 _MIN_EXAMPLES = 100
 _POPULATION_FEATURES, _POPULATION_TASKS = 16, 10
-_ISLANDS, _CHILDREN, _POPULATION_SIZE = 16, 16, 100
+_ISLANDS, _POPULATION_SIZE = 16, 100
 _EVOLVE_EXAMPLES = 200, 100  # of training and validation
 _OP_TASKS = 10
 _OP_WORK, _OP_EXAMPLES = 1600, (20, 100)  # examples: the work over F, within bounds
@@ -153,7 +153,7 @@ def populations(
                           num_valid=_EVOLVE_EXAMPLES[1]) for each in seeds]
   tasks = make_tasks(seed=int(seeds[0]), num_train=num_train)
   config = SearchConfig(
-      population_size=_POPULATION_SIZE, children_per_cycle=_CHILDREN, seed=seed,
+      population_size=_POPULATION_SIZE, seed=seed,
       max_programs=evolve_programs, train_budget=4.0, combine="mean")
   for name, make_space in SPACES.items():
     space = make_space(_POPULATION_FEATURES)

@@ -21,6 +21,7 @@ import jaxlib
 import numpy as np
 
 from azero.executors import devices
+from azero.executors.activity import DEVICES
 from azero.executors.evaluator import Evaluator, Pending
 from azero.language.program import Programs
 from azero.search.search import Search
@@ -33,19 +34,22 @@ _MAX_DEPTH = 12  # of calls outside azero
 
 _IN_FLIGHT = 2  # batches; the host prepares one while the device is at the other
 
-# What belongs to which stage of a search, by the beginning of the module's name; the first counts.
+# What belongs to which stage of a search, by the beginning of the function's name; the first
+# counts. Compiled loops are seen as the functions that Python calls.
 _STAGES: Mapping[str, str] = {
-    "azero.search.lru_cache": "caches",
+    "azero.search.rounds.commit": "commit",
+    "azero.search.rounds": "propose",
     "azero.search.equivalence": "caches",
-    "azero.search.hall_of_fame": "accept",
-    "azero.search.search": "accept",
-    "azero.search": "propose",
-    "azero.compiler": "analyse",
+    "azero.search.worker.in_threads": "wait for threads",
+    "azero.search": "commit",
+    "azero.compiler": "schedule",
     "azero.executors.waves.schedule": "schedule",
-    "azero.executors.activity": "wait for devices",
+    "azero.executors.waves.straight_line": "schedule",
+    "azero.executors.waves.executor._run": "devices",
+    "azero.executors.activity": "devices",
     "azero.executors": "launch",
 }
-STAGES = ("propose", "analyse", "caches", "schedule", "launch", "wait for devices", "accept",
+STAGES = ("propose", "caches", "schedule", "launch", "devices", "commit", "wait for threads",
           "other")
 
 
@@ -146,29 +150,39 @@ class SearchRate(NamedTuple):
     programs: that it asked for.
     steps: training steps that it took.
     counts: how programs were answered, by the names of `equivalence.Counts`.
+    idle: share of the time in which devices had no work.
   """
 
   seconds: float
   programs: int
   steps: int
   counts: dict[str, int]
+  idle: float
 
 
 def measure_search(search: Search, *, warm_up: float, seconds: float) -> SearchRate:
   """How fast a search is, after it has compiled and run for `warm_up` seconds."""
   search.step()
   _step_for(search, warm_up)
-  before = dataclasses.asdict(search.counts)
+  return measure_start(search, seconds)
+
+
+def measure_start(search: Search, seconds: float) -> SearchRate:
+  """How fast a search is from where it is."""
+  before, busy = dataclasses.asdict(search.counts), DEVICES.seconds()
   elapsed = _step_for(search, seconds)
   counts = {name: value - before[name] for name, value in dataclasses.asdict(search.counts).items()}
-  return SearchRate(elapsed, counts["programs"], counts["train_steps"], counts)
+  idle = 1.0 - (DEVICES.seconds() - busy) / elapsed if elapsed else 0.0
+  return SearchRate(
+      elapsed, counts["programs"], counts["train_steps"], counts, min(max(idle, 0.0), 1.0))
 
 
 def stage_shares(search: Search, seconds: float) -> dict[str, float]:
   """Shares of the wall time of a search in each of STAGES; they add up to 1.
 
-  By Python's own profiler, which slows down what makes many calls: shares are of a search that
-  is being watched.
+  Those of the thread that calls, which works for one device as the others do for theirs. By
+  Python's own profiler, which slows down what makes many calls: shares are of a search that is
+  being watched.
   """
   profile = cProfile.Profile(time.perf_counter)
   profile.enable()
@@ -202,11 +216,11 @@ def _seconds_by_stage(stats: pstats.Stats) -> dict[str, float]:
 
 
 def _stage_of(function: _Function) -> str | None:
-  """The stage of a function by its file; None if it is not of azero."""
+  """The stage of a function by its file and name; None if it is not of azero."""
   _, found, path = function[0].replace(os.sep, "/").rpartition("/azero/")
-  module = "azero." + path.removesuffix(".py").replace("/", ".")
+  name = f"azero.{path.removesuffix('.py').replace('/', '.')}.{function[2]}"
   return next(
-      (stage for prefix, stage in _STAGES.items() if found and module.startswith(prefix)), None)
+      (stage for prefix, stage in _STAGES.items() if found and name.startswith(prefix)), None)
 
 
 def _step_for(search: Search, seconds: float) -> float:

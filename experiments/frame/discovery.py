@@ -38,7 +38,7 @@ class DiscoverySettings(StudySettings):
   """Settings of a search on real data; the method's defaults are S10's."""
 
   search: SearchConfig = SearchConfig(
-      children_per_cycle=16, max_train_steps=100_000_000, train_budget=4.0)
+      max_train_steps=100_000_000, train_budget=4.0)
   islands: int = setting(8, "Independent populations that run side by side.")
   num_tasks: int = setting(10, "D, search tasks of each island.")
   warm_start: str | None = setting(

@@ -87,8 +87,7 @@ def measure_exchange(
     seed: decides programs and workers.
   """
   rng = np.random.default_rng(seed)
-  numbers = rng.random((migrants, mutation.num_random_draws(space)))
-  programs = mutation.random_programs(space, numbers, template=Programs.empty(space, migrants))
+  programs = mutation.random_programs(space, migrants, seed=seed)
   message = pickle.dumps(programs, _PROTOCOL)
   pool = Pool(seed)
   start = time.thread_time()
@@ -129,7 +128,7 @@ def island_bytes(space: SearchSpace, tasks: Tasks, config: SearchConfig) -> Isla
     if used:
       empty, full = LruCache(1, config.cache_size), _full_cache(config.cache_size)
       stored += state_bytes(full.state()) - state_bytes(empty.state())
-      memory += sum(value.nbytes for value in vars(full).values() if isinstance(value, np.ndarray))
+      memory += sum(array.nbytes for array in full.arrays)
   return IslandBytes(
       array_bytes(Programs.empty(space)), young, young + stored, memory,
       sum(value.nbytes for value in vars(tasks).values() if isinstance(value, np.ndarray)))
@@ -155,7 +154,8 @@ def _full_cache(size: int) -> LruCache:
   rng = np.random.default_rng(0)
   # Random keys fill sets unevenly; a few times as many leave no place empty.
   keys = rng.integers(0, 2**63, (4 * size + 64, 2)).astype(np.uint64)
-  cache.put(np.zeros(len(keys), np.int64), keys, np.zeros(len(keys)))
+  for key in keys:
+    cache.put(0, key, 0.0)
   return cache
 
 

@@ -1,5 +1,6 @@
 """The benchmark: fair programs, honest counts, and the files it promises."""
 
+import functools
 import json
 
 import numpy as np
@@ -11,7 +12,14 @@ from azero.language import ops, spaces, text, zoo
 from azero.language.program import EMPTY, Function
 from azero.search.evolution import Evolution
 from experiments import benchmark, linear_regression
-from experiments.benchmarks import benchmark_programs, benchmark_report, device_rates, measuring
+from experiments.benchmarks import (
+    benchmark_plot,
+    benchmark_programs,
+    benchmark_report,
+    device_rates,
+    measuring,
+    searches,
+)
 from experiments.frame.settings import build
 
 _EFFORT = measuring.Effort(seconds=0.005, runs=1)
@@ -56,7 +64,7 @@ def network():
 def small_search():
   """The demo search, small, and compiled once for all tests."""
   group = linear_regression.make_group(build(linear_regression.Config,
-      islands=2, children_per_cycle=8, population_size=20))
+      islands=2, population_size=20))
   return Evolution(group.space, group.task_sets, group.config)
 
 
@@ -145,6 +153,37 @@ def test_stages_are_those_of_what_was_called(network, small_search):
   assert shares["other"] < 0.5
 
 
+def _small(islands, seed):
+  """What `small_search` searches."""
+  group = linear_regression.make_group(build(linear_regression.Config,
+      islands=islands, population_size=20, seed=seed))
+  return group.space, group.task_sets, group.config
+
+
+@pytest.fixture
+def _small_searches(monkeypatch):
+  monkeypatch.setattr(searches, "_WARM_UP", 0.0)
+  monkeypatch.setattr(searches, "SEARCHES", {"some": functools.partial(_small, 2)})
+
+
+def test_searches_are_what_their_names_say(monkeypatch):
+  monkeypatch.setattr(searches, "_S10_EXAMPLES", (8, 4))
+  made = {name: make(0) for name, make in searches.SEARCHES.items()}
+  assert {name: len(sets) for name, (_, sets, _) in made.items()} == {
+      "demo": 32, "demo_1": 1, "digits": 8, "basic_1": 1, "basic_24": 24, "fec_1": 1,
+      "fec_24": 24, "table": 8}
+  for name, (space, sets, config) in made.items():
+    assert all(len(tasks) == 10 for tasks in sets)
+    assert space.num_features == {"d": 4, "b": 16, "f": 16, "t": 30}[name[0]] or name == "digits"
+    assert not config.bounded
+    assert config.fingerprint == config.canonical_cache == ("basic" not in name)
+    assert config.hurdle == (0.1 if "fec" in name else None)
+  # Both classes are there, and no two tasks are alike.
+  for name in ("fec_24", "table"):
+    labels = np.concatenate([tasks.train_y for tasks in made[name][1]])
+    assert set(np.unique(labels)) == {0, 1} and len(np.unique(labels, axis=0)) > 100
+
+
 def _tiny(tmp_path, **changes):
   settings = {
       "seconds": 0.005, "runs": 1, "num_train": 20, "num_valid": 10, "warm_up_seconds": 0.0,
@@ -152,7 +191,8 @@ def _tiny(tmp_path, **changes):
   return build(benchmark.Config, **settings | changes)
 
 
-def test_quick_writes_exactly_the_headline_figures(tmp_path, monkeypatch, small_search):
+def test_quick_writes_exactly_the_headline_figures(
+    tmp_path, monkeypatch, small_search, _small_searches):
   monkeypatch.setattr(benchmark, "_demo_search", lambda config: small_search)
   assert benchmark._QUICK_FEATURES == (4, 8, 16)
   monkeypatch.setattr(benchmark, "_QUICK_FEATURES", (4, 8))
@@ -162,7 +202,7 @@ def test_quick_writes_exactly_the_headline_figures(tmp_path, monkeypatch, small_
   file = tmp_path / "quick.json"
   benchmark.run(_tiny(tmp_path, quick=True, json=str(file)))
   figures = json.loads(file.read_text())
-  assert set(figures) == {"steps_per_second", "demo"}
+  assert set(figures) == {"steps_per_second", "demo", "searches"}
   assert set(figures["steps_per_second"]) == {"linear", "neural_net"}
   for rates in figures["steps_per_second"].values():
     assert set(rates) == {"4", "8"}
@@ -170,29 +210,36 @@ def test_quick_writes_exactly_the_headline_figures(tmp_path, monkeypatch, small_
   assert set(figures["demo"]) == {"programs_per_second", "num_devices"}
   assert figures["demo"]["programs_per_second"] > 0
   assert figures["demo"]["num_devices"] == 2
+  assert set(figures["searches"]) == {"some"}
+  row = figures["searches"]["some"]
+  assert set(row) == {
+      "programs_per_second", "train_steps_per_second", "device_idle_share", "num_devices"}
+  assert row["programs_per_second"] > 0 and row["train_steps_per_second"] > 0
+  assert 0 < row["device_idle_share"] < 1 and row["num_devices"] == 2
   assert not (tmp_path / "run").exists()
 
 
-def test_parts_are_measured_and_saved(tmp_path, monkeypatch, small_search):
+def test_parts_are_measured_and_saved(tmp_path, monkeypatch, small_search, _small_searches):
   monkeypatch.setattr(benchmark, "_demo_search", lambda config: small_search)
   op_costs = device_rates.op_costs
   few = [ops.op_by_name(name) for name in ("scalar_exp", "vector_uniform")]
   monkeypatch.setattr(device_rates, "op_costs", lambda *args, **kwargs: op_costs(
       *args, **kwargs | {"ops": few, "num_programs": 4}))
-  results = benchmark.run(_tiny(tmp_path, parts="demo,ops", op_features="3"))
+  results = benchmark.run(_tiny(tmp_path, parts="demo,searches,ops", op_features="3"))
   directory = tmp_path / "run"
   assert (directory / "benchmark.png").read_bytes()[:4] == b"\x89PNG"
   saved = json.loads((directory / "benchmark.json").read_text())
   assert saved == json.loads(json.dumps(results))
-  stages = saved["demo"]["stages"]
-  assert tuple(stages) == measuring.STAGES and sum(stages.values()) == pytest.approx(1)
-  assert all(stages[name] > 0 for name in ("propose", "analyse", "caches", "accept"))
+  for stages in (saved["demo"]["stages"], saved["searches"]["some"]["stages"]):
+    assert tuple(stages) == measuring.STAGES and sum(stages.values()) == pytest.approx(1)
+    assert all(stages[name] > 0 for name in (
+        "propose", "caches", "schedule", "launch", "devices", "commit"))
   assert {row["op"] for row in saved["ops"]} == {
       "scalar_sum", "vector_sum", "matrix_sum", "scalar_exp", "vector_uniform"}
   assert all(row["ns_per_element"] >= 0 for row in saved["ops"])
   report = (directory / "report.md").read_text()
   assert "python -m experiments.benchmark --" in report and "jaxlib" in report
-  assert "programs per second" in report and "| vector_uniform | vector |" in report
+  assert "## Searches" in report and "programs per second" in report and "| vector_uniform | vector |" in report
 
 
 @pytest.mark.slow  # compiles for long

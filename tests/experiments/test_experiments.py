@@ -40,7 +40,7 @@ def _check_directory(path, space):
 
 def _linear(tmp_path, name="run", **changes):
   settings = {
-      "islands": 2, "children_per_cycle": 16, "population_size": 100, "max_train_steps": 300_000,
+      "islands": 2, "population_size": 100, "max_train_steps": 300_000,
       "select_every": 1000, "progress": "off", "output_dir": str(tmp_path), "run_name": name,
       "cycles_per_step": 1}
   return linear_regression.run(build(linear_regression.Config, **settings | changes))
@@ -136,7 +136,7 @@ def test_a_run_is_not_continued_with_other_settings(linear, changes, message):
   assert "only max_train_steps, max_programs, num_devices, lanes" in str(raised.value)
   with pytest.raises(ValueError, match="has other settings: select_every is 1000 there and 4000"):
     linear_regression.run(build(linear_regression.Config,
-        resume=str(path / "run"), islands=2, children_per_cycle=16, population_size=100,
+        resume=str(path / "run"), islands=2, population_size=100,
         cycles_per_step=1,
         output_dir=str(path), run_name="run"))
 
@@ -166,7 +166,7 @@ def test_an_existing_run_directory_is_left_alone(linear):
 @pytest.mark.parametrize(("changes", "message"), [
     ({"islands": 0}, "--islands must be at least 1, got 0"),
     ({"select_fitness": 1.5}, r"--select_fitness must be in \(0, 1\], got 1.5"),
-    ({"population_size": 16}, r"children_per_cycle \(16\) must be smaller than population_size"),
+    ({"population_size": 0}, "population_size must be at least 1, got 0"),
     ({"num_features": 0}, "num_features must be at least 1"),
 ])
 def test_bad_settings_of_linear_regression(tmp_path, changes, message):
@@ -176,7 +176,7 @@ def test_bad_settings_of_linear_regression(tmp_path, changes, message):
 
 
 _SMALL = {
-    "islands": 2, "children_per_cycle": 8, "population_size": 20, "max_programs": 400,
+    "islands": 2, "population_size": 20, "max_programs": 400,
     "num_tasks": 2, "progress": "off", "run_name": "run"}
 
 
@@ -218,11 +218,11 @@ def test_digits_start_from_what_an_earlier_run_found(tmp_path):
       "output_dir": str(tmp_path), "num_features": 8, "num_train": 60, "num_valid": 40,
       "num_select": 3, "num_final": 4}
   first = digits.run(build(digits.Config, **settings))
-  # No more than the initial population, whose programs are those of the hall of fame.
+  # No more than the initial population, whose programs are those of the hall of fame, best first.
   later = settings | {"run_name": "later", "max_programs": 20}
   second = digits.run(build(digits.Config, **later, warm_start=str(tmp_path / "run")))
   best, before = (result.run.search.hall_of_fame.best for result in (second, first))
-  assert best.fitness >= before.fitness > 0 and best.num_programs == 20
+  assert best.fitness >= before.fitness > 0 and best.num_programs == 1
   nothing = settings | {"run_name": "nothing", "warm_start": str(tmp_path / "nowhere")}
   with pytest.raises(FileNotFoundError, match="no program file and no run directory"):
     digits.run(build(digits.Config, **nothing))

@@ -155,7 +155,7 @@ def test_enough_successes_end_a_method(tmp_path):
     ({"task_types": "linear_backprop,linear_backprop"}, "--task_types must list some of"),
     ({"tolerance": 0.0}, "--tolerance must be positive"),
     ({"successes": 0}, "--successes must be at least 1"),
-    ({"children_per_cycle": 20}, "must be smaller than population_size"),
+    ({"mutations": "swap"}, r"Unknown mutations \['swap'\]; choose from alter"),
     ({"experiment_programs": 5}, "must be at least --population_size")])
 def test_task_difficulty_refuses_bad_settings(tmp_path, changes, message):
   with pytest.raises(ValueError, match=message):
@@ -212,7 +212,7 @@ def test_a_success_is_near_a_network_that_is_one_itself(values, progress, succes
     ({"groups": "40/0/9"}, "--groups must be T/D/P"),
     ({"workers": 3, "groups": "20/2/30,30/1/30"}, "must be a multiple"),
     ({"migration_steps": -1}, "must be positive, or none"),
-    ({"children_per_cycle": 30}, "must be smaller than population_size")])
+    ({"mutations": "swap"}, r"Unknown mutations \['swap'\]; choose from alter")])
 def test_backprop_discovery_refuses_bad_settings(tmp_path, changes, message):
   with pytest.raises(ValueError, match=message):
     _backprop(tmp_path, **changes)

@@ -27,7 +27,7 @@ def test_changes_are_those_after_the_beginning():
 
 def test_a_short_soak(tmp_path):
   result = soak.run(build(soak.Config,
-      minutes=0.05, islands=2, children_per_cycle=8, population_size=20, migration_every=80,
+      minutes=0.05, islands=2, population_size=20, migration_every=80,
       migrants=5, progress="off", output_dir=str(tmp_path), run_name="short",
       checkpoint_seconds=0.5))
   assert result.run.status == "stopped" and 3 <= result.summary["seconds"] < 60

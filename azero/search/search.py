@@ -160,7 +160,7 @@ class Search(Budgeted):
 
   def step(self) -> None:
     """Some children on every island that has budget left."""
-    target = self.cycle + self.cycles_of_step
+    target = self.cycle + (0 if self.finished else self.cycles_of_step)
     in_threads(self.work(target))
     self.conclude(target)
 
@@ -173,9 +173,7 @@ class Search(Budgeted):
     self.cycle = target
     found = [item for worker in self._workers for item in worker.take_improvements()]
     self.improvements += sorted(found, key=lambda item: (item.num_programs, item.island))
-    for worker in self._workers:
-      for key, entry in worker.hall.items():
-        self.hall_of_fame.take_in(key, entry)
+    self.hall_of_fame.merge(worker.hall for worker in self._workers)
     watched = [item for worker in self._workers for item in worker.take_watched()]
     if watched:
       self._judge(sorted(watched, key=lambda item: item[1::-1]))

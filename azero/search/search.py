@@ -152,11 +152,7 @@ class Search(Budgeted):
   @property
   def cycles_of_step(self) -> int:
     """How many children each island makes in a step; by the settings alone."""
-    if self.config.cycles_per_step:
-      return self.config.cycles_per_step
-    tasks = self.task_sets[0]
-    examples = len(tasks) * (tasks.num_train * self.config.num_epochs + tasks.num_valid)
-    return max(1, min(_MAX_STEP, _STEP_EXAMPLES // (self.num_islands * examples)))
+    return cycles_of_step(self.config, self.task_sets)
 
   def step(self) -> None:
     """Some children on every island that has budget left."""
@@ -246,6 +242,15 @@ class Search(Budgeted):
     # By their numbers in the larger search, so that groups of few islands share the devices.
     owner = (self.first_island + islands) % count
     return [(islands[owner == device], [device]) for device in range(count)]
+
+
+def cycles_of_step(config: SearchConfig, task_sets: Sequence[Tasks]) -> int:
+  """How many children each island of a group makes in a step."""
+  if config.cycles_per_step:
+    return config.cycles_per_step
+  tasks = task_sets[0]
+  examples = len(tasks) * (tasks.num_train * config.num_epochs + tasks.num_valid)
+  return max(1, min(_MAX_STEP, _STEP_EXAMPLES // (len(task_sets) * examples)))
 
 
 def _max_cost(space: SearchSpace, train_budget: float | None) -> float:

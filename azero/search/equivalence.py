@@ -35,6 +35,7 @@ from typing import Any
 
 import numpy as np
 
+from azero.compiler.canonical import Analysis
 from azero.compiler.kernels import kernel
 from azero.executors.evaluator import Evaluation
 from azero.language.program import Programs, SearchSpace
@@ -125,6 +126,12 @@ class Stages:
       self._hurdles = Hurdles(len(task_sets), config.population_size)
       num_train += first
     self.most_train_steps = num_train * len(tasks)
+
+  def prepare(self) -> None:
+    """Evaluates an empty program, so that what the first round needs is compiled meanwhile."""
+    programs = Programs.empty(self._space)
+    plan = self._full.plan(programs, Analysis.empty(1, self._space.num_slots))
+    self._full.evaluate_plan(plan, np.zeros(1, np.int64))
 
   def score(self, rnd: Round, devices: Sequence[int], counts: Counts) -> None:
     """Finds value and cost of every request of a round.

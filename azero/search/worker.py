@@ -120,9 +120,11 @@ class Worker:
     """Advances all islands that have budget left to so many children."""
     shared, start = self._shared, 0
     while True:
+      first = start
       start = rounds.propose(
-          shared.islands, self._own, start, target, self._means, self._round)
-      if not self._round.counts[CHILDREN] and not start:
+          shared.islands, self._own, first, target, self._means, self._round)
+      # Whoever comes after `first` may be done, and those before it not.
+      if not self._round.counts[CHILDREN] and not first and not start:
         return
       self._settle()
 

@@ -13,7 +13,6 @@ from azero.language.program import EMPTY, Function
 from azero.search.evolution import Evolution
 from experiments import benchmark, linear_regression
 from experiments.benchmarks import (
-    benchmark_plot,
     benchmark_programs,
     benchmark_report,
     device_rates,
@@ -239,7 +238,8 @@ def test_parts_are_measured_and_saved(tmp_path, monkeypatch, small_search, _smal
   assert all(row["ns_per_element"] >= 0 for row in saved["ops"])
   report = (directory / "report.md").read_text()
   assert "python -m experiments.benchmark --" in report and "jaxlib" in report
-  assert "## Searches" in report and "programs per second" in report and "| vector_uniform | vector |" in report
+  assert "## Searches" in report and "programs per second" in report
+  assert "| vector_uniform | vector |" in report
 
 
 @pytest.mark.slow  # compiles for long

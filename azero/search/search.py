@@ -165,7 +165,8 @@ class Search(Budgeted):
 
     In the first step one more compiles what devices run, while others compile the rounds.
     """
-    pieces = [functools.partial(worker.run, target) for worker in self._workers]
+    pieces: list[Callable[[], None]] = [
+        functools.partial(worker.run, target) for worker in self._workers]
     return pieces if self.cycle else [*pieces, self._stages.prepare]
 
   def conclude(self, target: int) -> None:

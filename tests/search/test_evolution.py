@@ -1,6 +1,7 @@
 """Evolution is the sequential algorithm, child by child, whatever works side by side."""
 
 import dataclasses
+import itertools
 import pathlib
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from reference.breeding import Breeder
 from reference.draws import Stream
 from reference.scoring import Scorer
-from reference.textbook import Budget, Member, Textbook, from_programs
+from reference.textbook import NO_LIMIT, Budget, Member, Textbook, from_programs
 from support.search_cases import FIXED, VARIABLE, assert_same_state, config, easy_tasks, tasks
 from support.toy_evaluator import ToyEvaluator
 
@@ -52,12 +53,12 @@ class Recording:
         self.begins[island].add(int(islands.made[island]))
       return propose(islands, own, *others)
 
-    def committed(islands, rules, cache, rnd, *others):
-      found = commit(islands, rules, cache, rnd, *others)
+    def committed(islands, means, rnd, *others):
+      found = commit(islands, means, rnd, *others)
       space = self.space
       for c in range(rnd.counts[rounds.CHILDREN]):
         island = int(rnd.island[c])
-        row = island * rules.population_size + int(rnd.place[c])
+        row = island * means.rules.population_size + int(rnd.place[c])
         program = Programs(space, *(array[row : row + 1] for array in islands.population))
         self.children[island].append(Member(from_programs(program), float(rnd.fitness[c])))
         self.steps[island].append(int(rnd.steps[c]))
@@ -104,7 +105,7 @@ def run(
   return search
 
 
-def sequential(search, island, *, moves=(), children=CHILDREN, budget=Budget()):
+def sequential(search, island, *, moves=(), children=CHILDREN, budget=NO_LIMIT):
   """What the textbook does on an island; and how it was scored."""
   space, chosen, template = search.space, search.config, search.template
   evaluator = search._make_evaluator(
@@ -259,7 +260,7 @@ def test_a_round_ends_with_a_tournament_that_waits(monkeypatch, size, contestant
   _, scorer = sequential(search, 0, children=2 * step)
   reasons = []
   begins = [*sorted(recording.begins[0] - {2 * step}), 2 * step]
-  for first, end in zip(begins, begins[1:]):
+  for first, end in itertools.pairwise(begins):
     # Pending are those whose score was asked for in this round.
     pending = {n for n in range(first, end) if scorer.asked_first[n] >= first}
     waits = [bool(drawn(n, size, contestants, search.config.seed) & pending)
@@ -435,8 +436,8 @@ def test_no_mutation_only_copies_survivors():
 def test_a_program_to_start_from_fills_the_population():
   template = parse(REGRESSOR, VARIABLE)
   search = run(
-      children=12, cycles_per_step=12, space=VARIABLE, template=template, initial="empty", fingerprint=False,
-      mutations=("insert_or_remove",))
+      children=12, cycles_per_step=12, space=VARIABLE, template=template, initial="empty",
+      fingerprint=False, mutations=("insert_or_remove",))
   assert search.population == template[np.zeros(ISLANDS * 12, int)]
   assert search.counts.evaluated == ISLANDS and search.counts.canonical_hits == ISLANDS * 11
 

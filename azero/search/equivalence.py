@@ -107,9 +107,10 @@ class Stages:
       config: settings of the search.
       evaluator: makes what evaluates programs, see `evaluators`.
     """
-    tasks = task_sets[0]
     self._space = space
-    self._full: ProgramEvaluator = evaluator(space, task_sets, **config.evaluator_settings())
+    self._full: ProgramEvaluator = evaluator(
+        space, task_sets, lanes=config.lanes, **config.evaluator_settings())
+    tasks = task_sets[0]
     self.num_devices = self._full.num_devices
     num_train = tasks.num_train * config.num_epochs
     self._prints: LruCache | None = None

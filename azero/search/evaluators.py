@@ -41,6 +41,5 @@ class ProgramEvaluator(Protocol):
 
 
 # Makes one of a space, its task sets and the settings of `Evaluator`, by their names: combine,
-# num_epochs, max_abs_error, seed, dtype, num_devices, lanes, executor and fingerprint, which
-# says whether evaluations are to tell a hash of the predictions.
+# num_epochs, max_abs_error, seed, dtype, num_devices, lanes and executor.
 MakeEvaluator = Callable[..., ProgramEvaluator]

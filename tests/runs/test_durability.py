@@ -124,7 +124,7 @@ def test_a_run_survives_being_killed_twenty_times(tmp_path):
 
 
 def make(evaluator=ToyEvaluator, **settings):
-  chosen = {"fingerprint": False, "children_per_cycle": 2, "max_programs": 60} | settings
+  chosen = {"fingerprint": False, "cycles_per_step": 2, "max_programs": 60} | settings
   return Evolution(FIXED, tasks(3), config(**chosen), evaluator=evaluator)
 
 
@@ -144,9 +144,9 @@ def assert_same_end(result, path, expected, whole):
 
 def test_a_run_that_is_stopped_after_every_cycle(tmp_path):
   expected, path = run(make(), tmp_path / "whole"), tmp_path / "run"
-  result = run(make(), path, should_stop=interrupt_at(1))
-  for cycle in range(2, 25):
-    assert result.status == "interrupted" and result.search.cycle == cycle - 1
+  result = run(make(), path, should_stop=interrupt_at(2))
+  for cycle in range(4, 50, 2):
+    assert result.status == "interrupted" and result.search.cycle == cycle - 2
     result = run(make(), path, resume=True, should_stop=interrupt_at(cycle))
   assert_same_end(run(make(), path, resume=True), path, expected, tmp_path / "whole")
 
@@ -154,24 +154,24 @@ def test_a_run_that_is_stopped_after_every_cycle(tmp_path):
 def test_a_signal_while_devices_work_stops_cleanly(tmp_path, monkeypatch):
   settings = {"cycles_per_step": 3, "hurdle": 0.5, "evaluator": Evaluator}
   expected, whole = run(make(**settings), tmp_path / "whole"), tmp_path / "whole"
-  launch, before = Evaluator.launch, [signal.getsignal(number) for number in runner._SIGNALS]
+  evaluate, before = Evaluator.evaluate_plan, [signal.getsignal(number) for number in runner._SIGNALS]
 
   for at in range(1, 40, 8):
     number, search, path = runner._SIGNALS[at // 8 % 2], make(**settings), tmp_path / f"run {at}"
     calls: list[int] = []  # the cycle before the step of each
 
     def interrupted(evaluator, *args, calls=calls, at=at, number=number, search=search):
-      pending = launch(evaluator, *args)
+      evaluation = evaluate(evaluator, *args)
       calls.append(search.cycle)
       if len(calls) == at:
         signal.raise_signal(number)
-      return pending
+      return evaluation
 
     with monkeypatch.context() as patch:
-      patch.setattr(Evaluator, "launch", interrupted)
+      patch.setattr(Evaluator, "evaluate_plan", interrupted)
       first = run(search, path)
     assert first.status == checkpoints(path).load().info["status"] == "interrupted"
-    assert search.cycle == (calls[at - 1] + 3 if calls[at - 1] else 1)  # the step was finished
+    assert search.cycle == calls[at - 1] + 3  # the step was finished
     assert [signal.getsignal(number) for number in runner._SIGNALS] == before
     assert_same_end(run(make(**settings), path, resume=True), path, expected, whole)
 
@@ -203,7 +203,7 @@ def test_going_back_to_the_last_checkpoint_during_a_run(tmp_path, monkeypatch):
   with recorder.Recorder(search, directory, None, 0, False) as records:
     assert records.begin() == "running"
     for saved, lost in ((2, 3), (0, 4), (3, 1), (1, 5)):
-      cycle = search.cycle + saved
+      cycle = search.cycle + 2 * saved
       for _ in range(saved):
         step()
         records.save_if_due()
@@ -211,7 +211,7 @@ def test_going_back_to_the_last_checkpoint_during_a_run(tmp_path, monkeypatch):
         step()
       assert records.restore() == "running"
       assert search.cycle == cycle
-      assert [row["cycle"] for row in records.metrics] == list(range(1, cycle + 1))
+      assert [row["cycle"] for row in records.metrics] == list(range(2, cycle + 1, 2))
       lines = (path / "improvements.jsonl").read_text().splitlines()
       assert len(lines) == len(records.improvements)
     while not search.finished:
@@ -238,7 +238,7 @@ def test_the_best_program_stays_on_the_disk_until_it_is_found_again(tmp_path, mo
   def should_stop(search):
     behind.append(bool(search.best_fitness.max() < best))
     assert hall_of_fame(path)[0]["fitness"] == best
-    if search.cycle == 2 and len(behind) == 2:
+    if search.cycle == 4 and len(behind) == 2:
       raise RuntimeError("mine")
 
   forget()
@@ -256,11 +256,11 @@ def test_the_best_program_stays_on_the_disk_until_it_is_found_again(tmp_path, mo
 
 
 @pytest.mark.parametrize("interval, waiting, expected", [
-    (60.0, 0.1, [0, 6, 12, 18, 24, 25]), (60.0, 1.0, [0, 6, 21, 25]), (0.0, 1.0, [*range(26)])])
+    (60.0, 0.1, [0, 12, 24, 36, 48, 50]), (60.0, 1.0, [0, 12, 42, 50]), (0.0, 1.0, [*range(0, 51, 2)])])
 def test_costly_checkpoints_are_rarer(tmp_path, monkeypatch, interval, waiting, expected):
   clock, saved = [0.0], []
   monkeypatch.setattr(recorder, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
-  search = make()
+  search = make(max_programs=50)
   state = search.state
 
   def slow_state():
@@ -306,7 +306,7 @@ def test_a_full_disk_stops_a_run_with_one_error_and_loses_nothing(tmp_path, capl
     path = disk / "run"
 
     def should_stop(search):
-      if search.cycle == 6:
+      if search.cycle == 12:
         fill(disk / "filler")
 
     with pytest.raises(recorder.RunWriteError) as raised:
@@ -335,7 +335,7 @@ def test_files_that_may_not_grow_stop_a_run_likewise(tmp_path, room):
   limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
   def should_stop(search):
-    if search.cycle == 6:
+    if search.cycle == 12:
       size = (path / "improvements.jsonl").stat().st_size
       resource.setrlimit(resource.RLIMIT_FSIZE, (size + room, limits[1]))
 

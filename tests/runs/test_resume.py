@@ -12,18 +12,17 @@ from support.toy_evaluator import ToyEvaluator
 import azero
 from azero.executors.evaluator import Evaluator
 from azero.language.text import parse
-from azero.runs import recorder, runner
+from azero.runs import packing, recorder, runner
 from azero.runs.checkpoints import CheckpointError, Checkpoints
 from azero.runs.directory import RunDirectory, settings_of
 from azero.search.evolution import Evolution
 from azero.search.lru_cache import LruCache
 from azero.search.random_search import RandomSearch
-from azero.search.streams import Streams
 
 ISLANDS = 3
 PROGRAMS = 80
 SETTINGS = {
-    "hurdle": 0.5, "children_per_cycle": 2, "max_programs": PROGRAMS, "cache_size": 16}
+    "hurdle": 0.5, "cycles_per_step": 2, "max_programs": PROGRAMS, "cache_size": 16}
 
 
 def make(method=Evolution, evaluator=ToyEvaluator, **settings):
@@ -71,8 +70,9 @@ def assert_same_run(result, path, expected, expected_path):
 
 CASES = {
     "evolution": (Evolution, {}),
-    "evolution, one child": (Evolution, {"children_per_cycle": 1, "hurdle": None}),
-    "random search": (RandomSearch, {"children_per_cycle": 3}),
+    "evolution, one child": (Evolution, {"cycles_per_step": 1, "hurdle": None}),
+    "evolution, whole rounds": (Evolution, {"cycles_per_step": 9}),
+    "random search": (RandomSearch, {"cycles_per_step": 3}),
 }
 
 
@@ -81,9 +81,11 @@ def test_stopped_and_continued_is_the_same_run(tmp_path, case):
   method, settings = CASES[case][0], CASES[case][1] | {"evaluator": Evaluator}
   expected = run(make(method, **settings), tmp_path / "whole")
   path = tmp_path / "run"
-  first = run(make(method, **settings), path, should_stop=interrupt_at(1))
-  assert first.status == "interrupted" and first.search.cycle == 1
-  for cycle, devices in ((2, 2), (9, 1), (10, 2)):
+  step = (SETTINGS | settings)["cycles_per_step"]
+  first = run(make(method, **settings), path, should_stop=interrupt_at(step))
+  assert first.status == "interrupted" and first.search.cycle == step
+  for steps, devices in ((2, 2), (6, 1), (8, 2)):
+    cycle = steps * step
     search = make(method, **settings, num_devices=devices)
     result = run(search, path, resume=True, should_stop=interrupt_at(cycle))
     assert result.status == "interrupted" and result.search.cycle == cycle
@@ -98,10 +100,10 @@ def test_stopped_and_continued_is_the_same_run(tmp_path, case):
 def test_what_came_after_the_checkpoint_is_done_again(tmp_path, seconds):
   expected, path = run(make(), tmp_path / "whole"), tmp_path / "run"
   with pytest.raises(RuntimeError, match="mine"):
-    run(make(), path, should_stop=fail_at(9), checkpoint_seconds=seconds)
+    run(make(), path, should_stop=fail_at(18), checkpoint_seconds=seconds)
   loaded = checkpoints(path).load()
   assert loaded.info["status"] == loaded.state["status"] == "running"
-  assert loaded.info["cycle"] == loaded.state["search"]["cycle"] == (8 if seconds == 0 else 0)
+  assert loaded.info["cycle"] == loaded.state["search"]["cycle"] == (16 if seconds == 0 else 0)
   for name in ("metrics.jsonl", "improvements.jsonl"):
     with open(path / name, "a", encoding="utf-8") as file:
       file.write('{"torn": "li')
@@ -155,10 +157,10 @@ class Count:
 def test_a_condition_goes_on_with_its_memory(tmp_path):
   run(make(), tmp_path / "run", should_stop=Count(4))
   same = run(make(), tmp_path / "run", resume=True, should_stop=Count(4))
-  assert same.status == "stopped" and same.search.cycle == 4
+  assert same.status == "stopped" and same.search.cycle == 2 * 4
   later = Count(7)
   result = run(make(), tmp_path / "run", resume=True, should_stop=later)
-  assert result.status == "stopped" and result.search.cycle == later.calls == 7
+  assert result.status == "stopped" and later.calls == 7 and result.search.cycle == 2 * 7
 
 
 def test_from_python_in_one_call(tmp_path):
@@ -308,29 +310,16 @@ def test_of_two_that_continue_a_run_one_does(stopped):
 
 def test_a_state_does_not_change_with_the_search_that_took_it_over():
   search = make()
-  search.step()
-  saved = json.loads(json.dumps(search.state()["streams"]))
-  arrays = search.state()
-  fitness = arrays["fitness"].copy()
+  for _ in range(10):
+    search.step()
+  saved = packing.unpack(*packing.pack({"state": search.state()}))["state"]
+  state = search.state()
   other = make()
-  other.restore(arrays)
+  other.restore(state)
   for _ in range(5):
     other.step()
-  np.testing.assert_array_equal(arrays["fitness"], fitness)
-  assert search.streams.state() == saved != other.streams.state()
-
-
-def test_streams_go_on_with_the_next_number_whatever_was_drawn_ahead():
-  islands = np.arange(2)
-  streams = Streams([np.random.default_rng(seed) for seed in (1, 2)])
-  streams.take(islands, 5)
-  streams.take(islands[1:], 3)
-  other = Streams([np.random.default_rng(0) for _ in islands])
-  other.take(islands, 100)
-  other.restore(json.loads(json.dumps(streams.state())))
-  for seed, first in ((1, 5), (2, 8)):
-    expected = np.random.default_rng(seed).random(first + 10)[first:]
-    assert other.take(islands[seed - 1 : seed], 10)[0].tolist() == expected.tolist()
+  assert_same_state(packing.unpack(*packing.pack({"state": state}))["state"], saved)
+  assert other.num_programs.tolist() == [30] * ISLANDS != search.num_programs.tolist()
 
 
 def test_caches_forget_alike_after_they_were_restored():
@@ -341,10 +330,9 @@ def test_caches_forget_alike_after_they_were_restored():
   def answers(cache, keys):
     found = []
     for key in keys:
-      (hit,), (value,) = cache.get(np.array([1]), key[None])
-      if not hit:
-        cache.put(np.array([1]), key[None], key[:1] / 100)
-      found.append((bool(hit), float(value)))
+      found.append(cache.get(1, key))
+      if found[-1] is None:
+        cache.put(1, key, key[0] / 100)
     return found
 
   answers(other, keys[300:])  # what it held before is gone

@@ -27,7 +27,7 @@ SIZE = 8
 
 def search(
     template, method=Evolution, space=VARIABLE, evaluator=ToyEvaluator, **settings):
-  given = {"population_size": SIZE, "initial": "empty", "mutations": ("insert_or_remove",)}
+  given = {"population_size": SIZE, "cycles_per_step": SIZE, "initial": "empty", "mutations": ("insert_or_remove",)}
   return method(
       space, tasks(3), config(**(given | settings)), template=template, evaluator=evaluator)
 
@@ -39,7 +39,7 @@ def test_templates_are_spread_over_every_population_in_turn(count):
   evolution.step()
   assert evolution.population == template[[k % count for k in range(SIZE)] * 3]
   assert evolution.counts.evaluated == 3 * count
-  assert evolution.counts.duplicates == 3 * (SIZE - count)
+  assert evolution.counts.canonical_hits == 3 * (SIZE - count)
 
 
 def test_of_more_templates_than_a_population_holds_the_first_are_taken():
@@ -55,11 +55,12 @@ def test_random_programs_keep_what_is_not_searched_of_each_template():
       VARIABLE, setup=dataclasses.replace(VARIABLE.setup, searched=False))
   template = parse_many(TEXTS[:2], space)
   for method in (Evolution, RandomSearch):
-    settings = {"children_per_cycle": 3}
-    random = search(template, method, space, initial="random", **settings)
-    programs, count = random._propose(np.arange(3))
-    assert count == (SIZE if method is Evolution else 3)
-    expected = template[[k % 2 for k in range(count)] * 3]
+    random = search(template, method, space, initial="random")
+    random.step()
+    size = len(random.islands.population.opcode) // 3
+    rows = (np.arange(3)[:, None] * size + np.arange(SIZE)).ravel()
+    programs = Programs(space, *random.islands.population)[rows]
+    expected = template[[k % 2 for k in range(SIZE)] * 3]
     slots = space.slots(0)
     for name in Programs.ARRAYS:
       np.testing.assert_array_equal(
@@ -68,11 +69,10 @@ def test_random_programs_keep_what_is_not_searched_of_each_template():
 
 
 def test_one_template_serves_all_random_programs():
-  draws = np.random.default_rng(0).random((4, mutation.num_random_draws(VARIABLE)))
   template = parse(TEXTS[0], VARIABLE)
   np.testing.assert_array_equal(
-      mutation.random_programs(VARIABLE, draws, template=template).opcode,
-      mutation.random_programs(VARIABLE, draws).opcode)
+      mutation.random_programs(VARIABLE, 4, seed=0, template=template).opcode,
+      mutation.random_programs(VARIABLE, 4, seed=0).opcode)
 
 
 def test_one_program_that_can_change_is_enough_to_start():

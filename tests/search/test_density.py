@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
+from azero.compiler import dependence
 from azero.executors.evaluator import Evaluator
 from azero.language import spaces, text
 from azero.language.program import Programs
@@ -39,38 +40,36 @@ def _sample(template, acceptance, **settings):
       _SPACE, _tasks(2), acceptance, _DRAWS, seed=4, template=template, lanes=64, **settings)
 
 
-def test_every_random_program_is_counted(template, acceptance, monkeypatch):
-  monkeypatch.setattr(density, "_DRAWN_PER_BATCH", 8192)
+def test_every_random_program_is_counted(template, acceptance):
   found = _sample(template, acceptance, keep=1000)
   assert found.programs == _DRAWS
   assert found.evaluated < found.learning < _DRAWS / 2
   # The same, by running all of them.
-  draws = mutation.num_random_draws(_SPACE)
   evaluator = Evaluator(_SPACE, _tasks(2), lanes=64)
-  acceptable = 0
-  for k, sequence in enumerate(np.random.SeedSequence(4).spawn(8)):
-    count = min(8192, _DRAWS - 8192 * k)
-    numbers = np.random.default_rng(sequence).random((count, draws))
-    programs = mutation.random_programs(_SPACE, numbers, template=template)
-    error = density.rms_error(evaluator.evaluate(programs, k % 2).per_task).mean(1)
-    acceptable += int((error <= acceptance.limits[k % 2]).sum())
+  acceptable, learning = 0, 0
+  for island in range(2):
+    programs = mutation.random_programs(
+        _SPACE, _DRAWS // 2, seed=4, island=island, template=template)
+    learning += int(dependence.can_learn(programs).sum())
+    error = density.rms_error(evaluator.evaluate(programs, island).per_task).mean(1)
+    acceptable += int((error <= acceptance.limits[island]).sum())
+  assert found.learning == learning
   assert found.acceptable == acceptable >= 5
+
+
+def test_an_odd_number_is_shared_as_well(template, acceptance, monkeypatch):
+  monkeypatch.setattr(density, "_DRAWN_PER_STEP", 300)
+  seen = []
+  found = density.sample(
+      _SPACE, _tasks(2), acceptance, 1801, seed=4, template=template, lanes=64,
+      on_batch=lambda sample: seen.append(sample.programs))
+  assert found.programs == 1801 and seen == [600, 1200, 1800, 1801]
 
 
 def test_programs_that_cannot_learn_change_no_count(template, acceptance):
   some, every = (_sample(template, acceptance, exhaustive=each) for each in (False, True))
   assert some.acceptable == every.acceptable and some.found == every.found
   assert every.learning == _DRAWS > some.learning
-
-
-def test_whole_programs_are_drawn_alike_without_the_others():
-  space = spaces.linear(4)
-  programs = [
-      density._Drawer(space, None, exhaustive).draw(np.random.default_rng(1), 4000)
-      for exhaustive in (True, False)]
-  chosen = density.dependence.can_learn(programs[0])
-  assert programs[0][chosen] == programs[1]
-  assert 0 < chosen.sum() < 400
 
 
 def test_progress_is_told_after_every_batch(template, acceptance):
@@ -108,7 +107,7 @@ def test_experiments_end_with_their_first_acceptable_program(template):
       text.parse(_HEAD + _LEARN, _SPACE), _SPACE, task_sets, factor=2.0)
   config = SearchConfig(
       population_size=100, mutations=("alter", "randomize_function"), initial="random",
-      children_per_cycle=10, max_programs=1500, combine="mean", lanes=64)
+      cycles_per_step=10, max_programs=1500, combine="mean", lanes=64)
   search = density.RepeatedEvolution(_SPACE, task_sets, config, acceptance, template=template)
   while not search.finished:
     search.step()
@@ -119,7 +118,7 @@ def test_experiments_end_with_their_first_acceptable_program(template):
   for island in range(6):
     at = search.accepted_at[island]
     if island in search.accepted:
-      assert search.num_programs[island] - 100 < at <= search.num_programs[island]
+      assert search.num_programs[island] - 10 < at <= search.num_programs[island]
     else:
       assert at == -1 and search.num_programs[island] == 1500
   alone = density.Acceptance(

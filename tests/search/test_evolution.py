@@ -109,7 +109,8 @@ def sequential(search, island, *, moves=(), children=CHILDREN, budget=NO_LIMIT):
   """What the textbook does on an island; and how it was scored."""
   space, chosen, template = search.space, search.config, search.template
   evaluator = search._make_evaluator(
-      space, search.task_sets, **(chosen.evaluator_settings() | {"num_devices": 1}))
+      space, search.task_sets, lanes=chosen.lanes,
+      **(chosen.evaluator_settings() | {"num_devices": 1}))
   scorer = Scorer(
       space, evaluator, search.task_sets[island], chosen, island=island, moves=moves)
   given = [[[], [], []]] if template is None else [
@@ -391,8 +392,8 @@ def test_history_is_the_same_on_one_two_and_three_devices():
 
 
 def test_history_does_not_depend_on_how_many_programs_run_at_once():
-  few, many = (
-      run(fingerprint=False, lanes=lanes, evaluator=Evaluator) for lanes in (16, 32))
+  few, many = (run(lanes=lanes, evaluator=Evaluator) for lanes in (16, 32))
+  assert few._stages._full._executor.lanes < many._stages._full._executor.lanes
   assert few.population == many.population
   np.testing.assert_array_equal(few.fitness, many.fitness)
 

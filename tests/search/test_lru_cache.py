@@ -1,18 +1,16 @@
 """The cache: a least-recently-used table, in the order of children whenever scores come."""
 
-import collections
-
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from reference.lru import WAYS, SetAssociativeCache
 from support import kernel_calls
 from support.kernel_calls import FILLED
 from support.search_cases import assert_same_state
 
 from azero.search.lru_cache import LruCache
 
-WAYS = 8
 
 
 def key_of(number):
@@ -29,23 +27,14 @@ def get(cache, island, numbers):
   return [cache.get(island, key_of(number)) for number in numbers]
 
 
-class Plain:
-  """Sets of at most eight entries, each an ordered dictionary, least recently used first."""
-
-  def __init__(self, num_sets):
-    self.sets = [collections.OrderedDict() for _ in range(num_sets)]
+class Plain(SetAssociativeCache):
+  """The reference by the numbers of keys."""
 
   def get(self, number):
-    entries = self.sets[number % len(self.sets)]
-    if number in entries:
-      entries.move_to_end(number)
-    return entries.get(number)
+    return super().get((number, 3 * number + 1))
 
   def put(self, number, value):
-    entries = self.sets[number % len(self.sets)]
-    entries[number] = value
-    if len(entries) > WAYS:
-      entries.popitem(last=False)
+    super().put((number, 3 * number + 1), value)
 
 
 @given(st.lists(st.tuples(
@@ -64,7 +53,7 @@ def test_a_large_cache_is_a_dict(steps):
 
 @given(st.integers(1, 3), st.lists(st.integers(0, 30), max_size=80))
 def test_within_a_set_the_least_recently_used_is_forgotten(num_sets, numbers):
-  cache, plain = LruCache(1, WAYS * num_sets), Plain(num_sets)
+  cache, plain = LruCache(1, WAYS * num_sets), Plain(WAYS * num_sets)
   for number in numbers:
     known = plain.get(number)
     assert get(cache, 0, [number]) == [known]
@@ -82,7 +71,7 @@ def test_scores_that_come_late_change_nothing(num_sets, rounds):
   Answers, who is scored, and what is in the cache afterwards are as if each had been scored
   before the next one asked.
   """
-  cache, plain = LruCache(1, WAYS * num_sets), Plain(num_sets)
+  cache, plain = LruCache(1, WAYS * num_sets), Plain(WAYS * num_sets)
   first = 0
   for numbers in rounds:
     keys = np.stack([key_of(number) for number in numbers])
@@ -104,7 +93,7 @@ def test_scores_that_come_late_change_nothing(num_sets, rounds):
         cache.arrays, 0, places, tickets, first, np.array(numbers) / 1000)
     assert (cache.arrays.tickets == FILLED).all()
     first += len(numbers)
-  held = [number for entries in plain.sets for number in entries]
+  held = [number for entries in plain.sets for number, _ in entries]
   assert len(cache) == len(held)
   assert get(cache, 0, held) == [number / 1000 for number in held]
 

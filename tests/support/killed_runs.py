@@ -25,7 +25,7 @@ ISLANDS = 3
 
 def begin_or_continue(path: pathlib.Path, settings: dict) -> None:
   search = Evolution(
-      FIXED, tasks(ISLANDS), config(children_per_cycle=2, cache_size=64, **settings))
+      FIXED, tasks(ISLANDS), config(cycles_per_step=2, cache_size=64, **settings))
   recorder._REPORT_SECONDS = 0.0
   if path.exists() and not (path / "config.json").exists():
     shutil.rmtree(path)  # as its error message advises

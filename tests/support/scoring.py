@@ -3,6 +3,7 @@
 import numpy as np
 from support.search_cases import config
 
+from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
 from azero.search.evolution import Evolution
 from azero.search.rounds import CHILDREN
@@ -18,9 +19,9 @@ class Scoring:
     keys: [N, 2] canonical keys of the programs that were evaluated last, island by island.
   """
 
-  def __init__(self, space, task_sets, **settings):
+  def __init__(self, space, task_sets, *, evaluator=Evaluator, **settings):
     self.search = Evolution(
-        space, task_sets, config(**({"population_size": ROUND} | settings)))
+        space, task_sets, config(**({"population_size": ROUND} | settings)), evaluator=evaluator)
     self.keys = np.zeros((0, 2), np.uint64)
 
   @property

@@ -5,6 +5,8 @@ one section, phase, level and op share waves. A wave writes consecutive rows, on
 lane. Chunk by chunk the tables of a call of the executor are filled, until it is full.
 """
 
+import collections
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,8 +38,9 @@ _BRANCH, _OUT, _ARGUMENTS, _CONSTANTS, _POSITION, _TASK_SET = range(6, 12)
  _LABELS_AT, _TRAINED_AT, _VALIDATED_AT, _NUM_CHUNKS_AT, _COPIES_AT) = range(12)
 # What a call has room for: chunks, programs, phases, copies of each kind, rows of each kind
 # (which every chunk has for itself) and waves of each class. Of a chunk there are counted, too,
-# its waves without those of validation, and of its copies those that are made thrice.
-_CHUNKS, _PROGRAMS, _PHASES, _FORMED, _COPIES = range(5)
+# its waves without those of validation, and of its copies those that are made thrice; and its
+# first program is known.
+_CHUNKS, _PROGRAMS, _PHASES, _FORMED, _FIRST, _COPIES = range(6)
 _TURNS, _ROWS, _WAVES = (_COPIES + k * _NUM_KINDS for k in (1, 2, 3))
 # Columns of what is known of a chunk: its instructions in the order of the waves, two columns
 # to sort them, the first instruction of each wave; then by instruction its row and its program.
@@ -52,7 +55,7 @@ class _Shapes(NamedTuple):
   Attributes:
     classes: [classes, 12] int64.
     starts: [14] int64.
-    room: [14 + classes] int64, what a call has room for.
+    room: [15 + classes] int64, what a call has room for.
     ops: [ops + fused, 13] int64, as in `ssa.Machine`.
     num_features: F.
     num_branches: most ops of a class.
@@ -101,8 +104,8 @@ class _Chunk(NamedTuple):
     lanes: [M + 1, 6] int64, of M instructions.
     values: [P, 5] int64, of its programs.
     counts: [K] int64, room to sort by K - 1 keys.
-    needed: [14 + classes] int64, what of `_Shapes.room` it needs.
-    used: [14 + classes] int64, what the chunks of the call before it have used.
+    needed: [15 + classes] int64, what of `_Shapes.room` it needs.
+    used: [15 + classes] int64, what the chunks of the call before it have used.
   """
 
   lanes: np.ndarray
@@ -132,7 +135,7 @@ class Scheduler:
         for own in classes]
     room = [
         layout.num_chunks, layout.num_listed - layout.num_programs, layout.num_phases,
-        _NO_LIMIT, *(layout.num_copies,) * _NUM_KINDS, *(_NO_LIMIT,) * _NUM_KINDS,
+        _NO_LIMIT, _NO_LIMIT, *(layout.num_copies,) * _NUM_KINDS, *(_NO_LIMIT,) * _NUM_KINDS,
         *np.subtract(layout.num_rows, layout.first_rows), *(own.capacity for own in classes)]
     self._shapes = _Shapes(
         np.concatenate([np.array(shapes, np.int64).reshape(-1, _BRANCH), starts.waves], axis=1),
@@ -144,6 +147,8 @@ class Scheduler:
     most = layout.space.num_slots + 1
     self._num_keys = most * max(VALIDATE * len(classes), self._shapes.num_branches)
     self._arrays = tables.new_arrays(layout, dtype)
+    self._unused: collections.deque[_Output] = collections.deque()
+    self._of_thread = threading.local()
 
   def plan(
       self, programs: Programs, analysis: canonical.Analysis, *, raw: bool = False
@@ -174,23 +179,37 @@ class Scheduler:
     num_chunks = _cut(
         num_parts, layout.chunk_numbers, layout.num_programs, rows, plan.programs, batch.ends)
     limit = min(layout.num_chunks, -(-num_chunks // num_parts))
-    chunk = self._new_chunk(len(plan.instructions), len(rows))
+    chunk = self._room(len(plan.instructions))
     calls: list[Call] = []
     first = 0
     while first < len(order):
-      output = _Output(*map(np.empty_like, self._arrays))
+      output = self._unused_output()
       last = _fill(first, limit, *batch, *self._shapes, *chunk, *output)
       calls.append(Call(*output, order[first:last]))
       first = last
     return calls
 
-  def _new_chunk(self, num_instructions: int, num_programs: int) -> _Chunk:
-    """Room for a chunk of any programs of a batch."""
-    counters = np.empty((2, len(self._shapes.room)), np.int64)
-    return _Chunk(
-        np.empty((num_instructions + 1, _PLACE + 1), np.int64),
-        np.empty((min(num_programs, self._layout.num_programs), 1 - ssa.NORMAL), np.int64),
-        np.empty(self._num_keys + 1, np.int64), *counters)
+  def recycle(self, call: Call) -> None:
+    """Takes back the tables of a call that has run; touching new memory takes longer."""
+    self._unused.append(_Output(call.integers, call.constants))
+
+  def _unused_output(self) -> _Output:
+    try:
+      return self._unused.pop()
+    except IndexError:
+      return _Output(*map(np.empty_like, self._arrays))
+
+  def _room(self, num_instructions: int) -> _Chunk:
+    """Room of this thread for chunks of so many instructions or more."""
+    chunk: _Chunk | None = getattr(self._of_thread, "chunk", None)
+    if chunk is None or len(chunk.lanes) <= num_instructions:
+      counters = np.empty((2, len(self._shapes.room)), np.int64)
+      chunk = self._of_thread.chunk = _Chunk(
+          np.empty((2 * num_instructions + 1, _PLACE + 1), np.int64),
+          np.empty((self._layout.num_programs, 1 - ssa.NORMAL), np.int64),
+          np.empty(self._num_keys + 1, np.int64), *counters)
+    chunk.needed[_PROGRAMS] = 0
+    return chunk
 
 
 @kernel
@@ -260,18 +279,20 @@ def _fill(first: int, max_chunks: int, *arrays: Any) -> int:
 @inner_kernel
 def _form_chunk(first: int, last: int, batch: _Batch, shapes: _Shapes, chunk: _Chunk) -> bool:
   """Forms the waves of programs; returns whether there is room for them in the call."""
-  num_entries = _sort(first, last, batch, shapes, chunk)
-  _form_waves(num_entries, batch, shapes, chunk)
-  needed, used = chunk.needed, chunk.used
-  needed[_CHUNKS], needed[_PROGRAMS] = 1, last - first
-  for place in range(first, last):
-    n = batch.rows[place]
-    for c in range(batch.programs[n, ssa.FIRST_COPY], batch.programs[n + 1, ssa.FIRST_COPY]):
-      kind, turns = batch.copies[c, ssa.KIND], _moves(c, batch)
-      needed[_COPIES + kind] += 3 if turns else 1
-      needed[_TURNS + kind] += turns
+  needed = chunk.needed
+  # What the call before had no room for is there.
+  if needed[_FIRST] != first or needed[_PROGRAMS] != last - first:
+    num_entries = _sort(first, last, batch, shapes, chunk)
+    _form_waves(num_entries, batch, shapes, chunk)
+    needed[_CHUNKS], needed[_PROGRAMS], needed[_FIRST] = 1, last - first, first
+    for place in range(first, last):
+      n = batch.rows[place]
+      for c in range(batch.programs[n, ssa.FIRST_COPY], batch.programs[n + 1, ssa.FIRST_COPY]):
+        kind, turns = batch.copies[c, ssa.KIND], _moves(c, batch)
+        needed[_COPIES + kind] += 3 if turns else 1
+        needed[_TURNS + kind] += turns
   for k in range(len(needed)):
-    if used[k] + needed[k] > shapes.room[k]:
+    if chunk.used[k] + needed[k] > shapes.room[k]:
       return False
   return True
 

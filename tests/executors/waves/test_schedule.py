@@ -186,7 +186,7 @@ def _form_chunk(chunk, batch, shapes):
 def _waves(plan: StraightLine, rows: np.ndarray, layout: Layout):
   """Instructions, lanes and rows of every wave of a chunk of these programs."""
   own, code = Scheduler(layout, FLOAT64), plan.instructions
-  chunk, shapes = own._new_chunk(len(code), len(rows)), own._shapes
+  chunk, shapes = own._room(len(code)), own._shapes
   batch = schedule._Batch(rows, np.zeros_like(rows), np.full(len(rows), len(rows)), *plan[1:])
   _form_chunk(chunk, batch, shapes)
   num_waves = chunk.needed[schedule._FORMED]
@@ -221,6 +221,22 @@ def test_part_of_a_plan(num_classes):
     _assert_computes(_schedule(part, layout), programs[rows], layout)
     assert part.num_instructions == _plan(programs[rows], layout).num_instructions
   np.testing.assert_array_equal(plan.take(some).take(np.arange(3)).rows, some[:3])
+
+
+def test_tables_are_used_again():
+  space = full_space(5)
+  layout = _layout(space, 2)
+  scheduler = Scheduler(layout, FLOAT64)
+  used: list[np.ndarray] = []
+  for count in (300, 1, 300, 40):
+    programs = random_programs.random_programs(space, count, seed=count)
+    plan = scheduler.plan(programs, canonical.analyse(programs))
+    calls = scheduler.schedule(plan, _task_sets(count))
+    _assert_computes(calls, programs, layout)
+    assert all(any(call.integers is other for other in used) for call in calls) == bool(used)
+    used += [call.integers for call in calls]
+    for call in calls:
+      scheduler.recycle(call)
 
 
 def test_threads_share_a_scheduler():

@@ -145,9 +145,11 @@ class WaveExecutor:
         own.memory, results = execute(
             own.memory, (call.integers, call.constants), *own.inputs, self._extents[index])
         trace = None if results.trace is None else np.asarray(results.trace)
-        return call.programs, loop.Results(
+        done = call.programs, loop.Results(
             np.asarray(results.fitness), np.asarray(results.train_steps),
             np.asarray(results.fingerprint), trace)
+    self._scheduler.recycle(call)  # not before the device has read it
+    return done
 
   def _compile(self, call: Call, index: int) -> Callable[..., Any]:
     """Compiles for all devices; returns the executable of one."""

@@ -7,15 +7,18 @@ last. Two things are mended on the way: an instruction that computes the same fo
 example runs once, before the loop, and a product that only one sum reads is fused with it.
 
 The kernels work on one program at a time. An instruction is a row of numbers, named by the
-constants below; those of all programs of a batch follow one another in one array.
+constants below; those of all programs of a batch follow one another in one array, `code`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from numba import njit
 import numpy as np
 
-from azero.compiler import canonical, liveness
+from azero.compiler import arrays as program_arrays
+from azero.compiler import liveness
+from azero.compiler.arrays import ProgramArrays
+from azero.compiler.canonical import Analysis
+from azero.compiler.kernels import inner_kernel, kernel
 from azero.executors.waves.layout import Layout
 from azero.language import ops as op_table
 from azero.language.ops import MAX_CONSTANTS, NO_OP
@@ -66,7 +69,7 @@ class StraightLine(NamedTuple):
   Attributes:
     rows: [n] int64, which programs of the batch; distinct.
     programs: [N + 1, 5] int32, of the batch.
-    instructions: [M, 17] int32.
+    instructions: [M, 17] int64.
     copies: [K, 4] int32; more than there are.
     constants: [N * L, 3] float64.
   """
@@ -96,15 +99,20 @@ class Machine(NamedTuple):
     fusions: [ops, ops, 2] int64, see `OpTables`.
     functions: [L] int64, component function of each slot.
     kinds: [A] int64, kind of each address, counted over all kinds.
-    roles: [4] int64, addresses of prediction, label and features, and whether Learn finds
-      the normalised prediction in place of the prediction.
+    prediction: address of the prediction.
+    label: that of the label.
+    features: that of the features.
+    normalises: whether Learn finds the normalised prediction in place of the prediction.
   """
 
   ops: np.ndarray
   fusions: np.ndarray
   functions: np.ndarray
   kinds: np.ndarray
-  roles: np.ndarray
+  prediction: int
+  label: int
+  features: int
+  normalises: bool
 
 
 def make_machine(layout: Layout) -> Machine:
@@ -121,13 +129,13 @@ def make_machine(layout: Layout) -> Machine:
       (HAS_DATA, own.has_data)):
     ops[:, column] = values
   return Machine(
-      ops, own.fusions, space.function_of_slot,
+      ops, own.fusions, np.asarray(space.function_of_slot, np.int64),
       np.repeat(np.arange(len(space.num_addresses)), space.num_addresses),
-      np.array([*liveness.roles(space, layout.multiclass), layout.num_classes > 0]))
+      *liveness.roles(space, layout.multiclass), layout.num_classes > 0)
 
 
 def straighten(
-    programs: Programs, analysis: canonical.Analysis, machine: Machine, *, raw: bool = False
+    programs: Programs, analysis: Analysis, machine: Machine, *, raw: bool = False
 ) -> StraightLine:
   """The code of a batch.
 
@@ -140,61 +148,78 @@ def straighten(
   Returns:
     The code of all N.
   """
-  opcode = programs.opcode
-  keep = (opcode != EMPTY) & (opcode != NO_OP) if raw else analysis.live
-  table = np.empty((len(opcode) + 1, SIZE + 1), np.int32)
-  instructions = np.empty((np.count_nonzero(keep), NUM_COLUMNS), np.int32)
-  copies = np.empty((len(opcode) * len(machine.kinds), IN_VALIDATION + 1), np.int32)
-  _straighten(
-      opcode, programs.in1, programs.in2, programs.out, analysis.position, keep, *machine,
-      table, instructions, copies)
-  return StraightLine(
-      np.arange(len(opcode)), table, instructions, copies,
-      programs.constants.reshape(-1, MAX_CONSTANTS))
+  own = program_arrays.arrays(programs)
+  if raw:
+    analysis = analysis._replace(live=(own.opcode != EMPTY) & (own.opcode != NO_OP))
+  num_programs, num_addresses = len(own.opcode), len(machine.kinds)
+  code = StraightLine(
+      np.arange(num_programs), np.empty((num_programs + 1, SIZE + 1), np.int64),
+      np.empty((np.count_nonzero(analysis.live), NUM_COLUMNS), np.int64),
+      np.empty((num_programs * num_addresses, IN_VALIDATION + 1), np.int64),
+      own.constants.reshape(-1, MAX_CONSTANTS))
+  _straighten_all(
+      np.empty((5, num_addresses), np.int64), *own, *analysis, *machine, *code)
+  return code
 
 
-@njit(cache=True, nogil=True)
-def _straighten(
-    opcode, in1, in2, out, position, keep, ops, fusions, functions, kinds, roles, programs, code,
-    copies):
-  """Fills table, instructions and copies of N programs."""
-  num_programs, num_slots = opcode.shape
-  writes = np.empty((5, len(kinds)), np.int64)
-  end = end_copy = 0
-  for n in range(num_programs):
-    first = end
-    programs[n, FIRST], programs[n, FIRST_COPY] = first, end_copy
-    for slot in range(num_slots):
-      if keep[n, slot]:
-        op = opcode[n, slot]
-        code[end, OPCODE], code[end, SECTION] = op, functions[slot]
-        code[end, POSITION], code[end, SLOT] = position[n, slot], n * num_slots + slot
-        code[end, TRAINED] = ops[op, BASE] + in1[n, slot]
-        code[end, TRAINED + 1] = ops[op, BASE + 1] + in2[n, slot]
-        code[end, TRAINED + 2] = ops[op, BASE + 2] + out[n, slot]
-        code[end, VALIDATED] = ops[op, BASE + 3] + out[n, slot]
-        end += 1
-    _name_operands(first, end, roles, writes, code)
-    programs[n, PREDICTED], programs[n, PREDICTED_IN_VALIDATION], _ = _name(
-        PREDICT, roles[0], PREDICT, roles, writes, code)
-    end_copy = _list_copies(kinds, roles, writes, code, end_copy, copies)
-    _hoist(first, end, ops, code)
-    _fuse(first, end, fusions, code)
-    _time(first, end, ops, code)
-    programs[n, SIZE] = _finish(first, end, ops, code)
-  programs[num_programs, FIRST], programs[num_programs, FIRST_COPY] = end, end_copy
+@kernel
+def _straighten_all(writes: np.ndarray, *arrays: Any) -> None:
+  """Fills table, instructions and copies of N programs.
+
+  Args:
+    writes: [5, A] int64, room to work in.
+    *arrays: of ProgramArrays, Analysis, Machine and StraightLine. Numba looks at an array
+      several times as fast as at one in a tuple, which small batches would feel.
+  """
+  programs, analysis = ProgramArrays(*arrays[:5]), Analysis(*arrays[5:8])
+  machine, result = Machine(*arrays[8:16]), StraightLine(*arrays[16:])
+  table, code, copies = result.programs, result.instructions, result.copies
+  table[0, FIRST] = table[0, FIRST_COPY] = 0
+  for n in range(len(programs.opcode)):
+    first = table[n, FIRST]
+    end = _list_instructions(programs, n, analysis, machine, code, first)
+    _name_operands(first, end, machine, writes, code)
+    table[n, PREDICTED], table[n, PREDICTED_IN_VALIDATION], _ = _name(
+        np.int64(PREDICT), machine.prediction, writes[PREDICT, machine.prediction], machine,
+        writes, code)
+    table[n + 1, FIRST] = end
+    table[n + 1, FIRST_COPY] = _list_copies(machine, writes, code, table[n, FIRST_COPY], copies)
+    _hoist(first, end, machine, code)
+    _fuse(first, end, machine, code)
+    _time(first, end, machine, code)
+    table[n, SIZE] = _finish(first, end, machine, code)
 
 
-@njit(nogil=True)
-def _name_operands(first, end, roles, writes, code):
-  """Names the operands, so far addresses: in1, in2 and old value, then the output."""
+@inner_kernel
+def _list_instructions(
+    programs: ProgramArrays, n: int, analysis: Analysis, machine: Machine, code: np.ndarray,
+    end: int) -> int:
+  """Lists instructions, with addresses for operands: in1, in2 and old value, then the output."""
+  ops, num_slots = machine.ops, len(machine.functions)
+  for slot in range(num_slots):
+    if analysis.live[n, slot]:
+      op, out = programs.opcode[n, slot], programs.out[n, slot]
+      code[end, OPCODE], code[end, SECTION] = op, machine.functions[slot]
+      code[end, PHASE] = code[end, LEVEL] = code[end, USES] = code[end, VARIES] = 0
+      code[end, POSITION], code[end, SLOT] = analysis.position[n, slot], n * num_slots + slot
+      code[end, TRAINED] = ops[op, BASE] + programs.in1[n, slot]
+      code[end, TRAINED + 1] = ops[op, BASE + 1] + programs.in2[n, slot]
+      code[end, TRAINED + 2] = ops[op, BASE + 2] + out
+      code[end, VALIDATED] = ops[op, BASE + 3] + out
+      end += 1
+  return end
+
+
+@inner_kernel
+def _name_operands(
+    first: int, end: int, machine: Machine, writes: np.ndarray, code: np.ndarray) -> None:
+  """Replaces the addresses of operands by values."""
   for address in range(writes.shape[1]):
     for function in (SETUP, PREDICT, LEARN):
       writes[function, address] = ZERO
     writes[_ENTERED, address] = 0
   for i in range(first, end):
     writes[code[i, SECTION], code[i, VALIDATED]] = i
-    code[i, PHASE] = code[i, LEVEL] = code[i, USES] = code[i, VARIES] = 0
   for i in range(first, end):
     function, output = code[i, SECTION], code[i, VALIDATED]
     if i == first or function != code[i - 1, SECTION]:
@@ -204,31 +229,33 @@ def _name_operands(first, end, roles, writes, code):
       address = code[i, TRAINED + k]
       trained, validated, carried = ZERO, ZERO, False
       if address >= 0:
-        trained, validated, carried = _name(function, address, _ABOVE, roles, writes, code)
+        trained, validated, carried = _name(
+            function, address, writes[_ABOVE, address], machine, writes, code)
       code[i, TRAINED + k], code[i, VALIDATED + k] = trained, validated
       code[i, CARRIED + k] = carried
     writes[_ABOVE, output] = i
 
 
-@njit(nogil=True)
-def _name(function, address, above, roles, writes, code):
+@inner_kernel
+def _name(
+    function: int, address: int, value: int, machine: Machine, writes: np.ndarray,
+    code: np.ndarray) -> tuple[int, int, bool]:
   """What an address holds in training and in validation, and whether the loop carries it.
 
-  `above` is the row of `writes` that says what the component function wrote to it so far.
+  `value` is what the component function wrote to it so far, or ZERO.
   """
-  value = writes[above, address]
   if value == ZERO and function != SETUP:
-    if address == roles[2]:
+    if address == machine.features:
       value = FEATURES
-    elif address == roles[1]:
+    elif address == machine.label:
       value = LABEL if function == LEARN else ZERO
-    elif function == LEARN and address == roles[0] and roles[3]:
+    elif function == LEARN and address == machine.prediction and machine.normalises:
       value = NORMAL
     elif function == LEARN and writes[PREDICT, address] != ZERO:
       value = writes[PREDICT, address]
     else:
       writes[_ENTERED, address] = 1
-      in_setup, trained, validated, carried = _at_entry(address, roles, writes)
+      in_setup, trained, validated, carried = _at_entry(address, machine, writes)
       for used in (in_setup, trained, validated):
         if used >= 0:
           code[used, USES] += 1
@@ -238,8 +265,9 @@ def _name(function, address, above, roles, writes, code):
   return value, value, False
 
 
-@njit(nogil=True)
-def _at_entry(address, roles, writes):
+@inner_kernel
+def _at_entry(
+    address: int, machine: Machine, writes: np.ndarray) -> tuple[int, int, int, bool]:
   """What an address holds when Predict or Learn starts, if neither wrote it before.
 
   Returns the values of the first example, of the others in training and of those in
@@ -248,7 +276,7 @@ def _at_entry(address, roles, writes):
   in_setup, in_predict, trained = writes[SETUP, address], writes[PREDICT, address], ZERO
   if writes[LEARN, address] != ZERO:
     trained = writes[LEARN, address]
-  elif address == roles[0] and roles[3]:
+  elif address == machine.prediction and machine.normalises:
     trained = NORMAL
   else:
     trained = in_predict
@@ -258,32 +286,33 @@ def _at_entry(address, roles, writes):
   return in_setup, trained, trained if in_predict == ZERO else in_predict, carried
 
 
-@njit(nogil=True)
-def _list_copies(kinds, roles, writes, code, end, copies):
+@inner_kernel
+def _list_copies(
+    machine: Machine, writes: np.ndarray, code: np.ndarray, end: int, copies: np.ndarray) -> int:
   """Lists what moves between Setup, training and validation, and marks who writes it."""
-  for address in range(len(kinds)):
+  for address in range(len(machine.kinds)):
     if not writes[_ENTERED, address]:
       continue
     for function in (PREDICT, LEARN):
       if writes[function, address] != ZERO:
         code[writes[function, address], VARIES] = 1
-    in_setup, trained, validated, carried = _at_entry(address, roles, writes)
+    in_setup, trained, validated, carried = _at_entry(address, machine, writes)
     if carried:
-      copies[end, KIND], copies[end, IN_SETUP] = kinds[address], in_setup
+      copies[end, KIND], copies[end, IN_SETUP] = machine.kinds[address], in_setup
       copies[end, IN_TRAINING], copies[end, IN_VALIDATION] = trained, validated
       end += 1
   return end
 
 
-@njit(nogil=True)
-def _hoist(first, end, ops, code):
+@inner_kernel
+def _hoist(first: int, end: int, machine: Machine, code: np.ndarray) -> None:
   """Moves to Setup what computes the same for every example and is read by none before it.
 
   The first example finds at the start of Predict what Setup wrote, the others what the loop
   wrote: what is read across examples stays in the loop.
   """
   for i in range(first, end):
-    once = code[i, VARIES] == 0 and ops[code[i, OPCODE], IS_RANDOM] == 0
+    once = code[i, VARIES] == 0 and machine.ops[code[i, OPCODE], IS_RANDOM] == 0
     for k in range(3):
       value = code[i, TRAINED + k]
       if value != ZERO and (value < 0 or code[value, SECTION] != SETUP):
@@ -292,9 +321,10 @@ def _hoist(first, end, ops, code):
       code[i, SECTION] = SETUP
 
 
-@njit(nogil=True)
-def _fuse(first, end, fusions, code):
+@inner_kernel
+def _fuse(first: int, end: int, machine: Machine, code: np.ndarray) -> None:
   """Fuses pairs of a producer and the only instruction that reads it."""
+  fusions = machine.fusions
   for i in range(first, end):
     for k in range(2):
       producer = code[i, TRAINED + k]
@@ -310,8 +340,8 @@ def _fuse(first, end, fusions, code):
           code[i, part + 2] = code[producer, part + 1]
 
 
-@njit(nogil=True)
-def _can_move(producer, i, code):
+@inner_kernel
+def _can_move(producer: int, i: int, code: np.ndarray) -> bool:
   """Whether what a producer reads of the example before is still there when `i` runs."""
   section = code[i, SECTION]
   can = code[producer, SECTION] == section
@@ -323,8 +353,8 @@ def _can_move(producer, i, code):
   return can
 
 
-@njit(nogil=True)
-def _time(first, end, ops, code):
+@inner_kernel
+def _time(first: int, end: int, machine: Machine, code: np.ndarray) -> None:
   """When each instruction runs: whatever can run in an earlier phase does.
 
   What must run later stands later in the code, so one walk is enough.
@@ -336,18 +366,19 @@ def _time(first, end, ops, code):
     for k in range(3):  # a value is written before it is read ...
       value = code[i, TRAINED + k]
       if value >= 0 and not code[i, CARRIED + k] and code[value, SECTION] == section:
-        _run_after(value, i, ops, code)
+        _run_after(value, i, machine, code)
     for k in range(3):  # ... and read before the loop overwrites it
       for value in (code[i, TRAINED + k], code[i, VALIDATED + k]):
         if (value >= 0 and value != i and code[i, CARRIED + k]
             and code[value, SECTION] == section):
-          _run_after(i, value, ops, code)
+          _run_after(i, value, machine, code)
 
 
-@njit(nogil=True)
-def _run_after(before, after, ops, code):
+@inner_kernel
+def _run_after(before: int, after: int, machine: Machine, code: np.ndarray) -> None:
   """Makes one instruction run after another of the same section."""
-  first, second = ops[code[before, OPCODE], CLASS], ops[code[after, OPCODE], CLASS]
+  first = machine.ops[code[before, OPCODE], CLASS]
+  second = machine.ops[code[after, OPCODE], CLASS]
   phase = code[before, PHASE] + (1 if first > second else 0)
   level = code[before, LEVEL] + 1 if first == second else 0
   if phase > code[after, PHASE]:
@@ -356,15 +387,15 @@ def _run_after(before, after, ops, code):
     code[after, LEVEL] = max(code[after, LEVEL], level)
 
 
-@njit(nogil=True)
-def _finish(first, end, ops, code):
+@inner_kernel
+def _finish(first: int, end: int, machine: Machine, code: np.ndarray) -> int:
   """Puts operands in the order of the rule, old value first; returns the numbers written."""
   size = 0
   for i in range(first, end):
     op = code[i, OPCODE]
     if code[i, SECTION] != FUSED:
-      size += ops[op, WIDTH]
-    if ops[op, UPDATES_OUTPUT]:
+      size += machine.ops[op, WIDTH]
+    if machine.ops[op, UPDATES_OUTPUT]:
       for part in (TRAINED, VALIDATED, CARRIED):
         in1, in2, old = code[i, part], code[i, part + 1], code[i, part + 2]
         code[i, part], code[i, part + 1], code[i, part + 2] = old, in1, in2

@@ -3,6 +3,7 @@
 from concurrent import futures
 import itertools
 
+import numba
 import numpy as np
 import pytest
 from reference import symbolic
@@ -12,7 +13,7 @@ from support.random_programs import full_space, fusing_space
 from azero.compiler import canonical
 from azero.executors.waves import schedule, tables
 from azero.executors.waves import straight_line as ssa
-from azero.executors.waves.layout import Layout, make_layout
+from azero.executors.waves.layout import PROGRAM_TILE, Layout, make_layout
 from azero.executors.waves.schedule import Scheduler
 from azero.executors.waves.straight_line import StraightLine
 from azero.language import ops as op_table
@@ -69,14 +70,19 @@ def _assert_computes(calls: list[tables.Call], programs: Programs, layout: Layou
 def _assert_within_bounds(call: tables.Call, layout: Layout) -> None:
   """Every chunk and list fits, and no two instructions of a chunk write one row."""
   own = tables.unpack(layout, call.integers, call.constants)
-  assert 1 <= own.num_chunks <= layout.num_chunks
-  assert own.num_programs.max() <= layout.num_programs
-  assert own.num_programs.sum() == len(call.programs)
-  assert own.first_program[own.num_chunks - 1] + layout.num_programs <= layout.num_listed
-  assert own.sections.max() <= layout.num_phases
-  assert own.copy_sets.max() <= layout.num_copies
+  count = own.num_chunks
+  assert 1 <= count <= layout.num_chunks
+  assert own.num_programs[:count].max() <= layout.num_programs
+  assert own.num_programs[:count].sum() == len(call.programs)
+  assert own.first_program[count - 1] + layout.num_programs <= layout.num_listed
+  assert own.sections[:count].max() <= layout.num_phases
+  assert own.copy_sets[:count].max() <= layout.num_copies
   for k, wave_class in enumerate(layout.classes):
-    assert own.phases[:, k].max(initial=0) <= wave_class.capacity
+    assert own.phases[: own.sections[:count].max(), k].max(initial=0) <= wave_class.capacity
+  # Programs are scored a tile at a time: what stands behind the last of them is a row, too.
+  end = -(-len(call.programs) // PROGRAM_TILE) * PROGRAM_TILE
+  for places in (own.labels[:end], own.trained[:end], own.validated[:end]):
+    assert 0 <= places.min() <= places.max() < layout.num_rows[layout.label_kind]
   for g in range(own.num_chunks):
     written: list[list[int]] = [[], [], []]
     for phase in range(own.sections[g, 0, 0], own.sections[g, Function.LEARN, 1]):
@@ -171,21 +177,24 @@ def test_every_instruction_is_in_one_lane_of_its_section(make_space, num_fused, 
   np.testing.assert_array_equal(found, ~fused)
 
 
+@numba.njit
+def _form_chunk(chunk, batch, shapes):
+  chunk.used[:] = 0
+  return schedule._form_chunk(0, len(batch.rows), batch, shapes, chunk)
+
+
 def _waves(plan: StraightLine, rows: np.ndarray, layout: Layout):
   """Instructions, lanes and rows of every wave of a chunk of these programs."""
   own, code = Scheduler(layout, FLOAT64), plan.instructions
-  chunk = np.empty((6, len(code) + 1), np.int32)
-  count = schedule._sort(
-      rows, plan.programs, code, own._machine.ops, own._shapes.num_branches, len(layout.classes),
-      chunk)
-  num_waves = schedule._form_waves(
-      count, code, own._machine.ops, own._classes, own._first_rows, chunk,
-      np.empty_like(own._room))
-  edges = chunk[schedule._FIRST_ENTRY, : num_waves + 1]
+  chunk, shapes = own._room(len(code)), own._shapes
+  batch = schedule._Batch(rows, np.zeros_like(rows), np.full(len(rows), len(rows)), *plan[1:])
+  _form_chunk(chunk, batch, shapes)
+  num_waves = chunk.needed[schedule._FORMED]
+  edges = chunk.lanes[: num_waves + 1, schedule._FIRST_ENTRY]
   for first, last in itertools.pairwise(edges):
-    instructions = chunk[schedule._ENTRIES, first:last]
+    instructions = chunk.lanes[first:last, schedule._ENTRIES]
     wave_class = layout.op_tables.wave_class[code[instructions[0], ssa.OPCODE]]
-    yield instructions, layout.classes[wave_class].lanes, chunk[schedule._ROW, instructions]
+    yield instructions, layout.classes[wave_class].lanes, chunk.lanes[instructions, schedule._ROW]
 
 
 def test_what_is_the_same_for_every_example_moves_to_setup():
@@ -212,6 +221,22 @@ def test_part_of_a_plan(num_classes):
     _assert_computes(_schedule(part, layout), programs[rows], layout)
     assert part.num_instructions == _plan(programs[rows], layout).num_instructions
   np.testing.assert_array_equal(plan.take(some).take(np.arange(3)).rows, some[:3])
+
+
+def test_tables_are_used_again():
+  space = full_space(5)
+  layout = _layout(space, 2)
+  scheduler = Scheduler(layout, FLOAT64)
+  used: list[np.ndarray] = []
+  for count in (300, 1, 300, 40):
+    programs = random_programs.random_programs(space, count, seed=count)
+    plan = scheduler.plan(programs, canonical.analyse(programs))
+    calls = scheduler.schedule(plan, _task_sets(count))
+    _assert_computes(calls, programs, layout)
+    assert all(any(call.integers is other for other in used) for call in calls) == bool(used)
+    used += [call.integers for call in calls]
+    for call in calls:
+      scheduler.recycle(call)
 
 
 def test_threads_share_a_scheduler():

@@ -13,7 +13,6 @@ from azero.language.program import EMPTY, Function
 from azero.search.evolution import Evolution
 from experiments import benchmark, linear_regression
 from experiments.benchmarks import (
-    benchmark_plot,
     benchmark_programs,
     benchmark_report,
     device_rates,
@@ -167,7 +166,7 @@ def _small_searches(monkeypatch):
 
 
 def test_searches_are_what_their_names_say(monkeypatch):
-  monkeypatch.setattr(searches, "_S10_EXAMPLES", (8, 4))
+  monkeypatch.setattr(searches, "_S10_EXAMPLES", (40, 20))
   made = {name: make(0) for name, make in searches.SEARCHES.items()}
   assert {name: len(sets) for name, (_, sets, _) in made.items()} == {
       "demo": 32, "demo_1": 1, "digits": 8, "basic_1": 1, "basic_24": 24, "fec_1": 1,
@@ -181,7 +180,7 @@ def test_searches_are_what_their_names_say(monkeypatch):
   # Both classes are there, and no two tasks are alike.
   for name in ("fec_24", "table"):
     labels = np.concatenate([tasks.train_y for tasks in made[name][1]])
-    assert set(np.unique(labels)) == {0, 1} and len(np.unique(labels, axis=0)) > 100
+    assert set(np.unique(labels)) == {0, 1} and len(np.unique(labels, axis=0)) == len(labels)
 
 
 def _tiny(tmp_path, **changes):
@@ -239,7 +238,8 @@ def test_parts_are_measured_and_saved(tmp_path, monkeypatch, small_search, _smal
   assert all(row["ns_per_element"] >= 0 for row in saved["ops"])
   report = (directory / "report.md").read_text()
   assert "python -m experiments.benchmark --" in report and "jaxlib" in report
-  assert "## Searches" in report and "programs per second" in report and "| vector_uniform | vector |" in report
+  assert "## Searches" in report and "programs per second" in report
+  assert "| vector_uniform | vector |" in report
 
 
 @pytest.mark.slow  # compiles for long

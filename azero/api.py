@@ -85,7 +85,9 @@ def evolve(
   sets = _task_sets(tasks)
   search = Evolution(
       space, sets, SearchConfig(**settings), template=_programs(template, space, sets))
-  return _run(search, directory, resume, progress, should_stop, checkpoint_seconds, tensorboard)
+  return _run(
+      search, directory, resume, progress, should_stop=should_stop,
+      checkpoint_seconds=checkpoint_seconds, tensorboard=tensorboard)
 
 
 def random_search(
@@ -99,7 +101,9 @@ def random_search(
   sets = _task_sets(tasks)
   search = RandomSearch(
       space, sets, SearchConfig(**settings), template=_programs(template, space, sets))
-  return _run(search, directory, resume, progress, should_stop, checkpoint_seconds, tensorboard)
+  return _run(
+      search, directory, resume, progress, should_stop=should_stop,
+      checkpoint_seconds=checkpoint_seconds, tensorboard=tensorboard)
 
 
 def plot(
@@ -142,7 +146,7 @@ def _programs(
 
 
 def _run(
-    search: Search, directory: str | os.PathLike | None, resume: bool, progress: str,
+    search: Search, directory: str | os.PathLike | None, resume: bool, progress: str, *,
     should_stop: Callable[[Search], bool] | None, checkpoint_seconds: float, tensorboard: bool,
 ) -> runner.RunResult:
   # All that can be refused is refused before the directory is made.

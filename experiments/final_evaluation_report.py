@@ -11,18 +11,17 @@ with lazy.imports():
   from experiments.frame import reporting
 
 if TYPE_CHECKING:
-  from experiments.final_evaluation import Config
   from experiments.frame.candidates import Candidate
 
 
 def report(
-    rows: Sequence[dict[str, Any]], candidates: Sequence[Candidate], config: Config) -> str:
+    rows: Sequence[dict[str, Any]], candidates: Sequence[Candidate], config: Any) -> str:
   """The report in Markdown.
 
   Args:
     rows: of each pair and program, as in results.json.
     candidates: the programs.
-    config: the settings.
+    config: the settings of the final evaluation.
   """
   summary = [
       f"Pairs of classes of {config.dataset} with all pixels. Each program's constants were "

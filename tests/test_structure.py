@@ -32,18 +32,10 @@ _LATE = {
     "azero.paths", "azero.runs.checkpoint_files", "azero.search.protocol",
     "experiments.frame.study"}
 _MAX_PARAMETERS, _MAX_LINES = 6, 60
-# Functions that are larger as yet.
 _LARGER = {
-    "azero.api._run", "azero.executors.evaluator._check_settings",
-    "azero.executors.interpreter.evaluation.evaluate", "azero.executors.interpreter.executor.run",
-    "azero.executors.waves.loop.execute", "azero.executors.waves.loop._compute",
-    "azero.executors.waves.loop._draw", "azero.executors.waves.loop._load",
-    "azero.executors.waves.scoring._note", "azero.executors.waves.tables.make_calls",
-    "azero.executors.waves.tables._ranges", "azero.executors.waves.tables._fill_class",
-    "azero.insight.baselines._train_tasks", "azero.tasks.images.paper_tasks._projected_tasks",
-    "azero.tasks.tables._make_data", "experiments.frame.discovery.discover",
-    "experiments.simulations.scaling_report.report", "experiments.task_difficulty._random_round",
-    "experiments.task_difficulty._evolution_round"}
+    # The definition of what an evaluation does is read in one piece.
+    "azero.executors.interpreter.evaluation.evaluate",
+    "azero.search.foreign._call_compiled"}  # as Numba wants it: a context, then what it calls
 
 
 def _name(path: pathlib.Path) -> str:

@@ -102,7 +102,8 @@ class Evaluator:
       ValueError: an unknown setting, or tasks that do not fit the space or each other.
     """
     sets = [tasks] if isinstance(tasks, Tasks) else list(tasks)
-    _check_settings(space, sets, combine, num_epochs, max_abs_error, dtype, executor)
+    _check_settings(combine, num_epochs, max_abs_error, dtype, executor)
+    _check_tasks(space, sets)
     if seed < 0:
       raise ValueError(f"seed must not be negative, got {seed}.")
     if lanes is not None and lanes < 1:
@@ -278,9 +279,7 @@ def _check_range(sets: list[Tasks], dtype: np.dtype) -> None:
 
 
 def _check_settings(
-    space: SearchSpace, sets: list[Tasks], combine: str, num_epochs: int,
-    max_abs_error: float, dtype: str, executor: str,
-) -> None:
+    combine: str, num_epochs: int, max_abs_error: float, dtype: str, executor: str) -> None:
   if combine not in COMBINE:
     raise ValueError(f"combine must be one of {', '.join(COMBINE)}, got {combine!r}.")
   if dtype not in DTYPES:
@@ -291,6 +290,9 @@ def _check_settings(
     raise ValueError(
         f"num_epochs must be at least 1 and max_abs_error positive, got {num_epochs} and "
         f"{max_abs_error}.")
+
+
+def _check_tasks(space: SearchSpace, sets: list[Tasks]) -> None:
   if not sets:
     raise ValueError("No tasks to evaluate on.")
   first = sets[0]

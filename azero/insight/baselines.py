@@ -127,8 +127,8 @@ def _train_and_validate(
   with jax.default_matmul_precision("float32"), jax.numpy_dtype_promotion("standard"):
     arguments = (
         jax.tree.map(to_float32, parameters), to_float32(tasks.train_x),
-        to_float32(tasks.train_y), to_float32(tasks.valid_x), jnp.asarray(batches, jnp.int32),
-        to_float32(rates))
+        to_float32(tasks.train_y), to_float32(tasks.valid_x),
+        (jnp.asarray(batches, jnp.int32), to_float32(rates)))
     [run] = executables.compile_for(
         _compiled(tasks.num_classes), arguments, find_devices()[:1])
     outputs = run(*arguments)
@@ -156,10 +156,10 @@ def _compiled(num_classes: int) -> Any:
   return jax.jit(functools.partial(_train_tasks, num_classes))
 
 
-@functools.partial(jax.vmap, in_axes=(None, None, 0, 0, 0, None, None))
+@functools.partial(jax.vmap, in_axes=(None, None, 0, 0, 0, None))
 def _train_tasks(
     num_classes: int, parameters: Parameters, train_x: jax.Array, train_y: jax.Array,
-    valid_x: jax.Array, batches: jax.Array, rates: jax.Array,
+    valid_x: jax.Array, schedule: tuple[jax.Array, jax.Array],
 ) -> jax.Array:
   """Trains one model per task; their raw outputs on the validation parts.
 
@@ -169,13 +169,12 @@ def _train_tasks(
     train_x: [D, T, F].
     train_y: [D, T].
     valid_x: [D, V, F].
-    batches: [S, B] int32, training examples of each step.
-    rates: [S] learning rate of each step.
+    schedule: of each of S steps the training examples, [S, B] int32, and the learning rate, [S].
 
   Returns:
     [D, V, K].
   """
-  adam = optax.scale_by_adam()
+  adam, (batches, rates) = optax.scale_by_adam(), schedule
 
   def loss(parameters: Parameters, batch: jax.Array) -> jax.Array:
     outputs, labels = _model(parameters, train_x[batch]), train_y[batch]

@@ -35,6 +35,7 @@ from typing import Any
 
 import numpy as np
 
+from azero.compiler.canonical import Analysis
 from azero.compiler.kernels import kernel
 from azero.executors.evaluator import Evaluation
 from azero.language.program import Programs, SearchSpace
@@ -126,6 +127,12 @@ class Stages:
       num_train += first
     self.most_train_steps = num_train * len(tasks)
 
+  def prepare(self) -> None:
+    """Evaluates an empty program, so that what the first round needs is compiled meanwhile."""
+    programs = Programs.empty(self._space)
+    plan = self._full.plan(programs, Analysis.empty(1, self._space.num_slots))
+    self._full.evaluate_plan(plan, np.zeros(1, np.int64))
+
   def score(self, rnd: Round, devices: Sequence[int], counts: Counts) -> None:
     """Finds value and cost of every request of a round.
 
@@ -147,10 +154,10 @@ class Stages:
       short = self._run(self._short, plan, rows, rnd, devices)
       prints = short.fingerprint
       assert prints is not None
-      entry, twin = np.empty((2, number), np.int64)
-      _look_up_prints(
-          self._prints.arrays, prints, ~np.any(short.trained, axis=1), rnd.owner, rnd.value,
-          entry, twin)
+      # Of a program that stopped on every task nothing is looked up or kept.
+      twin = np.where(np.any(short.trained, axis=1), _TRAINED, _STOPPED)
+      entry = np.empty(number, np.int64)
+      _look_up_prints(self._prints.arrays, prints, rnd.owner, rnd.value, entry, twin)
       rows = np.flatnonzero(twin == _TRAINED)
       stopped = int(np.count_nonzero(twin == _STOPPED))
       counts.stopped_early += stopped
@@ -223,27 +230,25 @@ def _join(parts: Sequence[Evaluation]) -> Evaluation:
 
 @kernel
 def _look_up_prints(
-    cache: CacheArrays, prints: np.ndarray, stopped: np.ndarray, owner: np.ndarray,
-    value: np.ndarray, entry: np.ndarray, twin: np.ndarray,
+    cache: CacheArrays, prints: np.ndarray, owner: np.ndarray, value: np.ndarray,
+    entry: np.ndarray, twin: np.ndarray,
 ) -> None:
   """Looks the fingerprints of Q requests up, in their order.
 
   Args:
     cache: of fingerprints.
     prints: [Q, 2] uint64.
-    stopped: [Q] bool, which programs were stopped on every task.
     owner: the island of each.
     value: is given the fitness where it is known.
     entry: [Q] int64, is given the place that is reserved for it.
-    twin: [Q] int64, is given an earlier request of the same fingerprint, or what becomes of it.
+    twin: [Q] int64, whether each was _STOPPED; is given an earlier request of the same
+      fingerprint, itself where the cache knows it, or _TRAINED if it is new.
   """
   for q in range(len(prints)):
+    if twin[q] == _STOPPED:
+      continue
     place = look_up(cache, owner[q], prints[q, 0], prints[q, 1])
-    entry[q] = ABSENT
-    if stopped[q]:
-      twin[q] = _STOPPED
-    elif place == ABSENT:
-      twin[q] = _TRAINED
+    if place == ABSENT:
       entry[q] = reserve(cache, owner[q], prints[q, 0], prints[q, 1], q)
     elif cache.tickets[owner[q], place] == FILLED:
       twin[q] = q

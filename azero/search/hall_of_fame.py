@@ -1,7 +1,7 @@
 """The hall of fame: the best distinct programs that a search has met."""
 
 import abc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import dataclasses
 from typing import Any, NamedTuple
 
@@ -124,6 +124,15 @@ class HallOfFame(Hall):
           programs[k], value, self._first_island + island, int(train_steps[island]),
           int(num_programs[island])))
 
+  def merge(self, halls: Iterable["HallOfFame"]) -> None:
+    """Takes in what is good enough of other halls, the best first.
+
+    So neither what it holds nor `changes` depend on which of them has an entry.
+    """
+    found = [item for hall in halls for item in hall.items()]
+    for key, entry in sorted(found, key=lambda item: _rank(*item)):
+      self.take_in(key, entry)
+
   def take_in(self, key: Key, entry: Entry) -> None:
     """Takes in one program, if it is good enough."""
     rank = _rank(key, entry)
@@ -139,7 +148,8 @@ class HallOfFame(Hall):
 
   def state(self, space: SearchSpace) -> dict[str, Any]:
     """The entries, all of this space."""
-    keys, entries = list(self._entries), list(self._entries.values())
+    items = self.items()
+    keys, entries = [key for key, _ in items], [entry for _, entry in items]
     return {
         "entries": state_lib.found_state(space, entries),
         "keys": np.array(keys, np.uint64).reshape(-1, 2), "changes": self._changes}

@@ -238,7 +238,7 @@ def mutated(
   children = parents[np.arange(len(parents))]
   _mutate_all(
       arrays(children), tables(parents.space), mutator, draws.new_stream(),
-      draws.seed_word(seed), island, first)
+      (draws.seed_word(seed), island, first))
   return children
 
 
@@ -266,7 +266,8 @@ def _randomize_all(
 @kernel
 def _mutate_all(
     programs: ProgramArrays, space: Tables, mutator: Mutator, stream: np.ndarray,
-    seed: np.uint64, island: int, first: int) -> None:
+    whose: tuple[np.uint64, int, int]) -> None:
+  seed, island, first = whose
   for i in range(len(programs.opcode)):
     draws.start(stream, seed, island, first + i)
     mutate(programs, i, space, mutator, stream)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from azero.compiler.arrays import ProgramArrays, Scratch, Tables, arrays, scratch, tables
+from azero.compiler.arrays import ProgramArrays, Scratch, Tables, arrays
 from azero.compiler.canonical import Analysis, analyse_program
 from azero.compiler.cost import program_cost
 from azero.compiler.dependence import program_can_learn
@@ -71,9 +71,11 @@ class Rules(NamedTuple):
 
 
 class Means(NamedTuple):
-  """What a thread makes and analyses programs with.
+  """What a thread makes, analyses and looks programs up with.
 
   Attributes:
+    rules: of the search.
+    cache: of canonical keys.
     tables: of the search space.
     mutator: how children differ from parents.
     template: one or more programs to start from.
@@ -81,6 +83,8 @@ class Means(NamedTuple):
     stream: [1] uint64, what a child draws from.
   """
 
+  rules: Rules
+  cache: CacheArrays
   tables: Tables
   mutator: Mutator
   template: ProgramArrays
@@ -130,13 +134,6 @@ class Round(NamedTuple):
   cost: np.ndarray
 
 
-def new_means(
-    space: SearchSpace, multiclass: bool, mutator: Mutator, template: Programs) -> Means:
-  """The means of one thread."""
-  return Means(
-      tables(space, multiclass), mutator, arrays(template), scratch(space), draws.new_stream())
-
-
 def new_round(space: SearchSpace, num_children: int) -> Round:
   """An empty round with room for so many children, each with a request."""
   island, place, request, number, steps, child, owner, entry, cost = np.zeros(
@@ -152,8 +149,7 @@ def new_round(space: SearchSpace, num_children: int) -> Round:
 
 @kernel
 def propose(
-    islands: Islands, own: np.ndarray, start: int, target: int, rules: Rules, means: Means,
-    cache: CacheArrays, rnd: Round,
+    islands: Islands, own: np.ndarray, start: int, target: int, means: Means, rnd: Round
 ) -> int:
   """Lets islands make children until they wait for a fitness.
 
@@ -162,27 +158,23 @@ def propose(
     own: [n] int64, those of this thread.
     start: where in `own` to begin.
     target: children of an island at which it stops.
-    rules: of the search.
     means: of this thread.
-    cache: of canonical keys.
     rnd: an empty round.
 
   Returns:
     Where in `own` the next round begins: 0, unless this one has no more room.
   """
   for k in range(start, len(own)):
-    if rnd.counts[CHILDREN] + rules.round_size > len(rnd.island):
+    if rnd.counts[CHILDREN] + means.rules.round_size > len(rnd.island):
       return k
-    _advance(islands, own[k], target, rules, means, cache, rnd)
+    _advance(islands, own[k], target, means, rnd)
   return 0
 
 
 @inner_kernel
-def _advance(
-    islands: Islands, i: int, target: int, rules: Rules, means: Means, cache: CacheArrays,
-    rnd: Round,
-) -> None:
+def _advance(islands: Islands, i: int, target: int, means: Means, rnd: Round) -> None:
   """One island makes children."""
+  rules = means.rules
   first, waiting = islands.made[i], rnd.counts[REQUESTS]
   last = min(target, first + rules.round_size)
   while islands.active[i] and islands.made[i] < last:
@@ -195,16 +187,16 @@ def _advance(
       return
     place = n % rules.population_size
     draws.start(means.stream, rules.seed, rules.first_island + i, n)
-    if not _make(islands, i, n, place, rules, means):
+    if not _make(islands, i, n, place, means):
       return
     islands.made[i] = n + 1
-    _ask(islands, i, place, rules, means, cache, rnd)
+    _ask(islands, i, place, means, rnd)
 
 
 @inner_kernel
-def _make(
-    islands: Islands, i: int, n: int, place: int, rules: Rules, means: Means) -> bool:
+def _make(islands: Islands, i: int, n: int, place: int, means: Means) -> bool:
   """Puts child n in its place, if its parent can be chosen by now."""
+  rules = means.rules
   row = i * rules.population_size + place
   if rules.evolve and n >= rules.population_size:
     parent = tournament(islands.fitness[i], place, rules.tournament_size, means.stream)
@@ -221,11 +213,9 @@ def _make(
 
 
 @inner_kernel
-def _ask(
-    islands: Islands, i: int, place: int, rules: Rules, means: Means, cache: CacheArrays,
-    rnd: Round,
-) -> None:
+def _ask(islands: Islands, i: int, place: int, means: Means, rnd: Round) -> None:
   """Asks for the fitness of the program at a place of an island."""
+  rules, cache = means.rules, means.cache
   c, q = rnd.counts[CHILDREN], rnd.counts[REQUESTS]
   rnd.counts[CHILDREN] += 1
   rnd.island[c], rnd.place[c] = i, place
@@ -263,8 +253,8 @@ def _ask(
 
 @kernel
 def receive(
-    islands: Islands, i: int, places: np.ndarray, programs: ProgramArrays, first: int,
-    rules: Rules, means: Means, cache: CacheArrays, rnd: Round,
+    islands: Islands, i: int, places: np.ndarray, programs: ProgramArrays, means: Means,
+    rnd: Round,
 ) -> None:
   """Lets immigrants take places of an island, and asks for their fitness.
 
@@ -272,30 +262,26 @@ def receive(
     islands: all of them.
     i: which.
     places: [n] int64, in its population.
-    programs: that hold the immigrants.
-    first: row of the first of them.
-    rules: of the search.
+    programs: the n immigrants.
     means: of this thread.
-    cache: of canonical keys.
     rnd: a round with room for them.
   """
   for k in range(len(places)):
-    row = i * rules.population_size + places[k]
-    copy_program(programs, first + k, islands.population, row)
-    _ask(islands, i, places[k], rules, means, cache, rnd)
+    row = i * means.rules.population_size + places[k]
+    copy_program(programs, k, islands.population, row)
+    _ask(islands, i, places[k], means, rnd)
 
 
 @kernel
 def commit(
-    islands: Islands, rules: Rules, cache: CacheArrays, rnd: Round, bar: tuple[float, int],
-    watch: np.ndarray, found: np.ndarray,
+    islands: Islands, means: Means, rnd: Round, bar: tuple[float, int], watch: np.ndarray,
+    found: np.ndarray,
 ) -> int:
   """Settles a round in the order of its children.
 
   Args:
     islands: all of them.
-    rules: of the search.
-    cache: of canonical keys.
+    means: of this thread.
     rnd: the round, with value and cost of all requests.
     bar: fitness and number of programs with which a program just enters the hall of fame.
     watch: [I] float64, fitness from which on every new child is noted; inf for none.
@@ -305,9 +291,10 @@ def commit(
   Returns:
     How many those are.
   """
+  rules = means.rules
   if rules.cached:
     for q in range(rnd.counts[REQUESTS]):
-      fill(cache, rnd.owner[q], rnd.entry[q], q, rnd.value[q])
+      fill(means.cache, rnd.owner[q], rnd.entry[q], q, rnd.value[q])
   count = 0
   for c in range(rnd.counts[CHILDREN]):
     i, q = rnd.island[c], rnd.request[c]

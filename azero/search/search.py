@@ -152,30 +152,28 @@ class Search(Budgeted):
   @property
   def cycles_of_step(self) -> int:
     """How many children each island makes in a step; by the settings alone."""
-    if self.config.cycles_per_step:
-      return self.config.cycles_per_step
-    tasks = self.task_sets[0]
-    examples = len(tasks) * (tasks.num_train * self.config.num_epochs + tasks.num_valid)
-    return max(1, min(_MAX_STEP, _STEP_EXAMPLES // (self.num_islands * examples)))
+    return cycles_of_step(self.config, self.task_sets)
 
   def step(self) -> None:
     """Some children on every island that has budget left."""
-    target = self.cycle + self.cycles_of_step
+    target = self.cycle + (0 if self.finished else self.cycles_of_step)
     in_threads(self.work(target))
     self.conclude(target)
 
   def work(self, target: int) -> list[Callable[[], None]]:
-    """What brings all islands to so many children, a piece for each thread."""
-    return [functools.partial(worker.run, target) for worker in self._workers]
+    """What brings all islands to so many children, a piece for each thread.
+
+    In the first step one more compiles what devices run, while others compile the rounds.
+    """
+    pieces = [functools.partial(worker.run, target) for worker in self._workers]
+    return pieces if self.cycle else [*pieces, self._stages.prepare]
 
   def conclude(self, target: int) -> None:
     """Ends a step: puts together what the threads found."""
     self.cycle = target
     found = [item for worker in self._workers for item in worker.take_improvements()]
     self.improvements += sorted(found, key=lambda item: (item.num_programs, item.island))
-    for worker in self._workers:
-      for key, entry in worker.hall.items():
-        self.hall_of_fame.take_in(key, entry)
+    self.hall_of_fame.merge(worker.hall for worker in self._workers)
     watched = [item for worker in self._workers for item in worker.take_watched()]
     if watched:
       self._judge(sorted(watched, key=lambda item: item[1::-1]))
@@ -248,6 +246,15 @@ class Search(Budgeted):
     # By their numbers in the larger search, so that groups of few islands share the devices.
     owner = (self.first_island + islands) % count
     return [(islands[owner == device], [device]) for device in range(count)]
+
+
+def cycles_of_step(config: SearchConfig, task_sets: Sequence[Tasks]) -> int:
+  """How many children each island of a group makes in a step."""
+  if config.cycles_per_step:
+    return config.cycles_per_step
+  tasks = task_sets[0]
+  examples = len(tasks) * (tasks.num_train * config.num_epochs + tasks.num_valid)
+  return max(1, min(_MAX_STEP, _STEP_EXAMPLES // (len(task_sets) * examples)))
 
 
 def _max_cost(space: SearchSpace, train_budget: float | None) -> float:

@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from azero.compiler.arrays import arrays
+from azero.compiler.arrays import arrays, scratch, tables
 from azero.language.program import Programs, SearchSpace
-from azero.search import rounds
+from azero.search import draws, rounds
 from azero.search.equivalence import Counts, Stages
 from azero.search.hall_of_fame import Entry, HallOfFame
 from azero.search.islands import Islands
 from azero.search.lru_cache import LruCache
 from azero.search.mutation import Mutator
-from azero.search.rounds import CANONICAL_HITS, CHILDREN, OVER_BUDGET, UNABLE, Rules
+from azero.search.rounds import CANONICAL_HITS, CHILDREN, OVER_BUDGET, UNABLE, Means, Rules
 
 _BATCH_CHILDREN = 8192  # of all islands of a thread in a round
 
@@ -102,8 +102,9 @@ class Worker:
     size = shared.rules.round_size
     room = max(size, min(_BATCH_CHILDREN, len(own) * size))
     self._round = rounds.new_round(shared.space, room)
-    self._means = rounds.new_means(
-        shared.space, shared.multiclass, shared.mutator, shared.template)
+    self._means = Means(
+        shared.rules, shared.cache.arrays, tables(shared.space, shared.multiclass),
+        shared.mutator, arrays(shared.template), scratch(shared.space), draws.new_stream())
     self._found = np.zeros(room, np.int64)
     self.forget()
 
@@ -119,10 +120,11 @@ class Worker:
     """Advances all islands that have budget left to so many children."""
     shared, start = self._shared, 0
     while True:
+      first = start
       start = rounds.propose(
-          shared.islands, self._own, start, target, shared.rules, self._means,
-          shared.cache.arrays, self._round)
-      if not self._round.counts[CHILDREN] and not start:
+          shared.islands, self._own, first, target, self._means, self._round)
+      # Whoever comes after `first` may be done, and those before it not.
+      if not self._round.counts[CHILDREN] and not first and not start:
         return
       self._settle()
 
@@ -143,8 +145,8 @@ class Worker:
         if rnd.counts[CHILDREN] + last - first > len(rnd.island):
           self._settle()
         rounds.receive(
-            shared.islands, islands[k], places[k, first:last], arrays(programs),
-            k * count + first, shared.rules, self._means, shared.cache.arrays, rnd)
+            shared.islands, islands[k], places[k, first:last],
+            arrays(programs[k * count + first : k * count + last]), self._means, rnd)
       self._settle()
 
   def take_improvements(self) -> list[Improvement]:
@@ -162,8 +164,7 @@ class Worker:
     shared, rnd = self._shared, self._round
     shared.stages.score(rnd, self._devices, self.counts)
     number = rounds.commit(
-        shared.islands, shared.rules, shared.cache.arrays, rnd, self.hall.bar, shared.watch,
-        self._found)
+        shared.islands, self._means, rnd, self.hall.bar, shared.watch, self._found)
     self.counts.programs += int(rnd.counts[CHILDREN])
     self.counts.over_budget += int(rnd.counts[OVER_BUDGET])
     self.counts.canonical_hits += int(rnd.counts[CANONICAL_HITS])

@@ -97,8 +97,9 @@ def from_arrays(
     raise ValueError(
         f"x has {len(bad)} values that are NaN or infinite, the first in row {row}, feature "
         f"{names[column]!r}. Fill them in, or drop those rows or features.")
-  return _make_data(x, y, names, target, num_tasks, valid_fraction, seed, num_features,
-                    where=lambda row: f"row {row} of y")
+  return _make_data(
+      x, y, names, target=target, num_tasks=num_tasks, valid_fraction=valid_fraction, seed=seed,
+      num_features=num_features, where=lambda row: f"row {row} of y")
 
 
 def from_csv(
@@ -130,8 +131,9 @@ def from_csv(
   """
   table = read_table(path, target_column=target_column, header=header, delimiter=delimiter)
   return _make_data(
-      table.x, np.array(table.target), table.feature_names, target, num_tasks, valid_fraction,
-      seed, num_features, where=lambda row: f"{path}, line {table.lines[row]}, target column")
+      table.x, np.array(table.target), table.feature_names, target=target, num_tasks=num_tasks,
+      valid_fraction=valid_fraction, seed=seed, num_features=num_features,
+      where=lambda row: f"{path}, line {table.lines[row]}, target column")
 
 
 def from_npz(
@@ -206,7 +208,7 @@ def _require(
 
 
 def _make_data(
-    x: np.ndarray, y: np.ndarray, feature_names: tuple[str, ...], target: str, num_tasks: int,
+    x: np.ndarray, y: np.ndarray, feature_names: tuple[str, ...], *, target: str, num_tasks: int,
     valid_fraction: float, seed: int, num_features: int | None, where: Callable[[int], str],
 ) -> CustomData:
   if target not in TARGETS:

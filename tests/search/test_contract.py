@@ -25,7 +25,7 @@ _ISLANDS = 4
 
 def _single(method):
   def make(seed=7, **settings):
-    chosen = {"max_programs": BUDGET, "hurdle": 0.5, "children_per_cycle": 3} | settings
+    chosen = {"max_programs": BUDGET, "hurdle": 0.5, "cycles_per_step": 3} | settings
     return method(
         FIXED, tasks(_ISLANDS), config(seed=seed, **chosen), evaluator=ToyEvaluator)
   return make
@@ -117,7 +117,7 @@ def test_nothing_is_done_before_the_first_step(make):
     assert search.space_of(island).num_features == each.num_features
 
 
-def test_a_budget_of_programs_ends_it(make):
+def test_a_budget_of_programs_ends_it(make, kind):
   search = make()
   cycles = [search.cycle]
   while not search.finished:
@@ -127,9 +127,9 @@ def test_a_budget_of_programs_ends_it(make):
     assert (before[active] < BUDGET).all()
     assert (search.num_programs == before)[~active].all()
   assert cycles == sorted(cycles) and not search.active.any()
-  assert (search.num_programs >= BUDGET).all()
-  # No more than a cycle, with the immigrants of a migration, goes beyond it.
-  assert (search.num_programs < BUDGET + 12).all()
+  # Only the immigrants of a migration, half a population, go beyond it.
+  beyond = search.num_programs - BUDGET
+  assert (beyond >= 0).all() and beyond.max() < (6 if kind in MIGRATING else 1)
   assert search.budget_left() == {"programs": 0, "train_steps": None} or (
       search.budget_left() == {"programs": 0, "train_steps": 0})
   assert search.counts.programs == search.num_programs.sum()
@@ -175,7 +175,9 @@ def test_the_hall_of_fame_holds_the_best_in_order(make):
   fitness = [entry.fitness for entry in entries]
   assert fitness == sorted(fitness, reverse=True) and len(entries) >= 20
   assert search.hall_of_fame.best.fitness == fitness[0] == search.best_fitness.max()
-  assert len({repr(entry.program) for entry in entries}) == len(entries)
+  # What is good in groups of different F is there several times.
+  assert len(entries) == len({
+      (entry.program.space.num_features, repr(entry.program)) for entry in entries})
   for entry in entries:
     assert entry.fitness <= search.best_fitness[entry.island]
     assert 0 < entry.num_programs <= search.num_programs[entry.island]

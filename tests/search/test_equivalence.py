@@ -2,13 +2,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+from support.scoring import Scoring
 from support.search_cases import NUM_TASKS, NUM_TRAIN, VARIABLE, repeat, tasks
 
 from azero.executors.evaluator import Evaluator
 from azero.executors.outcomes import hash_predictions
 from azero.language.text import parse_many
 from azero.search import mutation
-from azero.search.equivalence import FINGERPRINT_EXAMPLES, CachedEvaluator, Counts
+from azero.search.equivalence import FINGERPRINT_EXAMPLES, Counts
 
 ISLANDS = 3
 FULL = NUM_TASKS * NUM_TRAIN  # training steps of an evaluation
@@ -83,14 +84,13 @@ def plain():
 
 
 def cached(**settings):
-  return CachedEvaluator(VARIABLE, tasks(ISLANDS), **(SETTINGS | settings))
+  return Scoring(VARIABLE, tasks(ISLANDS), **(SETTINGS | settings))
 
 
 def evaluate(evaluator, texts, islands=0):
   programs = parse_many(texts, VARIABLE)
   islands = np.broadcast_to(islands, len(texts))
-  fitness, steps, analysis = evaluator.evaluate(programs, islands)
-  assert analysis.key.shape == (len(texts), 2)
+  fitness, steps = evaluator.evaluate(programs, islands)
   return fitness, steps.tolist()
 
 
@@ -102,7 +102,7 @@ def test_equal_keys_in_a_batch_are_evaluated_once(plain):
   assert len(set(fitness)) == 2
   assert steps == [FULL, FULL, 0, 0, 0]
   assert evaluator.counts == Counts(
-      programs=5, duplicates=3, evaluated=2, train_steps=2 * FULL)
+      programs=5, canonical_hits=3, evaluated=2, train_steps=2 * FULL)
 
 
 def test_known_keys_are_answered_without_work():
@@ -172,7 +172,7 @@ def test_programs_stopped_while_fingerprinted_have_no_fitness(plain):
   np.testing.assert_array_equal(fitness, plain.evaluate(parse_many(texts, VARIABLE)).fitness)
   assert fitness[[0, 1, 3]].tolist() == [0.0, 0.0, 0.0] and fitness[2] > 0
   assert evaluator.counts == Counts(
-      programs=4, duplicates=1, stopped_early=2, evaluated=1, train_steps=sum(steps))
+      programs=4, canonical_hits=1, stopped_early=2, evaluated=1, train_steps=sum(steps))
   again, steps = evaluate(evaluator, [DOUBLING])
   assert again.tolist() == [0.0] and steps == [0]
 
@@ -196,7 +196,7 @@ def test_islands_have_their_own_tasks_and_caches(plain):
   np.testing.assert_array_equal(fitness, expected)
   assert len(set(fitness)) == 3
   assert steps == [SHORT + FULL, SHORT + FULL, 0, SHORT + FULL]
-  assert evaluator.counts.duplicates == 1 and evaluator.counts.fingerprint_hits == 0
+  assert evaluator.counts.canonical_hits == 1 and evaluator.counts.fingerprint_hits == 0
   evaluator = cached()
   evaluate(evaluator, [LINEAR], 0)
   _, steps = evaluate(evaluator, [LINEAR], 1)
@@ -205,13 +205,12 @@ def test_islands_have_their_own_tasks_and_caches(plain):
 
 def test_random_programs_get_the_fitness_of_a_plain_evaluation(plain):
   rng = np.random.default_rng(0)
-  programs = mutation.random_programs(
-      VARIABLE, rng.random((300, mutation.num_random_draws(VARIABLE))))
+  programs = mutation.random_programs(VARIABLE, 300, seed=0)
   islands = rng.integers(0, ISLANDS, 300)
   expected = plain.evaluate(programs, islands).fitness
   exact, evaluator = cached(fingerprint=False), cached()
   np.testing.assert_array_equal(exact.evaluate(programs, islands)[0], expected)
-  fitness, _, _ = evaluator.evaluate(programs, islands)
+  fitness, _ = evaluator.evaluate(programs, islands)
   # Programs of one fingerprint share the fitness of the first: here they are alike but for
   # rounding, or equal in all but the last examples.
   different = np.flatnonzero(fitness != expected)
@@ -221,17 +220,15 @@ def test_random_programs_get_the_fitness_of_a_plain_evaluation(plain):
   assert np.abs(fitness - expected).max() < 0.02
   counts = evaluator.counts
   assert counts.programs == 300 == (
-      counts.canonical_hits + counts.duplicates + counts.fingerprint_hits
+      counts.canonical_hits + counts.fingerprint_hits
       + counts.stopped_early + counts.evaluated)
 
 
 def test_training_steps_are_those_of_the_evaluations(plain):
-  rng = np.random.default_rng(1)
-  programs = mutation.random_programs(
-      VARIABLE, rng.random((100, mutation.num_random_draws(VARIABLE))))
+  programs = mutation.random_programs(VARIABLE, 100, seed=1)
   evaluator = cached(fingerprint=False)
-  _, steps, analysis = evaluator.evaluate(programs, np.zeros(100, int))
-  _, first = np.unique(analysis.key, axis=0, return_index=True)
+  _, steps = evaluator.evaluate(programs, np.zeros(100, int))
+  _, first = np.unique(evaluator.keys, axis=0, return_index=True)
   expected = np.zeros(100, int)
   expected[first] = plain.evaluate(programs[first]).train_steps
   np.testing.assert_array_equal(steps, expected)
@@ -239,12 +236,11 @@ def test_training_steps_are_those_of_the_evaluations(plain):
 
 
 def test_small_caches_forget_but_do_not_err():
-  evaluator, rng = cached(fingerprint=False, cache_size=8), np.random.default_rng(2)
-  programs = mutation.random_programs(
-      VARIABLE, rng.random((60, mutation.num_random_draws(VARIABLE))))
-  first, _, _ = evaluator.evaluate(programs, np.zeros(60, int))
+  evaluator = cached(fingerprint=False, cache_size=8)
+  programs = mutation.random_programs(VARIABLE, 60, seed=2)
+  first, _ = evaluator.evaluate(programs, np.zeros(60, int))
   before = dataclasses.replace(evaluator.counts)
-  second, steps, _ = evaluator.evaluate(programs, np.zeros(60, int))
+  second, steps = evaluator.evaluate(programs, np.zeros(60, int))
   np.testing.assert_array_equal(first, second)
   # Of the distinct programs no more than eight were known.
   assert before.evaluated > 16
@@ -255,8 +251,10 @@ def test_small_caches_forget_but_do_not_err():
 def test_no_programs():
   for evaluator in (cached(), cached(fingerprint=False)):
     none = repeat(parse_many([LINEAR], VARIABLE), 0)
-    fitness, steps, analysis = evaluator.evaluate(none, np.zeros(0, int))
-    assert len(fitness) == len(steps) == len(analysis.key) == 0
+    fitness, steps = evaluator.evaluate(none, np.zeros(0, int))
+    assert len(fitness) == len(steps) == 0
+    # Nor of a round that asks for nothing.
+    evaluator.search._workers[0].take_in(np.zeros(1, int), np.zeros((1, 0), int), none)
     assert evaluator.counts == Counts()
 
 

@@ -1,3 +1,5 @@
+"""Evolution is the sequential algorithm, child by child, whatever works side by side."""
+
 import dataclasses
 import pathlib
 import subprocess
@@ -5,18 +7,20 @@ import sys
 
 import numpy as np
 import pytest
-from reference.textbook import Member, Textbook, from_programs, to_programs
-from support.search_cases import FIXED, VARIABLE, config, easy_tasks, tasks
+from reference.breeding import Breeder
+from reference.draws import Stream
+from reference.scoring import Scorer
+from reference.textbook import Budget, Member, Textbook, from_programs
+from support.search_cases import FIXED, VARIABLE, assert_same_state, config, easy_tasks, tasks
 from support.toy_evaluator import ToyEvaluator
 
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
 from azero.language.text import parse
-from azero.search import search as search_module
+from azero.search import rounds
 from azero.search.evolution import Evolution
-from azero.search.streams import Streams
 
-ISLANDS, CYCLES = 3, 250
+ISLANDS, CHILDREN = 3, 400
 
 LEARN_ONLY = dataclasses.replace(
     FIXED, setup=dataclasses.replace(FIXED.setup, searched=False),
@@ -31,22 +35,44 @@ def Learn():
   s2 = s2 * s3
   v2 = s2 * v0
 """
+OTHER = "def Predict():\n  s1 = dot(v0, v0)\n"
 
 
-def advance(search, cycles):
-  """Steps a search; returns every child of every island: [I] lists of members."""
-  children = [[] for _ in range(search.num_islands)]
-  size = search.config.population_size
-  search.step()
-  for island in range(search.num_islands):
-    children[island] += population(search, island)
-  for _ in range(cycles):
-    search.step()
-    for island in range(search.num_islands):
-      newest = island * size + (search.oldest[island] - 1) % size
-      fitness = search.fitness.ravel()[newest]
-      children[island].append(Member(from_programs(search.population, newest), fitness))
-  return children
+class Recording:
+  """What the islands of a search do: children in order, and where rounds begin."""
+
+  def __init__(self, monkeypatch, num_islands):
+    self.children = [[] for _ in range(num_islands)]
+    self.steps = [[] for _ in range(num_islands)]
+    self.begins = [{0} for _ in range(num_islands)]
+    propose, commit = rounds.propose, rounds.commit
+
+    def proposed(islands, own, *others):
+      for island in own.tolist():
+        self.begins[island].add(int(islands.made[island]))
+      return propose(islands, own, *others)
+
+    def committed(islands, rules, cache, rnd, *others):
+      found = commit(islands, rules, cache, rnd, *others)
+      space = self.space
+      for c in range(rnd.counts[rounds.CHILDREN]):
+        island = int(rnd.island[c])
+        row = island * rules.population_size + int(rnd.place[c])
+        program = Programs(space, *(array[row : row + 1] for array in islands.population))
+        self.children[island].append(Member(from_programs(program), float(rnd.fitness[c])))
+        self.steps[island].append(int(rnd.steps[c]))
+        assert rnd.number[c] == len(self.children[island])
+      return found
+
+    monkeypatch.setattr(rounds, "propose", proposed)
+    monkeypatch.setattr(rounds, "commit", committed)
+
+  def run(self, search, num_children):
+    """Steps a search until every island has so many children, or no budget."""
+    self.space = search.space
+    while not search.finished and search.cycle < num_children:
+      search.step()
+    return search
 
 
 def population(search, island):
@@ -67,93 +93,249 @@ def state(search, island):
 
 
 def run(
-    islands=ISLANDS, cycles=30, space=FIXED, template=None, evaluator=ToyEvaluator, **settings):
+    islands=ISLANDS, children=60, space=FIXED, template=None, evaluator=ToyEvaluator,
+    first_island=0, **settings):
+  chosen = config(**({"cycles_per_step": 20} | settings))
   search = Evolution(
-      space, tasks(ISLANDS)[:islands], config(**settings), template=template,
-      evaluator=evaluator)
-  for _ in range(cycles + 1):
+      space, tasks(ISLANDS)[first_island : first_island + islands], chosen, template=template,
+      first_island=first_island, evaluator=evaluator)
+  while search.cycle < children:
     search.step()
   return search
 
 
-CASES = {
+def sequential(search, island, *, moves=(), children=CHILDREN, budget=Budget()):
+  """What the textbook does on an island; and how it was scored."""
+  space, chosen, template = search.space, search.config, search.template
+  evaluator = search._make_evaluator(
+      space, search.task_sets, **(chosen.evaluator_settings() | {"num_devices": 1}))
+  scorer = Scorer(
+      space, evaluator, search.task_sets[island], chosen, island=island, moves=moves)
+  given = [[[], [], []]] if template is None else [
+      from_programs(template, k) for k in range(len(template))]
+  book = Textbook(
+      Breeder(space, chosen.mutations, chosen.mutation_probability), scorer, seed=chosen.seed,
+      island=search.first_island + island)
+  history = book.run(
+      chosen.population_size, chosen.tournament_size, children, given=given,
+      random_start=chosen.initial == "random", budget=budget)
+  return history, scorer
+
+
+def assert_sequential(search, recording, *, hurdle=False, **bounds):
+  """Checks all islands against the textbook, child by child; returns how children were answered.
+  """
+  answers = []
+  for island in range(search.num_islands):
+    moves = recording.begins[island] if hurdle else ()
+    expected, scorer = sequential(search, island, moves=moves, **bounds)
+    assert recording.children[island] == expected.children
+    assert recording.steps[island] == expected.train_steps
+    if len(expected.children) >= search.config.population_size:
+      assert population(search, island) == expected.population
+    assert from_programs(search.best_programs, island) == expected.best.program
+    assert search.best_fitness[island] == expected.best.fitness
+    assert search.train_steps[island] == expected.train_steps[-1]
+    assert search.num_programs[island] == len(expected.children)
+    answers += scorer.answers
+  counts = search.counts
+  assert counts.programs == len(answers) and counts.train_steps == search.train_steps.sum()
+  assert [counts.canonical_hits, counts.fingerprint_hits, counts.stopped_early,
+          counts.hurdle_stopped, counts.evaluated] == [
+              answers.count(each) for each in ("key", "print", "stopped", "hurdle", "trained")]
+  return answers
+
+
+SPACES = {
     "fixed length, random": (FIXED, None, {}),
     "variable length, empty": (VARIABLE, None, {
         "initial": "empty", "mutations": ("insert_or_remove", "randomize_function", "alter")}),
     "variable length, separate actions": (VARIABLE, None, {
         "initial": "empty", "mutations": ("alter", "randomize_function", "insert", "remove"),
         "mutation_probability": 0.6}),
-    "variable length, from a program": (VARIABLE, REGRESSOR, {
+    "variable length, from programs": (VARIABLE, REGRESSOR + OTHER, {
         "initial": "empty", "mutations": ("alter", "remove", "randomize_instruction")}),
     "only Learn, the rest given": (LEARN_ONLY, REGRESSOR, {"tournament_size": 1}),
 }
+NO_CACHE = {"canonical_cache": False, "fingerprint": False}
+KEYS = {"fingerprint": False}
+PRINTS = {"canonical_cache": False}
+CACHES = {"none": NO_CACHE, "keys": KEYS, "prints": PRINTS, "both": {}}
 
 
-@pytest.mark.parametrize("case", [
-    pytest.param(case, marks=[pytest.mark.slow] if case.endswith(
-        ("separate actions", "from a program")) else [])
-    for case in CASES])
-def test_one_child_per_cycle_is_the_textbook_algorithm(case):
-  space, text, settings = CASES[case]
-  template = None if text is None else parse(text, space)
-  chosen = config(fingerprint=False, **settings)
-  search = Evolution(space, tasks(ISLANDS), chosen, template=template)
-  children = advance(search, CYCLES)
-  assert search.counts.canonical_hits > 50  # the caches had their part in it
-
-  evaluator = Evaluator(space, tasks(ISLANDS), seed=chosen.seed, lanes=16, num_devices=1)
-  for island in range(ISLANDS):
-    seeds = np.random.SeedSequence(chosen.seed, spawn_key=(island,))
-    frozen = [[], [], []] if template is None else from_programs(template)
-
-    def evaluate(program, island=island):
-      return evaluator.evaluate(to_programs(space, program), island).fitness[0]
-
-    book = Textbook(
-        space, evaluate, np.random.default_rng(seeds), chosen.mutations,
-        chosen.mutation_probability, frozen)
-    expected = book.run(
-        chosen.population_size, chosen.tournament_size, CYCLES,
-        None if chosen.initial == "random" else frozen)
-    assert children[island] == expected.children
-    assert population(search, island) == expected.population
-    assert from_programs(search.best_programs, island) == expected.best.program
-    assert search.best_fitness[island] == expected.best.fitness
-    assert len({fitness for _, fitness in children[island]}) >= 4  # selection had work
+def read(text, space):
+  """Programs of a text in which each begins with its Setup or, without one, its Predict."""
+  if text is None:
+    return None
+  parts = [REGRESSOR, OTHER] if OTHER in text else [text]
+  return Programs.concatenate([parse(part, space) for part in parts])
 
 
-def run_alone(island, cycles=30, evaluator=ToyEvaluator, **settings):
-  """What `run` does, with one of its islands only."""
+def evolve(monkeypatch, space=FIXED, text=None, *, islands=ISLANDS, children=CHILDREN,
+           evaluator=ToyEvaluator, **settings):
+  """A search and what was seen of it."""
+  recording = Recording(monkeypatch, islands)
   search = Evolution(
-      FIXED, [tasks(ISLANDS)[island]], config(**settings), evaluator=evaluator)
-  # A generator belongs to the number of its island, which is 0 for one alone.
-  seeds = np.random.SeedSequence(search.config.seed, spawn_key=(island,))
-  search.streams = Streams([np.random.default_rng(seeds)])
-  for _ in range(cycles + 1):
-    search.step()
-  return search
+      space, tasks(islands), config(**({"cycles_per_step": 200} | settings)),
+      template=read(text, space), evaluator=evaluator)
+  return recording.run(search, children), recording
+
+
+@pytest.mark.parametrize("case", SPACES)
+def test_children_are_those_of_the_textbook(monkeypatch, case):
+  space, text, settings = SPACES[case]
+  search, recording = evolve(monkeypatch, space, text, num_devices=2, **settings)
+  answers = assert_sequential(search, recording)
+  assert answers.count("key") > 50 and answers.count("print") > 5
+  # Rounds had several children, and selection had work.
+  for island in range(ISLANDS):
+    assert len(recording.begins[island]) < CHILDREN / 2
+    assert len({member.fitness for member in recording.children[island]}) >= 4
+
+
+@pytest.mark.parametrize("caches", CACHES)
+@pytest.mark.parametrize(("islands", "devices"), [(1, 1), (1, 2), (2, 2), (3, 1), (3, 2)])
+def test_nothing_depends_on_islands_devices_and_caches(monkeypatch, islands, devices, caches):
+  search, recording = evolve(
+      monkeypatch, islands=islands, num_devices=devices, population_size=40, tournament_size=5,
+      **CACHES[caches])
+  answers = assert_sequential(search, recording)
+  assert (answers.count("key") > 0) == (caches in ("keys", "both"))
+  assert (answers.count("print") > 0) == (caches in ("prints", "both"))
+  assert all(search._stages._full.calls)
+
+
+@pytest.mark.parametrize("caches", ["keys", "prints", "both"])
+def test_small_caches_forget_in_the_order_of_children(monkeypatch, caches):
+  # Half of all children are copies, and eight entries far too few.
+  search, recording = evolve(
+      monkeypatch, cache_size=8, population_size=40, tournament_size=5, num_devices=2,
+      mutation_probability=0.5, children=1000, **CACHES[caches])
+  answers = assert_sequential(search, recording, children=1000)
+  monkeypatch.undo()
+  large = run(
+      population_size=40, tournament_size=5, mutation_probability=0.5, children=1000,
+      cycles_per_step=200, **CACHES[caches])
+  assert answers.count("trained") > 1.3 * large.counts.evaluated
+
+
+@pytest.mark.parametrize(("settings", "budget"), [
+    ({"max_programs": 1}, Budget(programs=1)),
+    ({"max_programs": 7}, Budget(programs=7)),
+    ({"max_programs": 150}, Budget(programs=150)),
+    ({"max_train_steps": 1}, Budget(train_steps=1)),
+    ({"max_train_steps": 500}, Budget(train_steps=500)),
+    ({"max_train_steps": 3000}, Budget(train_steps=3000)),
+    ({"max_train_steps": 3001}, Budget(train_steps=3001)),
+    ({"max_programs": 90, "max_train_steps": 2000}, Budget(90, 2000)),
+])
+@pytest.mark.parametrize("caches", ["none", "both"])
+def test_an_island_stops_before_the_child_for_which_its_budget_is_spent(
+    monkeypatch, settings, budget, caches):
+  search, recording = evolve(monkeypatch, **settings, **CACHES[caches])
+  assert search.finished
+  assert_sequential(search, recording, budget=budget)
+  if budget.train_steps < budget.programs * 2:
+    most = search._stages.most_train_steps
+    assert (search.train_steps < budget.train_steps + most).all()
+
+
+@pytest.mark.parametrize("case", ["fixed length, random", "variable length, empty"])
+@pytest.mark.parametrize("caches", ["none", "both"])
+def test_only_the_hurdle_knows_of_rounds(monkeypatch, case, caches):
+  space, text, settings = SPACES[case]
+  search, recording = evolve(
+      monkeypatch, space, text, hurdle=0.5, num_devices=2, **settings, **CACHES[caches])
+  answers = assert_sequential(search, recording, hurdle=True)
+  assert answers.count("hurdle") > 20 and answers.count("trained") > 20
+
+
+@pytest.mark.parametrize(("size", "contestants"), [(12, 4), (100, 10), (400, 2)])
+def test_a_round_ends_with_a_tournament_that_waits(monkeypatch, size, contestants):
+  step = 1000
+  search, recording = evolve(
+      monkeypatch, islands=1, population_size=size, tournament_size=contestants,
+      cycles_per_step=step, children=2 * step, fingerprint=False, mutation_probability=0.5)
+  _, scorer = sequential(search, 0, children=2 * step)
+  reasons = []
+  begins = [*sorted(recording.begins[0] - {2 * step}), 2 * step]
+  for first, end in zip(begins, begins[1:]):
+    # Pending are those whose score was asked for in this round.
+    pending = {n for n in range(first, end) if scorer.asked_first[n] >= first}
+    waits = [bool(drawn(n, size, contestants, search.config.seed) & pending)
+             for n in range(max(first, size), end + 1)]
+    assert not any(waits[:-1])
+    if end % step == 0:
+      reasons.append("step")
+    elif end - first == min(size, 256):
+      reasons.append("full")
+    else:
+      assert waits[-1]
+      reasons.append("waits")
+  assert reasons.count("step") == 2 and reasons.count("waits") > 4
+  assert (reasons.count("full") > 0) == (size >= 12)
+
+
+def drawn(child, size, contestants, seed):
+  """The children that the tournament of a child draws."""
+  stream = Stream(seed, 0, child)
+  return {child - size + 1 + stream.pick(size - 1) for _ in range(contestants)}
 
 
 @pytest.mark.parametrize("settings", [
-    {"evaluator": Evaluator}, {"children_per_cycle": 5}, {"fingerprint": False, "cache_size": 8},
-    {"hurdle": 0.5, "children_per_cycle": 5, "evaluator": Evaluator}])
-def test_an_island_does_the_same_alone_and_in_lockstep(settings):
-  together = run(**settings)
-  for island in range(ISLANDS):
-    assert state(run_alone(island, **settings), 0) == state(together, island)
+    {}, {"hurdle": 0.5, "cycles_per_step": 7},
+    {"space": VARIABLE, "initial": "empty", "num_devices": 2, "mutations": (
+        "insert_or_remove", "randomize_function", "alter")}])
+def test_the_wave_executor_is_the_textbook_algorithm(monkeypatch, settings):
+  search, recording = evolve(monkeypatch, evaluator=Evaluator, children=252, **settings)
+  answers = assert_sequential(
+      search, recording, children=search.cycle, hurdle="hurdle" in settings)
+  assert answers.count("key") > 50
 
 
-@pytest.mark.parametrize("batch", [7, 20, 100])
-def test_how_batches_are_cut_does_not_tell_islands_apart(monkeypatch, batch):
-  monkeypatch.setattr(search_module, "_BATCH", batch)
-  # Many copies and small caches: what is forgotten first is decided by the batches.
-  settings = {
-      "population_size": 40, "children_per_cycle": 30, "cache_size": 8,
-      "mutation_probability": 0.5}
-  together = run(cycles=10, **settings)
+@pytest.mark.parametrize("settings", [
+    {}, {"cycles_per_step": 3}, {"fingerprint": False, "cache_size": 8},
+    {"hurdle": 0.5}, {"hurdle": 0.5, "evaluator": Evaluator}])
+def test_an_island_does_the_same_alone_and_among_others(settings):
+  together = run(num_devices=2, **settings)
   for island in range(ISLANDS):
-    assert state(run_alone(island, cycles=10, **settings), 0) == state(together, island)
-  assert together.num_programs.tolist() == [40 + 10 * 30] * ISLANDS
+    alone = run(islands=1, first_island=island, **settings)
+    assert state(alone, 0) == state(together, island)
+
+
+def test_many_islands_take_turns_in_rounds_without_room_for_all():
+  # More islands than a round has room for, some of which are taken out.
+  search = Evolution(
+      FIXED, tasks(1) * 45, config(population_size=256, cycles_per_step=300),
+      evaluator=ToyEvaluator)
+  for island in range(33, 45):
+    search.finish(island)
+  search.step()
+  assert search.num_programs.tolist() == [300] * 33 + [0] * 12
+  few = Evolution(
+      FIXED, tasks(1) * 3, config(population_size=256, cycles_per_step=300),
+      evaluator=ToyEvaluator)
+  few.step()
+  for island in range(3):
+    assert state(few, island) == state(search, island)
+
+
+@pytest.mark.parametrize("cycles", [1, 5, 60])
+def test_where_steps_end_changes_nothing(cycles):
+  search, other = (run(children=180, cycles_per_step=each) for each in (180, cycles))
+  for island in range(ISLANDS):
+    assert state(search, island) == state(other, island)
+  assert search.counts == other.counts
+  assert list(search.hall_of_fame) == list(other.hall_of_fame)
+  found, expected = (
+      sorted(each.take_improvements(), key=lambda item: item[:4]) for each in (search, other))
+  assert found == expected
+
+
+def test_one_island_on_two_devices_shares_its_rounds():
+  one, two = (run(islands=1, num_devices=count, hurdle=0.5, children=300) for count in (1, 2))
+  assert len(two._workers) == 1 and min(two._stages._full.calls) > 20
+  assert_same_state(one.state(), two.state())
 
 
 @pytest.mark.parametrize("settings", [{}, {"hurdle": 0.5}])
@@ -172,25 +354,24 @@ import jax
 from azero.executors.devices import set_xla_flags
 set_xla_flags()
 jax.config.update("jax_num_cpu_devices", 3)
-from azero.executors.waves import executor
-executor._PART_WORK = 1  # every batch is split over all devices
 from support import search_cases
+from azero.executors.evaluator import Evaluator
 from azero.search.evolution import Evolution
 
 calls = [0] * 3
-run = executor.WaveExecutor._run
+evaluate_plan = Evaluator.evaluate_plan
 
-def counted(self, call, device):
+def counted(self, plan, task_sets, device=0):
   calls[device] += 1
-  return run(self, call, device)
+  return evaluate_plan(self, plan, task_sets, device)
 
-executor.WaveExecutor._run = counted
+Evaluator.evaluate_plan = counted
 histories = []
 for num_devices in (1, 2, 3):
   search = Evolution(
       search_cases.FIXED, search_cases.tasks(4),
-      search_cases.config(num_devices=num_devices, hurdle=0.5, lanes=8))
-  for _ in range(12):
+      search_cases.config(num_devices=num_devices, hurdle=0.5, lanes=8, cycles_per_step=20))
+  while search.cycle < 60:
     search.step()
   histories.append(search.state())
   assert all(calls[:num_devices]) and not any(calls[num_devices:]), calls
@@ -223,11 +404,11 @@ def test_islands_differ_even_on_equal_tasks():
 
 
 def test_a_finished_island_rests_and_the_others_go_on_alike():
-  whole = run(cycles=20)
-  search = run(cycles=10)
+  whole = run(children=120)
+  search = run(children=60)
   rested = state(search, 1)
   search.finish(1)
-  for _ in range(10):
+  while search.cycle < 120:
     search.step()
   assert state(search, 1) == rested
   assert state(search, 0) == state(whole, 0)
@@ -236,16 +417,16 @@ def test_a_finished_island_rests_and_the_others_go_on_alike():
 
 
 def test_the_oldest_programs_leave_first():
-  search = run(islands=1, cycles=0, children_per_cycle=5)
+  search = run(islands=1, children=60, cycles_per_step=5)
   before = population(search, 0)
   search.step()
   after = population(search, 0)
   assert after[:7] == before[5:]
-  assert search.oldest.tolist() == [5]
+  assert search.oldest.tolist() == [65 % 12]
 
 
 def test_no_mutation_only_copies_survivors():
-  search = run(islands=1, cycles=40, mutation_probability=0.0, tournament_size=12)
+  search = run(islands=1, mutation_probability=0.0, tournament_size=12)
   members = population(search, 0)
   assert {member.fitness for member in members} <= {search.fitness.max()}
   assert search.counts.evaluated <= 12
@@ -254,14 +435,16 @@ def test_no_mutation_only_copies_survivors():
 def test_a_program_to_start_from_fills_the_population():
   template = parse(REGRESSOR, VARIABLE)
   search = run(
-      cycles=0, space=VARIABLE, template=template, initial="empty", fingerprint=False,
+      children=12, cycles_per_step=12, space=VARIABLE, template=template, initial="empty", fingerprint=False,
       mutations=("insert_or_remove",))
   assert search.population == template[np.zeros(ISLANDS * 12, int)]
-  assert search.counts.evaluated == ISLANDS and search.counts.duplicates == ISLANDS * 11
+  assert search.counts.evaluated == ISLANDS and search.counts.canonical_hits == ISLANDS * 11
 
 
 def test_evolution_finds_an_easy_target():
-  search = Evolution(FIXED, easy_tasks(), config(population_size=50, tournament_size=10))
+  search = Evolution(
+      FIXED, easy_tasks(),
+      config(population_size=50, tournament_size=10, cycles_per_step=50, seed=8))
   search.step()
   assert search.best_fitness[0] < 0.5
   while search.best_fitness[0] < 0.9999 and search.num_programs[0] < 3000:
@@ -271,7 +454,6 @@ def test_evolution_finds_an_easy_target():
 
 
 @pytest.mark.parametrize("settings, message", [
-    ({"children_per_cycle": 12}, "children_per_cycle .12. must be smaller than"),
     ({"mutations": ("alter", "swap")}, "Unknown mutations .'swap'.; choose from alter"),
     ({"mutations": ()}, "No mutations are given; choose from alter"),
     ({"mutation_probability": 1.5}, "mutation probability must be in .0, 1., got 1.5"),

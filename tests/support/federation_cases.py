@@ -28,14 +28,14 @@ def wide_tasks():
 
 def groups(*, small=None, wide=None, group=None, evaluator=ToyEvaluator, **settings):
   """The two groups, with settings of each and of both."""
-  both = {"children_per_cycle": 2, "fingerprint": False, "max_programs": 90}
+  both = {"cycles_per_step": 2, "fingerprint": False, "max_programs": 90}
   first = Group(
       name="small", space=FIXED, task_sets=tasks(SMALL_WORKERS), evaluator=evaluator,
       config=config(**(both | settings | (small or {}))))
   second = Group(
       name="wide", space=WIDE, task_sets=wide_tasks(), evaluator=evaluator,
       config=config(**(
-          both | {"population_size": WIDE_SIZE, "num_epochs": 2, "children_per_cycle": 3}
+          both | {"population_size": WIDE_SIZE, "num_epochs": 2, "cycles_per_step": 3}
           | settings | (wide or {}))))
   return [dataclasses.replace(first, **(group or {}).get("small", {})),
           dataclasses.replace(second, **(group or {}).get("wide", {}))]
@@ -93,8 +93,8 @@ def record_exchanges(federation, monkeypatch):
   for k, search in enumerate(federation.searches):
     leaving = search.leaving
 
-    def watched(islands, count, k=k, leaving=leaving):
-      chosen = leaving(islands, count)
+    def watched(islands, count, turn, k=k, leaving=leaving):
+      chosen = leaving(islands, count, turn)
       places[k] = dict(zip(islands.tolist(), chosen))
       return chosen
 

@@ -4,6 +4,7 @@ For tests of what surrounds an evaluation. It knows all that a search asks for: 
 stop early, fingerprints that different programs share, hurdles after a part of the training.
 """
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -23,50 +24,53 @@ class Plan(NamedTuple):
     return Plan(self.word.take(rows))
 
 
-class Done(NamedTuple):
-  """An evaluation that was never under way."""
-
-  evaluation: Evaluation
-
-  def result(self):
-    return self.evaluation
-
-
 class ToyEvaluator:
-  """Takes the settings of `Evaluator`, of which epochs and seed matter.
+  """Takes the settings of `Evaluator`, of which epochs, seed and devices matter.
 
   Programs of the same live ops have one fingerprint and one fitness. One in eight of these
-  stops at its first example of every task.
+  stops at its first example of every task. What a program gets depends on nothing else than
+  the program, its tasks and the seed.
+
+  Attributes:
+    calls: evaluations on each of the devices, those of all parts together.
   """
 
-  def __init__(self, space, tasks, *, num_epochs=1, seed=0, fingerprint=False, **settings):
-    self.space, self.fingerprint, self.num_epochs = space, fingerprint, num_epochs
+  def __init__(self, space, tasks, *, num_epochs=1, seed=0, num_devices=None, **settings):
     first = tasks[0]
-    self.multiclass, self.num_tasks, self.num_train = (
-        first.multiclass, len(first), first.num_train)
-    # What is known of a set of tasks must not depend on how many of its examples there are.
+    self.space, self.num_devices = space, num_devices or 2
+    self.multiclass, self.num_tasks = first.multiclass, len(first)
+    self.num_train, self.num_epochs = first.num_train, num_epochs
+    self.fingerprint = False
+    self.calls = [0] * self.num_devices
+    # What is known of a set of tasks does not depend on how many of its examples a part has.
     self.labels = _words([abs(each.train_y[:, 0].astype(np.float64)).sum() for each in tasks])
     self.labels ^= np.uint64(seed)
 
   def analyse(self, programs):
     return canonical.analyse(programs, multiclass=self.multiclass)
 
+  def part(self, num_train, num_valid, *, fingerprint=False):
+    part = copy.copy(self)
+    part.num_train, part.num_epochs, part.fingerprint = num_train, 1, fingerprint
+    return part
+
   def plan(self, programs, analysis):
     ops = np.where(analysis.live, programs.opcode + 2, 0).astype(np.uint64)
     place = np.arange(1, ops.shape[1] + 1, dtype=np.uint64)
     return Plan(_mix((_mix(ops + place * np.uint64(1000)) * (ops > 0)).sum(1, dtype=np.uint64)))
 
-  def launch(self, plan, task_sets):
+  def evaluate_plan(self, plan, task_sets, device=0):
+    self.calls[device] += 1
     mixed = _mix(plan.word ^ self.labels[task_sets])
     stopped = plan.word % np.uint64(8) == 0
     fitness = mixed / 2.0**64 * self.num_train / (self.num_train + 2)
     steps = np.where(stopped, 1, self.num_train * self.num_epochs) * self.num_tasks
     shape = (len(stopped), self.num_tasks)
     fitness[stopped] = 0.0
-    return Done(Evaluation(
+    return Evaluation(
         fitness, np.broadcast_to(fitness[:, None], shape), steps,
         np.broadcast_to(~stopped[:, None], shape),
-        fingerprint=np.stack([mixed, plan.word], 1) if self.fingerprint else None))
+        fingerprint=np.stack([mixed, plan.word], 1) if self.fingerprint else None)
 
 
 def _mix(word):

@@ -98,7 +98,7 @@ def epoch_orders(seeds: np.ndarray, num_epochs: int, num_train: int) -> np.ndarr
 
 
 def evaluate(
-    code: pack.Code, num_instructions: jax.Array, task: jax.Array, data: TaskData,
+    code: pack.Code, num_instructions: jax.Array, task: jax.Array, data: TaskData, *,
     seed: jax.Array, max_abs_error: jax.Array, spec: Spec,
 ) -> Outcome:
   """Trains and validates one program on one task.

@@ -102,9 +102,9 @@ class InterpreterExecutor:
     arguments = packed.integers[lanes], constants, counts, tasks
     # Looked up every time: raw programs may have more instructions than live ones.
     run = executables.compile_for(
-        _compiled(self._spec), (*arguments, *self._inputs[0]), self._settings.devices)
+        _compiled(self._spec), (arguments, *self._inputs[0]), self._settings.devices)
     with DEVICES.busy(device):
-      outcome = jax.tree.map(np.asarray, run[device](*arguments, *self._inputs[device]))
+      outcome = jax.tree.map(np.asarray, run[device](arguments, *self._inputs[device]))
     return chunk, jax.tree.map(lambda leaf: leaf[: len(chunk)], outcome)
 
   def _run_nothing(self, device: int) -> "_Done":
@@ -121,10 +121,12 @@ _Done = tuple[np.ndarray, evaluation.Outcome]  # [n] programs of a chunk, and Nu
 def _compiled(spec: evaluation.Spec):
   """The jitted evaluation, vmapped over programs and tasks."""
 
-  def run(integers, constants, num_instructions, tasks, data, seed, max_abs_error):
+  def run(chunk, data, seed, max_abs_error):
+    integers, constants, num_instructions, tasks = chunk
+
     def one(code, task):
       return evaluation.evaluate(
-          code, num_instructions, task, data, seed, max_abs_error, spec)
+          code, num_instructions, task, data, seed=seed, max_abs_error=max_abs_error, spec=spec)
 
     code = pack.unpack(integers, constants)
     return jax.vmap(jax.vmap(one, in_axes=(None, 0)))(code, tasks)

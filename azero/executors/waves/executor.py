@@ -82,7 +82,7 @@ class WaveExecutor:
     self._devices = [
         _Device(
             device, (jax.device_put(examples, device),
-                     *jax.device_put((settings.seed32, bound), device)),
+                     jax.device_put((settings.seed32, bound), device)),
             jax.device_put(loop.new_memory(self._layout, self._dtype), device), threading.Lock())
         for device in settings.devices]
     self._put_extents()
@@ -143,7 +143,7 @@ class WaveExecutor:
       execute = own.execute or self._compile(call, index)
       with DEVICES.busy(index):
         own.memory, results = execute(
-            own.memory, call.integers, call.constants, *own.inputs, self._extents[index])
+            own.memory, (call.integers, call.constants), *own.inputs, self._extents[index])
         trace = None if results.trace is None else np.asarray(results.trace)
         return call.programs, loop.Results(
             np.asarray(results.fitness), np.asarray(results.train_steps),
@@ -155,7 +155,7 @@ class WaveExecutor:
       first = self._devices[0]
       compiled = executables.compile_for(
           loop.compiled(self._spec),
-          (first.memory, call.integers, call.constants, *first.inputs, self._extents[0]),
+          (first.memory, (call.integers, call.constants), *first.inputs, self._extents[0]),
           self._settings.devices)
       for own, execute in zip(self._devices, compiled):
         own.execute = execute

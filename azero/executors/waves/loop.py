@@ -127,26 +127,25 @@ def compiled(spec: WaveSpec):
 
 
 def execute(
-    spec: WaveSpec, memory: Memory, integers: jax.Array, constants: jax.Array,
-    examples: Examples, seed: jax.Array, max_abs_error: jax.Array, extent: jax.Array,
+    spec: WaveSpec, memory: Memory, call: tuple[jax.Array, jax.Array], examples: Examples,
+    limits: tuple[jax.Array, jax.Array], extent: jax.Array,
 ) -> tuple[Memory, Results]:
   """Evaluates the programs of one call.
 
   Args:
     spec: everything static.
     memory: rows of any content but for row 0, which is zero.
-    integers: the tables of a `Call`.
-    constants: their constants.
+    call: the tables of a `Call`, integers and constants.
     examples: the tasks.
-    seed: [] uint32, evaluation seed of the random ops.
-    max_abs_error: [] an error above it stops a program.
+    limits: [] uint32, evaluation seed of the random ops; [] an error above it stops a program.
     extent: [6] int32, the fields of `Extent`.
 
   Returns:
     The memory, to be lent again, and the results.
   """
+  integers, constants = call
   tables = tables_lib.unpack(spec.layout, rows.View(integers), rows.View(constants))
-  chunk = _Chunk(spec, tables, examples, Extent(*extent), seed, max_abs_error)
+  chunk = _Chunk(spec, tables, examples, Extent(*extent), *limits)
   scores = chunk.scorer.zeros()
   lists = tuple(
       jnp.zeros((spec.layout.num_listed, *leaf.shape[1:]), leaf.dtype) for leaf in _listed(scores))
@@ -318,7 +317,9 @@ def _run_wave(
     values = _update(w, memory, table, wave_class, layout)
   else:
     branches = [
-        functools.partial(_compute, op, w, memory, table, wave_class, draws, layout)
+        functools.partial(
+            _compute, op, w, memory, table=table, wave_class=wave_class, draws=draws,
+            layout=layout)
         for op in wave_class.ops]
     values = lax.switch(table.branch[w], branches) if len(branches) > 1 else branches[0]()
   # Values for D tasks leave the padding of a scalar row as it is.
@@ -352,7 +353,7 @@ def _signs(fusion: Fusion) -> tuple[float, float]:
 
 
 def _compute(
-    op: Op, w: jax.Array, memory: Memory, table: tables_lib.WaveTable, wave_class: WaveClass,
+    op: Op, w: jax.Array, memory: Memory, *, table: tables_lib.WaveTable, wave_class: WaveClass,
     draws: _Draws, layout: Layout,
 ) -> jax.Array:
   """Rows of an op on the lanes of a wave: [C, ...]."""
@@ -380,7 +381,8 @@ def _compute(
     arguments.append(constant.astype(jnp.int32) if meaning is Constant.INDEX else constant)
     axes.append((0, None))
   if op.noise is not None:
-    arguments.append(_draw(op.noise, w, table, draws, num_tasks, output, dtype))
+    arguments.append(_draw(
+        op.noise, w, table, draws, num_tasks=num_tasks, shape=output, dtype=dtype))
     axes.append((0, 0))
 
   rule = _stored_rule(op, kinds, output)
@@ -450,7 +452,7 @@ def _matrix_vector(
 
 
 def _draw(
-    distribution: Noise, w: jax.Array, table: tables_lib.WaveTable, draws: _Draws,
+    distribution: Noise, w: jax.Array, table: tables_lib.WaveTable, draws: _Draws, *,
     num_tasks: int, shape: tuple[int, ...], dtype: jnp.dtype,
 ) -> jax.Array:
   """Random numbers of the lanes of a wave: [C, tasks, ...]."""

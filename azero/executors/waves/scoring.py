@@ -107,7 +107,8 @@ class Scorer:
       goes_on = (before == done) & (error <= self._max_abs_error)  # False for NaN
       scores = _put(scores, first, steps=before + goes_on.astype(jnp.int32))
       stopped = _read_back(scores.steps, first) != done + 1
-      return memory, self._note(scores, first, epoch, example, stopped, error, prediction)
+      return memory, self._note(
+          scores, first, (epoch, example), stopped, error, prediction)
 
     return self._for_tiles(g, condition, tile, (memory, scores))
 
@@ -133,7 +134,8 @@ class Scorer:
           scores, first, total=before + error * error,
           steps=jnp.where(good | (steps < 0), steps, _ended(steps)))
       stopped = _read_back(scores.steps, first) != trained
-      return self._note(scores, first, epoch, example, stopped, error, prediction)
+      return self._note(
+          scores, first, (epoch, example), stopped, error, prediction)
 
     return self._for_tiles(g, condition, tile, scores)
 
@@ -192,8 +194,8 @@ class Scorer:
     padded = self.loss.pad(prediction, self._layout.space.num_features)
     return padded.reshape(len(prediction), -1)
 
-  def _note(self, scores, first, epoch, example, stopped, error, prediction) -> Scores:
-    """Adds the example to fingerprints and trace, where they are wanted."""
+  def _note(self, scores, first, when, stopped, error, prediction) -> Scores:
+    """Adds the example, by epoch and number, to fingerprints and trace, where they are wanted."""
     shown = prediction if self._layout.multiclass else prediction[..., None]
     shown = jnp.where(stopped[..., None], jnp.nan, shown)
 
@@ -207,7 +209,7 @@ class Scorer:
         jnp.int32(0), self._extent.fingerprint, hashed, scores.fingerprint))
     if self._spec.traced:
       row = jnp.concatenate([jnp.where(stopped, jnp.nan, error)[..., None], shown], -1)
-      start = epoch, example, first, jnp.int32(0), jnp.int32(0)
+      start = *when, first, jnp.int32(0), jnp.int32(0)
       scores = scores._replace(
           trace=lax.dynamic_update_slice(scores.trace, row[None, None], start))
     return scores

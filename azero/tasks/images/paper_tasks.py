@@ -143,8 +143,9 @@ def projected_pairs(
     if projection < 0:
       raise ValueError(f"A projection must be 0 or more; got {projection}.")
     wanted.append(((negative, positive), projection))
-  return _projected_tasks(image_source, wanted, _PAIR_SIZES, validate_on, num_features,
-                          num_train, num_valid, data_dir)
+  return _projected_tasks(image_source, wanted, _PAIR_SIZES, validate_on,
+                          num_features=num_features, num_train=num_train, num_valid=num_valid,
+                          data_dir=data_dir)
 
 
 def ten_class_tasks(
@@ -182,8 +183,9 @@ def ten_class_tasks(
   projections = TEN_CLASS_PROJECTIONS[split]
   drawn = _sample(len(projections), num_tasks, seed)
   wanted = [(tuple(range(10)), projections[i]) for i in drawn]
-  return _projected_tasks(image_source, wanted, _TEN_CLASS_SIZES, "valid", num_features,
-                          num_train, num_valid, data_dir)
+  return _projected_tasks(
+      image_source, wanted, _TEN_CLASS_SIZES, "valid", num_features=num_features,
+      num_train=num_train, num_valid=num_valid, data_dir=data_dir)
 
 
 def original_tasks(
@@ -309,7 +311,7 @@ def _examples(name: str, asked: int | None, limit: int) -> int:
 
 def _projected_tasks(
     source: ImageSource, wanted: Sequence[tuple[tuple[int, ...], int]],
-    full_sizes: Mapping[str, int], validate_on: str, num_features: int, num_train: int | None,
+    full_sizes: Mapping[str, int], validate_on: str, *, num_features: int, num_train: int | None,
     num_valid: int | None, data_dir: str | os.PathLike | None,
 ) -> Tasks:
   """The tasks of these classes and projections, from the cache where they are in it."""

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
   from azero.search.evolution import Evolution
   from azero.search.search import Search
 
-_CACHES = ("canonical", "fingerprints")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,9 +145,9 @@ def filled(search: Search, entries: int) -> dict[str, Any]:
   chosen = np.concatenate([
       island * places + np.sort(rng.choice(places, entries, replace=False))
       for island in range(search.num_islands)])
-  for name in _CACHES:
-    state["evaluator"][name] = {
-        "clock": len(chosen), "places": chosen,
+  for part, name in ((state, "canonical"), (state["stages"], "fingerprints")):
+    part[name] = {
+        "clocks": np.full(search.num_islands, len(chosen)), "places": chosen,
         "keys": rng.integers(0, 2**64, (len(chosen), 2), np.uint64),
         "values": rng.random(len(chosen)), "stamps": rng.permutation(len(chosen)) + 1}
   return state

@@ -32,8 +32,8 @@ def test_what_is_measured_is_a_state_of_the_search(search, tmp_path):
   with Checkpoints(tmp_path, schema=0) as checkpoints:
     checkpoints.save(search.state())
     state = checkpoints.load().state
-  for name in ("canonical", "fingerprints"):
-    assert len(state["evaluator"][name]["places"]) == 60
+  for part, name in ((state, "canonical"), (state["stages"], "fingerprints")):
+    assert len(part[name]["places"]) == 60
 
 
 @pytest.mark.slow

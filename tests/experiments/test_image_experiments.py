@@ -392,7 +392,7 @@ def test_a_report_shows_the_best_program_of_the_experiment_not_of_its_control(tm
 def test_the_estimate_is_shown_once_for_each_setting(data_dir, tmp_path, capsys, monkeypatch):
   config = _config(
       ablation, data_dir, tmp_path, rows="0,2", estimate_seconds=1e-3, repeats=2,
-      repeats_at_once=1)
+      repeats_at_once=1, cycles_per_step=8)
   monkeypatch.setattr(trials._Judge, "references", lambda judge: {references.NETWORK: 1.0})
   ablation.run(config)
   first, second = capsys.readouterr().out.split("Estimate after ")[1:]

@@ -45,7 +45,7 @@ def test_flat_names_reach_what_is_nested():
 
 def test_help_is_what_the_docstring_says_or_the_experiment():
   leaves = settings.leaves(_Config)
-  assert leaves["seed"].help == "Decides everything that is random."
+  assert leaves["seed"].help == "Decides everything that is random; a whole number from 0 on."
   assert leaves["tournament_size"].help.startswith("T, drawn with replacement as the published")
   assert leaves["population_size"].help == "How many."
   assert {"combine", "resume"}.isdisjoint(leaves)

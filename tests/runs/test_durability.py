@@ -154,7 +154,8 @@ def test_a_run_that_is_stopped_after_every_cycle(tmp_path):
 def test_a_signal_while_devices_work_stops_cleanly(tmp_path, monkeypatch):
   settings = {"cycles_per_step": 3, "hurdle": 0.5, "evaluator": Evaluator}
   expected, whole = run(make(**settings), tmp_path / "whole"), tmp_path / "whole"
-  evaluate, before = Evaluator.evaluate_plan, [signal.getsignal(number) for number in runner._SIGNALS]
+  evaluate = Evaluator.evaluate_plan
+  before = [signal.getsignal(number) for number in runner._SIGNALS]
 
   for at in range(1, 40, 8):
     number, search, path = runner._SIGNALS[at // 8 % 2], make(**settings), tmp_path / f"run {at}"
@@ -256,7 +257,8 @@ def test_the_best_program_stays_on_the_disk_until_it_is_found_again(tmp_path, mo
 
 
 @pytest.mark.parametrize("interval, waiting, expected", [
-    (60.0, 0.1, [0, 12, 24, 36, 48, 50]), (60.0, 1.0, [0, 12, 42, 50]), (0.0, 1.0, [*range(0, 51, 2)])])
+    (60.0, 0.1, [0, 12, 24, 36, 48, 50]), (60.0, 1.0, [0, 12, 42, 50]),
+    (0.0, 1.0, [*range(0, 51, 2)])])
 def test_costly_checkpoints_are_rarer(tmp_path, monkeypatch, interval, waiting, expected):
   clock, saved = [0.0], []
   monkeypatch.setattr(recorder, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))

@@ -180,7 +180,7 @@ def _straighten_all(writes: np.ndarray, *arrays: Any) -> None:
     end = _list_instructions(programs, n, analysis, machine, code, first)
     _name_operands(first, end, machine, writes, code)
     table[n, PREDICTED], table[n, PREDICTED_IN_VALIDATION], _ = _name(
-        np.int64(PREDICT), machine.prediction, writes[PREDICT, machine.prediction], machine,
+        int(np.int64(PREDICT)), machine.prediction, writes[PREDICT, machine.prediction], machine,
         writes, code)
     table[n + 1, FIRST] = end
     table[n + 1, FIRST_COPY] = _list_copies(machine, writes, code, table[n, FIRST_COPY], copies)

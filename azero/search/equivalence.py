@@ -203,15 +203,15 @@ class Stages:
       devices: Sequence[int],
   ) -> Evaluation:
     """Evaluates some requests, at their cost; several devices share them."""
-    parts = np.array_split(rows, min(len(devices), len(rows)))
 
     def run(part: np.ndarray, device: int) -> Evaluation:
       some = plan if len(part) == rnd.counts[REQUESTS] else plan.take(part)
       return evaluator.evaluate_plan(some, rnd.owner[part], device)
 
-    if len(parts) == 1:
+    if len(devices) == 1 or len(rows) == 1:
       result = run(rows, devices[0])
     else:
+      parts = np.array_split(rows, min(len(devices), len(rows)))
       with concurrent.futures.ThreadPoolExecutor(len(parts) - 1) as pool:
         others = [pool.submit(run, *each) for each in zip(parts[1:], devices[1:])]
         first = run(parts[0], devices[0])

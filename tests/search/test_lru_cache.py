@@ -12,7 +12,6 @@ from support.search_cases import assert_same_state
 from azero.search.lru_cache import LruCache
 
 
-
 def key_of(number):
   """A 128-bit key whose first word is the number itself, so that it names the set."""
   return np.array([number, 3 * number + 1], np.uint64)

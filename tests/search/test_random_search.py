@@ -1,6 +1,5 @@
 import dataclasses
 
-import numpy as np
 import pytest
 from reference.draws import Stream
 from support.search_cases import FIXED, config, easy_tasks, tasks

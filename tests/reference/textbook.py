@@ -30,6 +30,9 @@ class Budget(NamedTuple):
   train_steps: float = math.inf
 
 
+UNLIMITED = Budget()
+
+
 class History(NamedTuple):
   """Everything that one island did.
 
@@ -68,7 +71,7 @@ class Textbook:
 
   def run(
       self, population_size: int, tournament_size: int, num_children: int, *,
-      given: Sequence[Program], random_start: bool, budget: Budget = Budget(),
+      given: Sequence[Program], random_start: bool, budget: Budget = UNLIMITED,
   ) -> History:
     """Evolves from copies of the given programs in turn, or from programs that are random
     wherever search may change them; the initial population counts among the children.

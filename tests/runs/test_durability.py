@@ -256,7 +256,8 @@ def test_the_best_program_stays_on_the_disk_until_it_is_found_again(tmp_path, mo
 
 
 @pytest.mark.parametrize("interval, waiting, expected", [
-    (60.0, 0.1, [0, 12, 24, 36, 48, 50]), (60.0, 1.0, [0, 12, 42, 50]), (0.0, 1.0, [*range(0, 51, 2)])])
+    (60.0, 0.1, [0, 12, 24, 36, 48, 50]), (60.0, 1.0, [0, 12, 42, 50]),
+    (0.0, 1.0, [*range(0, 51, 2)])])
 def test_costly_checkpoints_are_rarer(tmp_path, monkeypatch, interval, waiting, expected):
   clock, saved = [0.0], []
   monkeypatch.setattr(recorder, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))

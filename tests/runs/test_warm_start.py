@@ -27,7 +27,9 @@ SIZE = 8
 
 def search(
     template, method=Evolution, space=VARIABLE, evaluator=ToyEvaluator, **settings):
-  given = {"population_size": SIZE, "cycles_per_step": SIZE, "initial": "empty", "mutations": ("insert_or_remove",)}
+  given = {
+      "population_size": SIZE, "cycles_per_step": SIZE, "initial": "empty",
+      "mutations": ("insert_or_remove",)}
   return method(
       space, tasks(3), config(**(given | settings)), template=template, evaluator=evaluator)
 

@@ -10,7 +10,7 @@ import pytest
 from reference.breeding import Breeder
 from reference.draws import Stream
 from reference.scoring import Scorer
-from reference.textbook import Budget, Member, Textbook, from_programs
+from reference.textbook import UNLIMITED, Budget, Member, Textbook, from_programs
 from support.search_cases import FIXED, VARIABLE, assert_same_state, config, easy_tasks, tasks
 from support.toy_evaluator import ToyEvaluator
 
@@ -104,7 +104,7 @@ def run(
   return search
 
 
-def sequential(search, island, *, moves=(), children=CHILDREN, budget=Budget()):
+def sequential(search, island, *, moves=(), children=CHILDREN, budget=UNLIMITED):
   """What the textbook does on an island; and how it was scored."""
   space, chosen, template = search.space, search.config, search.template
   evaluator = search._make_evaluator(
@@ -436,8 +436,8 @@ def test_no_mutation_only_copies_survivors():
 def test_a_program_to_start_from_fills_the_population():
   template = parse(REGRESSOR, VARIABLE)
   search = run(
-      children=12, cycles_per_step=12, space=VARIABLE, template=template, initial="empty", fingerprint=False,
-      mutations=("insert_or_remove",))
+      children=12, cycles_per_step=12, space=VARIABLE, template=template, initial="empty",
+      fingerprint=False, mutations=("insert_or_remove",))
   assert search.population == template[np.zeros(ISLANDS * 12, int)]
   assert search.counts.evaluated == ISLANDS and search.counts.canonical_hits == ISLANDS * 11
 

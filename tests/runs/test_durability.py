@@ -154,7 +154,8 @@ def test_a_run_that_is_stopped_after_every_cycle(tmp_path):
 def test_a_signal_while_devices_work_stops_cleanly(tmp_path, monkeypatch):
   settings = {"cycles_per_step": 3, "hurdle": 0.5, "evaluator": Evaluator}
   expected, whole = run(make(**settings), tmp_path / "whole"), tmp_path / "whole"
-  evaluate, before = Evaluator.evaluate_plan, [signal.getsignal(number) for number in runner._SIGNALS]
+  evaluate = Evaluator.evaluate_plan
+  before = [signal.getsignal(number) for number in runner._SIGNALS]
 
   for at in range(1, 40, 8):
     number, search, path = runner._SIGNALS[at // 8 % 2], make(**settings), tmp_path / f"run {at}"

@@ -1,6 +1,7 @@
 """Evolution is the sequential algorithm, child by child, whatever works side by side."""
 
 import dataclasses
+import itertools
 import pathlib
 import subprocess
 import sys
@@ -260,7 +261,7 @@ def test_a_round_ends_with_a_tournament_that_waits(monkeypatch, size, contestant
   _, scorer = sequential(search, 0, children=2 * step)
   reasons = []
   begins = [*sorted(recording.begins[0] - {2 * step}), 2 * step]
-  for first, end in zip(begins, begins[1:]):
+  for first, end in itertools.pairwise(begins):
     # Pending are those whose score was asked for in this round.
     pending = {n for n in range(first, end) if scorer.asked_first[n] >= first}
     waits = [bool(drawn(n, size, contestants, search.config.seed) & pending)
@@ -391,8 +392,14 @@ def test_history_is_the_same_on_one_two_and_three_devices():
 
 
 def test_history_does_not_depend_on_how_many_programs_run_at_once():
-  few, many = (run(lanes=lanes, evaluator=Evaluator) for lanes in (16, 32))
-  assert few._stages._full._executor.lanes < many._stages._full._executor.lanes
+  seen = []
+
+  def noted(*tasks, lanes, **settings):
+    seen.append(lanes)
+    return Evaluator(*tasks, lanes=lanes, **settings)
+
+  few, many = (run(lanes=lanes, evaluator=noted) for lanes in (16, 32))
+  assert seen == [16, 32]
   assert few.population == many.population
   np.testing.assert_array_equal(few.fitness, many.fitness)
 

@@ -270,6 +270,8 @@ class Recorder(Generic[AnySearch]):
         self._warn(error)
         return
       self._failed = True
+      with contextlib.suppress(OSError):
+        self._checkpoints.wait()  # for one that may be whole yet
       path = self._directory.path
       advice = "No checkpoint was saved yet: mend this, and start a new run."
       if self._checkpoints.newest is not None:

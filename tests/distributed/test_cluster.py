@@ -8,8 +8,10 @@ from support.federation_cases import EVERY_TEN, WORKERS, groups, make
 from support.inline_runtime import InlineRuntime
 
 from azero.distributed.cluster import Cluster
+from azero.distributed.parts import split
 from azero.runs.directory import settings_of
 from azero.search.protocol import WorkerLost
+from azero.search.search import cycles_of_step
 
 
 def cluster(runtime=None, *, migration=EVERY_TEN, processes=2, settings=None, **options):
@@ -57,6 +59,14 @@ def test_any_number_of_processes_does_what_one_does(local, processes, lockstep):
   search = cluster(InlineRuntime(processes), processes=processes, lockstep=lockstep)
   assert history(search) == local
   assert local["migrations"] > 2 and search.num_processes == processes
+
+
+def test_parts_take_the_steps_of_the_whole():
+  whole = groups(cycles_per_step=None, hurdle=0.5)
+  assert [group.config.cycles_per_step for group in whole] == [None, None]
+  steps = {group.name: cycles_of_step(group.config, group.task_sets) for group in whole}
+  for part in split(whole, 2):
+    assert all(group.config.cycles_per_step == steps[group.name] for group in part)
 
 
 def test_without_migration_too():

@@ -30,7 +30,7 @@ class Budget(NamedTuple):
   train_steps: float = math.inf
 
 
-NO_LIMIT = Budget()
+UNLIMITED = Budget()
 
 
 class History(NamedTuple):
@@ -71,7 +71,7 @@ class Textbook:
 
   def run(
       self, population_size: int, tournament_size: int, num_children: int, *,
-      given: Sequence[Program], random_start: bool, budget: Budget = NO_LIMIT,
+      given: Sequence[Program], random_start: bool, budget: Budget = UNLIMITED,
   ) -> History:
     """Evolves from copies of the given programs in turn, or from programs that are random
     wherever search may change them; the initial population counts among the children.

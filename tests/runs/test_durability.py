@@ -288,7 +288,8 @@ def assert_stopped_by_a_full_disk(raised, path, code):
       "whole: mend this, and continue the run from there with --resume="
       f"{path}.")
   assert checkpoints(path).load().damaged == []
-  assert len(hall_of_fame(path)) == 20
+  # Ever since the first step, of two programs for each of three islands.
+  assert len(hall_of_fame(path)) >= 6
   for name in ("metrics.jsonl", "improvements.jsonl"):
     lines = (path / name).read_text(encoding="utf-8").splitlines(keepends=True)
     assert lines and all(line.endswith("\n") and json.loads(line) for line in lines)

@@ -185,7 +185,8 @@ def test_the_time_left_follows_from_the_recent_rate(monkeypatch, left, seconds):
 
 
 def test_devices_are_idle_while_the_host_works():
-  search, evaluator = evolution(max_programs=20), Evaluator(FIXED, tasks(), lanes=16)
+  search, evaluator = evolution(max_programs=20), Evaluator(
+      FIXED, tasks(), lanes=16, num_devices=1)
   evaluator.evaluate(search.population)  # compiles
   meter = Meter(search)
   busy, _ = meter.state()["busy"], time.sleep(0.05)

@@ -11,7 +11,7 @@ import pytest
 from reference.breeding import Breeder
 from reference.draws import Stream
 from reference.scoring import Scorer
-from reference.textbook import NO_LIMIT, Budget, Member, Textbook, from_programs
+from reference.textbook import UNLIMITED, Budget, Member, Textbook, from_programs
 from support.search_cases import FIXED, VARIABLE, assert_same_state, config, easy_tasks, tasks
 from support.toy_evaluator import ToyEvaluator
 
@@ -105,7 +105,7 @@ def run(
   return search
 
 
-def sequential(search, island, *, moves=(), children=CHILDREN, budget=NO_LIMIT):
+def sequential(search, island, *, moves=(), children=CHILDREN, budget=UNLIMITED):
   """What the textbook does on an island; and how it was scored."""
   space, chosen, template = search.space, search.config, search.template
   evaluator = search._make_evaluator(
@@ -392,8 +392,14 @@ def test_history_is_the_same_on_one_two_and_three_devices():
 
 
 def test_history_does_not_depend_on_how_many_programs_run_at_once():
-  few, many = (run(lanes=lanes, evaluator=Evaluator) for lanes in (16, 32))
-  assert few._stages._full._executor.lanes < many._stages._full._executor.lanes
+  seen = []
+
+  def noted(*tasks, lanes, **settings):
+    seen.append(lanes)
+    return Evaluator(*tasks, lanes=lanes, **settings)
+
+  few, many = (run(lanes=lanes, evaluator=noted) for lanes in (16, 32))
+  assert seen == [16, 32]
   assert few.population == many.population
   np.testing.assert_array_equal(few.fitness, many.fitness)
 

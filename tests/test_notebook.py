@@ -18,3 +18,5 @@ def test_quickstart_runs_and_shows_a_program_and_a_picture():
   assert any(data["text/plain"].startswith("def Setup():") for data in shown)
   printed = "".join(output["text"] for output in outputs if output.output_type == "stream")
   assert "hand-written 1.0000" in printed
+  # The search of the notebook ends in a discovery, which learns tasks it has not seen.
+  assert "fitness 1.0000 after" in printed and "evolved      1.0000" in printed

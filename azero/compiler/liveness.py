@@ -24,19 +24,14 @@ from azero.compiler.arrays import (
   STOP,
   WRITES,
   ProgramArrays,
-  Roles,
   Scratch,
   Tables,
-  address_bases,
   arrays,
-  roles,
   scratch,
   tables,
 )
 from azero.compiler.kernels import inner_kernel, kernel
 from azero.language.program import EMPTY, Function, Programs
-
-__all__ = ["Roles", "address_bases", "live_instructions", "mark_live", "roles"]
 
 _SETUP, _PREDICT, _LEARN = (int(function) for function in Function)
 _NONE, _ONE = np.uint64(0), np.uint64(1)

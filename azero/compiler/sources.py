@@ -8,12 +8,10 @@ made of these sources, and the schedule of the fast executor gives every live in
 place of its own by them (static single assignment).
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
-from azero.compiler import liveness
 from azero.compiler.arrays import (
   BASE_IN1,
   BASE_IN2,
@@ -164,136 +162,3 @@ def _enter(function: int, tables: Tables, last: np.ndarray, origin: np.ndarray) 
         origin[address] = by_predict | (PREDICTION if address == prediction else ABOVE)
   origin[tables.features] = FEATURES
   origin[tables.label] = LABEL if function == _LEARN else ZERO
-
-
-# Whole batches at once, for the waves' graph.
-
-# The integers that a float64 holds exactly have a bit for each of so many instructions; its
-# exponent then names the last of a set of them.
-_BITS = 52
-# Index 0 stands for instructions before these, the last index for those behind.
-_BIT = np.array([0.0, *(2.0**k for k in range(_BITS)), 0.0])  # the set of one instruction
-_EARLIER = np.array([0, *(2**k - 1 for k in range(_BITS + 1))])  # of those above it
-_EXPONENT_SHIFT, _EXPONENT_BIAS = 52, 1022  # such that 1.0, the set of the first, gives 1
-
-
-class Code(NamedTuple):
-  """The M live instructions of a batch, in the order of programs and slots.
-
-  Attributes:
-    row: [M] int, the program.
-    column: [M] int, the slot.
-    function: [M] int.
-    position: [M] int, index among the live instructions of the program.
-    place: [M] int, index among those of the component function.
-    opcode: [M] int.
-    operands: [4, M] int, addresses counted over all kinds: in1, in2, old value of the
-      output, output; negative where there is none.
-  """
-
-  row: np.ndarray
-  column: np.ndarray
-  function: np.ndarray
-  position: np.ndarray
-  place: np.ndarray
-  opcode: np.ndarray
-  operands: np.ndarray
-
-
-def live_code(programs: Programs, live: np.ndarray) -> Code:
-  """The instructions of a batch marked in `live`, [N, L] bool."""
-  num_slots = programs.space.num_slots
-  flat = np.flatnonzero(live)
-  row = flat // num_slots
-  column = flat - row * num_slots
-  function = programs.space.function_of_slot.take(column)
-  section = row * len(Function) + function
-  counts = np.bincount(section, minlength=len(programs) * len(Function))
-  starts = counts.cumsum()
-  starts -= counts
-  rank = np.arange(len(flat))
-  position = rank - starts[:: len(Function)].take(row)
-  place = rank - starts.take(section)
-  opcode, in1, in2, out = (
-      array.take(flat).astype(np.int64)
-      for array in (programs.opcode, programs.in1, programs.in2, programs.out))
-  operands = np.empty((4, len(flat)), np.int64)
-  bases = liveness.address_bases(programs.space)
-  for operand, base, addresses in zip(operands, bases, (in1, in2, out, out)):
-    np.add(base.take(opcode), addresses, operand)
-  return Code(row, column, function, position, place, opcode, operands)
-
-
-def sources(
-    code: Code, num_programs: int, num_addresses: int, role: liveness.Roles
-) -> tuple[np.ndarray, np.ndarray]:
-  """Where every operand of every live instruction comes from.
-
-  Returns:
-    [3, M] uint64 words for in1, in2 and old, as described at the top of this module; and
-    [N] uint64, the source of the prediction at the end of Predict.
-  """
-  # One cell for every address in each component function of each program, and one more
-  # for operands that do not exist: negative, hence the largest as unsigned numbers.
-  shape = len(Function), num_programs, num_addresses + 1
-  cells = np.minimum(code.operands.view(np.uint64), np.uint64(num_addresses)).view(np.int64)
-  cells += (code.function * num_programs + code.row) * shape[2]
-  last = np.zeros(shape, np.uint64)  # 1 + position of the last write
-  last.reshape(-1)[cells[3]] = code.position + 1  # of equal indices the last one stays
-  entry = _entry_sources(last, role)
-  above = _writes_above(code, cells, shape)
-  words = np.where(above > 0, above | ABOVE, entry.take(cells[:3]))
-  written = last[Function.PREDICT, :, role.prediction]
-  predicted = np.where(
-      written > 0, ABOVE | written, entry[Function.PREDICT, :, role.prediction])
-  return words, predicted
-
-
-def _writes_above(code: Code, cells: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-  """1 + position of the last write above each operand in its own component function.
-
-  Args:
-    code: the live instructions.
-    cells: [4, M] a number for the address of each operand in its function and program.
-    shape: of the cells; the last of each row is that of operands that do not exist.
-
-  Returns:
-    [3, M] uint64 for in1, in2 and old; 0 where there is no such write.
-  """
-  above = np.zeros((3, len(code.row)), np.int64)
-  before = code.position - code.place
-  for first in range(0, int(code.place.max(initial=-1)) + 1, _BITS):
-    bit = code.place - (first - 1)
-    # Which of these instructions write a cell. Each has a bit of its own: a sum is a union.
-    written = np.bincount(cells[3], _BIT.take(bit, mode="clip"), math.prod(shape))
-    written.reshape(shape)[..., -1] = 0.0
-    earlier = written.take(cells[:3]).astype(np.int64)
-    earlier &= _EARLIER.take(bit, mode="clip")
-    latest = earlier.astype(np.float64).view(np.int64)
-    latest >>= _EXPONENT_SHIFT
-    latest += before + (first - _EXPONENT_BIAS)
-    above = np.where(earlier > 0, latest, above)
-  return above.view(np.uint64)
-
-
-def _entry_sources(last: np.ndarray, role: liveness.Roles) -> np.ndarray:
-  """What every address can hold when Setup, Predict and Learn start: [3, N, A + 1] uint64."""
-  setup, predict, learn = last
-  writes = setup << np.uint64(32)
-  writes |= learn << np.uint64(16)
-  writes |= predict
-  entry = np.zeros(last.shape, np.uint64)
-  _, at_predict, at_learn = entry
-  at_predict[:] = np.where(writes > 0, writes | ENTRY, ZERO)
-  # What Predict writes is what Learn finds.
-  above = predict > 0
-  at_learn[:] = np.where(above, predict | ABOVE, at_predict)
-  # The evaluation normalises the prediction between Predict and Learn.
-  of_prediction = writes[:, role.prediction]
-  at_predict[:, role.prediction] = of_prediction | PREDICTION
-  at_learn[:, role.prediction] = PREDICTION | np.where(
-      above[:, role.prediction], predict[:, role.prediction], of_prediction)
-  entry[1:, :, role.features] = FEATURES
-  at_predict[:, role.label] = ZERO
-  at_learn[:, role.label] = LABEL
-  return entry

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from azero.compiler import canonical, liveness
+from azero.compiler import canonical
+from azero.compiler.arrays import roles
 from azero.executors.choices import COMBINE, DTYPES, EXECUTOR_NAMES
 from azero.executors.devices import find_devices
 from azero.executors.interpreter import pack
@@ -308,4 +309,4 @@ def _check_tasks(space: SearchSpace, sets: list[Tasks]) -> None:
     raise ValueError(
         f"The space has F = {space.num_features}, the tasks have {first.num_features} features; "
         f"use space.with_features({first.num_features}).")
-  liveness.roles(space, first.multiclass)
+  roles(space, first.multiclass)

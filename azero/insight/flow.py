@@ -1,6 +1,6 @@
 """The data flow of one program as Python objects: who writes what each instruction reads.
 
-`azero.compiler.sources` finds the sources of whole batches as words of bits. To interpret a
+`azero.compiler.sources` finds the sources of operands as words of bits. To interpret a
 single program (supplement S8 of the AutoML-Zero paper) objects are easier to walk along.
 """
 
@@ -100,23 +100,22 @@ class Flow:
       raise ValueError(f"One program is analysed at a time; got {len(program)}.")
     space = program.space
     self.num_features = space.num_features
-    live = liveness.live_instructions(program, multiclass=multiclass)
-    role = liveness.roles(space, multiclass)
-    code = sources.live_code(program, live)
-    words, predicted = sources.sources(code, 1, sum(space.num_addresses), role)
+    [live] = liveness.live_instructions(program, multiclass=multiclass)
+    flow = sources.data_flow(program, live, multiclass=multiclass)
+    functions = space.function_of_slot[flow.slot]
     lines = [
         line.strip() for line in format_program(program).splitlines() if line.startswith(" ")]
     occupied = np.flatnonzero(program.opcode[0] >= 0)
     text = dict(zip(occupied.tolist(), lines, strict=True))
-    self.predicted = self._source(int(predicted[0]), code.function, Function.PREDICT)
+    self.predicted = self._source(flow.predicted, functions, Function.PREDICT)
     self.instructions: list[Instruction] = []
-    for k, column in enumerate(code.column.tolist()):
-      op, function = op_table.op_by_id(int(code.opcode[k])), Function(int(code.function[k]))
+    for k, column in enumerate(flow.slot.tolist()):
+      op, function = op_table.op_by_id(int(program.opcode[0, column])), Function(functions[k])
       operands = [0, 1][: len(op.inputs)] + [2] * op.updates_output
       self.instructions.append(Instruction(
           function, column - space.offsets[function] + 1, text[column], op,
           program.constants[0, column], tuple(
-              self._source(int(words[operand, k]), code.function, function)
+              self._source(int(flow.source[k, operand]), functions, function)
               for operand in operands)))
     self._ancestors = [self.closure(each.operands) for each in self.instructions]
 

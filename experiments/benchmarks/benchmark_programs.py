@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from azero.compiler import canonical, liveness
+from azero.compiler import arrays, canonical, liveness
 from azero.language import ops as op_table
 from azero.language.ops import Kind, Op
 from azero.language.program import EMPTY, Component, Function, Programs, SearchSpace
@@ -80,7 +80,7 @@ def reordered(programs: Programs, rng: np.random.Generator) -> Programs:
 def _before(programs: Programs, slots: slice) -> np.ndarray:
   """[N, l, l] bool, whether instruction i of these slots must run before instruction j."""
   opcode = programs.opcode[:, slots]
-  bases = liveness.address_bases(programs.space)[:, opcode]
+  bases = arrays.address_bases(programs.space)[:, opcode]
   operands = bases + np.stack(
       [getattr(programs, name)[:, slots] for name in ("in1", "in2", "out", "out")])
   reads, writes = operands[:3], operands[3]

@@ -5,7 +5,7 @@ import pytest
 from reference import dataflow
 from support import golden, random_programs
 
-from azero.compiler import liveness
+from azero.compiler import arrays, liveness
 from azero.language import text, zoo
 from azero.language.program import EMPTY, Component, Programs, SearchSpace
 
@@ -133,11 +133,11 @@ def test_multiclass_roles():
 
 def test_roles():
   space = SearchSpace(4, 5, 1, 4, *(Component((1,), 1) for _ in range(3)))
-  assert liveness.roles(space, False) == (1, 0, 4)  # s1, s0, v0
-  assert liveness.roles(space, True) == (6, 5, 4)  # v2, v1, v0
+  assert arrays.roles(space, False) == (1, 0, 4)  # s1, s0, v0
+  assert arrays.roles(space, True) == (6, 5, 4)  # v2, v1, v0
   small = SearchSpace(4, 2, 1, 4, *(Component((1,), 1) for _ in range(3)))
   with pytest.raises(ValueError, match="has only 2 vectors"):
-    liveness.roles(small, True)
+    arrays.roles(small, True)
 
 
 def test_sixty_four_addresses():

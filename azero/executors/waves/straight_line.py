@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from azero.compiler import arrays as program_arrays
-from azero.compiler import liveness
-from azero.compiler.arrays import ProgramArrays
+from azero.compiler.arrays import ProgramArrays, address_bases, roles
 from azero.compiler.canonical import Analysis
 from azero.compiler.kernels import inner_kernel, kernel
 from azero.executors.waves.layout import Layout
@@ -53,7 +52,7 @@ SIZE = 4  # numbers in the rows that it writes
 KIND, IN_SETUP, IN_TRAINING, IN_VALIDATION = range(4)
 
 # Columns of an op, fused ones included.
-BASE = 0  # of in1, in2, old value and output, as `liveness.address_bases` has them
+BASE = 0  # of in1, in2, old value and output, as `address_bases` has them
 CLASS, BRANCH, WIDTH = 4, 5, 6  # its class, index in it, and numbers of a row that it writes
 IS_RANDOM, UPDATES_OUTPUT, HAS_DATA = 7, 8, 9
 IS_INDEX = 10  # of three constants
@@ -120,7 +119,7 @@ def make_machine(layout: Layout) -> Machine:
   space, own = layout.space, layout.op_tables
   ops = np.zeros((len(own.wave_class), IS_INDEX + MAX_CONSTANTS), np.int64)
   num_ops = len(layout.ops)
-  ops[:num_ops, BASE : BASE + 4] = liveness.address_bases(space).T[:num_ops]
+  ops[:num_ops, BASE : BASE + 4] = address_bases(space).T[:num_ops]
   ops[:num_ops, IS_INDEX:] = op_table.columns().is_index
   widths = own.widths[own.wave_class] if len(own.widths) else np.zeros(1, np.int64)
   for column, values in (
@@ -131,7 +130,7 @@ def make_machine(layout: Layout) -> Machine:
   return Machine(
       ops, own.fusions, np.asarray(space.function_of_slot, np.int64),
       np.repeat(np.arange(len(space.num_addresses)), space.num_addresses),
-      *liveness.roles(space, layout.multiclass), layout.num_classes > 0)
+      *roles(space, layout.multiclass), layout.num_classes > 0)
 
 
 def straighten(

@@ -31,7 +31,7 @@ not matter therefore.
 from collections.abc import Iterable, Mapping, Sequence
 import concurrent.futures
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,6 +49,8 @@ from azero.tasks.task import Tasks
 FINGERPRINT_EXAMPLES = 10  # training examples, and as many validation examples
 
 _STOPPED, _TRAINED = -2, -1  # in `twin`: fitness 0; to be trained
+# Examples of all requests of a device, for which it is worth to wake another thread.
+_WORTH_SHARING = 4_000
 
 
 @dataclasses.dataclass
@@ -85,6 +87,20 @@ class Counts:
     return cls(*map(sum, zip(*values)))
 
 
+class _Stage(NamedTuple):
+  """One way to evaluate programs.
+
+  Attributes:
+    evaluator: of so many examples.
+    num_train: training examples of a task, those of all epochs.
+    num_valid: validation examples.
+  """
+
+  evaluator: ProgramEvaluator
+  num_train: int
+  num_valid: int
+
+
 class Stages:
   """Scores the requests of rounds, of all islands of a search, on any of its devices.
 
@@ -108,31 +124,34 @@ class Stages:
       evaluator: makes what evaluates programs, see `evaluators`.
     """
     self._space = space
-    self._full: ProgramEvaluator = evaluator(
+    full: ProgramEvaluator = evaluator(
         space, task_sets, lanes=config.lanes, **config.evaluator_settings())
     tasks = task_sets[0]
-    self.num_devices = self._full.num_devices
-    num_train = tasks.num_train * config.num_epochs
+    self.num_devices = full.num_devices
+    self._full = _Stage(full, tasks.num_train * config.num_epochs, tasks.num_valid)
+    stages = [self._full]
     self._prints: LruCache | None = None
     if config.fingerprint:
-      few = min(FINGERPRINT_EXAMPLES, tasks.num_train)
-      self._short = self._full.part(
-          few, min(FINGERPRINT_EXAMPLES, tasks.num_valid), fingerprint=True)
+      few = [min(FINGERPRINT_EXAMPLES, count) for count in (tasks.num_train, tasks.num_valid)]
+      self._short = _Stage(full.part(*few, fingerprint=True), *few)
       self._prints = LruCache(len(task_sets), config.cache_size)
-      num_train += few
+      stages.append(self._short)
     self._hurdles: Hurdles | None = None
     if config.hurdle is not None:
       first = max(1, round(config.hurdle * tasks.num_train))
-      self._start = self._full.part(first, tasks.num_valid)
+      self._start = _Stage(full.part(first, tasks.num_valid), first, tasks.num_valid)
       self._hurdles = Hurdles(len(task_sets), config.population_size)
-      num_train += first
-    self.most_train_steps = num_train * len(tasks)
+      stages.append(self._start)
+    self.most_train_steps = sum(stage.num_train for stage in stages) * len(tasks)
+    # For devices that share the requests of a round.
+    self._helpers = concurrent.futures.ThreadPoolExecutor(self.num_devices, "azero-share")
 
   def prepare(self) -> None:
     """Evaluates an empty program, so that what the first round needs is compiled meanwhile."""
     programs = Programs.empty(self._space)
-    plan = self._full.plan(programs, Analysis.empty(1, self._space.num_slots))
-    self._full.evaluate_plan(plan, np.zeros(1, np.int64))
+    evaluator = self._full.evaluator
+    plan = evaluator.plan(programs, Analysis.empty(1, self._space.num_slots))
+    evaluator.evaluate_plan(plan, np.zeros(1, np.int64))
 
   def score(self, rnd: Round, devices: Sequence[int], counts: Counts) -> None:
     """Finds value and cost of every request of a round.
@@ -147,7 +166,7 @@ class Stages:
       return
     rnd.value[:number] = rnd.cost[:number] = 0
     programs = Programs(self._space, *(array[:number] for array in rnd.programs))
-    plan = self._full.plan(programs, rnd.analysis.take(slice(number)))
+    plan = self._full.evaluator.plan(programs, rnd.analysis.take(slice(number)))
     rows = np.arange(number)
     if self._prints is None:
       self._train(plan, rows, rnd, devices, counts)
@@ -199,23 +218,24 @@ class Stages:
       rnd.value[rows] = self._run(self._full, plan, rows, rnd, devices).fitness
 
   def _run(
-      self, evaluator: ProgramEvaluator, plan: Any, rows: np.ndarray, rnd: Round,
-      devices: Sequence[int],
+      self, stage: "_Stage", plan: Any, rows: np.ndarray, rnd: Round, devices: Sequence[int]
   ) -> Evaluation:
-    """Evaluates some requests, at their cost; several devices share them."""
+    """Evaluates some requests, at their cost; several devices share what is worth it."""
 
     def run(part: np.ndarray, device: int) -> Evaluation:
       some = plan if len(part) == rnd.counts[REQUESTS] else plan.take(part)
-      return evaluator.evaluate_plan(some, rnd.owner[part], device)
+      return stage.evaluator.evaluate_plan(some, rnd.owner[part], device)
 
-    if len(devices) == 1 or len(rows) == 1:
+    examples = len(rows) * (stage.num_train + stage.num_valid)
+    num_parts = min(len(devices), len(rows), 1 + examples // _WORTH_SHARING)
+    if num_parts == 1:
       result = run(rows, devices[0])
     else:
-      parts = np.array_split(rows, min(len(devices), len(rows)))
-      with concurrent.futures.ThreadPoolExecutor(len(parts) - 1) as pool:
-        others = [pool.submit(run, *each) for each in zip(parts[1:], devices[1:])]
-        first = run(parts[0], devices[0])
-        result = _join([first, *(other.result() for other in others)])
+      parts = np.array_split(rows, num_parts)
+      others = [
+          self._helpers.submit(run, *each) for each in zip(parts[1:], devices[1:])]
+      first = run(parts[0], devices[0])
+      result = _join([first, *(other.result() for other in others)])
     rnd.cost[rows] += result.train_steps
     return result
 

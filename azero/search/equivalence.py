@@ -50,7 +50,7 @@ FINGERPRINT_EXAMPLES = 10  # training examples, and as many validation examples
 
 _STOPPED, _TRAINED = -2, -1  # in `twin`: fitness 0; to be trained
 # Examples of all requests of a device, for which it is worth to wake another thread.
-_WORTH_SHARING = 4_000
+WORTH_SHARING = 4_000
 
 
 @dataclasses.dataclass
@@ -227,7 +227,7 @@ class Stages:
       return stage.evaluator.evaluate_plan(some, rnd.owner[part], device)
 
     examples = len(rows) * (stage.num_train + stage.num_valid)
-    num_parts = min(len(devices), len(rows), 1 + examples // _WORTH_SHARING)
+    num_parts = min(len(devices), len(rows), 1 + examples // WORTH_SHARING)
     if num_parts == 1:
       result = run(rows, devices[0])
     else:

@@ -18,7 +18,7 @@ from support.toy_evaluator import ToyEvaluator
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
 from azero.language.text import parse
-from azero.search import rounds
+from azero.search import equivalence, rounds
 from azero.search.evolution import Evolution
 
 ISLANDS, CHILDREN = 3, 400
@@ -198,13 +198,14 @@ def test_children_are_those_of_the_textbook(monkeypatch, case):
 @pytest.mark.parametrize("caches", CACHES)
 @pytest.mark.parametrize(("islands", "devices"), [(1, 1), (1, 2), (2, 2), (3, 1), (3, 2)])
 def test_nothing_depends_on_islands_devices_and_caches(monkeypatch, islands, devices, caches):
+  monkeypatch.setattr(equivalence, "WORTH_SHARING", 1)
   search, recording = evolve(
       monkeypatch, islands=islands, num_devices=devices, population_size=40, tournament_size=5,
       **CACHES[caches])
   answers = assert_sequential(search, recording)
   assert (answers.count("key") > 0) == (caches in ("keys", "both"))
   assert (answers.count("print") > 0) == (caches in ("prints", "both"))
-  assert all(search._stages._full.calls)
+  assert all(search._stages._full.evaluator.calls)
 
 
 @pytest.mark.parametrize("caches", ["keys", "prints", "both"])
@@ -334,9 +335,10 @@ def test_where_steps_end_changes_nothing(cycles):
   assert found == expected
 
 
-def test_one_island_on_two_devices_shares_its_rounds():
+def test_one_island_on_two_devices_shares_its_rounds(monkeypatch):
+  monkeypatch.setattr(equivalence, "WORTH_SHARING", 1)
   one, two = (run(islands=1, num_devices=count, hurdle=0.5, children=300) for count in (1, 2))
-  assert len(two._workers) == 1 and min(two._stages._full.calls) > 20
+  assert len(two._workers) == 1 and min(two._stages._full.evaluator.calls) > 20
   assert_same_state(one.state(), two.state())
 
 

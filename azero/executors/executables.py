@@ -16,6 +16,7 @@ import os
 import pathlib
 import pickle
 import platform
+import threading
 from typing import Any
 
 import jax
@@ -33,6 +34,8 @@ _SUM_BYTES = hashlib.sha256().digest_size
 
 Executable = Callable[..., Any]
 _kept: dict[Hashable, list[Executable]] = {}  # the oldest first
+# One thread at a time: others wait for what it compiles, and its settings of JAX are its own.
+_lock = threading.Lock()
 
 
 def compile_for(
@@ -53,12 +56,13 @@ def compile_for(
   """
   leaves, structure = jax.tree.flatten(tuple(arguments))
   key = (jitted, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves), tuple(devices))
-  if key not in _kept:
-    executables = _read_or_compile(jitted, arguments, devices)
-    if len(_kept) == _MAX_KEPT:
-      _kept.pop(next(iter(_kept)))
-    _kept[key] = executables
-  return _kept[key]
+  with _lock:
+    if key not in _kept:
+      executables = _read_or_compile(jitted, arguments, devices)
+      if len(_kept) == _MAX_KEPT:
+        _kept.pop(next(iter(_kept)))
+      _kept[key] = executables
+    return _kept[key]
 
 
 def _read_or_compile(

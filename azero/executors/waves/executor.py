@@ -37,9 +37,6 @@ _TRACED_PROGRAMS = 64  # of a chunk; a trace is large
 _MIN_NUMBERS = 1 << 17
 _MIN_SETS = 64
 
-_compiling = threading.Lock()
-
-
 @dataclasses.dataclass
 class _Device:
   """A device: what it holds, for an executor and its parts.
@@ -153,15 +150,14 @@ class WaveExecutor:
 
   def _compile(self, call: Call, index: int) -> Callable[..., Any]:
     """Compiles for all devices; returns the executable of one."""
-    with _compiling:
-      first = self._devices[0]
-      compiled = executables.compile_for(
-          loop.compiled(self._spec),
-          (first.memory, (call.integers, call.constants), *first.inputs, self._extents[0]),
-          self._settings.devices)
-      for own, execute in zip(self._devices, compiled):
-        own.execute = execute
-      return compiled[index]
+    first = self._devices[0]
+    compiled = executables.compile_for(
+        loop.compiled(self._spec),
+        (first.memory, (call.integers, call.constants), *first.inputs, self._extents[0]),
+        self._settings.devices)
+    for own, execute in zip(self._devices, compiled):
+      own.execute = execute
+    return compiled[index]
 
   def _put_extents(self) -> None:
     num_epochs, num_train, num_valid = self._counts

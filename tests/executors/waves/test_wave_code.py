@@ -27,8 +27,8 @@ def _compiled(
       jnp.zeros((NUM_ROWS, widths[Kind.SCALAR]), dtype),
       jnp.zeros((1, NUM_TASKS), jnp.uint32), jnp.zeros((NUM_ROWS, NUM_TASKS), jnp.int32))
   lowered = loop.compiled(spec).lower(
-      loop.new_memory(layout, dtype), *tables.new_arrays(layout, dtype), examples,
-      jnp.uint32(0), jnp.float32(100), jnp.zeros(len(loop.Extent._fields), jnp.int32))
+      loop.new_memory(layout, dtype), tables.new_arrays(layout, dtype), examples,
+      (jnp.uint32(0), jnp.float32(100)), jnp.zeros(len(loop.Extent._fields), jnp.int32))
   computations: dict[str, list[str]] = {}
   for line in lowered.compile().as_text().splitlines():
     if line and not line[0].isspace() and line.endswith("{"):

@@ -37,6 +37,7 @@ _TRACED_PROGRAMS = 64  # of a chunk; a trace is large
 _MIN_NUMBERS = 1 << 17
 _MIN_SETS = 64
 
+
 @dataclasses.dataclass
 class _Device:
   """A device: what it holds, for an executor and its parts.

@@ -2,10 +2,11 @@
 
 Their tests also pass as a whole in these two ways:
 
-    NUMBA_DISABLE_JIT=1 python -m pytest -W "ignore:overflow encountered" tests/compiler \\
-        tests/search/test_draws.py tests/search/test_breeding.py tests/search/test_native_*.py
-    NUMBA_BOUNDSCHECK=1 python -m pytest tests/compiler \\
-        tests/search/test_draws.py tests/search/test_breeding.py tests/search/test_native_*.py
+    NUMBA_DISABLE_JIT=1 python -m pytest -W "ignore:overflow encountered" $KERNEL_TESTS
+    NUMBA_BOUNDSCHECK=1 python -m pytest $KERNEL_TESTS
+
+where KERNEL_TESTS are tests/compiler and, in tests/search, test_draws.py, test_breeding.py,
+test_hurdles.py, test_lru_cache.py, test_mutation.py and test_mutation_draws.py.
 """
 
 import os

@@ -1,8 +1,10 @@
 """Search and evaluate in a few lines: what a notebook needs."""
 
 from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import difflib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from azero import lazy
 from azero.executors.evaluator import Evaluation, Evaluator
@@ -84,7 +86,7 @@ def evolve(
   """
   sets = _task_sets(tasks)
   search = Evolution(
-      space, sets, SearchConfig(**settings), template=_programs(template, space, sets))
+      space, sets, _config(settings), template=_programs(template, space, sets))
   return _run(
       search, directory, resume, progress, should_stop=should_stop,
       checkpoint_seconds=checkpoint_seconds, tensorboard=tensorboard)
@@ -100,7 +102,7 @@ def random_search(
   """Random search: arguments, result and errors as for `evolve`."""
   sets = _task_sets(tasks)
   search = RandomSearch(
-      space, sets, SearchConfig(**settings), template=_programs(template, space, sets))
+      space, sets, _config(settings), template=_programs(template, space, sets))
   return _run(
       search, directory, resume, progress, should_stop=should_stop,
       checkpoint_seconds=checkpoint_seconds, tensorboard=tensorboard)
@@ -121,6 +123,17 @@ def plot(
   return progress_plot.plot_progress(
       result.improvements, metric=tasks.metric, title=title, references=references,
       multiclass=tasks.multiclass, num_programs=int(result.search.num_programs.max()))
+
+
+def _config(settings: Mapping[str, Any]) -> SearchConfig:
+  """Settings by their names, of which none may be unknown."""
+  known = [field.name for field in dataclasses.fields(SearchConfig)]
+  for name in settings:
+    if name not in known:
+      close = difflib.get_close_matches(name, known, 1)
+      hint = f"; did you mean {close[0]}?" if close else f": settings are {', '.join(known)}."
+      raise ValueError(f"Unknown setting {name!r}{hint}")
+  return SearchConfig(**settings)
 
 
 def _task_sets(tasks: Tasks | Sequence[Tasks] | CustomData) -> list[Tasks]:

@@ -50,14 +50,19 @@ def loading() -> Iterator[None]:
       yield
       return
     stack.callback(os.close, kept)
-    sys.stderr.flush()
+    _flush()
     os.dup2(written.fileno(), _STDERR)
     try:
       yield
     finally:
-      sys.stderr.flush()
+      _flush()
       os.dup2(kept, _STDERR)
       written.seek(0)
       rest = without_false_alarms(written.read())
       while rest:
         rest = rest[os.write(_STDERR, rest):]
+
+
+def _flush() -> None:
+  if sys.stderr is not None:  # of a process without one
+    sys.stderr.flush()

@@ -9,6 +9,7 @@ from azero.search import plain
 INITIAL = ("empty", "random")
 # The paper's three actions; removal is twice as likely as insertion (S3).
 PAPER_ACTIONS = ("insert_or_remove", "randomize_function", "alter")
+_MOST = 10**18  # of anything that is counted
 # What a search has in common with those who judge its programs.
 _JUDGED_WITH = (
     "combine", "num_epochs", "max_abs_error", "seed", "dtype", "num_devices", "executor")
@@ -75,11 +76,11 @@ class SearchConfig:
     plain.normalise(self)
     if self.initial not in INITIAL:
       raise ValueError(f"initial must be one of {', '.join(INITIAL)}, got {self.initial!r}.")
-    for name in (
-        "population_size", "tournament_size", "hall_of_fame_size",
-        "cache_size"):
+    for name in ("population_size", "tournament_size", "hall_of_fame_size", "cache_size"):
       if getattr(self, name) < 1:
         raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+      if getattr(self, name) > _MOST:
+        raise ValueError(f"{name} must be at most {_MOST:,}, got {getattr(self, name)}.")
     if self.train_budget is not None and not self.train_budget > 0:
       raise ValueError(f"train_budget must be positive or None, got {self.train_budget}.")
     if self.hurdle is not None and not 0 < self.hurdle < 1:
@@ -91,6 +92,8 @@ class SearchConfig:
       value = getattr(self, name)
       if value is not None and value < 1:
         raise ValueError(f"{name} must be at least 1 or None, got {value}.")
+      if value is not None and value > _MOST:
+        raise ValueError(f"{name} must be at most {_MOST:,} or None, got {value}.")
 
   @property
   def bounded(self) -> bool:

@@ -152,6 +152,8 @@ def register_mutation(name: str, function: Mutation) -> None:
   Raises:
     ValueError: the name of a mutation of the paper, or Numba cannot compile the function.
   """
+  if not name.isidentifier():
+    raise ValueError(f"The name of a mutation must be a Python identifier, got {name!r}.")
   if name in _BUILT_IN:
     raise ValueError(f"Mutation '{name}' is built in; choose another name.")
   _OWN[name] = foreign.address_of(name, function)

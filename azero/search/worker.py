@@ -109,7 +109,8 @@ class Worker:
     self.forget()
 
   def forget(self) -> None:
-    """Starts anew with what is counted and found."""
+    """Starts anew with what is counted and found; drops a round that an error has broken off."""
+    self._round.counts[:] = 0
     self.counts = Counts()
     self.unable = 0
     self.hall = HallOfFame(self._shared.hall_size, first_island=self._shared.first_island)

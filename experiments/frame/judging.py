@@ -19,6 +19,8 @@ if TYPE_CHECKING:
   from azero.tasks.task import Tasks
   from experiments.frame.runtimes import GroupedSearch
 
+_ROUNDING = 1e-6  # of a fitness in float32: a gain below it is none
+
 
 def fitness_of(
     programs: Programs, tasks: Tasks, config: SearchConfig, **changes: Any
@@ -47,7 +49,7 @@ def verdict(program: np.ndarray, constant: np.ndarray) -> str:
   """Whether a program beats the constant prediction, by the fitness of both on D tasks."""
   gain = program - constant
   error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-  better = gain.mean() > 2 * error
+  better = gain.mean() > max(2 * error, _ROUNDING)
   return (
       f"It {'is better than' if better else 'cannot be told from'} the constant prediction: "
       f"{gain.mean():+.4f} with a standard error of {error:.4f} over the tasks.")

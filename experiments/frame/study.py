@@ -206,7 +206,10 @@ def open_directory(
   now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
   # The process id tells runs apart that are started in the same second.
   default = f"{experiment}-{now}-{os.getpid()}"
-  path = pathlib.Path(config.run.output_dir) / (config.run.run_name or default)
+  name = config.run.run_name or default
+  if pathlib.PurePath(name).name != name:
+    raise ValueError(f"--run_name must be a plain name, without a folder, got '{name}'.")
+  path = pathlib.Path(config.run.output_dir) / name
   directory = directory_lib.RunDirectory(path, saved)
   defaults = _to_save(type(config)())
   directory.write("run.json", json.dumps(

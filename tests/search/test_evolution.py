@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import pathlib
+import pickle
 import subprocess
 import sys
 
@@ -335,6 +336,19 @@ def test_where_steps_end_changes_nothing(cycles):
   assert found == expected
 
 
+def test_a_round_that_an_error_broke_off_leaves_nothing_behind(monkeypatch):
+  expected, search = run(children=100), run(children=40)
+  before = pickle.loads(pickle.dumps(search.state()))
+  with monkeypatch.context() as patch:
+    patch.setattr(ToyEvaluator, "evaluate_plan", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+      search.step()
+  search.restore(before)
+  while search.cycle < 100:
+    search.step()
+  assert_same_state(search.state(), expected.state())
+
+
 def test_one_island_on_two_devices_shares_its_rounds(monkeypatch):
   monkeypatch.setattr(equivalence, "WORTH_SHARING", 1)
   one, two = (run(islands=1, num_devices=count, hurdle=0.5, children=300) for count in (1, 2))
@@ -471,6 +485,7 @@ def test_evolution_finds_an_easy_target():
     ({"combine": "max"}, "combine must be one of median, mean, got 'max'"),
     ({"dtype": "int8"}, "dtype must be one of float32, float64, got 'int8'"),
     ({"num_devices": 99}, "num_devices must be from 1 to 2"),
+    ({"max_programs": 10**19}, "max_programs must be at most 1,000,000,000,000,000,000 or None"),
 ])
 def test_errors(settings, message):
   with pytest.raises(ValueError, match=message):

@@ -179,7 +179,7 @@ def _straighten_all(writes: np.ndarray, *arrays: Any) -> None:
     end = _list_instructions(programs, n, analysis, machine, code, first)
     _name_operands(first, end, machine, writes, code)
     table[n, PREDICTED], table[n, PREDICTED_IN_VALIDATION], _ = _name(
-        int(np.int64(PREDICT)), machine.prediction, writes[PREDICT, machine.prediction], machine,
+        np.int64(PREDICT), machine.prediction, writes[PREDICT, machine.prediction], machine,
         writes, code)
     table[n + 1, FIRST] = end
     table[n + 1, FIRST_COPY] = _list_copies(machine, writes, code, table[n, FIRST_COPY], copies)
@@ -237,7 +237,7 @@ def _name_operands(
 
 @inner_kernel
 def _name(
-    function: int, address: int, value: int, machine: Machine, writes: np.ndarray,
+    function: int | np.int64, address: int, value: int, machine: Machine, writes: np.ndarray,
     code: np.ndarray) -> tuple[int, int, bool]:
   """What an address holds in training and in validation, and whether the loop carries it.
 

@@ -11,54 +11,16 @@ import numpy as np
 from azero.language.program import Programs, SearchSpace
 from azero.search import budgets
 from azero.search.equivalence import Counts
+from azero.search.protocol import Totals
 from azero.tasks.task import Tasks
 
 
-class Part(Protocol):
-  """The workers of one group; see `Search` for what each of these means."""
+class Part(Totals, Protocol):
+  """The workers of one group."""
 
   space: SearchSpace
   first_island: int
   num_islands: int
-
-  @property
-  def active(self) -> np.ndarray:
-    """[I] bool, who has budget left."""
-
-  @property
-  def train_steps(self) -> np.ndarray:
-    """[I] int."""
-
-  @property
-  def num_programs(self) -> np.ndarray:
-    """[I] int."""
-
-  @property
-  def best_fitness(self) -> np.ndarray:
-    """[I] float."""
-
-  @property
-  def best_programs(self) -> Programs:
-    """[I] of them."""
-
-  @property
-  def cycle(self) -> int:
-    """Cycles so far."""
-
-  @property
-  def counts(self) -> Counts:
-    """How programs were answered so far."""
-
-  @property
-  def bounded(self) -> bool:
-    """Whether there is a budget."""
-
-  @property
-  def finished(self) -> bool:
-    """Whether no worker has budget left."""
-
-  def budget_left(self) -> dict[str, int | None]:
-    """What the workers may still spend."""
 
 
 class TaskGroup(Protocol):

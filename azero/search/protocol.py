@@ -20,24 +20,8 @@ class WorkerLost(RuntimeError):
   """A part of a search is gone; it can go on from a state that was taken before."""
 
 
-class Searching(Protocol):
-  """A search over I islands; see `Search` for what each of these means.
-
-  One that goes on in other processes while its state is taken says so by an attribute
-  `works_while_saved`; `metrics` tells of others that count.
-  """
-
-  @property
-  def num_islands(self) -> int:
-    """I."""
-
-  @property
-  def task_sets(self) -> Sequence[Tasks]:
-    """The tasks of each island."""
-
-  @property
-  def hall_of_fame(self) -> Hall:
-    """The best programs."""
+class Totals(Protocol):
+  """What islands have done so far and may still do; see `Search` for what each of these means."""
 
   @property
   def counts(self) -> Counts:
@@ -77,6 +61,26 @@ class Searching(Protocol):
 
   def budget_left(self) -> dict[str, int | None]:
     """What the islands may still spend in all; None for no limit."""
+
+
+class Searching(Totals, Protocol):
+  """A search over I islands; see `Search` for what each of these means.
+
+  One that goes on in other processes while its state is taken says so by an attribute
+  `works_while_saved`; `metrics` tells of others that count.
+  """
+
+  @property
+  def num_islands(self) -> int:
+    """I."""
+
+  @property
+  def task_sets(self) -> Sequence[Tasks]:
+    """The tasks of each island."""
+
+  @property
+  def hall_of_fame(self) -> Hall:
+    """The best programs."""
 
   def space_of(self, island: int) -> SearchSpace:
     """The search space of an island."""

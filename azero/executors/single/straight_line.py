@@ -105,11 +105,6 @@ class Straight:
   settles: int | None
   varying_matrices: int
 
-  @property
-  def has_matrices(self) -> bool:
-    """Whether any instruction writes a matrix."""
-    return any(line.output.kind is Kind.MATRIX for code in self.functions for line in code)
-
 
 def straighten(program: Programs, *, multiclass: bool = False) -> Straight:
   """Analyses one program.

@@ -21,6 +21,7 @@ from azero.executors.choices import COMBINE, DTYPES, EXECUTOR_NAMES
 from azero.executors.devices import find_devices
 from azero.executors.interpreter import pack
 from azero.executors.interpreter.executor import InterpreterExecutor
+from azero.executors.outcomes import combine_tasks
 from azero.executors.settings import Settings
 from azero.executors.waves.executor import WaveExecutor
 from azero.executors.waves.straight_line import StraightLine
@@ -242,16 +243,19 @@ class Evaluator:
 
   def _finish(self, done: list[Any], num_programs: int) -> Evaluation:
     outcomes = self._executor.collect(done, num_programs)
-    per_task = outcomes.fitness.astype(np.float64)
+    per_task = outcomes.fitness.astype(np.float64, copy=False)
     if self.task_sets[0].num_classes:  # an accuracy is a fraction of the validation examples
       per_task = np.rint(per_task * self.num_valid) / self.num_valid
-    steps = outcomes.train_steps.astype(np.int64)
+    steps = outcomes.train_steps.astype(np.int64, copy=False)
     return Evaluation(
         combine_tasks(per_task, self.combine), per_task, steps.sum(1), steps >= self.num_train,
         outcomes.trace, outcomes.fingerprint)
 
   def _precision(self) -> contextlib.AbstractContextManager:
-    return jax.enable_x64(self.dtype == "float64")
+    wanted = self.dtype == "float64"
+    # To enter it costs as much as a call of a small batch, to be in it as much again.
+    return contextlib.nullcontext() if jax.config.jax_enable_x64 == wanted else (
+        jax.enable_x64(wanted))
 
 
 @functools.cache
@@ -261,14 +265,6 @@ def _thread(device: int) -> concurrent.futures.ThreadPoolExecutor:
 
 
 _turns = itertools.count()  # so that small batches, launched one after the other, are spread, too
-
-
-def combine_tasks(per_task: np.ndarray, combine: str) -> np.ndarray:
-  """Fitness over tasks: [N, D] -> [N], by "median" or "mean"."""
-  if combine == "mean":
-    return np.mean(per_task, axis=1)
-  ordered, middle = np.sort(per_task, axis=1), per_task.shape[1] // 2  # fast for few programs
-  return (ordered[:, (per_task.shape[1] - 1) // 2] + ordered[:, middle]) / 2
 
 
 def _check_range(sets: list[Tasks], dtype: np.dtype) -> None:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from azero.compiler.kernels import kernel
+
 _KEPT_BITS = np.uint32(0xFFFFFF80)  # truncation: 16 bits of mantissa are kept
 
 
@@ -39,12 +41,35 @@ def hash_predictions(trace: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
 
 def hash_words(words: np.ndarray) -> np.ndarray:
   """128-bit hash of each row of [N, K] uint64: [N, 2] uint64."""
-  result = words @ _multipliers(words.shape[1])
+  result = words @ multipliers(words.shape[1])
   return result ^ result >> np.uint64(32)
 
 
 @functools.lru_cache(maxsize=16)
-def _multipliers(count: int) -> np.ndarray:
+def multipliers(count: int) -> np.ndarray:
   """Random odd numbers: [count, 2] uint64."""
   rng = np.random.default_rng(0xF1)
   return rng.integers(0, 2**64, (count, 2), np.uint64) | np.uint64(1)
+
+
+def combine_tasks(per_task: np.ndarray, combine: str) -> np.ndarray:
+  """Fitness over tasks: [N, D] float64 -> [N], by "median" or "mean"."""
+  if combine == "mean":
+    return np.mean(per_task, axis=1)
+  medians = np.empty(len(per_task))
+  _medians(np.ascontiguousarray(per_task), np.empty(per_task.shape[1]), medians)
+  return medians
+
+
+@kernel
+def _medians(per_task: np.ndarray, ordered: np.ndarray, medians: np.ndarray) -> None:
+  """The median of each row of [N, D]; `ordered`, [D], is room to work in."""
+  count = per_task.shape[1]
+  for n in range(len(per_task)):
+    for d in range(count):
+      value, place = per_task[n, d], d
+      while place > 0 and ordered[place - 1] > value:
+        ordered[place] = ordered[place - 1]
+        place -= 1
+      ordered[place] = value
+    medians[n] = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2

@@ -20,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from azero.executors.evaluator import COMBINE, combine_tasks
+from azero.executors.choices import COMBINE
+from azero.executors.outcomes import combine_tasks
 from azero.executors.single.direct import DirectEvaluation
 
 SPREAD = 1000.0  # S7: factors from 1/1000 to 1000

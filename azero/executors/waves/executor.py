@@ -16,10 +16,11 @@ import jax
 import numpy as np
 
 from azero.compiler import canonical
+from azero.compiler.kernels import kernel
 from azero.executors import executables
 from azero.executors.activity import DEVICES
 from azero.executors.interpreter import evaluation
-from azero.executors.outcomes import Outcomes, hash_words
+from azero.executors.outcomes import Outcomes, multipliers
 from azero.executors.settings import Settings
 from azero.executors.waves import loop
 from azero.executors.waves.layout import Layout, make_layout
@@ -107,25 +108,23 @@ class WaveExecutor:
     was asked for.
     """
     num_epochs, num_train, num_valid = self._counts
-    work = plan.num_instructions * (num_train + num_valid) * num_epochs
-    calls = self._scheduler.schedule(
-        plan, sets, num_parts=min(num_parts, 1 + work // _PART_WORK))
+    if num_parts > 1:
+      work = plan.num_instructions * (num_train + num_valid) * num_epochs
+      num_parts = min(num_parts, 1 + work // _PART_WORK)
+    calls = self._scheduler.schedule(plan, sets, num_parts=num_parts)
     return [functools.partial(self._run, call) for call in calls]
 
   def collect(self, done: Sequence["_Done"], num_programs: int) -> Outcomes:
     """Puts the results of the jobs in the order of the programs."""
     settings, num_tasks = self._settings, self._num_tasks
-    fitness = np.zeros((num_programs, num_tasks), settings.dtype)
-    steps = np.zeros((num_programs, num_tasks), np.int32)
-    fingerprint = np.zeros((num_programs, 2), np.uint64) if settings.fingerprint else None
+    fitness = np.empty((num_programs, num_tasks))
+    steps = np.empty((num_programs, num_tasks), np.int64)
+    fingerprint = np.empty((num_programs, 2), np.uint64) if settings.fingerprint else None
     trace = self._empty_trace(num_programs) if settings.trace else None
     for programs, results in done:
-      some = slice(0, len(programs)), slice(0, num_tasks)
-      fitness[programs] = results.fitness[some]
-      steps[programs] = results.train_steps[some]
+      _take(programs, results.fitness, results.train_steps, fitness, steps)
       if fingerprint is not None:
-        words = results.fingerprint[some].astype(np.uint64)
-        fingerprint[programs] = hash_words(words[..., 0] << np.uint64(32) | words[..., 1])
+        _hash(programs, results.fingerprint, multipliers(num_tasks), fingerprint)
       if trace is not None:
         # [E, T + V, P, A, ...] -> [n, D, E, T + V, ...]
         rows = results.trace.transpose(2, 3, 0, 1, 4)[: len(programs), :num_tasks]
@@ -177,6 +176,32 @@ class WaveExecutor:
 
 
 _Done = tuple[np.ndarray, loop.Results]  # [n] programs of a call, and NumPy arrays
+
+
+@kernel
+def _take(
+    programs: np.ndarray, fitness: np.ndarray, train_steps: np.ndarray, all_fitness: np.ndarray,
+    all_steps: np.ndarray) -> None:
+  """Puts [Q, A] results of a call into the rows `programs`, [n], of those of all, [N, D]."""
+  for k in range(len(programs)):
+    for d in range(all_fitness.shape[1]):
+      all_fitness[programs[k], d] = fitness[k, d]
+      all_steps[programs[k], d] = train_steps[k, d]
+
+
+@kernel
+def _hash(
+    programs: np.ndarray, fingerprint: np.ndarray, factors: np.ndarray, hashes: np.ndarray
+) -> None:
+  """Puts `outcomes.hash_words` of [Q, A, 2] fingerprints into the rows `programs` of [N, 2]."""
+  half = np.uint64(32)
+  for k in range(len(programs)):
+    first = second = np.uint64(0)
+    for d in range(len(factors)):
+      word = np.uint64(fingerprint[k, d, 0]) << half | np.uint64(fingerprint[k, d, 1])
+      first += word * factors[d, 0]
+      second += word * factors[d, 1]
+    hashes[programs[k], 0], hashes[programs[k], 1] = first ^ first >> half, second ^ second >> half
 
 
 def _examples(sets: list[Tasks], settings: Settings, layout: Layout) -> loop.Examples:

@@ -145,28 +145,33 @@ def execute(
   """
   integers, constants = call
   tables = tables_lib.unpack(spec.layout, rows.View(integers), rows.View(constants))
-  chunk = _Chunk(spec, tables, examples, Extent(*extent), *limits)
-  scores = chunk.scorer.zeros()
-  lists = tuple(
-      jnp.zeros((spec.layout.num_listed, *leaf.shape[1:]), leaf.dtype) for leaf in _listed(scores))
 
   def body(g, state):
     memory, lists, _ = state
+    # XLA would compute what follows from the extent before the loop, in a kernel for each
+    # number; and a program of more than a few kernels runs in threads of XLA's own, one after
+    # the other, where few run at once on the thread that asks.
+    own = Extent(*lax.optimization_barrier((g, extent))[1])
+    chunk = _Chunk(spec, tables, examples, own, *limits)
     memory, scores = chunk.run(g, memory)
     first = tables.first_program[g]
     # What a chunk writes beyond its own programs is overwritten by the next.
     return memory, tuple(
         rows.write(every, own, first) for every, own in zip(lists, _listed(scores))), scores.trace
 
-  memory, (fitness, steps, fingerprint), trace = lax.fori_loop(
-      jnp.int32(0), tables.num_chunks[()], body, (memory, lists, scores.trace))
-  return memory, Results(
-      fitness, scoring.train_steps(steps), fingerprint, trace if spec.traced else None)
+  scores = Scorer(spec, tables, extent, limits[1], examples.x.dtype).zeros()
+  lists = tuple(
+      jnp.zeros((spec.layout.num_listed, *leaf.shape[1:]), leaf.dtype) for leaf in _listed(scores))
+  state = jnp.int32(0), (memory, lists, scores.trace)
+  _, (memory, (fitness, steps, fingerprint), trace) = lax.while_loop(
+      lambda state: state[0] < tables.num_chunks[()],
+      lambda state: (state[0] + 1, body(*state)), state)
+  return memory, Results(fitness, steps, fingerprint, trace if spec.traced else None)
 
 
 def _listed(scores: Scores) -> tuple[jax.Array, ...]:
   """Scores that are returned for every program."""
-  return scores.best, scores.steps, scores.fingerprint
+  return scores.best, scoring.train_steps(scores.steps), scores.fingerprint
 
 
 class _Chunk:

@@ -146,7 +146,7 @@ class Scheduler:
     # A program has no more phases and levels than it has instructions.
     most = layout.space.num_slots + 1
     self._num_keys = most * max(VALIDATE * len(classes), self._shapes.num_branches)
-    self._arrays = tables.new_arrays(layout, dtype)
+    self._dtype = dtype
     self._unused: collections.deque[_Output] = collections.deque()
     self._of_thread = threading.local()
 
@@ -197,7 +197,7 @@ class Scheduler:
     try:
       return self._unused.pop()
     except IndexError:
-      return _Output(*map(np.empty_like, self._arrays))
+      return _Output(*tables.new_arrays(self._layout, self._dtype))
 
   def _room(self, num_instructions: int) -> _Chunk:
     """Room of this thread for chunks of so many instructions or more."""

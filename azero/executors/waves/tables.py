@@ -94,6 +94,8 @@ class Call(NamedTuple):
   programs: np.ndarray
 
 
+_ALIGNMENT = 64  # bytes, of memory that XLA uses as it is
+
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -123,8 +125,15 @@ def new_arrays(layout: Layout, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]
   waves, others, constants = _shapes(layout)
   sizes = [math.prod(shape) for shapes in (*waves, others) for shape in shapes.values()]
   sizes.append(len(Kind) * layout.num_copies * 2)
-  return (np.empty(sum(sizes), np.int32),
-          np.empty(sum(math.prod(shape) for shape in constants), dtype))
+  return (_aligned(sum(sizes), np.dtype(np.int32)),
+          _aligned(sum(math.prod(shape) for shape in constants), dtype))
+
+
+def _aligned(size: int, dtype: np.dtype) -> np.ndarray:
+  """An array that a device reads where it is: XLA copies others, in a thread of its own."""
+  room = np.empty(size * dtype.itemsize + _ALIGNMENT, np.uint8)
+  start = -room.ctypes.data % _ALIGNMENT
+  return room[start : start + size * dtype.itemsize].view(dtype)
 
 
 def unpack(layout: Layout, integers: Any, constants: Any) -> Tables:

@@ -42,7 +42,7 @@ def _linear(tmp_path, name="run", **changes):
   settings = {
       "islands": 2, "population_size": 100, "max_train_steps": 300_000,
       "select_every": 1000, "progress": "off", "output_dir": str(tmp_path), "run_name": name,
-      "cycles_per_step": 1}
+      "cycles_per_step": 20}
   return linear_regression.run(build(linear_regression.Config, **settings | changes))
 
 
@@ -97,7 +97,7 @@ def test_linear_regression_continues_as_if_it_had_not_been_stopped(linear, tmp_p
   call = island_discoveries.Selection.__call__
 
   def interrupted(self, search):
-    if search.cycle in (3, 60):
+    if search.cycle in (20, 60):
       signal.raise_signal(signal.SIGINT)
     return call(self, search)
 
@@ -137,7 +137,7 @@ def test_a_run_is_not_continued_with_other_settings(linear, changes, message):
   with pytest.raises(ValueError, match="has other settings: select_every is 1000 there and 4000"):
     linear_regression.run(build(linear_regression.Config,
         resume=str(path / "run"), islands=2, population_size=100,
-        cycles_per_step=1,
+        cycles_per_step=20,
         output_dir=str(path), run_name="run"))
 
 

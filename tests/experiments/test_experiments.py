@@ -216,7 +216,7 @@ def test_digits_continue_as_if_they_had_not_been_stopped(tmp_path):
 def test_digits_start_from_what_an_earlier_run_found(tmp_path):
   settings = _SMALL | {
       "output_dir": str(tmp_path), "num_features": 8, "num_train": 60, "num_valid": 40,
-      "num_select": 3, "num_final": 4}
+      "num_select": 2, "num_final": 2}  # as many as num_tasks: one shape
   first = digits.run(build(digits.Config, **settings))
   # No more than the initial population, whose programs are those of the hall of fame, best first.
   later = settings | {"run_name": "later", "max_programs": 20}

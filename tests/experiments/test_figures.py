@@ -11,7 +11,6 @@ from experiments import backprop_discovery, task_difficulty, task_difficulty_rou
 from experiments.frame import study
 from experiments.frame.settings import build, preset
 
-
 _PROGRAMS = 60_000  # of random search, in one round
 
 

@@ -140,7 +140,7 @@ def test_settings_and_flags_need_no_jax():
 def test_control_c_saves_everything_and_reports(tmp_path):
   process = _start(
       "linear_regression", f"--output_dir={tmp_path}", "--run_name=run", "--islands=2",
-      "--population_size=50", "--progress=off")
+      "--population_size=50", "--cycles_per_step=50", "--progress=off")
   metrics = tmp_path / "run" / "metrics.jsonl"
   deadline = time.monotonic() + 90
   while not metrics.exists() and time.monotonic() < deadline:

@@ -246,7 +246,13 @@ def _two_clusters(rng, count=80):
   return [(a, b, "no" if y == 0 else "yes") for (a, b), y in zip(x.round(3), labels)]
 
 
-def test_custom_data_of_a_csv_file(tmp_path):
+@pytest.fixture
+def few_judges(monkeypatch):
+  """As many select and final tasks as search tasks: one shape, compiled once."""
+  monkeypatch.setattr(custom_data, "_MAX_JUDGES", _SMALL["num_tasks"])
+
+
+def test_custom_data_of_a_csv_file(tmp_path, few_judges):
   file = _write_csv(tmp_path / "mine.csv", _two_clusters(np.random.default_rng(0)))
   result = custom_data.run(build(custom_data.Config,
       **_SMALL, output_dir=str(tmp_path), data=file))
@@ -255,7 +261,7 @@ def test_custom_data_of_a_csv_file(tmp_path):
   assert "mine.csv" in (tmp_path / "run" / "report.md").read_text()
 
 
-def test_custom_data_continues_on_the_same_data_only(tmp_path):
+def test_custom_data_continues_on_the_same_data_only(tmp_path, few_judges):
   rows = _two_clusters(np.random.default_rng(0))
   settings = _SMALL | {
       "output_dir": str(tmp_path), "data": _write_csv(tmp_path / "mine.csv", rows)}
@@ -295,7 +301,7 @@ def test_unusable_csv_files_are_refused_with_their_place(tmp_path, rows, message
   assert not (tmp_path / "run").exists()
 
 
-def test_a_tab_separated_file_with_a_header_of_numbers(tmp_path):
+def test_a_tab_separated_file_with_a_header_of_numbers(tmp_path, few_judges):
   rows = _two_clusters(np.random.default_rng(0))
   file = tmp_path / "mine.tsv"
   file.write_text("1\t2\ty\n" + "".join("\t".join(map(str, row)) + "\n" for row in rows) + " \n")

@@ -26,6 +26,13 @@ hypothesis.settings.load_profile("azero")
 os.environ.setdefault("MPLBACKEND", "agg")
 
 
+# Which files begin, so that no process waits for another or has too much left at the end: one
+# process compiles the kernels of a search for all, meanwhile another does what needs none of them.
+_FIRST = (
+    "test_federation.py", "test_direct.py", "test_golden_traces.py", "test_notebook.py")
+
+
 def pytest_collection_modifyitems(items):
-  """Puts the notebook first: last, it would keep one process busy while the other has nothing."""
-  items.sort(key=lambda item: item.path.name != "test_notebook.py")  # stable
+  """Puts the files that everything waits for, and the longest, first."""
+  place = {name: k for k, name in enumerate(_FIRST)}
+  items.sort(key=lambda item: place.get(item.path.name, len(_FIRST)))  # stable

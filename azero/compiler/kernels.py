@@ -10,17 +10,23 @@ is compiled.
 
 Compiled code is kept on disk. Numba looks at the file of a kernel to see whether it is still
 good, but not at the files of the kernels that this one calls. So the folder of compiled code
-is named after the contents of all files that contain kernels.
+is named after the contents of all files that contain kernels. Processes that start together
+wait for the one that compiles a kernel, and take it from there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+import contextlib
 import functools
 import hashlib
 import os
 import pathlib
+import sys
 from typing import Any, TypeVar
 
 import numba
+
+if sys.platform != "win32":
+  import fcntl
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _MARK = b"compiler.kernels"  # every file that imports this one, and this one itself
@@ -40,14 +46,40 @@ def kernel(function: F) -> F:
   before = _config.CACHE_DIR
   _config.CACHE_DIR = _cache_directory()
   try:
-    return _njit(cache=True, **_options)(function)
+    compiled = _njit(cache=True, **_options)(function)
   finally:
     _config.CACHE_DIR = before
+  if not DISABLE_JIT:
+    compiled.compile = _one_at_a_time(compiled.compile, function)
+  return compiled
 
 
 def inner_kernel(function: F) -> F:
   """Compiles a function that only kernels call, as a part of them."""
   return _njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)(function)
+
+
+def _one_at_a_time(compile_it: Callable[..., Any], function: Callable[..., Any]) -> Any:
+  """`compile_it`, but while one process compiles the function others wait; then they find it."""
+  name = f"{function.__module__}.{function.__qualname__}.lock"
+
+  def compile_alone(signature: Any) -> Any:
+    with _locked(pathlib.Path(_cache_directory()) / name):
+      return compile_it(signature)
+
+  return compile_alone
+
+
+@contextlib.contextmanager
+def _locked(path: pathlib.Path) -> Iterator[None]:
+  """Keeps others out meanwhile; where no file can be locked, they do the same work again."""
+  with contextlib.ExitStack() as stack:
+    with contextlib.suppress(OSError):
+      path.parent.mkdir(parents=True, exist_ok=True)
+      handle = stack.enter_context(open(path, "wb"))
+      if sys.platform != "win32":
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    yield
 
 
 @functools.cache

@@ -133,6 +133,7 @@ def _path(lowered: jax.stages.Lowered) -> pathlib.Path | None:
     return None
   parts = (
       jaxlib.__version__, os.environ.get("XLA_FLAGS", ""), _processor(),
+      str(jax.config.values["jax_disable_most_optimizations"]),
       str(lowered.args_info),  # the text leaves out arguments without effect
       lowered.as_text())
   name = hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -23,6 +23,14 @@ from azero.language.program import EMPTY, PREDICTION_SCALAR, Component, Programs
 SPACE = full_space(5)
 _FEW_OPS = Component((2, 3, 18, 23, 27, 62), 3)
 SMALL = SearchSpace(3, 3, 1, 5, _FEW_OPS, _FEW_OPS, _FEW_OPS)  # compiles quickly
+# Of the same shapes in all tests, so that each kind of evaluation of SMALL is compiled once.
+SETS = [
+    random_programs.random_tasks(5, seed=seed, num_train=12, num_valid=9) for seed in range(3)]
+CUT = [
+    dataclasses.replace(
+        tasks, train_x=tasks.train_x[:, :7], train_y=tasks.train_y[:, :7],
+        valid_x=tasks.valid_x[:, :5], valid_y=tasks.valid_y[:, :5]) for tasks in SETS]
+FEW_LANES = 16
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +262,8 @@ def test_other_numbers_of_examples_epochs_and_task_sets_compile_nothing():
     for num_train, num_valid, num_sets in shapes:
       sets = [random_programs.random_tasks(
           5, seed=seed, num_train=num_train, num_valid=num_valid) for seed in range(num_sets)]
-      evaluator = Evaluator(SMALL, sets, num_epochs=num_epochs, num_devices=1)
+      evaluator = Evaluator(
+          SMALL, sets, num_epochs=num_epochs, num_devices=1, lanes=FEW_LANES)
       evaluator.evaluate(programs, np.arange(len(programs)) % num_sets)
       evaluator.part(3, 2, fingerprint=True).evaluate(programs)
 
@@ -265,18 +274,13 @@ def test_other_numbers_of_examples_epochs_and_task_sets_compile_nothing():
 
 @pytest.mark.parametrize("executor", ["waves", "interpreter"])
 def test_a_part_is_an_evaluation_on_the_first_examples(executor):
-  settings = {"num_devices": 1, "executor": executor, "lanes": 16}
-  sets = [random_programs.random_tasks(5, 2, seed=seed, num_train=12, num_valid=9)
-          for seed in range(3)]
-  cut = [dataclasses.replace(
-      tasks, train_x=tasks.train_x[:, :7], train_y=tasks.train_y[:, :7],
-      valid_x=tasks.valid_x[:, :5], valid_y=tasks.valid_y[:, :5]) for tasks in sets]
+  settings = {"num_devices": 1, "executor": executor, "lanes": FEW_LANES}
   programs = random_programs.random_programs(SMALL, 40, seed=7)
   islands = np.arange(40) % 3
-  whole = Evaluator(SMALL, sets, num_epochs=2, **settings)
+  whole = Evaluator(SMALL, SETS, num_epochs=2, **settings)
   part = whole.part(7, 5, fingerprint=True)
   got = part.evaluate(programs, islands)
-  wanted = Evaluator(SMALL, cut, fingerprint=True, **settings).evaluate(programs, islands)
+  wanted = Evaluator(SMALL, CUT, fingerprint=True, **settings).evaluate(programs, islands)
   assert_same(got, wanted)
   np.testing.assert_array_equal(got.fingerprint, wanted.fingerprint)
   assert len(np.unique(got.fingerprint, axis=0)) > 3
@@ -299,11 +303,10 @@ def test_parts_that_there_are_not():
 @pytest.mark.parametrize("executor", ["waves", "interpreter"])
 def test_threads_with_a_device_each(executor):
   programs = random_programs.random_programs(SMALL, 60, seed=8)
-  tasks = random_programs.random_tasks(5, num_train=30)
-  evaluator = Evaluator(SMALL, tasks, executor=executor, lanes=16)
-  part = evaluator.part(4, 3, fingerprint=True)
-  wanted, short = evaluator.evaluate(programs), part.evaluate(programs)
-  sets = np.zeros(len(programs), np.int32)
+  evaluator = Evaluator(SMALL, SETS, num_epochs=2, executor=executor, lanes=FEW_LANES)
+  part = evaluator.part(7, 5, fingerprint=True)
+  sets = np.arange(len(programs), dtype=np.int32) % len(SETS)
+  wanted, short = (each.evaluate(programs, sets) for each in (evaluator, part))
   plan = evaluator.plan(programs, evaluator.analyse(programs))
 
   def work(device):
@@ -320,25 +323,25 @@ def test_threads_with_a_device_each(executor):
 @pytest.mark.parametrize("executor", ["waves", "interpreter"])
 @pytest.mark.parametrize("trace", [False, True])
 def test_no_programs_have_no_results(executor, trace):
-  tasks = random_programs.random_tasks(5, num_train=6)
-  none = Programs.empty(SMALL, 0)
+  tasks, none = CUT[0], Programs.empty(SMALL, 0)
   result = Evaluator(
-      SMALL, tasks, executor=executor, trace=trace, fingerprint=True, num_devices=1).evaluate(none)
+      SMALL, CUT, executor=executor, trace=trace, fingerprint=True, num_devices=1,
+      lanes=FEW_LANES).evaluate(none)
   assert result.fitness.shape == result.train_steps.shape == (0,)
   assert result.per_task.shape == result.trained.shape == (0, len(tasks))
   assert result.fingerprint.shape == (0, 2)
   if trace:
     assert [part.shape[:4] for part in result.trace] == [
-        (0, len(tasks), 1, 6), (0, len(tasks), 1, tasks.num_valid)]
+        (0, len(tasks), 1, tasks.num_train), (0, len(tasks), 1, tasks.num_valid)]
 
 
 def test_islands_with_the_same_tasks_share_them_unseen():
-  tasks, other = (random_programs.random_tasks(5, seed=seed) for seed in (1, 2))
+  tasks, other = SETS[1:]
   programs = random_programs.random_programs(SMALL, 40, seed=3)
   islands = np.arange(40) % 3
-  shared = Evaluator(SMALL, [tasks, other, tasks], num_devices=1, trace=True)
-  apart = Evaluator(
-      SMALL, [tasks, other, dataclasses.replace(tasks)], num_devices=1, trace=True)
+  settings = {"num_devices": 1, "lanes": FEW_LANES, "trace": True}
+  shared = Evaluator(SMALL, [tasks, other, tasks], **settings)
+  apart = Evaluator(SMALL, [tasks, other, dataclasses.replace(tasks)], **settings)
   one, two = shared.evaluate(programs, islands), apart.evaluate(programs, islands)
   assert len(shared.task_sets) == 3
   np.testing.assert_array_equal(one.per_task, two.per_task)

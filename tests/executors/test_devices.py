@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from support import fresh
 
 from azero.executors import devices
 
@@ -29,10 +30,7 @@ def _run(given: str | None, num_devices: int = 1, times: int = 1, *use: str) -> 
   if given is not None:
     environment["XLA_FLAGS"] = given
   arguments = [str(num_devices), str(times), *use]
-  process = subprocess.run(
-      [sys.executable, "-c", _CODE, *arguments], env=environment, capture_output=True, text=True,
-      check=True)
-  return process.stdout.splitlines()
+  return fresh.run(_CODE, *arguments, env=environment).stdout.splitlines()
 
 
 @pytest.mark.parametrize(("given", "wanted"), [
@@ -88,8 +86,7 @@ assert os.environ.get("XLA_FLAGS") == flags
 print(jax.numpy.arange(3).sum())
 """
   environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-  result = subprocess.run(
-      [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+  result = fresh.run(script, env=environment)
   assert result.stdout == "3\n"
   assert ("configure_jax() comes too late" in result.stderr) == told
   assert result.stderr.count("\n") == int(told)

@@ -76,6 +76,16 @@ def test_arguments_without_effect_have_their_shapes_too(cache, compilations):
   assert len(compilations) == 2
 
 
+def test_code_that_was_hardly_optimised_is_kept_apart(cache, compilations):
+  for quick in (False, True, False):
+    jax.config.update("jax_disable_most_optimizations", quick)
+    try:
+      _make()
+    finally:
+      jax.config.update("jax_disable_most_optimizations", False)
+  assert len(compilations) == len(list(cache.iterdir())) == 2
+
+
 def test_shapes_that_were_compiled_are_kept_in_memory(cache, compilations, monkeypatch):
   jitted = jax.jit(_scaled)
   makers = [lambda size=size: executables.compile_for(

@@ -63,7 +63,7 @@ def network():
 def small_search():
   """The demo search, small, and compiled once for all tests."""
   group = linear_regression.make_group(build(linear_regression.Config,
-      islands=2, population_size=20))
+      islands=2, population_size=20, cycles_per_step=100))
   return Evolution(group.space, group.task_sets, group.config)
 
 
@@ -155,7 +155,7 @@ def test_stages_are_those_of_what_was_called(network, small_search):
 def _small(islands, seed):
   """What `small_search` searches."""
   group = linear_regression.make_group(build(linear_regression.Config,
-      islands=islands, population_size=20, seed=seed))
+      islands=islands, population_size=20, cycles_per_step=100, seed=seed))
   return group.space, group.task_sets, group.config
 
 

@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+from support import fresh
 
 import azero
 from experiments.frame import run_settings
@@ -88,10 +89,7 @@ command_line.main(Config, lambda config: print(config.size, config.search.seed))
     ((), "100 0"), (("--preset=paper", "--seed=3"), "100 3"), (("--preset=smoke",), "2 5"),
     (("--preset=smoke", "--size=100"), "100 5")])
 def test_a_preset_changes_defaults_and_flags_go_before_it(flags, printed):
-  done = subprocess.run(
-      [sys.executable, "-c", _MODULE, *flags], cwd=_ROOT, text=True, capture_output=True,
-      timeout=60)
-  assert (done.returncode, done.stdout.strip()) == (0, printed), done.stderr
+  assert fresh.run(_MODULE, *flags, env=dict(os.environ)).stdout.strip() == printed
 
 
 def test_an_unknown_preset_is_refused():
@@ -142,7 +140,7 @@ def test_settings_and_flags_need_no_jax():
 def test_control_c_saves_everything_and_reports(tmp_path):
   process = _start(
       "linear_regression", f"--output_dir={tmp_path}", "--run_name=run", "--islands=2",
-      "--population_size=50", "--progress=off")
+      "--population_size=50", "--cycles_per_step=50", "--progress=off")
   metrics = tmp_path / "run" / "metrics.jsonl"
   deadline = time.monotonic() + 90
   while not metrics.exists() and time.monotonic() < deadline:

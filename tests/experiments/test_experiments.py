@@ -42,7 +42,7 @@ def _linear(tmp_path, name="run", **changes):
   settings = {
       "islands": 2, "population_size": 100, "max_train_steps": 300_000,
       "select_every": 1000, "progress": "off", "output_dir": str(tmp_path), "run_name": name,
-      "cycles_per_step": 1}
+      "cycles_per_step": 20}
   return linear_regression.run(build(linear_regression.Config, **settings | changes))
 
 
@@ -97,7 +97,7 @@ def test_linear_regression_continues_as_if_it_had_not_been_stopped(linear, tmp_p
   call = island_discoveries.Selection.__call__
 
   def interrupted(self, search):
-    if search.cycle in (3, 60):
+    if search.cycle in (20, 60):
       signal.raise_signal(signal.SIGINT)
     return call(self, search)
 
@@ -137,7 +137,7 @@ def test_a_run_is_not_continued_with_other_settings(linear, changes, message):
   with pytest.raises(ValueError, match="has other settings: select_every is 1000 there and 4000"):
     linear_regression.run(build(linear_regression.Config,
         resume=str(path / "run"), islands=2, population_size=100,
-        cycles_per_step=1,
+        cycles_per_step=20,
         output_dir=str(path), run_name="run"))
 
 
@@ -216,7 +216,7 @@ def test_digits_continue_as_if_they_had_not_been_stopped(tmp_path):
 def test_digits_start_from_what_an_earlier_run_found(tmp_path):
   settings = _SMALL | {
       "output_dir": str(tmp_path), "num_features": 8, "num_train": 60, "num_valid": 40,
-      "num_select": 3, "num_final": 4}
+      "num_select": 2, "num_final": 2}  # as many as num_tasks: one shape
   first = digits.run(build(digits.Config, **settings))
   # No more than the initial population, whose programs are those of the hall of fame, best first.
   later = settings | {"run_name": "later", "max_programs": 20}
@@ -246,7 +246,13 @@ def _two_clusters(rng, count=80):
   return [(a, b, "no" if y == 0 else "yes") for (a, b), y in zip(x.round(3), labels)]
 
 
-def test_custom_data_of_a_csv_file(tmp_path):
+@pytest.fixture
+def few_judges(monkeypatch):
+  """As many select and final tasks as search tasks: one shape, compiled once."""
+  monkeypatch.setattr(custom_data, "_MAX_JUDGES", _SMALL["num_tasks"])
+
+
+def test_custom_data_of_a_csv_file(tmp_path, few_judges):
   file = _write_csv(tmp_path / "mine.csv", _two_clusters(np.random.default_rng(0)))
   result = custom_data.run(build(custom_data.Config,
       **_SMALL, output_dir=str(tmp_path), data=file))
@@ -255,7 +261,7 @@ def test_custom_data_of_a_csv_file(tmp_path):
   assert "mine.csv" in (tmp_path / "run" / "report.md").read_text()
 
 
-def test_custom_data_continues_on_the_same_data_only(tmp_path):
+def test_custom_data_continues_on_the_same_data_only(tmp_path, few_judges):
   rows = _two_clusters(np.random.default_rng(0))
   settings = _SMALL | {
       "output_dir": str(tmp_path), "data": _write_csv(tmp_path / "mine.csv", rows)}
@@ -295,7 +301,7 @@ def test_unusable_csv_files_are_refused_with_their_place(tmp_path, rows, message
   assert not (tmp_path / "run").exists()
 
 
-def test_a_tab_separated_file_with_a_header_of_numbers(tmp_path):
+def test_a_tab_separated_file_with_a_header_of_numbers(tmp_path, few_judges):
   rows = _two_clusters(np.random.default_rng(0))
   file = tmp_path / "mine.tsv"
   file.write_text("1\t2\ty\n" + "".join("\t".join(map(str, row)) + "\n" for row in rows) + " \n")

@@ -11,11 +11,14 @@ from experiments import backprop_discovery, task_difficulty, task_difficulty_rou
 from experiments.frame import study
 from experiments.frame.settings import build, preset
 
+_PROGRAMS = 60_000  # of random search, in one round
+
 
 def _difficulty(tmp_path, name, **changes):
+  settings = {"round_programs": _PROGRAMS, "max_random_programs": _PROGRAMS} | changes
   return task_difficulty.run(preset(
       task_difficulty.Config, "smoke", progress="off", output_dir=str(tmp_path), run_name=name,
-      **changes))
+      **settings))
 
 
 def _timeless(rows):
@@ -42,13 +45,13 @@ def test_task_difficulty_reports_both_methods(difficulty):
       (kind, method) for kind in ("linear_backprop", "linear_regressor")
       for method in task_difficulty.METHODS}
   for row in rows:
-    assert row["programs"] == (300_000 if row["method"] == "random search" else 2 * 400)
+    assert row["programs"] == (_PROGRAMS if row["method"] == "random search" else 2 * 400)
     assert 0 < row["evaluated"] <= row["programs"] and row["acceptable"] >= len(row["found"])
   first = result.points[0]
   successes = sum(
       row["acceptable"] for row in rows
       if (row["task_type"], row["method"]) == ("linear_backprop", "random search"))
-  assert first.density.estimate == successes / 300_000 and first.density.high > 0
+  assert first.density.estimate == successes / _PROGRAMS and first.density.high > 0
 
 
 def test_task_difficulty_goes_on_after_a_stop(difficulty, tmp_path, monkeypatch):
@@ -73,16 +76,16 @@ def test_task_difficulty_goes_on_after_a_stop(difficulty, tmp_path, monkeypatch)
 
 def test_budgets_may_change_and_what_is_finished_stays(difficulty, tmp_path):
   kind, (_, whole) = "linear_backprop", difficulty
-  first = _difficulty(tmp_path, "run", task_types=kind, max_random_programs=100_000)
+  first = _difficulty(tmp_path, "run", task_types=kind, max_random_programs=20_000)
   with pytest.raises(ValueError, match=r"islands is 2 there and 4 here.* only successes, max_r"):
     study.continued(task_difficulty.Config, tmp_path / "run", islands=4)
   longer = task_difficulty.run(study.continued(
-      task_difficulty.Config, tmp_path / "run", max_random_programs=300_001,
+      task_difficulty.Config, tmp_path / "run", max_random_programs=_PROGRAMS + 1,
       max_evolution_programs=2399))
   assert longer.rows[:2] == first.rows
   # Budgets are kept: random search has less in its last round, evolution whole rounds only.
   assert [(row["method"], row["round"], row["programs"]) for row in longer.rows] == [
-      ("random search", 0, 100_000), ("evolution", 0, 800), ("random search", 1, 200_001),
+      ("random search", 0, 20_000), ("evolution", 0, 800), ("random search", 1, 40_001),
       ("evolution", 1, 800)]
   (alike,) = (row for row in whole.rows if (row["task_type"], row["method"]) == (kind, "evolution"))
   assert _timeless([alike]) == _timeless([first.rows[1]])
@@ -111,7 +114,7 @@ def test_the_paper_preset_of_task_difficulty_shows_an_estimate(tmp_path, monkeyp
 
   def fewer(space, task_sets, acceptance, num_programs, **settings):
     assert num_programs == 10_000_000
-    return sample(space, task_sets, acceptance, 200_000, **settings)
+    return sample(space, task_sets, acceptance, 20_000, **settings)
 
   monkeypatch.setattr(density, "sample", fewer)
   monkeypatch.setattr(task_difficulty_rounds.runner, "run", _start)

@@ -168,10 +168,10 @@ def _stop_after(monkeypatch, cycles):
 def test_an_experiment_goes_on_after_a_stop(data_dir, tmp_path, monkeypatch, capsys):
   settings = {
       "processes": "2", "methods": "full", "repeats": 2, "repeats_at_once": 1,
-      "cycles_per_step": 1, "checkpoint_seconds": 0.0}
+      "cycles_per_step": 4, "checkpoint_seconds": 0.0}
   whole = search_baselines.run(
       _config(search_baselines, data_dir, tmp_path, run_name="whole", **settings))
-  _stop_after(monkeypatch, 6)
+  _stop_after(monkeypatch, 8)
   stopped = search_baselines.run(
       _config(search_baselines, data_dir, tmp_path, run_name="stopped", **settings))
   assert not stopped.complete and len(stopped.outcomes) == 1

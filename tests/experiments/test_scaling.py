@@ -34,7 +34,9 @@ def test_report_has_costs_load_and_mixing(tmp_path):
 
 
 def test_given_times_make_the_simulations_reproducible(tmp_path):
-  settings = {"parts": "load,mixing", "service_microseconds": 500.0, "workers": "8"}
+  settings = {
+      "parts": "load,mixing", "service_microseconds": 500.0, "workers": "8", "births": "20",
+      "turns": 3}
   first, again = (_run(tmp_path, name, **settings) for name in ("first", "again"))
   assert first.costs is None and first.island is None
   assert first.load == again.load

@@ -6,7 +6,6 @@ functions, those are lists of instructions [op, in1, in2, out, [c0, c1, c2]].
 """
 
 from collections.abc import Sequence
-import copy
 
 from reference.draws import Stream
 
@@ -25,6 +24,11 @@ def tournament(fitnesses: Sequence[float], contestants: int, stream: Stream) -> 
   return max(drawn, key=lambda index: fitnesses[index])  # the first of the fittest
 
 
+def copied(program: Program) -> Program:
+  """A copy that shares no list with the program."""
+  return [[[*line[:4], list(line[4])] for line in body] for body in program]
+
+
 class Breeder:
   """Makes random programs of a space, and mutates programs."""
 
@@ -38,7 +42,7 @@ class Breeder:
 
   def random_program(self, given: Program, stream: Stream) -> Program:
     """Random instructions wherever search may change a program, else what is given."""
-    program = copy.deepcopy(given)
+    program = copied(given)
     for f in self.searched:
       program[f] = [
           self.random_instruction(f, stream) for _ in range(self.space.components[f].max_length)]
@@ -46,7 +50,7 @@ class Breeder:
 
   def mutate(self, parent: Program, stream: Stream) -> Program:
     """The child, which may be an exact copy."""
-    child = copy.deepcopy(parent)
+    child = copied(parent)
     if stream.uniform() >= self.probability:
       return child
     action = self.actions[stream.pick(len(self.actions))]

@@ -12,19 +12,20 @@ class SetAssociativeCache:
   """
 
   def __init__(self, capacity: int):
-    self.sets: list[collections.OrderedDict] = [
-        collections.OrderedDict() for _ in range(-(-capacity // WAYS))]
+    self.num_sets = -(-capacity // WAYS)
+    self.sets: dict[int, collections.OrderedDict] = collections.defaultdict(
+        collections.OrderedDict)
 
   def get(self, key: tuple[int, int]) -> float | None:
     """The value of a key, which is marked as used; None if it is not there."""
-    entries = self.sets[key[0] % len(self.sets)]
+    entries = self.sets[key[0] % self.num_sets]
     if key in entries:
       entries.move_to_end(key)
     return entries.get(key)
 
   def put(self, key: tuple[int, int], value: float) -> None:
     """Stores the value of a key that is not there."""
-    entries = self.sets[key[0] % len(self.sets)]
+    entries = self.sets[key[0] % self.num_sets]
     entries[key] = value
     if len(entries) > WAYS:
       entries.popitem(last=False)

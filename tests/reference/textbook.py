@@ -6,11 +6,11 @@ functions, those are lists of instructions [op, in1, in2, out, [c0, c1, c2]].
 """
 
 from collections.abc import Callable, Sequence
-import copy
 import math
 from typing import NamedTuple
 
-from reference.breeding import Breeder, Program, tournament
+import numpy as np
+from reference.breeding import Breeder, Program, copied, tournament
 from reference.draws import Stream
 
 from azero.language.program import Programs, SearchSpace
@@ -86,7 +86,7 @@ class Textbook:
         break
       stream = Stream(self.seed, self.island, n)
       if n < population_size:
-        program = copy.deepcopy(given[n % len(given)])
+        program = copied(given[n % len(given)])
         if random_start:
           program = self.breeder.random_program(program, stream)
       else:
@@ -118,12 +118,11 @@ def to_programs(space: SearchSpace, program: Program) -> Programs:
 
 def from_programs(programs: Programs, index: int = 0) -> Program:
   """One program of a batch."""
+  one = programs[index]
+  lines = np.stack([one.opcode[0], one.in1[0], one.in2[0], one.out[0]], axis=1).tolist()
+  constants = one.constants[0].tolist()
   program: Program = []
-  for f, length in enumerate(programs.lengths[index]):
-    slots = range(programs.space.offsets[f], programs.space.offsets[f] + length)
-    program.append([
-        [int(array[index, slot])
-         for array in (programs.opcode, programs.in1, programs.in2, programs.out)]
-        + [programs.constants[index, slot].tolist()]
-        for slot in slots])
+  for f, length in enumerate(one.lengths[0]):
+    slots = range(one.space.offsets[f], one.space.offsets[f] + length)
+    program.append([[*lines[slot], constants[slot]] for slot in slots])
   return program

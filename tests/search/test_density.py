@@ -37,11 +37,20 @@ def acceptance():
 
 def _sample(template, acceptance, **settings):
   return density.sample(
-      _SPACE, _tasks(2), acceptance, _DRAWS, seed=4, template=template, lanes=64, **settings)
+      _SPACE, _tasks(2), acceptance, _DRAWS, seed=4, template=template, lanes=64, keep=1000,
+      **settings)
 
 
-def test_every_random_program_is_counted(template, acceptance):
-  found = _sample(template, acceptance, keep=1000)
+@pytest.fixture(scope="module")
+def sampled(template, acceptance):
+  """A sample, and what it told of its progress."""
+  seen = []
+  found = _sample(template, acceptance, on_batch=lambda sample: seen.append(sample.programs))
+  return found, seen
+
+
+def test_every_random_program_is_counted(template, acceptance, sampled):
+  found, _ = sampled
   assert found.programs == _DRAWS
   assert found.evaluated < found.learning < _DRAWS / 2
   # The same, by running all of them.
@@ -66,16 +75,14 @@ def test_an_odd_number_is_shared_as_well(template, acceptance, monkeypatch):
   assert found.programs == 1801 and seen == [600, 1200, 1800, 1801]
 
 
-def test_programs_that_cannot_learn_change_no_count(template, acceptance):
-  some, every = (_sample(template, acceptance, exhaustive=each) for each in (False, True))
+def test_programs_that_cannot_learn_change_no_count(template, acceptance, sampled):
+  (some, _), every = sampled, _sample(template, acceptance, exhaustive=True)
   assert some.acceptable == every.acceptable and some.found == every.found
   assert every.learning == _DRAWS > some.learning
 
 
-def test_progress_is_told_after_every_batch(template, acceptance):
-  seen = []
-  _sample(template, acceptance, on_batch=lambda sample: seen.append(sample.programs))
-  assert seen == [_DRAWS]
+def test_progress_is_told_after_every_batch(sampled):
+  assert sampled[1] == [_DRAWS]
 
 
 def test_the_reference_is_acceptable_up_to_its_own_error():

@@ -202,8 +202,8 @@ def test_nothing_depends_on_islands_devices_and_caches(monkeypatch, islands, dev
   monkeypatch.setattr(equivalence, "WORTH_SHARING", 1)
   search, recording = evolve(
       monkeypatch, islands=islands, num_devices=devices, population_size=40, tournament_size=5,
-      **CACHES[caches])
-  answers = assert_sequential(search, recording)
+      children=200, **CACHES[caches])
+  answers = assert_sequential(search, recording, children=200)
   assert (answers.count("key") > 0) == (caches in ("keys", "both"))
   assert (answers.count("print") > 0) == (caches in ("prints", "both"))
   assert all(search._stages._full.evaluator.calls)

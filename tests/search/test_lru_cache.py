@@ -59,7 +59,7 @@ def test_within_a_set_the_least_recently_used_is_forgotten(num_sets, numbers):
     if known is None:
       put(cache, 0, [number])
       plain.put(number, number / 1000)
-  assert len(cache) == sum(map(len, plain.sets))
+  assert len(cache) == sum(map(len, plain.sets.values()))
 
 
 @given(st.integers(1, 2), st.lists(
@@ -92,7 +92,7 @@ def test_scores_that_come_late_change_nothing(num_sets, rounds):
         cache.arrays, 0, places, tickets, first, np.array(numbers) / 1000)
     assert (cache.arrays.tickets == FILLED).all()
     first += len(numbers)
-  held = [number for entries in plain.sets for number, _ in entries]
+  held = [number for entries in plain.sets.values() for number, _ in entries]
   assert len(cache) == len(held)
   assert get(cache, 0, held) == [number / 1000 for number in held]
 

@@ -15,6 +15,7 @@ import traceback
 import conftest  # noqa: F401  the settings of JAX
 import orbax.checkpoint  # noqa: F401  so that no child needs the time
 from support.search_cases import FIXED, config, tasks
+from support.toy_evaluator import ToyEvaluator
 
 from azero.runs import recorder, runner
 from azero.runs.directory import RunDirectory, settings_of
@@ -37,6 +38,8 @@ def begin_or_continue(path: pathlib.Path, settings: dict) -> None:
 
 def main() -> None:
   settings = json.loads(sys.argv[1])
+  # Loads the kernels, once for all children. JAX has to be new to each of them.
+  Evolution(FIXED, tasks(ISLANDS), config(), evaluator=ToyEvaluator).step()
   for line in sys.stdin:
     child = os.fork()
     if not child:

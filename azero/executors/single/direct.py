@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from azero.executors import executables
 from azero.executors.devices import find_devices
 from azero.executors.evaluator import DTYPES
 from azero.executors.interpreter.evaluation import epoch_orders
@@ -144,15 +145,19 @@ class DirectEvaluator:
       place, result = pending.popleft()
       fitness[place], steps[place] = jax.device_get(result)
 
+    def arguments(trial: Trial, device: int, task: int) -> tuple[Any, ...]:
+      return (trial, np.int32(num_train), orders[task], self._data[device][task],
+              np.bool_(last_epoch))
+
     with jax.enable_x64(self.dtype == np.float64):
+      any_trial = Trial(np.zeros_like(self.constants, self.dtype), np.uint32(0))
+      run = executables.compile_for(self._run, arguments(any_trial, 0, 0), self._devices)
       for i, (row, task) in enumerate(np.ndindex(shape)):
         if len(pending) == 2 * len(self._devices):
           collect()
-        data = self._data[i % len(self._devices)][task]  # decides where it runs
+        device = i % len(self._devices)
         trial = Trial(constants[row], seeds[row])
-        result = self._run(
-            trial, np.int32(num_train), orders[task], data, np.bool_(last_epoch))
-        pending.append(((row, task), result))
+        pending.append(((row, task), run[device](*arguments(trial, device, task))))
       while pending:
         collect()
     return DirectEvaluation(self._rounded(fitness), steps.sum(1))

@@ -1,4 +1,4 @@
-"""A program compiled on its own computes what the evaluator of a search computes."""
+"""A program compiled on its own computes what the oracle and the evaluator of a search compute."""
 
 import dataclasses
 import signal
@@ -6,8 +6,9 @@ import signal
 import jax
 import numpy as np
 import pytest
-from support import random_programs
+from support import chaos, random_programs
 
+from azero.compiler import canonical
 from azero.executors.evaluator import Evaluator
 from azero.executors.single import large_rules
 from azero.executors.single.direct import DirectEvaluator
@@ -18,16 +19,21 @@ from azero.tasks import make_tasks, original_digits
 _SEED = 3
 
 
-def _compare(programs: Programs, tasks, *, rtol: float = 1e-9, atol: float = 0.0, **settings):
-  """Fitness per task and training steps of N programs, one by one and together."""
-  settings = {"dtype": "float64", "num_devices": 1} | settings
-  wanted = Evaluator(programs.space, tasks, seed=_SEED, **settings).evaluate(programs)
+def _compare(programs: Programs, tasks, *, num_epochs: int = 1):
+  """Fitness per task and training steps of each of N programs in float64 are the oracle's."""
+  analysis = canonical.analyse(programs, multiclass=tasks.multiclass)
   for i in range(len(programs)):
-    direct = DirectEvaluator(programs[i], tasks, **settings)
+    direct = DirectEvaluator(
+        programs[i], tasks, num_epochs=num_epochs, dtype="float64", num_devices=1)
     got = direct.evaluate(direct.constants[None], seeds=_SEED)
+    wanted = [
+        chaos.run_oracle(programs, analysis, i, tasks, task, seed=_SEED, num_epochs=num_epochs)
+        for task in range(len(tasks))]
     np.testing.assert_allclose(
-        got.per_task[0], wanted.per_task[i], rtol=rtol, atol=atol, err_msg=repr(programs[i]))
-    assert got.train_steps[0] == wanted.train_steps[i], repr(programs[i])
+        got.per_task[0], [trace.fitness for trace in wanted], rtol=1e-9,
+        err_msg=repr(programs[i]))
+    steps = sum(len(trace.train_errors) for trace in wanted)
+    assert got.train_steps[0] == steps, repr(programs[i])
 
 
 @pytest.fixture
@@ -51,8 +57,13 @@ def test_programs_of_the_zoo(quick_compilation):
 
 def test_float32_and_epochs():
   tasks = random_programs.random_tasks(5, 2, num_tasks=2, num_train=40, num_valid=30, seed=1)
+  program, settings = _zoo(["plain_nn"], 5), {"num_epochs": 2, "num_devices": 1}
+  direct = DirectEvaluator(program, tasks, **settings)
+  got = direct.evaluate(direct.constants[None], seeds=_SEED)
+  wanted = Evaluator(program.space, tasks, seed=_SEED, **settings).evaluate(program)
   # A prediction near 1/2 may fall to the other side.
-  _compare(_zoo(["plain_nn"], 5), tasks, num_epochs=2, dtype="float32", atol=2 / 30)
+  np.testing.assert_allclose(got.per_task, wanted.per_task, rtol=1e-9, atol=2 / 30)
+  np.testing.assert_array_equal(got.train_steps, wanted.train_steps)
 
 
 def test_the_last_epoch_or_the_best():
@@ -60,11 +71,12 @@ def test_the_last_epoch_or_the_best():
   program = text.parse(
       "def Setup():\ndef Predict():\n  s1 = gaussian(0, 1)\ndef Learn():", num_features=4)
   tasks = random_programs.random_tasks(4, num_tasks=8, num_train=5, num_valid=20)
-  settings = {"dtype": "float64", "num_epochs": 4}
-  wanted = Evaluator(program.space, tasks, seed=_SEED, trace=True, **settings).evaluate(program)
-  errors = wanted.trace[1][0, :, :, :, 0]  # [D, E, V]
-  fitness = 1 - 2 / np.pi * np.arctan(np.sqrt((errors**2).mean(2)))
-  direct = DirectEvaluator(program, tasks, **settings)
+  analysis = canonical.analyse(program)
+  fitness = np.array([
+      chaos.run_oracle(
+          program, analysis, 0, tasks, task, seed=_SEED, num_epochs=4).epoch_fitness
+      for task in range(8)])  # [D, E]
+  direct = DirectEvaluator(program, tasks, dtype="float64", num_epochs=4, num_devices=1)
   best, last = (
       direct.evaluate(direct.constants[None], seeds=_SEED, last_epoch=last_epoch).per_task[0]
       for last_epoch in (False, True))

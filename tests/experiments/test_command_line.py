@@ -117,9 +117,8 @@ def test_every_flag_is_read(module):
   Where a search is configured its settings are handed to azero as they are.
   """
   sources = [
-      *(_ROOT / "experiments").glob(f"{module}*.py"),
       *(_ROOT / "experiments/frame").glob("*.py"),
-      *(_ROOT / "experiments/simulations").glob(f"{module}*.py")]
+      *(path for path in (_ROOT / "experiments").glob(f"**/{module}*.py"))]
   read = {
       node.attr for source in sources for node in ast.walk(ast.parse(source.read_text()))
       if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}

@@ -7,7 +7,8 @@ import pytest
 import azero
 from azero.language import spaces
 from azero.search import density
-from experiments import backprop_discovery, task_difficulty, task_difficulty_rounds
+from experiments import backprop_discovery, task_difficulty
+from experiments.details import task_difficulty_report, task_difficulty_rounds
 from experiments.frame import study
 from experiments.frame.settings import build, preset
 
@@ -40,7 +41,7 @@ def test_task_difficulty_reports_both_methods(difficulty):
   assert rows == list(result.rows)
   assert {(row["task_type"], row["method"]) for row in rows} == {
       (kind, method) for kind in ("linear_backprop", "linear_regressor")
-      for method in task_difficulty.METHODS}
+      for method in task_difficulty_report.METHODS}
   for row in rows:
     assert row["programs"] == (300_000 if row["method"] == "random search" else 2 * 400)
     assert 0 < row["evaluated"] <= row["programs"] and row["acceptable"] >= len(row["found"])

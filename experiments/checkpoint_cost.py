@@ -55,7 +55,8 @@ def run(config: Config) -> list[Cost]:
         f"--entries must be at most {search.config.cache_size}, the size of a cache; got "
         f"{max(counts)}.")
   search.step()
-  print(f"{config.islands} islands; {measuring.machine()}\n")
+  machine = "; ".join(f"{name}: {value}" for name, value in measuring.machine().items())
+  print(f"{config.islands} islands; {machine}\n")
   print("| entries | arrays, MB | on disk, MB | waiting, s | processor, s | saved after, s "
         "| loaded after, s | next after, s | cost at most |")
   print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")

@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
       "best programs.")
   one.add_argument("directory", help="of the run")
   one.add_argument(
-      "--programs", type=int, default=1, help="how many of the best; default %(default)s")
+      "--programs", type=_count, default=1, help="how many of the best; default %(default)s")
   one.add_argument("--plot", metavar="FILE", help="write a picture of the best fitness")
   one.set_defaults(command=_show)
   one = commands.add_parser(
@@ -65,6 +65,13 @@ def _parser() -> argparse.ArgumentParser:
   one.add_argument("--plot", metavar="FILE", help="write a picture of the best fitnesses")
   one.set_defaults(command=_compare)
   return parser
+
+
+def _count(text: str) -> int:
+  """Of a flag: how many."""
+  if not text.isdecimal():
+    raise argparse.ArgumentTypeError(f"it must be a whole number from 0 on, got '{text}'")
+  return int(text)
 
 
 def _list(options: argparse.Namespace, console: Console) -> None:

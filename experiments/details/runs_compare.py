@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 import json
+import pathlib
 from typing import Any
 
 from rich.console import Console
@@ -33,7 +34,8 @@ def compare(paths: Sequence[str], console: Console) -> list[Run]:
   if differing:
     table = tables.plain_table("setting", *labels)
     for name in differing:
-      table.add_row(name, *(str(each.get(name, "-")) for each in settings))
+      table.add_row(
+          name, *(tables.setting(each[name]) if name in each else "-" for each in settings))
     console.print(table)
   else:
     console.print("the settings are the same, up to what the names of searches say")
@@ -62,10 +64,12 @@ def plot(searches: Sequence[Run], path: str, console: Console) -> None:
   """Best fitness over programs of several searches; of one the median of the islands, too.
 
   Raises:
-    ValueError: matplotlib is not installed.
+    ValueError: matplotlib is not installed, or there is no directory for the file.
     OSError: the file cannot be written.
   """
   lazy.require("matplotlib", extra="plots", purpose="Pictures")
+  if not (parent := pathlib.Path(path).parent).is_dir():
+    raise ValueError(f"--plot={path}: there is no directory '{parent}'.")
   # Not pyplot, which would look for a screen; and only here, since it takes a while.
   from matplotlib.figure import Figure
 

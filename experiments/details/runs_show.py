@@ -38,10 +38,12 @@ def show(path: str | pathlib.Path, console: Console, *, programs: int) -> Run:
       if changed else "\nall settings are defaults")
   if changed is None:
     flat = reader.flat(run.config).items()
-    console.print(tables.pairs({name: value for name, value in flat if value is not None}))
+    console.print(tables.pairs({
+        name: tables.setting(value) for name, value in flat if value is not None}))
   else:
     console.print(tables.pairs({
-        name: f"{value}  (default {default})" for name, (value, default) in changed.items()}))
+        name: f"{tables.setting(value)}  (default {tables.setting(default)})"
+        for name, (value, default) in changed.items()}))
   for search in run.searches():
     if search.last is not None:
       console.print(f"\n{search.path.name}: after {tables.clock(search.last.get('seconds'))}")

@@ -58,6 +58,13 @@ def pairs(values: Mapping[str, Any]) -> Table:
   return table
 
 
+def setting(value: Any) -> str:
+  """A setting as it is written on the command line."""
+  if value is None:
+    return "none"
+  return ",".join(map(setting, value)) if isinstance(value, list) else str(value)
+
+
 def shown(name: str, value: Any) -> str:
   """A metric as a reader likes it."""
   if value is None or isinstance(value, str):

@@ -44,12 +44,13 @@ def leave(signum: int) -> typing.NoReturn:
   """Ends the process at once, whatever its threads do, and says what is left of the run."""
   _leaving.acquire()  # for good: who comes second waits for the end
   advice = f"; --resume={_resumable[-1]} continues from its last checkpoint" if _resumable else ""
-  if sys.stderr.isatty():
-    sys.stderr.write("\x1b[?25h")  # the cursor, which a live view hides
-  print(f"\ninterrupted: what a run directory holds by now is complete and readable{advice}",
-        file=sys.stderr)
+  stream = sys.__stderr__ or sys.stderr  # past a live view, which may hold the other one
+  if stream.isatty():
+    stream.write("\x1b[?25h")  # the cursor, which a live view hides
+  stream.write(
+      f"\ninterrupted: what a run directory holds by now is complete and readable{advice}\n")
+  stream.flush()
   sys.stdout.flush()
-  sys.stderr.flush()
   os._exit(128 + signum)
 
 

@@ -91,12 +91,20 @@ def test_a_mutation_of_the_users_own():
   assert 60 < changed < 200
 
 
+@pytest.fixture
+def _forgotten(monkeypatch):
+  """What a test registers is gone after it: later tests may send it to other processes."""
+  monkeypatch.setattr(mutation, "_OWN", dict(mutation._OWN))
+  monkeypatch.setattr(mutation, "_own_functions", dict(mutation._own_functions))
+
+
 def _faulty(programs, i, function, space, stream):
   if i == 3:
     raise ValueError("not this one")
 
 
 @pytest.mark.parametrize("actions", [("faulty",), ("faulty", "alter"), ("faulty", "faulty")])
+@pytest.mark.usefixtures("_forgotten")
 def test_an_error_of_a_mutation_of_the_users_own(actions):
   mutation.register_mutation("faulty", _faulty)
   parents = mutation.random_programs(FIXED, 4, seed=1)
@@ -110,6 +118,7 @@ def test_an_error_of_a_mutation_of_the_users_own(actions):
   mutation.mutated(parents[:3], mutation.mutator(actions, 1.0), seed=0)
 
 
+@pytest.mark.usefixtures("_forgotten")
 def test_an_error_of_a_mutation_ends_the_search():
   mutation.register_mutation("faulty", _faulty)
   search = Evolution(

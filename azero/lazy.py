@@ -9,6 +9,7 @@ from collections.abc import Callable
 import importlib
 import importlib.util
 import pathlib
+import re
 import sys
 from typing import Any
 
@@ -49,7 +50,8 @@ def attach_stub(
     return value
 
   def names() -> list[str]:
-    return sorted({*vars(sys.modules[package]), *homes})
+    present = vars(sys.modules[package])
+    return sorted({*public, *(name for name in present if re.fullmatch("__.*__", name))})
 
   return get, names, public
 

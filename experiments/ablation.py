@@ -20,7 +20,7 @@ from experiments.frame import command_line, lazy, settings, trials, workers
 from experiments.frame.references import NETWORK
 from experiments.frame.settings import setting
 from experiments.frame.trials import Comparison, Trials
-from experiments.frame.workers import Arm, Kind
+from experiments.frame.workers import SMOKE, Arm, Kind
 
 with lazy.imports():
   from azero.insight.plots import comparison_plot
@@ -61,11 +61,9 @@ class Config(workers.TwoDatasetsSettings):
       "which here.")
 
   PRESETS: ClassVar[settings.Presets] = {
-      "smoke": {
-          "dataset": "mnist_5k", "second_dataset": "mnist_5k", "workers": 2, "repeats": 1,
-          "task_sets": 2, "max_programs": 120,
-          "migration_every": 40, "num_tasks": 2, "num_epochs": 2, "num_train": 40,
-          "num_valid": 20, "num_select": 2, "population_size": 20, "estimate_seconds": None},
+      "smoke": SMOKE | {
+          "second_dataset": "mnist_5k", "workers": 2, "repeats": 1, "num_tasks": 2,
+          "num_epochs": 2, "num_train": 40, "hurdle": 0.1},
       "small": {
           "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "workers": 4, "repeats": 8,
           "task_sets": 4, "max_train_steps": 10_000_000,

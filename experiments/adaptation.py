@@ -14,29 +14,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import functools
-import json
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from azero.search.config import SearchConfig
 from experiments.frame import command_line, lazy, settings, trials, workers
 from experiments.frame.settings import setting
-from experiments.frame.trials import Comparison, Outcome, Trials
-from experiments.frame.workers import Arm, Kind
+from experiments.frame.trials import Comparison, Trials
+from experiments.frame.workers import SMOKE, Arm, Kind
 
 with lazy.imports():
-  from azero.insight import motifs, statistics
   from azero.insight.plots import comparison_plot
-  from azero.language import spaces, text, zoo
+  from azero.language import spaces, zoo
+  from experiments.details import adaptation_motifs
   from experiments.frame import references, reporting
 
-if TYPE_CHECKING:
-  from azero.language.program import Programs
-
-TASK_TYPES = ("few_examples", "fast_training", "multiple_classes")
-# Repeats of 30 in which the paper saw the motif: in the experiment and in the control.
-PAPER = {"few_examples": (8, 0), "fast_training": (30, 3), "multiple_classes": (24, 0)}
-_PAPER_REPEATS = 30
-_MAX_WATCHED = 8000  # training examples over which a learning rate is watched
+# Repeats in which the paper saw the motif, and all: in the experiment and in the control.
+PAPER = {
+    "few_examples": ((8, 30), (0, 30)), "fast_training": ((30, 30), (3, 30)),
+    "multiple_classes": ((24, 30), (0, 30))}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +42,7 @@ class Config(workers.WorkersSettings):
       1_000_000_000_000, num_epochs=100,
       helps={"num_epochs": "Epochs of few examples and of both controls."})
   task_type: str = setting(
-      "fast_training", "What is difficult about the tasks.", choices=TASK_TYPES)
+      "fast_training", "What is difficult about the tasks.", choices=tuple(PAPER))
   warm_start: str | None = setting(
       None, "Program to start from: a name of the zoo, a file or a run directory; default figure "
       "5's network, or one for ten classes. The control of multiple_classes always has the "
@@ -63,14 +58,10 @@ class Config(workers.WorkersSettings):
   binary_train: int = setting(8_000, "Training examples of the ten-class tasks' control.")
 
   PRESETS: ClassVar[settings.Presets] = {
-      # Searching and judging share their shapes, and a hurdle after all examples needs none of
-      # its own: compiling for another shape costs more than all the rest.
-      "smoke": {
-          "dataset": "mnist_5k", "workers": 1, "repeats": 2, "task_sets": 2, "tasks": (2,),
-          "max_programs": 120, "migration_every": 40,
-          "few_examples": 10, "num_train": 20, "fast_epochs": 1, "num_epochs": 2,
-          "class_train": 50, "class_valid": 20, "binary_train": 20, "num_valid": 20,
-          "num_select": 2, "hurdle": 0.99, "population_size": 20, "estimate_seconds": None},
+      "smoke": SMOKE | {
+          "workers": 1, "repeats": 2, "tasks": (2,), "few_examples": 10, "num_train": 20,
+          "fast_epochs": 1, "num_epochs": 2, "class_train": 50, "class_valid": 20,
+          "binary_train": 20},
       # As many programs in the control: at equal steps it would have a tenth of them.
       "small": {
           "dataset": "fashion_mnist", "workers": 1, "repeats": 12, "task_sets": 12,
@@ -122,82 +113,43 @@ def _arm(
       num_tasks=config.num_select, num_train=num_train, num_epochs=num_epochs,
       num_valid=config.class_valid if ten_classes else config.num_valid, ten_classes=ten_classes)
   kinds = [
-      dataclasses.replace(select, name=f"d{count}", num_tasks=count)
-      for count in config.tasks]
-  return Arm(
-      name=name, title=name.capitalize(), space=spaces.adaptation(config.num_features),
-      kinds=kinds, workers=config.workers, select=select, template=_start(config, ten_classes))
-
-
-def _start(config: Config, ten_classes: bool) -> Programs:
+      dataclasses.replace(select, name=f"d{count}", num_tasks=count) for count in config.tasks]
   space = spaces.adaptation(config.num_features)
-  binary_control = config.task_type == "multiple_classes" and not ten_classes
-  given = None if binary_control else workers.start(config, space, multiclass=ten_classes)
-  source = references.ten_class_network() if ten_classes else zoo.source("figure_5")
-  return text.parse(source, space) if given is None else given
+  # A program for ten classes is none for their control.
+  own_start = config.task_type != "multiple_classes" or ten_classes
+  template = workers.start(
+      config if own_start else dataclasses.replace(config, warm_start=None), space,
+      multiclass=ten_classes,
+      default=references.ten_class_network() if ten_classes else zoo.source("figure_5"))
+  return Arm(
+      name=name, title=name.capitalize(), space=space, kinds=kinds, workers=config.workers,
+      select=select, template=template)
 
 
 def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
-  motif, task_type = _motif(config.task_type), config.task_type.replace("_", " ")
-  counts, rows, found, compared = [], [], [], []
-  # As many in both, since the longer one looks the more often a rate has fallen.
-  watched = min(_MAX_WATCHED, *(arm.select.num_train * arm.select.num_epochs for arm in arms))
+  task_type = config.task_type.replace("_", " ")
+  sightings = adaptation_motifs.look(config.task_type, arms, result)
+  rows, compared = [], []
   for arm in arms:
-    outcomes = result.of(arm)
-    values = [outcome.accuracy for outcome in outcomes]
-    findings = [_find(outcome, arm, motif, watched) for outcome in outcomes]
-    found += [
-        {"arm": arm.name, "repeat": outcome.repeat, "motif": motif, "why": why}
-        for outcome, why in zip(outcomes, findings)]
-    counts.append((sum(why is not None for why in findings), len(outcomes)))
+    values = [outcome.accuracy for outcome in result.of(arm)]
     rows.append((arm.title, *trials.summary_cells(values, result.references[arm.name])))
     compared.append(comparison_plot.Setting(arm.title, values))
-  paper = [(count, _PAPER_REPEATS) for count in PAPER[config.task_type]]
-  table = reporting.table(
-      ("", f"{motif} in the experiment", "in the control", "p (Fisher, two-sided)"),
-      [(name, *(f"{count} of {total}" for count, total in pairs), _p_value(pairs))
-       for name, pairs in (("here", counts), ("paper's counts, p recomputed", paper))])
   names = list(result.references[arms[0].name])
-  tables = [table, reporting.table(
-      ("", "best accuracy", *(f"over the {name}" for name in names)), rows)] + [
-          f"{arm.title}:\n\n{trials.reference_table(result.references[arm.name])}"
-          for arm in arms]
   return Comparison(
       title=f"Section 4.3: adaptation, {task_type}",
       summary=[
           f"{config.workers} worker(s) in each repeat, {config.budget()} "
           f"each, on {config.dataset}, F = {config.num_features}. The experiment: "
-          f"{_about(arms[0].select)}. The control: {_about(arms[1].select)}. The motif is looked "
+          f"{arms[0].select}. The control: {arms[1].select}. The motif is looked "
           "for in the program of each repeat that is best on T_select."],
-      tables=tables, settings=compared, label="accuracy on unseen tasks of the same type",
+      tables=[
+          sightings.table(PAPER[config.task_type]),
+          reporting.table(("", "best accuracy", *(f"over the {name}" for name in names)), rows),
+          *(f"{arm.title}:\n\n{trials.reference_table(result.references[arm.name])}"
+            for arm in arms)],
+      settings=compared, label="accuracy on unseen tasks of the same type",
       picture_title=f"Adaptation: {task_type}",
-      files={"motifs.jsonl": "".join(json.dumps(item) + "\n" for item in found)})
-
-
-def _motif(task_type: str) -> str:
-  """What the paper saw evolve."""
-  return {
-      "few_examples": motifs.NOISY_RELU, "fast_training": motifs.RATE_DECAY,
-      "multiple_classes": motifs.MEAN_RATE}[task_type]
-
-
-def _find(outcome: Outcome, arm: Arm, motif: str, watched: int) -> str | None:
-  """Why the program of a repeat has the motif, or None; rates are watched over some examples."""
-  program = text.parse(outcome.program, arm.space)
-  found = motifs.find_motifs(
-      program, multiclass=arm.select.ten_classes, num_examples=watched)
-  return next((item.why for item in found if item.name == motif), None)
-
-
-def _p_value(pairs: Sequence[tuple[int, int]]) -> str:
-  if not all(total for _, total in pairs):
-    return "-"
-  return f"{statistics.fisher_exact(*pairs[0], *pairs[1]):.2g}"
-
-
-def _about(kind: Kind) -> str:
-  classes = "ten classes" if kind.ten_classes else "pairs of classes"
-  return f"{classes}, {kind.num_train:,} training examples, {kind.num_epochs} epoch(s)"
+      files={"motifs.jsonl": sightings.lines})
 
 
 if __name__ == "__main__":

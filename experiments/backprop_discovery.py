@@ -13,7 +13,6 @@ written by hand.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -24,27 +23,20 @@ from experiments.frame.run_settings import StudySettings
 from experiments.frame.settings import nested, setting
 
 with lazy.imports():
-  from azero.executors import evaluator
-  from azero.insight import baselines
-  from azero.insight.plots import progress_plot
-  from azero.language import spaces, zoo
+  from azero.language import spaces
   from azero.search import federation, migration
   from azero.tasks import synthetic
-  from experiments.frame import judging, memory, references, reporting, study
+  from experiments.details import backprop_discovery_report as report
+  from experiments.frame import memory, study
 
 if TYPE_CHECKING:
-  from azero.executors.evaluator import Evaluator
-  from azero.language.program import Programs, SearchSpace
-  from azero.runs.runner import RunResult
   from azero.search.federation import Group
   from azero.search.migration import Migration
   from azero.tasks.task import Tasks
-  from experiments.frame.runtimes import GroupedSearch
+  from experiments.details.backprop_discovery_report import Result
 
-_SELECT_SEED, _FINAL_SEED = 1, 2  # beside the workers' 0: tasks that no search sees
+_SELECT, _FINAL = 1, 2  # beside the workers' 0: tasks that no search sees
 _NUM_VALID = 100  # validation examples of a task
-_SUCCESS = 0.9  # of the way from the constant prediction to the hand-written network
-_HAND_WRITTEN = "hand-written network (plain NN)"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,13 +47,12 @@ class Config(StudySettings):
       # Unseen tasks have the shapes of those searched on, since compiling for another shape
       # costs more than all the rest.
       "smoke": {
-          "workers": 2, "groups": ("50/5/30",),
-          "max_train_steps": 50_000, "migration_steps": 12_500, "num_unseen": 5,
-          "unseen_train": 50, "estimate_seconds": None},
+          "workers": 2, "groups": ("50/5/30",), "max_train_steps": 50_000,
+          "migration_steps": 12_500, "num_unseen": 5, "unseen_train": 50,
+          "estimate_seconds": None},
       "small": {
           "workers": 64, "groups": ("1000/10/100", "1000/5/215", "300/3/464", "300/1/1000"),
-          "max_train_steps": 20_000_000,
-          "migration_steps": 4_000_000},
+          "max_train_steps": 20_000_000, "migration_steps": 4_000_000},
   }
 
   search: SearchConfig = nested(
@@ -80,28 +71,6 @@ class Config(StudySettings):
   unseen_train: int = setting(10_000, "Training examples of select and final tasks.")
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-  """What came out.
-
-  Attributes:
-    program: the chosen program, a batch of one.
-    final: fitness on the final tasks, [num_unseen] each, of the program and of others by name.
-    progress: how far the program is on the way from the constant prediction (0) to the
-      hand-written network (1), by mean fitness.
-    success: whether that is far enough.
-    directory: of the run.
-    run: the search as it ended.
-  """
-
-  program: Programs
-  final: dict[str, np.ndarray]
-  progress: float
-  success: bool
-  directory: str
-  run: RunResult[GroupedSearch]
-
-
 def run(config: Config) -> Result:
   """Runs the experiment and writes its directory.
 
@@ -112,45 +81,7 @@ def run(config: Config) -> Result:
   """
   groups, exchange = make_groups(config)
   searched = study.search("backprop_discovery", config, groups, exchange)
-  search, result = searched.search, searched.result
-  program, select_fitness, final = _judge(config, search)
-  mean = {name: float(fitness.mean()) for name, fitness in final.items()}
-  floor = mean["constant prediction"]
-  progress, success = _progress(mean["discovered program"], floor, mean[_HAND_WRITTEN])
-  verdict = (
-      f"Its mean fitness on {config.num_unseen} unseen teacher tasks, "
-      f"{mean['discovered program']:.4f}, is {progress:.0%} of the way from the constant "
-      f"prediction ({floor:.4f}) to the hand-written network ({mean[_HAND_WRITTEN]:.4f}): "
-      f"{'a success' if success else 'no success'}, for which {_SUCCESS:.0%} is asked.")
-  study.conclude(config, searched.directory, study.Findings(
-      title="Backpropagation from random programs (figure 5): "
-      + ("discovered" if success else "not discovered"),
-      summary=[
-          f"The chosen program has a mean fitness of {select_fitness:.4f} on "
-          f"{config.num_unseen} select tasks. {verdict}",
-          "All programs of the table train on the same examples once. Figure 5 prints its "
-          "constants with two digits and was searched on tasks of its own."],
-      program=program,
-      tables=[reporting.fitness_table(final), reporting.group_table(search),
-              "The program that the paper's figure 5 shows:",
-              reporting.code_block(zoo.source("figure_5"))],
-      figure=progress_plot.plot_progress(
-          [item for item in result.improvements
-           if item.island < len(search.groups[0].task_sets)],
-          metric="rms", title=f"Teacher tasks, workers with {search.groups[0].name}",
-          references={f"{name}, final tasks": mean[name] for name in mean
-                      if name in ("constant prediction", _HAND_WRITTEN)}),
-      lines=[verdict]), result=result)
-  return Result(program, final, progress, success, str(searched.directory.path), result)
-
-
-def _progress(program: float, constant: float, network: float) -> tuple[float, bool]:
-  """How far a program is on the way from a constant to the network, and whether far enough.
-
-  Where little training leaves the network itself no better than the constant, nothing is.
-  """
-  progress = (program - constant) / (network - constant)
-  return progress, network > constant and progress >= _SUCCESS
+  return report.conclude(config, searched, *(_unseen(config, part) for part in (_SELECT, _FINAL)))
 
 
 def make_groups(config: Config) -> tuple[list[Group], Migration | None]:
@@ -159,16 +90,15 @@ def make_groups(config: Config) -> tuple[list[Group], Migration | None]:
   Raises:
     ValueError: a bad setting.
   """
-  settings.require_positive(config, "workers", "max_train_steps", "num_unseen", "unseen_train")
+  settings.require_positive(
+      config, "workers", "migration_steps", "num_features", "max_train_steps", "num_unseen",
+      "unseen_train")
   config.runtime.check(config.workers)
   sizes = _group_sizes(config)
   if config.workers % len(sizes):
     raise ValueError(
         f"--workers ({config.workers}) must be a multiple of the number of --groups, "
         f"{len(sizes)}.")
-  if config.migration_steps is not None and config.migration_steps < 1:
-    raise ValueError(
-        f"--migration_steps must be positive, or none, got {config.migration_steps}.")
   each = config.workers // len(sizes)
   # Once in main memory, once on the device.
   numbers = sum(
@@ -213,34 +143,6 @@ def _unseen(config: Config, part: int) -> Tasks:
   return synthetic.teacher_regression(
       config.num_unseen, seed=seed, num_features=config.num_features,
       num_train=config.unseen_train, num_valid=_NUM_VALID)
-
-
-def _judge(
-    config: Config, search: GroupedSearch) -> tuple[Programs, float, dict[str, np.ndarray]]:
-  """The candidate of the best mean fitness on the select tasks, beside what it is compared with.
-
-  Returns:
-    The program, its mean fitness on the select tasks, and fitness on the final tasks by name.
-  """
-  candidates = judging.candidates_of(search)
-  tasks = [_unseen(config, part) for part in (_SELECT_SEED, _FINAL_SEED)]
-
-  @functools.cache
-  def judge(space: SearchSpace) -> Evaluator:
-    return evaluator.Evaluator(
-        space, tasks, **config.search.evaluator_settings() | {"combine": "mean"})
-
-  fitness = judge(candidates.space).evaluate(candidates, 0).fitness
-  best = int(fitness.argmax())
-  shown = {
-      "discovered program": candidates[best],
-      _HAND_WRITTEN: references.in_space(zoo.source("plain_nn"), candidates.space),
-      "program of figure 5 as printed": references.in_space(
-          zoo.source("figure_5"), candidates.space)}
-  final = {
-      name: judge(each.space).evaluate(each, 1).per_task[0] for name, each in shown.items()}
-  return candidates[best], float(fitness[best]), final | {
-      "constant prediction": baselines.constant(tasks[1])}
 
 
 if __name__ == "__main__":

@@ -20,39 +20,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import functools
-import json
-import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from azero.language import zoo
 from azero.search.config import SearchConfig
 from azero.tasks.images.sources import SOURCES
+from experiments.details.final_evaluation_tuning import DIGITS
 from experiments.frame import command_line, lazy, settings
 from experiments.frame.run_settings import RunSettings
 from experiments.frame.settings import nested, setting
 
 with lazy.imports():
-  from azero.executors.single import direct
-  from azero.insight import tuning
-  from azero.insight.plots import final_plot
-  from azero.language import text
-  from azero.tasks.images import digits, paper_tasks
-  from experiments import final_evaluation_report
+  from experiments.details import final_evaluation_report as report_lib
+  from experiments.details import final_evaluation_tuning as tuning
   from experiments.frame import candidates as candidates_lib
   from experiments.frame import estimate, study
 
-if TYPE_CHECKING:
-  from azero.executors.single.direct import DirectEvaluator
-  from azero.runs.directory import RunDirectory
-  from azero.tasks.task import Tasks
-  from experiments.frame.candidates import Candidate
-
-_RESULTS = "results.json"
-DIGITS = "digits"  # of scikit-learn, which need no preparation
 TUNERS = ("random", "gradient")
-
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,71 +100,36 @@ def run(config: Config) -> list[dict[str, Any]]:
   pairs = _parse_pairs(config.pair)
   candidates = candidates_lib.load_candidates(config.program)
   tuning_tasks = functools.lru_cache(maxsize=1)(
-      lambda pair: _tasks(config, pair, [config.training.seed], "valid"))
+      lambda pair: tuning.tasks_of(config, pair, [config.training.seed], "valid"))
   # What is wrong with the data shows before there is a directory. The first pair, which is
   # needed first, comes last, so that it need not be made again.
   for pair in reversed(pairs):
-    _tasks(config, pair, [config.training.seed], "test")
+    tuning.tasks_of(config, pair, [config.training.seed], "test")
     tuning_tasks(pair)
   directory = study.open_directory("final_evaluation", config)
   with directory.locked():
-    done = _read_results(directory, candidates) if directory.resumed else {}
+    done = report_lib.read(directory, candidates) if directory.resumed else {}
     directory.save_config()
     print(f"Tuning and testing; everything is saved in {directory.path}. Ctrl-C ends the tuning "
           "of a program and goes on with its best constants so far.")
     every = [(pair, candidate) for pair in pairs for candidate in candidates]
-    left = [each for each in every if _key(*each) not in done]
+    left = [each for each in every if tuning.key_of(*each) not in done]
     expected = estimate.Estimate(
         config.run.estimate_seconds, {"searches of this experiment": len(left)})
     for pair, candidate in left:
-      evaluator = _evaluator(candidate, tuning_tasks(pair), config)
-      row = _tune(candidate, evaluator, pair, config, expected)
-      test = _test(evaluator, row["constants"], pair, config)
+      evaluator = tuning.evaluator_of(candidate, tuning_tasks(pair), config)
+      row = tuning.tune(candidate, evaluator, pair, config, expected)
+      test = tuning.measure(evaluator, row["constants"], pair, config)
       deviation = float(np.std(test, ddof=len(test) > 1))
-      done[_key(pair, candidate)] = row | {
+      done[tuning.key_of(pair, candidate)] = row | {
           "test": test, "mean": float(np.mean(test)), "std": deviation}
       print(f"{row['task']}  {row['program']:24s} test accuracy {np.mean(test):.4f} "
             f"± {deviation:.4f} over {len(test)} seeds", flush=True)
-      _save([done[_key(*each)] for each in every if _key(*each) in done], candidates, config,
-            directory)
-    rows = [done[_key(*each)] for each in every]
+      rows = [done[tuning.key_of(*each)] for each in every if tuning.key_of(*each) in done]
+      report_lib.save(rows, candidates, config, directory)
+    rows = [done[tuning.key_of(*each)] for each in every]
   print(f"Report: {directory.path / 'report.md'}")
   return rows
-
-
-def _key(pair: tuple[int, int], candidate: Candidate) -> tuple[str, str]:
-  """Task and program of a row."""
-  return f"{pair[0]} or {pair[1]}", candidate.name
-
-
-def _save(
-    rows: Sequence[dict[str, Any]], candidates: Sequence[Candidate], config: Config,
-    directory: RunDirectory,
-) -> None:
-  """Writes the results that there are, with their picture and report."""
-  directory.write(_RESULTS, json.dumps(rows, indent=2) + "\n")
-  picture = final_plot.plot_final(rows, title=f"{config.dataset}: final evaluation")
-  picture.savefig(directory.path / "final.png", dpi=130)
-  directory.write("report.md", final_evaluation_report.report(rows, candidates, config))
-
-
-def _read_results(
-    directory: RunDirectory, candidates: Sequence[Candidate]
-) -> dict[tuple[str, str], dict[str, Any]]:
-  """Rows of a run that need not be made again, by task and program.
-
-  Raises:
-    ValueError: a program is not that of the run any more.
-  """
-  path = directory.path / _RESULTS
-  rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-  code = {candidate.name: text.format_program(candidate.program) for candidate in candidates}
-  for row in rows:
-    if row["code"] != code.get(row["program"]):
-      raise ValueError(
-          f"--program: '{row['program']}' is not the program any more whose results are in "
-          f"'{path}'. Put that one back, or start a new run.")
-  return {(row["task"], row["program"]): row for row in rows if not row["interrupted"]}
 
 
 def _parse_pairs(pairs: str) -> list[tuple[int, int]]:
@@ -189,77 +140,6 @@ def _parse_pairs(pairs: str) -> list[tuple[int, int]]:
   if not parsed or any(len(set(pair)) != 2 or len(pair) != 2 for pair in parsed):
     raise ValueError(f"--pair must be two different classes as in 0,6 or 0,6;2,4; got '{pairs}'.")
   return list(dict.fromkeys((pair[0], pair[1]) for pair in parsed))
-
-
-def _tasks(config: Config, pair: tuple[int, int], seeds: Sequence[int], part: str) -> Tasks:
-  make = digits.original_digits
-  if config.dataset != DIGITS:
-    make = functools.partial(
-        paper_tasks.original_tasks, config.dataset, data_dir=config.data_dir)
-  num_valid = config.num_test if part == "test" else config.num_valid
-  try:
-    return make(
-        pair, seeds=seeds, validate_on=part, num_train=config.num_train, num_valid=num_valid)
-  except ValueError as error:
-    if part == "valid":
-      raise
-    raise ValueError(f"Test images, as many as --num_test={config.num_test}: {error}") from None
-
-
-def _evaluator(candidate: Candidate, tasks: Tasks, config: Config) -> DirectEvaluator:
-  program = candidate.program
-  space = program.space.with_features(tasks.num_features)
-  return direct.DirectEvaluator(
-      dataclasses.replace(program, space=space), tasks, num_epochs=config.training.num_epochs,
-      dtype=config.training.dtype)
-
-
-def _tune(
-    candidate: Candidate, evaluator: DirectEvaluator, pair: tuple[int, int], config: Config,
-    expected: estimate.Estimate,
-) -> dict[str, Any]:
-  """Tunes one program; a row without test accuracies."""
-  start = time.perf_counter()
-
-  def show(best: tuning.Tuning) -> None:
-    if expected.due:
-      expected.show(
-          {"train_steps": best.train_steps, "trials": best.trials},
-          {"trials": config.num_trials - best.trials})
-    print(f"{pair}  {candidate.name:24s} {best.trials:6d} trials  {best.train_steps:12,d} "
-          f"examples  {time.perf_counter() - start:7.1f} s  validation accuracy "
-          f"{best.original:.4f} -> {best.fitness:.4f}", flush=True)
-
-  if config.tuner == "random":
-    found = tuning.random_search(
-        evaluator, num_trials=config.num_trials, seed=config.training.seed,
-        reduction=config.reduction, progress=show)
-  else:
-    found = tuning.gradient_search(
-        evaluator, num_steps=config.num_trials - 1, seed=config.training.seed, progress=show)
-  return {
-      "dataset": config.dataset, "task": _key(pair, candidate)[0], "program": candidate.name,
-      "code": text.format_program(candidate.program),
-      "original_constants": evaluator.constants.tolist(), "constants": found.constants.tolist(),
-      "constants_of": list(evaluator.straight.constants.lines),
-      "valid_original": found.original, "valid_tuned": found.fitness, "trials": found.trials,
-      "train_steps": found.train_steps, "seconds": time.perf_counter() - start,
-      "interrupted": found.interrupted, "history": [step._asdict() for step in found.history]}
-
-
-def _test(
-    evaluator: DirectEvaluator, constants: Sequence[float], pair: tuple[int, int], config: Config
-) -> list[float]:
-  """Test accuracies of a tuned program, one for each seed."""
-  accuracies: list[float] = []
-  at_once = evaluator.num_devices
-  for first in range(0, config.num_seeds, at_once):
-    seeds = range(first, min(first + at_once, config.num_seeds))
-    tasks = _tasks(config, pair, [config.training.seed + seed for seed in seeds], "test")
-    result = evaluator.on(tasks).evaluate(
-        np.array(constants)[None], seeds=config.training.seed, last_epoch=True)
-    accuracies += result.per_task[0].tolist()
-  return accuracies
 
 
 if __name__ == "__main__":

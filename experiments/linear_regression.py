@@ -15,41 +15,35 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from azero.search.config import SearchConfig
-from experiments.frame import command_line, lazy, settings
+from experiments.frame import command_line, lazy, linear_demo, settings
 from experiments.frame.run_settings import RunSettings, StudySettings
 from experiments.frame.settings import nested, setting
 
 with lazy.imports():
   from azero.executors import evaluator
   from azero.insight.plots import progress_plot
-  from azero.language import spaces, zoo
-  from azero.search import federation
-  from azero.tasks import synthetic
+  from azero.language import zoo
   from experiments.frame import island_discoveries, judging, reporting, study
 
 if TYPE_CHECKING:
+  import numpy as np
+
   from azero.language.program import Programs
-  from azero.search.federation import Group
-  from azero.tasks.task import Tasks
   from experiments.frame.island_discoveries import Selection
   from experiments.frame.study import Searched
 
-_SELECT_SEED, _FINAL_SEED = 1, 2  # beside the islands' 0: tasks that no search sees
+_SELECT, _FINAL = 1, 2  # parts of the tasks that no search sees
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(StudySettings):
   """Settings of this experiment; the published demo's but for the number of islands."""
 
-  search: SearchConfig = SearchConfig(
-      population_size=1000, max_train_steps=200_000_000, initial="random",
-      mutations=("alter", "randomize_instruction", "randomize_function"), combine="mean")
+  search: SearchConfig = linear_demo.SEARCH
   # Its estimate would be of the budget, which a discovery cuts short.
   run: RunSettings = nested(RunSettings(estimate_seconds=None), fixed=("estimate_seconds",))
-  islands: int = setting(32, "Experiments that run side by side.")
+  islands: int = setting(linear_demo.ISLANDS, "Experiments that run side by side.")
   num_tasks: int = setting(10, "D, search tasks of each island.")
   num_features: int = setting(4, "F.")
   select_fitness: float = setting(0.9999, "Mean fitness on the select tasks that is a discovery.")
@@ -85,10 +79,18 @@ def run(config: Config) -> Result:
     FileExistsError: the run directory exists.
     FileNotFoundError: there is no run to continue.
   """
-  group = make_group(config)
+  settings.require_positive(
+      config, "islands", "num_tasks", "num_features", "select_every", "max_train_steps")
+  config.runtime.check(config.islands, lockstep=True)
+  if not 0 < config.select_fitness <= 1:
+    raise ValueError(f"--select_fitness must be in (0, 1], got {config.select_fitness}.")
+  group = linear_demo.make_group(
+      config.search, islands=config.islands, num_tasks=config.num_tasks,
+      num_features=config.num_features)
   selection = island_discoveries.Selection(
       evaluator.Evaluator(
-          group.space, _unseen(config, _SELECT_SEED), **config.search.evaluator_settings()),
+          group.space, linear_demo.unseen(config.search.seed, _SELECT, config.num_features),
+          **config.search.evaluator_settings()),
       enough=config.select_fitness, every=config.select_every, stop_at_first=config.stop_at_first)
   # In lockstep, since the selection ends islands.
   searched = study.search(
@@ -97,35 +99,10 @@ def run(config: Config) -> Result:
   return _conclude(config, searched, selection)
 
 
-def make_group(config: Config) -> Group:
-  """The islands of the experiment, with their tasks.
-
-  Raises:
-    ValueError: a bad setting.
-  """
-  space = spaces.demo(config.num_features)
-  settings.require_positive(config, "islands", "num_tasks", "select_every", "max_train_steps")
-  config.runtime.check(config.islands, lockstep=True)
-  if not 0 < config.select_fitness <= 1:
-    raise ValueError(f"--select_fitness must be in (0, 1], got {config.select_fitness}.")
-  island_seeds = np.random.SeedSequence([config.search.seed, 0]).generate_state(config.islands)
-  task_sets = [
-      synthetic.linear_regression(
-          config.num_tasks, seed=int(seed), num_features=config.num_features)
-      for seed in island_seeds]
-  return federation.Group(name="islands", space=space, task_sets=task_sets, config=config.search)
-
-
-def _unseen(config: Config, part: int) -> Tasks:
-  """100 tasks of 1000 training and 100 validation examples that no search sees."""
-  seed = int(np.random.SeedSequence([config.search.seed, part]).generate_state(1)[0])
-  return synthetic.linear_regression(
-      100, seed=seed, num_features=config.num_features, num_train=1000, num_valid=100)
-
-
 def _conclude(config: Config, searched: Searched, selection: Selection) -> Result:
   search, best = searched.search, selection.best
-  program, unseen = search.best_programs[best], _unseen(config, _FINAL_SEED)
+  program = search.best_programs[best]
+  unseen = linear_demo.unseen(config.search.seed, _FINAL, config.num_features)
   final, reference = (
       judging.fitness_of(shown, unseen, config.search).per_task[0]
       for shown in (program, zoo.load("linear_regressor", config.num_features)))

@@ -22,7 +22,7 @@ from experiments.frame import command_line, lazy, settings, trials, workers
 from experiments.frame.references import NETWORK
 from experiments.frame.settings import setting
 from experiments.frame.trials import Comparison, Trials
-from experiments.frame.workers import Arm, Kind
+from experiments.frame.workers import SMOKE, Arm, Kind
 
 with lazy.imports():
   from azero.insight.plots import comparison_plot
@@ -48,14 +48,10 @@ class Config(workers.TwoDatasetsSettings):
       (8, 16, 256), "Numbers of features F of the kinds of workers.")
 
   PRESETS: ClassVar[settings.Presets] = {
-      # Searching and judging share their shapes, and a hurdle after all examples needs none of
-      # its own: compiling for another shape costs more than all the rest.
-      "smoke": {
-          "dataset": "mnist_5k", "second_dataset": "mnist_5k", "workers": 4, "repeats": 1,
-          "task_sets": 1, "max_programs": 120,
-          "migration_every": 40, "examples": ("40x1",), "tasks": (2,), "features": (8,),
-          "num_train": 40, "num_valid": 20, "num_select": 2, "num_features": 8, "hurdle": 0.99,
-          "population_size": 20, "estimate_seconds": None},
+      "smoke": SMOKE | {
+          "second_dataset": "mnist_5k", "workers": 4, "repeats": 1, "task_sets": 1,
+          "examples": ("40x1",), "tasks": (2,), "features": (8,), "num_train": 40,
+          "num_features": 8},
       # Caches turn the steps of workers with cheap tasks into millions of programs. Eight workers
       # in each group: what the host does for a batch hardly depends on its size.
       "small": {

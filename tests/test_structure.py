@@ -24,6 +24,8 @@ _ROAD = (
     "language", "tasks", "compiler", "executors", "search", "runs", "distributed", "insight",
     "export")
 _BELOW = ("files", "lazy", "paths")  # modules that every room may use
+# The same for the experiments, of which each may import from all of these and from no other one.
+_EXPERIMENTS_ROAD = ("frame", "benchmarks", "simulations", "details")
 # Rooms that need less of the road than lies before them.
 _NEVER = {("tasks", "language"), ("compiler", "tasks")}
 # Modules of our own that are loaded when first needed, since what they import takes long.
@@ -81,6 +83,17 @@ def test_modules_are_documented_and_import_one_way(module):
     assert not any((rest[0], other) in _NEVER for other in rooms)
   elif rest and rest[0] in _BELOW:
     assert not rooms
+
+
+@pytest.mark.parametrize("module", [
+    name for name in _SOURCES if name.startswith("experiments.")])
+def test_experiments_import_what_they_share_and_not_each_other(module):
+  rooms = [
+      name.split(".")[1] for name in _imported(_SOURCES[module])
+      if name.startswith("experiments.")]
+  own = module.split(".")[1]
+  known = own in _EXPERIMENTS_ROAD and _EXPERIMENTS_ROAD[: _EXPERIMENTS_ROAD.index(own) + 1]
+  assert set(rooms) <= set(known or _EXPERIMENTS_ROAD)
 
 
 def test_no_module_imports_itself_over_others():

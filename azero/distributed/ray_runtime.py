@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 
+from azero import lazy
 from azero.distributed.runtime import Actor, ActorLost, Call
 from azero.executors import devices
 from azero.language import ops as op_table
@@ -43,7 +44,7 @@ class RayRuntime:
         machine, where only this machine can reach it.
 
     Raises:
-      ModuleNotFoundError: Ray is not installed.
+      MissingPackageError: Ray is not installed.
       ValueError: more processes and devices than there are cores, an address of another
         form, or Ray was imported, but not connected.
       ConnectionError: nothing answers at the address.
@@ -273,8 +274,9 @@ def import_ray() -> Any:
   """Ray, set up to keep to itself.
 
   Raises:
-    ModuleNotFoundError: it is not installed.
+    MissingPackageError: it is not installed.
   """
+  lazy.require("ray", extra="ray", purpose="Searches over processes")
   # Read when Ray is imported: a Ray of our own listens on this machine's loopback only, and
   # tells nobody of its use.
   os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")

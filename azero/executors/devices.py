@@ -40,7 +40,7 @@ def configure_jax(num_devices: int = 0) -> None:
   """
   cores = num_cores()
   if not 0 <= num_devices <= cores:
-    raise ValueError(f"--num_devices must be from 0 (all) to {cores}, the cores of this machine; "
+    raise ValueError(f"num_devices must be from 0 (all) to {cores}, the cores of this machine; "
                      f"got {num_devices}.")
   wanted = num_devices or cores
   try:

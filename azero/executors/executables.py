@@ -71,7 +71,8 @@ def _read_or_compile(
   path = _path(lowered)
   content = _read(path)
   if content is not None:
-    with contextlib.suppress(jax.errors.JaxRuntimeError, pickle.UnpicklingError):
+    # What another version of JAX pickled may fail in any way; it is then compiled anew.
+    with contextlib.suppress(Exception):
       return [_load(content, lowered, device) for device in devices]
   with _without_cache_of_jax():
     first = lowered.compile()

@@ -25,6 +25,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from azero.search.evolution import Evolution
 from azero.search.federation import Federation, Group
 from azero.search.hall_of_fame import Entry, Hall
 from azero.search.migration import Migration
+from azero.search.mutation import own_mutations
 from azero.search.protocol import Searching
 from azero.search.search import Search
 from azero.search.worker import Improvement
@@ -53,6 +55,7 @@ OUTCOMES = "outcomes.jsonl"
 CHECKPOINTS = "checkpoints"
 
 _LINES = ("metrics.jsonl", "improvements.jsonl")
+_OWN = re.compile(r"\bown_(ops|mutations)\.")  # settings that are digests of the user's own
 
 
 class RunDirectory:
@@ -272,6 +275,9 @@ def _settings(
       "own_ops": {
           op_table.op_by_id(op).name: rule_digest.of_op(op_table.op_by_id(op))
           for op in sorted(ops) if op >= op_table.NUM_PAPER_OPS},
+      "own_mutations": {
+          name: rule_digest.of_mutation(function)
+          for name, function in own_mutations().items() if name in config.mutations},
       "islands": len(task_sets),
       "tasks": {
           "metric": tasks.metric, "num_tasks": len(tasks), "num_features": tasks.num_features,
@@ -326,14 +332,14 @@ def require_same(
     ValueError: names what differs.
   """
   before, now = _flat(saved), _flat(json.loads(json.dumps(dict(given))))
-  other_rules = sorted({
-      name.split("own_ops.")[1] for name in before.keys() & now.keys()
-      if "own_ops." in name and before[name] != now[name]})
-  if other_rules:
+  others = sorted({
+      name.rsplit(".", 1)[1] for name in before.keys() & now.keys()
+      if before[name] != now[name] and _OWN.search(name)})
+  if others:
     raise ValueError(
-        f"The run in '{path}' was begun with another rule of {', '.join(other_rules)} than the one "
-        "registered now, or with another version of Python: register the op as it was then, or "
-        "start a new run.")
+        f"The run in '{path}' was begun with another rule of {', '.join(others)} than the one "
+        "registered now, or with another version of Python: register the op or mutation as it was "
+        "then, or start a new run.")
   if before.keys() != now.keys():
     raise ValueError(
         f"The run in '{path}' is one of another experiment, or of another version of azero: "

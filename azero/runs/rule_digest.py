@@ -1,11 +1,12 @@
-"""What tells the rule of an op of the user's own from another one: a digest of its code.
+"""What tells an op or a mutation of the user's own from another one: a digest of its code.
 
 Names of local variables, comments, documentation and place in the file do not count; the code of
-the functions that a rule calls by name does, as do the values that it closes over. Of what is
-compiled (NumPy's functions, JAX's) the name counts. Code differs between versions of Python.
+the functions that it calls by name does, as do the values that it closes over. Of what comes from
+a library (NumPy, JAX, Numba, azero itself) the name counts. Code differs between versions of
+Python.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import dis
 import functools
 import hashlib
@@ -17,7 +18,7 @@ import numpy as np
 
 from azero.language.ops import Op
 
-_LIBRARIES = ("builtins", "functools", "jax", "jaxlib", "numpy")
+_LIBRARIES = ("azero", "builtins", "functools", "jax", "jaxlib", "numba", "numpy")
 # These, and whether an attribute is loaded as a method, depend on where a module was imported.
 _HOW_TO_CALL = ("PUSH_NULL", "PRECALL")
 
@@ -29,6 +30,13 @@ def of_op(op: Op) -> str:
       op.inputs, op.output, op.constants, op.noise, op.updates_output, op.elementwise,
       op.commutative, op.work))
   sum_of.add(op.rule)
+  return sum_of.digits()
+
+
+def of_mutation(function: Callable[..., None]) -> str:
+  """Likewise for mutations, as they are or compiled by Numba."""
+  sum_of = _Sum()
+  sum_of.add(getattr(function, "py_func", function))
   return sum_of.digits()
 
 
@@ -115,7 +123,7 @@ def _names(code: types.CodeType) -> list[str]:
 
 
 def _is_library(value: Any) -> bool:
-  """Whether a function or class is one of JAX or NumPy, whose version says what it does."""
+  """Whether a function or class is one of a library, whose version says what it does."""
   return (getattr(value, "__module__", None) or "").split(".")[0] in _LIBRARIES
 
 

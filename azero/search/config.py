@@ -23,7 +23,8 @@ class SearchConfig:
     population_size: P.
     tournament_size: T, drawn with replacement as the published code does.
     mutation_probability: U, the probability that a child is mutated at all.
-    mutations: names of mutations to choose from uniformly, see `mutation`.
+    mutations: names of mutations to choose from uniformly: alter, randomize_instruction,
+      randomize_function, insert, remove, insert_or_remove, and those of your own.
     cycles_per_step: children of each island between two looks at stop conditions and Ctrl-C;
       None for enough to keep the devices busy.
     initial: "empty" or "random" programs to start from.

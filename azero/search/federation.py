@@ -21,6 +21,7 @@ import numpy as np
 
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs, SearchSpace
+from azero.search import plain
 from azero.search import state as state_lib
 from azero.search.config import SearchConfig
 from azero.search.evaluators import MakeEvaluator
@@ -60,6 +61,9 @@ class Group:
   template: Programs | None = None
   first_worker: int | None = None
   evaluator: MakeEvaluator = Evaluator
+
+  def __post_init__(self) -> None:
+    plain.normalise(self, f" of group {self.name!r}")
 
 
 class Federation(Grouped[Group, Evolution]):

@@ -1,15 +1,16 @@
 """Functions of the user's own inside kernels, by their addresses.
 
 A kernel that is kept on disk cannot know a mutation that is registered later. So such a
-mutation is compiled when it is registered, and the kernel is given its address.
+mutation is compiled when it is registered, and the kernel is given its address. It is called as
+Numba's functions call each other, so that what it raises goes through the kernel to Python.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
 import numba
 from numba import types
+from numba.core import cgutils
 from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 import numpy as np
@@ -42,11 +43,12 @@ def address_of(name: str, function: Callable[..., None]) -> int:
     _KEPT.append(function)
     return -len(_KEPT)
   try:
-    compiled: Any = numba.cfunc(_SIGNATURE)(getattr(function, "py_func", function))
+    compiled: Any = numba.njit(_SIGNATURE, nogil=True)(getattr(function, "py_func", function))
   except NumbaError as error:
     raise ValueError(f"Mutation '{name}': Numba cannot compile it: {error}") from error
   _KEPT.append(compiled)
-  return compiled.address
+  result = compiled.overloads[_SIGNATURE.args]
+  return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
 
 
 @intrinsic
@@ -54,11 +56,13 @@ def _call_compiled(typing_context, address, programs, i, function, space, stream
   """Calls the compiled mutation at an address."""
 
   def generate(context, builder, signature, arguments):
-    kinds = [context.get_value_type(each) for each in signature.args[1:]]
-    pointer = builder.inttoptr(
-        arguments[0],
-        ir.FunctionType(context.get_value_type(types.none), kinds).as_pointer())
-    builder.call(pointer, arguments[1:])
+    convention = context.call_conv
+    function_type = convention.get_function_type(types.none, _SIGNATURE.args)
+    pointer = builder.inttoptr(arguments[0], function_type.as_pointer())
+    status, _ = convention.call_function(
+        builder, pointer, types.none, _SIGNATURE.args, arguments[1:])
+    with cgutils.if_unlikely(builder, status.is_error):
+      convention.return_status_propagate(builder, status)
     return context.get_dummy_value()
 
   return types.void(types.int64, *_SIGNATURE.args), generate

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from azero.language.program import Programs
+from azero.search import plain
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ class Migration:
   seed: int = 0
 
   def __post_init__(self) -> None:
+    plain.normalise(self, " of a migration")
     for name in ("every", "migrants"):
       value = getattr(self, name)
       if value is not None and value < 1:

@@ -9,9 +9,12 @@ function that was drawn for it, `space` the tables of its search space (`Tables`
 what it draws from with `draws.uniform` and `draws.pick`. One of your own is added by
 `register_mutation`; it is then chosen by its name like those of this module. It may draw as
 much as it likes, and has to leave a valid program, as the functions of `azero.search.edits` do.
+What it raises ends the search.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
+import traceback
 from typing import NamedTuple
 
 import numpy as np
@@ -171,6 +174,27 @@ def adopt(mutations: Mapping[str, Mutation]) -> None:
     register_mutation(name, function)
 
 
+@contextlib.contextmanager
+def explained(mutator: "Mutator") -> Iterator[None]:
+  """Says of an error within the block that a mutation of the user's own raised it.
+
+  Raises:
+    RuntimeError: instead of that error; names the mutation, the error and its place.
+  """
+  try:
+    yield
+  except Exception as error:
+    names = [name for name, number in _OWN.items() if number in mutator.actions]
+    if not names:
+      raise
+    # Of several it is that whose frame it is, or one that called where it is.
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    there = [name for name in names if _own_functions[name].__name__ == place.name]
+    raise RuntimeError(
+        f"Mutation {' or '.join(map(repr, there or names))}, of your own, raised "
+        f"{type(error).__name__}: {error} ({place.filename}, line {place.lineno}).") from error
+
+
 class Mutator(NamedTuple):
   """How the children of a search are mutated.
 
@@ -238,9 +262,10 @@ def mutated(
   """
   require_searched(parents.space)
   children = parents[np.arange(len(parents))]
-  _mutate_all(
-      arrays(children), tables(parents.space), mutator, draws.new_stream(),
-      (draws.seed_word(seed), island, first))
+  with explained(mutator):
+    _mutate_all(
+        arrays(children), tables(parents.space), mutator, draws.new_stream(),
+        (draws.seed_word(seed), island, first))
   return children
 
 

@@ -8,8 +8,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+_KINDS = (int, float, bool, str, tuple)
 
-def normalise(settings: Any) -> None:
+
+def normalise(settings: Any, owner: str = "") -> None:
   """Makes the fields of a frozen dataclass what their annotations say, from what is as good.
 
   A whole number may be one of NumPy or a float without a fraction, a number any real number, a
@@ -17,7 +19,9 @@ def normalise(settings: Any) -> None:
   equal there.
 
   Args:
-    settings: with fields of int, float, bool, str, tuple or, with None, a union of one of them.
+    settings: whose fields of int, float, bool, str, tuple or, with None, a union of one of them
+      are looked at, and others left alone.
+    owner: what follows the name of a field in messages, as " of a migration".
 
   Raises:
     ValueError: a value that is none of that; names the field.
@@ -29,11 +33,15 @@ def normalise(settings: Any) -> None:
     if value is None and types.NoneType in kinds:
       continue
     kind = next(kind for kind in kinds if kind is not types.NoneType)
+    kind = get_origin(kind) or kind
+    if kind not in _KINDS:
+      continue
     try:
-      taken = _as(get_origin(kind) or kind, value)
+      taken = _as(kind, value)
     except TypeError as error:
       instead = " or None" if types.NoneType in kinds else ""
-      raise ValueError(f"{field.name} must be {error}{instead}, got {value!r}.") from None
+      raise ValueError(
+          f"{field.name}{owner} must be {error}{instead}, got {value!r}.") from None
     object.__setattr__(settings, field.name, taken)
 
 

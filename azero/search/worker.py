@@ -17,7 +17,7 @@ from azero.search.equivalence import Counts, Stages
 from azero.search.hall_of_fame import Entry, HallOfFame
 from azero.search.islands import Islands
 from azero.search.lru_cache import LruCache
-from azero.search.mutation import Mutator
+from azero.search.mutation import Mutator, explained
 from azero.search.rounds import CANONICAL_HITS, CHILDREN, OVER_BUDGET, UNABLE, Means, Rules
 
 _BATCH_CHILDREN = 8192  # of all islands of a thread in a round
@@ -122,8 +122,9 @@ class Worker:
     shared, start = self._shared, 0
     while True:
       first = start
-      start = rounds.propose(
-          shared.islands, self._own, first, target, self._means, self._round)
+      with explained(shared.mutator):
+        start = rounds.propose(
+            shared.islands, self._own, first, target, self._means, self._round)
       # Whoever comes after `first` may be done, and those before it not.
       if not self._round.counts[CHILDREN] and not first and not start:
         return

@@ -6,6 +6,7 @@ data are drawn here or come with scikit-learn.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 import functools
 from typing import Any
 
@@ -18,8 +19,8 @@ from azero.search.evolution import Evolution
 from azero.tasks import tables
 from azero.tasks.images.digits import projected_digits
 from azero.tasks.task import Tasks, make_tasks
-from experiments import linear_regression
 from experiments.benchmarks import measuring
+from experiments.frame import linear_demo
 
 _NUM_TASKS = 10  # D
 _TABLE = 569, 30  # rows and features
@@ -33,10 +34,8 @@ Made = tuple[SearchSpace, Sequence[Tasks], SearchConfig]
 
 def _demo(islands: int, seed: int) -> Made:
   """The linear demo."""
-  default = linear_regression.Config()
-  config = SearchConfig(**vars(default.search) | {"seed": seed, "max_train_steps": None})
-  group = linear_regression.make_group(
-      linear_regression.Config(islands=islands, search=config))
+  config = dataclasses.replace(linear_demo.SEARCH, seed=seed, max_train_steps=None)
+  group = linear_demo.make_group(config, islands=islands)
   return group.space, group.task_sets, group.config
 
 
@@ -69,7 +68,7 @@ def _table(islands: int, seed: int) -> Made:
 
 
 SEARCHES: Mapping[str, Callable[[int], Made]] = {
-    "demo": functools.partial(_demo, linear_regression.Config().islands),
+    "demo": functools.partial(_demo, linear_demo.ISLANDS),
     "demo_1": functools.partial(_demo, 1),
     "digits": functools.partial(_digits, 8),
     "basic_1": functools.partial(_s10, 1, False),

@@ -7,7 +7,7 @@ dataclass that they are of. None of this needs JAX, which is loaded when the exp
 from collections.abc import Callable, Sequence
 import inspect
 import logging
-import os
+import signal
 import sys
 import textwrap
 import typing
@@ -18,7 +18,7 @@ from absl import app, flags
 from experiments.frame import interruption, settings
 from experiments.frame.settings import Leaf
 
-_HELP = ("--help", "-help", "-h")
+_HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 _WIDTH = 96
 _PRESET = "Settings to start from; other flags go before them."
 
@@ -33,7 +33,12 @@ class _LeafParser(flags.ArgumentParser):
 
   def parse(self, argument: Any) -> Any:
     """The value of a text; a default is one already."""
-    return self._leaf.parse(argument) if isinstance(argument, str) else argument
+    if not isinstance(argument, str):
+      return argument
+    try:
+      return self._leaf.parse(argument)
+    except ValueError as error:  # absl names the flag itself
+      raise ValueError(str(error).removeprefix(f"--{self._leaf.name}: ")) from None
 
   def flag_type(self) -> str:
     """For messages."""
@@ -58,8 +63,9 @@ def define_flags(config_class: type[Any], values: flags.FlagValues = flags.FLAGS
     flags.DEFINE_enum("preset", settings.PAPER, list(known), _PRESET, flag_values=values)
   for leaf in settings.leaves(config_class).values():
     if leaf.kind is bool:
-      flags.DEFINE_boolean(
-          leaf.name, leaf.default, leaf.help, flag_values=values, module_name=leaf.group)
+      flag = flags.BooleanFlag(leaf.name, leaf.default, leaf.help)
+      flag.parser = _LeafParser(leaf)
+      flags.DEFINE_flag(flag, values, leaf.group)
     else:
       flags.DEFINE(
           _LeafParser(leaf), leaf.name, leaf.default, leaf.help, flag_values=values,
@@ -116,19 +122,25 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
             "see --help")
     try:
       config = _given(config_class)
-      configure_jax(settings.flat(config).get("num_devices") or 0)
+      interruption.arm()
+      configure_jax(settings.flat(config).get("num_devices"))
       _run(config, run)
     except (ValueError, OSError) as error:
       _fail(str(error))
     except KeyboardInterrupt:
-      print("\ninterrupted: what a run directory holds by now is complete and readable",
-            file=sys.stderr)
-      sys.stdout.flush()
-      sys.stderr.flush()
-      os._exit(130)  # without waiting for XLA's threads, which may still compile
+      interruption.leave(signal.SIGINT)  # without waiting for XLA's threads, which may compile
     sys.exit(interruption.exit_status())
 
-  app.run(entry)
+  app.run(entry, flags_parser=_parse_flags)
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+  """What is left of the arguments when the flags are read; a bad flag ends the process."""
+  try:
+    return flags.FLAGS(argv)
+  except flags.Error as error:
+    sentence = str(error).replace(" ?", "?")
+    _fail(f"{sentence}{'' if sentence.endswith(('?', '.')) else '.'} See --help.")
 
 
 def _given(config_class: type[Any]) -> Any:
@@ -167,14 +179,26 @@ def _run(config: Any, run: Callable[[Any], Any]) -> None:
     raise ConnectionError(str(error)) from error
 
 
-def configure_jax(num_devices: int = 0) -> None:
-  """Makes CPU devices, and keeps compiled code between runs; see `devices.configure_jax`."""
+def configure_jax(num_devices: int | None = None) -> None:
+  """Makes CPU devices, and keeps compiled code between runs; see `devices.configure_jax`.
+
+  Args:
+    num_devices: how many; None for one on each core.
+
+  Raises:
+    ValueError: more than there are cores, or none at all.
+  """
   import jax
 
   from azero import paths
   from azero.executors import devices
 
-  devices.configure_jax(num_devices)
+  cores = devices.num_cores()
+  if num_devices is not None and not 1 <= num_devices <= cores:
+    raise ValueError(
+        f"--num_devices must be from 1 to {cores}, the cores of this machine, or {settings.NONE} "
+        f"for all of them; got {num_devices}.")
+  devices.configure_jax(num_devices or 0)
   # JAX tells at INFO of every kind of accelerator that it does not find.
   logging.getLogger("jax").setLevel(logging.WARNING)
   jax.config.update("jax_compilation_cache_dir", str(paths.cache_directory()))

@@ -1,8 +1,8 @@
 """Settings that experiments share: where a run is kept and shown, and where it works."""
 
 import dataclasses
-import importlib.util
 
+from azero import lazy
 from azero.search.config import SearchConfig
 from experiments.frame.settings import require_positive, setting
 
@@ -75,8 +75,7 @@ class RuntimeSettings:
               f"--{name}={getattr(self, name)} needs --runtime=ray: --runtime=local works in "
               "this process.")
       return
-    if importlib.util.find_spec("ray") is None:
-      raise ValueError("--runtime=ray needs Ray: pip install 'azero[ray]'.")
+    lazy.require("ray", extra="ray", purpose="Searches over processes")
     if self.num_workers > islands:
       raise ValueError(
           f"--num_workers={self.num_workers}: the {islands} island(s) or worker(s) of a search can "

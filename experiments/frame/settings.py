@@ -16,8 +16,9 @@ A setting whose type allows None is written `none` on the command line. A list i
 commas between its items.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
+import decimal
 import functools
 import inspect
 import numbers as number_types
@@ -35,6 +36,7 @@ AnyConfig = TypeVar("AnyConfig")
 Presets = Mapping[str, Mapping[str, Any]]  # settings that differ from the defaults, by name
 PAPER = "paper"  # the preset that changes no default
 NONE = "none"  # how None is written
+_MOST_DIGITS = 40  # of whole numbers: 1e999999999 would take the memory
 
 
 def setting(
@@ -199,11 +201,16 @@ def _documented(config_class: type[Any]) -> dict[str, str]:
   """The entries of the docstring's "Attributes:", with a capital and a full stop."""
   _, _, attributes = (inspect.getdoc(config_class) or "").partition("Attributes:\n")
   entries = re.findall(r"^  (\w+): (.*(?:\n    .*)*)", attributes, re.MULTILINE)
-  return {name: _sentence(" ".join(text.split())) for name, text in entries}
+  return {name: _as_written(_sentence(" ".join(text.split()))) for name, text in entries}
 
 
 def _sentence(text: str) -> str:
   return text[:1].upper() + text[1:].removesuffix(".") + "."
+
+
+def _as_written(text: str) -> str:
+  """What Python calls None by its name on the command line."""
+  return re.sub(r"\bNone\b", NONE, text)
 
 
 def build(config_class: type[AnyConfig], **flat: Any) -> AnyConfig:
@@ -234,7 +241,7 @@ def replace(config: AnyConfig, **flat: Any) -> AnyConfig:
     return _replaced(config, tree)
   except ValueError as error:  # of a dataclass that looks at its fields itself
     flag = "--" if str(error).split(" ", 1)[0] in known else ""
-    raise ValueError(f"{flag}{error}") from None
+    raise ValueError(f"{flag}{_as_written(str(error))}") from None
 
 
 def _replaced(config: Any, tree: Mapping[str, Any]) -> Any:
@@ -309,12 +316,30 @@ def numbers(name: str, text: str) -> tuple[int, ...]:
   Raises:
     ValueError: something else, no number, one below 1, or one twice.
   """
-  parts = [part.strip() for part in text.split(",")]
-  if not all(part.isdecimal() and int(part) > 0 for part in parts) or len(set(parts)) < len(parts):
+  try:
+    parts = [whole(part) for part in text.split(",")]
+  except ValueError:
+    parts = []
+  if not parts or min(parts) < 1 or len(set(parts)) < len(parts):
     raise ValueError(
         f"--{name} must list different numbers from 1 with commas between them, as in 1,10; got "
         f"'{text}'.")
-  return tuple(int(part) for part in parts)
+  return tuple(parts)
+
+
+def whole(text: str) -> int:
+  """A whole number of the command line, 1000 or 1e3.
+
+  Raises:
+    ValueError: something else; the message follows the text itself.
+  """
+  try:
+    number = decimal.Decimal(text.strip())
+    if number.is_finite() and number.adjusted() < _MOST_DIGITS and number == int(number):
+      return int(number)
+  except decimal.InvalidOperation:
+    pass
+  raise ValueError("it must be a whole number, as 1000 or 1e3")
 
 
 def choices(name: str, text: str, known: Sequence[str]) -> tuple[str, ...]:
@@ -336,8 +361,14 @@ def _parse_one(kind: type, text: str) -> Any:
     if text.lower() not in words:
       raise ValueError("it must be true or false")
     return words[text.lower()]
-  parse: Callable[[str], Any] = kind
-  return parse(text)
+  if kind is int:
+    return whole(text)
+  if kind is float:
+    try:
+      return float(text)
+    except ValueError:
+      raise ValueError("it must be a number, as 0.5 or 1e-3") from None
+  return text
 
 
 def _is_of(value: Any, kind: type) -> bool:

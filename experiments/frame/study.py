@@ -140,7 +140,7 @@ def run_search(
     if should_stop is None and expected is not None:
       expected.begin()
       should_stop = expected
-    with discarded_if_refused(directory):
+    with discarded_if_refused(directory), interruption.second_leaves():
       result = runner.run(
           found, directory=directory, progress=config.run.progress, should_stop=should_stop,
           checkpoint_seconds=config.run.checkpoint_seconds, tensorboard=config.run.tensorboard)
@@ -201,8 +201,10 @@ def open_directory(
     tensorboard.require()
   saved = _to_save(config) | dict(facts or {})
   if config.run.resume is not None:
-    return directory_lib.RunDirectory.open(
+    directory = directory_lib.RunDirectory.open(
         config.run.resume, saved, _may_change(type(config)))
+    interruption.note_directory(directory.path)
+    return directory
   now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
   # The process id tells runs apart that are started in the same second.
   default = f"{experiment}-{now}-{os.getpid()}"
@@ -214,6 +216,8 @@ def open_directory(
   defaults = _to_save(type(config)())
   directory.write("run.json", json.dumps(
       {"experiment": experiment, "started": time.time(), "defaults": defaults}, indent=2) + "\n")
+  if "resume" in settings.leaves(type(config)):
+    interruption.note_directory(directory.path)
   return directory
 
 

@@ -11,23 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experiments.frame import lazy
 
 with lazy.imports():
-  from azero.executors import evaluator as evaluator_lib
   from azero.insight import statistics
   from azero.insight.plots import comparison_plot
   from azero.language import ops, program, text
   from azero.runs import directory as directory_lib
   from azero.runs import json_lines
-  from experiments.frame import estimate, references, reporting, study, workers
+  from experiments.frame import estimate, judging, references, reporting, study, workers
 
 if TYPE_CHECKING:
-  from azero.executors.evaluator import Evaluator
   from azero.language.program import Programs, SearchSpace
   from azero.runs.directory import RunDirectory
   from experiments.frame.estimate import Estimate
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
   from experiments.frame.workers import Arm, Kind, WorkersSettings
 
 _PICTURE = "comparison.png"
-_CHOOSE, _JUDGE = range(2)  # the halves of the T_select tasks
 _MAX_CANDIDATES = 50  # of each kind of worker in a repeat, by fitness on T_search
 # Learning rates, relative to those printed, that references are tried with.
 _RATE_FACTORS = np.logspace(-2, 2, 9)
@@ -210,16 +207,16 @@ class _Judge:
   def __init__(self, config: WorkersSettings, space: SearchSpace, kind: Kind):
     self._kind = kind
     self._space = space.with_features(kind.num_features)
-    self._tasks = workers.select_tasks(config, kind)
-    self._settings: dict[str, Any] = (
+    self._judge = judging.Judge(
+        *workers.select_tasks(config, kind),
         config.search.evaluator_settings() | {"num_epochs": kind.num_epochs})
-    self._evaluator = evaluator_lib.Evaluator(self._space, self._tasks, **self._settings)
 
   def outcome(self, arm: Arm, search: GroupedSearch, number: int, repeat: int) -> Outcome:
     """What the workers of experiment `number` of a search found."""
     programs, fitness = _candidates(search, number)
     programs = programs.with_features(self._space.num_features)
-    best, chosen, accuracy = _choose(self._evaluator, programs)
+    best, chosen = self._judge.choose(programs)
+    accuracy = float(self._judge.judge(programs[best]).mean())
     own = search.experiments == number
     return Outcome(
         arm.name, repeat, text.format_program(programs[best]), float(fitness[best]), chosen,
@@ -229,19 +226,10 @@ class _Judge:
     """Mean accuracy of the references on the tasks that judge, at their best learning rate."""
     accuracies = {}
     for name, program in references.references(self._kind, self._space).items():
-      evaluator = self._evaluator
-      if program.space != self._space:
-        evaluator = evaluator_lib.Evaluator(program.space, self._tasks, **self._settings)
-      _, _, accuracies[name] = _choose(evaluator, with_rates(program))
+      variants = with_rates(program)
+      best, _ = self._judge.choose(variants)
+      accuracies[name] = float(self._judge.judge(variants[best]).mean())
     return accuracies
-
-
-def _choose(evaluator: Evaluator, programs: Programs) -> tuple[int, float, float]:
-  """The best of some programs, its fitness where it was chosen, its accuracy on the others."""
-  fitness = evaluator.evaluate(programs, _CHOOSE).fitness
-  best = int(fitness.argmax())
-  accuracy = evaluator.evaluate(programs[best], _JUDGE).per_task.mean()
-  return best, float(fitness[best]), float(accuracy)
 
 
 def _candidates(search: GroupedSearch, number: int) -> tuple[Programs, np.ndarray]:

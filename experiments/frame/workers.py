@@ -37,6 +37,13 @@ if TYPE_CHECKING:
 _SEARCH, _SELECT, _MIGRATION = range(3)  # what seeds are for
 # Workers that make up a batch; fewer leave the devices idle, more only take memory.
 _WORKERS_AT_ONCE = 64
+# What presets begin with that only show that everything runs. Searching and judging share their
+# shapes, and a hurdle after all examples needs none of its own: compiling for another shape costs
+# more than all the rest.
+SMOKE: dict[str, Any] = {
+    "dataset": "mnist_5k", "task_sets": 2, "max_programs": 120, "migration_every": 40,
+    "num_valid": 20, "num_select": 2, "hurdle": 0.99, "population_size": 20,
+    "estimate_seconds": None}
 # What the arms of an experiment, or their tasks, decide.
 DECIDED_BY_ARMS = ("fingerprint", "canonical_cache", "combine", "initial")
 
@@ -143,6 +150,11 @@ class Kind:
   num_epochs: int = 1
   ten_classes: bool = False
 
+  def __str__(self) -> str:
+    """The tasks in words."""
+    classes = "ten classes" if self.ten_classes else "pairs of classes"
+    return f"{classes}, {self.num_train:,} training examples, {self.num_epochs} epoch(s)"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Arm:
@@ -224,15 +236,23 @@ def groups_of(
 
 
 def start(
-    config: WorkersSettings, space: SearchSpace, *, multiclass: bool = False) -> Programs | None:
-  """The programs of `warm_start` that a population begins with; None for empty ones.
+    config: WorkersSettings, space: SearchSpace, *, multiclass: bool = False,
+    default: str | None = None,
+) -> Programs | None:
+  """The programs that a population begins with; None for empty ones.
+
+  Args:
+    config: of which `warm_start` counts.
+    space: the search space.
+    multiclass: whether tasks have ten classes.
+    default: text of the program without `warm_start`.
 
   Raises:
     FileNotFoundError: there is no such program.
     ValueError: a program that does not fit the space, or none for tasks of this type.
   """
   if not config.warm_start:
-    return None
+    return None if default is None else text.parse(default, space)
   if config.warm_start in zoo.names():
     programs = text.parse(zoo.source(config.warm_start), space)
     fits = zoo.is_multiclass(config.warm_start) == multiclass

@@ -1,44 +1,75 @@
-"""The report of the experiment on scaling: tables of costs, load and mixing."""
+"""What the experiment on scaling writes: figures, pictures, tables of costs, load and mixing."""
 
 from collections.abc import Sequence
+import json
 import math
 from typing import Any
 
+import numpy as np
+
+from azero.runs.directory import RunDirectory
 from experiments.benchmarks import measuring
 from experiments.frame import reporting
-from experiments.simulations import lineages, server_load
+from experiments.simulations import lineages, scaling_plot, server_load
 from experiments.simulations.exchange_costs import CostModel, ExchangeCosts, IslandBytes
+from experiments.simulations.scaling_cases import Result
 
 _RATES = (100, 1000, 10_000)  # evaluations a second of a worker, beside that of the model
 
 
-def report(
-    config: Any, *, costs: Sequence[ExchangeCosts] | None, island: IslandBytes | None,
-    model: CostModel | None, load: Sequence[dict[str, Any]], curves: Sequence[dict[str, Any]],
-    pictures: Sequence[str],
-) -> str:
-  """Puts the report together of what was measured and simulated.
+def save(directory: RunDirectory, result: Result) -> None:
+  """Replaces the file of figures by those that there are."""
+  directory.write("results.json", json.dumps({
+      "costs": [row._asdict() for row in result.costs or ()],
+      "island": result.island._asdict() if result.island else None,
+      "load": result.load,
+      "curves": [
+          {name: _json(value) for name, value in row.items()} for row in result.curves],
+  }, indent=1) + "\n")
 
-  Args:
-    config: of the experiment.
-    costs: of an exchange, for each W; None where they were not measured.
-    island: bytes of a worker, or None.
-    model: what a cluster needs, or None.
-    load: rows of the simulation of load.
-    curves: of the simulation of mixing.
-    pictures: file names.
-  """
+
+def conclude(config: Any, directory: RunDirectory, result: Result) -> None:
+  """Draws the pictures and writes the report."""
+  births = sorted(config.births)
+  pictures = {}
+  if result.load:
+    pictures["server_load.png"] = scaling_plot.plot_load(
+        [row for row in result.load if row["pools"] == 1])
+  if result.curves:
+    pictures["mixing.png"] = scaling_plot.plot_mixing(
+        result.curves, {count: config.stubs(count) for count in births})
+  for name, figure in pictures.items():
+    figure.savefig(directory.path / name, dpi=110)
+  directory.write("report.md", _report(config, result, list(pictures)))
+  print(f"Report: {directory.path / 'report.md'}")
+
+
+def _model(config: Any, costs: Sequence[ExchangeCosts], island: IslandBytes) -> CostModel:
+  """What a cluster needs by what was measured."""
+  births = sorted(config.births)
+  return CostModel(
+      service=costs[-1].service, message_bytes=costs[-1].message_bytes,
+      program_bytes=island.program, migrants=config.migrants, checkpoint_bytes=island.full,
+      worker_memory=island.young + island.caches, evaluations=config.evaluations,
+      births=births[len(births) // 2], steps=config.evaluations * config.steps_per_program,
+      checkpoint_seconds=config.checkpoint_seconds)
+
+
+def _report(config: Any, result: Result, pictures: Sequence[str]) -> str:
+  """Puts the report together of what was measured and simulated."""
+  costs, island = result.costs, result.island
   tables: list[str] = []
   if costs is not None:
     tables += ["## An exchange, measured", _costs(costs)]
     tables += ["## Workers that keep one server busy all the time", _saturation(config, costs)]
-  if island is not None and model is not None:
+  if costs is not None and island is not None:
+    model = _model(config, costs, island)
     tables += ["## A worker, measured", _island(island, model)]
     tables += ["## What a cluster needs", _cluster(config, model)]
-  if load:
-    tables += ["## Load, simulated", _load(load)]
-  if curves:
-    tables += ["## Mixing, simulated", _mixing(curves, config.migrants)]
+  if result.load:
+    tables += ["## Load, simulated", _load(result.load)]
+  if result.curves:
+    tables += ["## Mixing, simulated", _mixing(result.curves, config.migrants)]
   tables += [f"![{name}]({name})" for name in pictures]
   tables += ["## The machine", reporting.table(
       ("what", "value"), list(measuring.machine().items()))]
@@ -149,3 +180,10 @@ def _seconds(value: float) -> str:
 
 def _exchanges(value: float) -> str:
   return "never" if math.isinf(value) else f"{value:g}"
+
+
+def _json(value: Any) -> Any:
+  """Arrays as lists, and None for what never happened."""
+  if isinstance(value, np.ndarray):
+    return value.tolist()
+  return None if value == np.inf else value

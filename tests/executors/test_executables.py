@@ -1,5 +1,8 @@
 """Executables are compiled once for all devices, and kept in memory and on disk."""
 
+import hashlib
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -106,6 +109,18 @@ def test_a_damaged_file_is_compiled_anew(cache, compilations, damage):
   _make()
   (path,) = cache.iterdir()
   path.write_bytes(damage(path.read_bytes()))
+  jax.clear_caches()
+  _check(_make())
+  assert len(compilations) == 2
+  _check(_make())
+  assert len(compilations) == 2
+
+
+@pytest.mark.parametrize("pickled", [b"cjax.gone\nName\n.", pickle.dumps((1, 2))])
+def test_what_another_version_pickled_is_compiled_anew(cache, compilations, pickled):
+  _make()
+  (path,) = cache.iterdir()
+  path.write_bytes(hashlib.sha256(pickled).digest() + pickled)
   jax.clear_caches()
   _check(_make())
   assert len(compilations) == 2

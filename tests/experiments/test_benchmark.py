@@ -1,5 +1,6 @@
 """The benchmark: fair programs, honest counts, and the files it promises."""
 
+import dataclasses
 import functools
 import json
 
@@ -10,15 +11,16 @@ from azero.compiler import canonical
 from azero.executors.evaluator import Evaluator
 from azero.language import ops, spaces, text, zoo
 from azero.language.program import EMPTY, Function
-from azero.search.evolution import Evolution
-from experiments import benchmark, linear_regression
+from experiments import benchmark
 from experiments.benchmarks import (
+    benchmark_parts,
     benchmark_programs,
     benchmark_report,
     device_rates,
     measuring,
     searches,
 )
+from experiments.frame import linear_demo
 from experiments.frame.settings import build
 
 _EFFORT = measuring.Effort(seconds=0.005, runs=1)
@@ -62,9 +64,8 @@ def network():
 @pytest.fixture(scope="module")
 def small_search():
   """The demo search, small, and compiled once for all tests."""
-  group = linear_regression.make_group(build(linear_regression.Config,
-      islands=2, population_size=20, cycles_per_step=100))
-  return Evolution(group.space, group.task_sets, group.config)
+  return linear_demo.make_search(
+      dataclasses.replace(linear_demo.SEARCH, population_size=20, cycles_per_step=100), islands=2)
 
 
 def test_another_legal_order_changes_no_result():
@@ -154,8 +155,8 @@ def test_stages_are_those_of_what_was_called(network, small_search):
 
 def _small(islands, seed):
   """What `small_search` searches."""
-  group = linear_regression.make_group(build(linear_regression.Config,
-      islands=islands, population_size=20, cycles_per_step=100, seed=seed))
+  group = linear_demo.make_group(
+      dataclasses.replace(linear_demo.SEARCH, population_size=20, seed=seed), islands=islands)
   return group.space, group.task_sets, group.config
 
 
@@ -192,10 +193,10 @@ def _tiny(tmp_path, **changes):
 
 def test_quick_writes_exactly_the_headline_figures(
     tmp_path, monkeypatch, small_search, _small_searches):
-  monkeypatch.setattr(benchmark, "_demo_search", lambda config: small_search)
-  assert benchmark._QUICK_FEATURES == (4, 8, 16)
-  monkeypatch.setattr(benchmark, "_QUICK_FEATURES", (4, 8))
-  monkeypatch.setattr(benchmark, "_QUICK_TASKS", 2)
+  monkeypatch.setattr(benchmark_parts, "_demo_search", lambda config: small_search)
+  assert benchmark_parts._QUICK_FEATURES == (4, 8, 16)
+  monkeypatch.setattr(benchmark_parts, "_QUICK_FEATURES", (4, 8))
+  monkeypatch.setattr(benchmark_parts, "_QUICK_TASKS", 2)
   monkeypatch.setattr(device_rates, "PROGRAMS", {
       "linear": "linear_regressor", "neural_net": "linear_regressor"})  # which compiles sooner
   file = tmp_path / "quick.json"
@@ -219,7 +220,7 @@ def test_quick_writes_exactly_the_headline_figures(
 
 
 def test_parts_are_measured_and_saved(tmp_path, monkeypatch, small_search, _small_searches):
-  monkeypatch.setattr(benchmark, "_demo_search", lambda config: small_search)
+  monkeypatch.setattr(benchmark_parts, "_demo_search", lambda config: small_search)
   op_costs = device_rates.op_costs
   few = [ops.op_by_name(name) for name in ("scalar_exp", "vector_uniform")]
   monkeypatch.setattr(device_rates, "op_costs", lambda *args, **kwargs: op_costs(

@@ -1,23 +1,27 @@
 """What checkpoints cost: the numbers that are printed are those of a state that comes back."""
 
+import dataclasses
+
 import pytest
 
 from azero.runs import recorder
 from azero.runs.checkpoints import Checkpoints
-from experiments import checkpoint_cost, linear_regression
+from experiments import checkpoint_cost
+from experiments.benchmarks import checkpoint_saves
+from experiments.frame import linear_demo
 from experiments.frame.settings import build
 
 
 @pytest.fixture(scope="module")
 def search():
-  return checkpoint_cost.make_search(
-      build(linear_regression.Config, islands=2, population_size=100))
+  return linear_demo.make_search(
+      dataclasses.replace(linear_demo.SEARCH, population_size=100), islands=2)
 
 
 def test_costs_grow_with_the_caches(search, tmp_path):
-  config = build(checkpoint_cost.Config, saves=2)
   small, large = (
-      checkpoint_cost.measure(search, entries, tmp_path, config) for entries in (10, 5000))
+      checkpoint_saves.measure(search, entries, tmp_path, saves=2, checkpoint_seconds=60.0)
+      for entries in (10, 5000))
   # A key of two words, a value, a stamp and a place, in two caches of two islands.
   assert large.array_bytes - small.array_bytes == 2 * 2 * 4990 * 5 * 8
   assert 0 < small.disk_bytes < large.disk_bytes < large.array_bytes
@@ -28,7 +32,7 @@ def test_costs_grow_with_the_caches(search, tmp_path):
 
 
 def test_what_is_measured_is_a_state_of_the_search(search, tmp_path):
-  search.restore(checkpoint_cost.filled(search, 30))
+  search.restore(checkpoint_saves.filled(search, 30))
   with Checkpoints(tmp_path, schema=0) as checkpoints:
     checkpoints.save(search.state())
     state = checkpoints.load().state

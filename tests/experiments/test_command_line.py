@@ -35,10 +35,15 @@ def _run(module, *flags):
 
 
 @pytest.mark.parametrize(("module", "flag", "message"), [
-    ("linear_regression", "--islnds=3", "Unknown command line flag 'islnds'"),
+    ("linear_regression", "--islnds=3",
+     "error: Unknown command line flag 'islnds'. Did you mean: islands? See --help.\n"),
     ("digits", "--kind=letters", "value should be one of <pairs|groups|ten_classes>"),
     ("custom_data", "--seed=many", "flag --seed=many"),
-    ("linear_regression", "--num_devices=999", "error: --num_devices must be from 0 (all) to"),
+    ("linear_regression", "--max_programs=1.5",
+     "error: flag --max_programs=1.5: it must be a whole number, as 1000 or 1e3. See --help.\n"),
+    ("linear_regression", "--fingerprint=maybe",
+     "error: flag --fingerprint=maybe: it must be true or false. See --help.\n"),
+    ("linear_regression", "--num_devices=999", "error: --num_devices must be from 1 to"),
     ("evaluate_program", "program.txt", "error: unexpected argument 'program.txt'"),
 ])
 def test_bad_flags_are_one_message_without_a_traceback(module, flag, message):
@@ -110,9 +115,8 @@ def test_every_flag_is_read(module):
   Where a search is configured its settings are handed to azero as they are.
   """
   sources = [
-      *(_ROOT / "experiments").glob(f"{module}*.py"),
       *(_ROOT / "experiments/frame").glob("*.py"),
-      *(_ROOT / "experiments/simulations").glob(f"{module}*.py")]
+      *(path for path in (_ROOT / "experiments").glob(f"**/{module}*.py"))]
   read = {
       node.attr for source in sources for node in ast.walk(ast.parse(source.read_text()))
       if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
@@ -135,6 +139,35 @@ def test_settings_and_flags_need_no_jax():
   done = subprocess.run(
       [sys.executable, "-c", script], cwd=_ROOT, text=True, capture_output=True, timeout=60)
   assert done.returncode == 0, done.stderr
+
+
+_INTERRUPTED = """
+import signal, sys, time
+from experiments.frame import interruption
+if "armed" in sys.argv:
+  interruption.arm()
+interruption.note_directory("runs/mine")
+signal.signal(signal.SIGTERM, lambda *arguments: None)
+for count in map(int, sys.argv[1].split(",")):
+  with interruption.second_leaves():
+    for _ in range(count):
+      signal.raise_signal(signal.SIGTERM)
+    time.sleep(0.3 if count < 2 or "armed" not in sys.argv else 60)
+print("went on")
+"""
+
+
+@pytest.mark.parametrize(("flags", "status", "out", "err"), [
+    (["1,1,0", "armed"], 0, "went on\n", ""),
+    (["2"], 0, "went on\n", ""),  # in a notebook the process is not ours
+    (["1,2", "armed"], 143, "", "\ninterrupted: what a run directory holds by now is complete and "
+     "readable; --resume=runs/mine continues from its last checkpoint\n")])
+def test_a_second_signal_ends_a_command_at_once(flags, status, out, err):
+  start = time.monotonic()
+  done = subprocess.run(
+      [sys.executable, "-c", _INTERRUPTED, *flags], cwd=_ROOT, text=True, capture_output=True)
+  assert (done.returncode, done.stdout, done.stderr) == (status, out, err)
+  assert time.monotonic() - start < 60
 
 
 def test_control_c_saves_everything_and_reports(tmp_path):

@@ -7,7 +7,12 @@ import pytest
 import azero
 from azero.language import spaces
 from azero.search import density
-from experiments import backprop_discovery, task_difficulty, task_difficulty_rounds
+from experiments import backprop_discovery, task_difficulty
+from experiments.details import (
+  backprop_discovery_report,
+  task_difficulty_report,
+  task_difficulty_rounds,
+)
 from experiments.frame import study
 from experiments.frame.settings import build, preset
 
@@ -43,7 +48,7 @@ def test_task_difficulty_reports_both_methods(difficulty):
   assert rows == list(result.rows)
   assert {(row["task_type"], row["method"]) for row in rows} == {
       (kind, method) for kind in ("linear_backprop", "linear_regressor")
-      for method in task_difficulty.METHODS}
+      for method in task_difficulty_report.METHODS}
   for row in rows:
     assert row["programs"] == (_PROGRAMS if row["method"] == "random search" else 2 * 400)
     assert 0 < row["evaluated"] <= row["programs"] and row["acceptable"] >= len(row["found"])
@@ -207,14 +212,14 @@ def test_backprop_discovery_writes_a_complete_run(tmp_path):
     ((0.0, 0.5, 0.25), 2.0, False),  # both are worse than the constant
 ])
 def test_a_success_is_near_a_network_that_is_one_itself(values, progress, success):
-  assert backprop_discovery._progress(*values) == (progress, success)
+  assert backprop_discovery_report.progress_of(*values) == (progress, success)
 
 
 @pytest.mark.parametrize("changes, message", [
     ({"groups": "40/3"}, "--groups must be T/D/P"),
     ({"groups": "40/0/9"}, "--groups must be T/D/P"),
     ({"workers": 3, "groups": "20/2/30,30/1/30"}, "must be a multiple"),
-    ({"migration_steps": -1}, "must be positive, or none"),
+    ({"migration_steps": -1}, "--migration_steps must be at least 1, got -1"),
     ({"mutations": "swap"}, r"Unknown mutations \['swap'\]; choose from alter")])
 def test_backprop_discovery_refuses_bad_settings(tmp_path, changes, message):
   with pytest.raises(ValueError, match=message):

@@ -8,6 +8,7 @@ import pytest
 from azero.insight.plots import final_plot
 from azero.language import text, zoo
 from experiments import final_evaluation
+from experiments.details import final_evaluation_tuning
 from experiments.frame import candidates, study
 from experiments.frame.settings import build, preset
 
@@ -52,7 +53,7 @@ def test_one_seed_has_one_result(smoke, tmp_path):
 
 def _stop_in_test(monkeypatch, number):
   """Ends the process of a run, so to say, in its test of the program of this number."""
-  test, calls = final_evaluation._test, []
+  test, calls = final_evaluation_tuning.measure, []
 
   def stopping(*args):
     calls.append(args)
@@ -60,7 +61,7 @@ def _stop_in_test(monkeypatch, number):
       raise KeyboardInterrupt
     return test(*args)
 
-  monkeypatch.setattr(final_evaluation, "_test", stopping)
+  monkeypatch.setattr(final_evaluation_tuning, "measure", stopping)
 
 
 @pytest.mark.slow  # compiles for long
@@ -101,12 +102,12 @@ def test_an_evaluation_goes_on_with_its_own_settings_and_programs(tmp_path, monk
 
 @pytest.mark.slow  # compiles for long
 def test_the_paper_preset_shows_an_estimate(tmp_path, monkeypatch, capsys):
-  search = final_evaluation.tuning.random_search
+  search = final_evaluation_tuning.tuning.random_search
 
   def few(evaluator, *, num_trials, progress, **settings):
     return search(evaluator, num_trials=2, progress=progress, **settings)
 
-  monkeypatch.setattr(final_evaluation.tuning, "random_search", few)
+  monkeypatch.setattr(final_evaluation_tuning.tuning, "random_search", few)
   final_evaluation.run(build(final_evaluation.Config,
       dataset="digits", program="linear_regressor", pair="3,8", num_train=160, num_valid=60,
       num_test=60, output_dir=str(tmp_path), run_name="run", estimate_seconds=1e-9))

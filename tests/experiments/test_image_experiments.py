@@ -16,6 +16,7 @@ from azero.search.federation import Federation
 from azero.tasks.images import paper_tasks
 from azero.tasks.images.sources import find_source
 from experiments import ablation, adaptation, minimal_input, search_baselines
+from experiments.details import adaptation_motifs
 from experiments.frame import references, study, trials, workers
 from experiments.frame import settings as settings_lib
 from experiments.frame.settings import build, preset
@@ -350,7 +351,7 @@ def test_the_control_of_ten_classes_has_its_own_start(data_dir, tmp_path):
 def test_motifs_are_looked_for_over_the_same_examples_in_the_control(monkeypatch):
   watched = []
   monkeypatch.setattr(
-      adaptation.motifs, "find_motifs",
+      adaptation_motifs.motifs, "find_motifs",
       lambda program, *, multiclass, num_examples: watched.append(num_examples) or [])
   config = build(adaptation.Config, num_train=200, fast_epochs=2, num_epochs=20)
   arms = adaptation.make_arms(config)

@@ -15,6 +15,7 @@ from azero.tasks.images.idx import read_idx
 from azero.tasks.images.sources import SOURCES
 from azero.tasks.images.tfds_store import read_images
 from experiments import prepare_data
+from experiments.details import prepare_data_sources
 
 _NAMES = {
     ("train", "images"): "train-images-idx3-ubyte", ("train", "labels"): "train-labels-idx1-ubyte",
@@ -115,10 +116,10 @@ def test_a_missing_idx_file(tmp_path, idx_dir):
 
 
 def test_the_files_of_debian(tmp_path, idx_dir, monkeypatch):
-  monkeypatch.setattr(prepare_data, "DEBIAN_DIRECTORY", tmp_path / "nowhere")
+  monkeypatch.setattr(prepare_data_sources, "DEBIAN_DIRECTORY", tmp_path / "nowhere")
   with pytest.raises(FileNotFoundError, match="apt-get install dataset-fashion-mnist"):
     _run(tmp_path, "fashion_mnist", "")  # the default source of this data set
-  monkeypatch.setattr(prepare_data, "DEBIAN_DIRECTORY", idx_dir)
+  monkeypatch.setattr(prepare_data_sources, "DEBIAN_DIRECTORY", idx_dir)
   _run(tmp_path, "fashion_mnist", "debian")
   read = read_images(SOURCES["fashion_mnist"], "train", data_dir=tmp_path / "tfds")
   np.testing.assert_array_equal(read.class_sizes, 3)
@@ -189,7 +190,7 @@ def test_without_a_network_tfds_is_not_started(tmp_path, monkeypatch, dataset):
     raise socket.gaierror("no network")
 
   monkeypatch.setattr(socket, "getaddrinfo", refuse)
-  monkeypatch.setattr(prepare_data, "_require_tensorflow", lambda *args: None)
+  monkeypatch.setattr(prepare_data_sources, "require_tensorflow", lambda *args: None)
   for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
     monkeypatch.delenv(proxy, raising=False)
   with pytest.raises(
@@ -217,7 +218,7 @@ def test_a_host_that_refuses_the_page_is_reached(monkeypatch):
       alive = f"127.0.0.1:{server.server_port}"
       dead = f"127.0.0.1:{unused.getsockname()[1]}"
       urls = [f"http://{alive}/a", f"http://{dead}/b", f"http://{dead}/c"]
-      assert prepare_data.unreachable_hosts(urls) == [dead]
+      assert prepare_data_sources.unreachable_hosts(urls) == [dead]
     finally:
       server.shutdown()
       thread.join()

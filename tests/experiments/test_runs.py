@@ -239,6 +239,20 @@ def test_pictures(tmp_path, call):
     assert file.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_picture_that_has_no_place_is_one_message(tmp_path, call):
+  path, file = make(tmp_path / "run", row(10, 0.25)), tmp_path / "nowhere" / "a.png"
+  status, _, error = call("show", path, f"--plot={file}")
+  assert (status, error) == (
+      2, f"error: --plot={file}: there is no directory '{file.parent}'.\n")
+
+
+def test_settings_are_written_as_on_the_command_line(tmp_path, call):
+  for name, size in (("a", None), ("b", [1, 20])):
+    make(tmp_path / name, row(10, 0.25), sizes=size)
+  _, lines, _ = call("compare", tmp_path / "a", tmp_path / "b")
+  assert lines[1].split() == ["sizes", "none", "1,20"]
+
+
 def test_another_version_is_one_message(tmp_path, call):
   make(tmp_path / "run", {"programs": 3})
   status, _, error = call("compare", tmp_path / "run")

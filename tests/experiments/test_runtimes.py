@@ -1,8 +1,11 @@
+import importlib.util
+
 import pytest
 
+from azero import lazy
 from azero.distributed import ray_runtime
 from experiments import digits, linear_regression
-from experiments.frame import run_settings, study
+from experiments.frame import study
 from experiments.frame.settings import build
 
 
@@ -22,11 +25,14 @@ def test_settings_of_another_runtime_are_refused(tmp_path, experiment, changes, 
 
 
 def test_ray_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):
-  monkeypatch.setattr(run_settings.importlib.util, "find_spec", lambda name: None)
-  with pytest.raises(ValueError, match=r"needs Ray: pip install 'azero\[ray\]'"):
+  monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+  missing = r"Searches over processes need the package ray: pip install 'azero\[ray\]'\."
+  with pytest.raises(lazy.MissingPackageError, match=missing):
     linear_regression.run(build(linear_regression.Config,
         output_dir=str(tmp_path / "runs"), runtime="ray"))
   assert not (tmp_path / "runs").exists()
+  with pytest.raises(lazy.MissingPackageError, match=missing):
+    ray_runtime.import_ray()
 
 
 def test_a_ray_that_was_imported_elsewhere_is_told(monkeypatch):

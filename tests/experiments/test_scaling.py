@@ -7,6 +7,7 @@ import pytest
 
 from experiments import scaling
 from experiments.frame.settings import preset
+from experiments.simulations import scaling_cases
 
 
 def _run(tmp_path, name="run", **changes):
@@ -21,7 +22,8 @@ def test_report_has_costs_load_and_mixing(tmp_path):
   assert {(row["workers"], row["births"], row["pools"], row["mode"]) for row in result.load} == {
       (workers, births, pools, mode) for workers in (4, 12) for births in (20, 50)
       for pools in (1, 2)
-      for mode in (scaling.ASYNCHRONOUS, scaling.BARRIERS, scaling.STRAGGLERS)}
+      for mode in (
+          scaling_cases.ASYNCHRONOUS, scaling_cases.BARRIERS, scaling_cases.STRAGGLERS)}
   assert all(0 < row["utilisation"] <= 1 + 1e-9 for row in result.load)
   for name in ("server_load.png", "mixing.png"):
     assert (path / name).read_bytes()[:4] == b"\x89PNG"
@@ -53,7 +55,7 @@ def test_given_times_make_the_simulations_reproducible(tmp_path):
     ({"pools": "0"}, "--pools must list different numbers"),
     ({"parts": "load,luck"}, "--parts must list some of costs,load,mixing"),
     ({"turns": 0}, "--turns must be at least 1"),
-    ({"service_microseconds": -1.0}, "--service_microseconds must not be negative"),
+    ({"service_microseconds": -1.0}, "--service_microseconds must be positive, got -1"),
     ({"device_steps": 0.0}, "--device_steps must be positive"),
     ({"migrants": 30}, "20 cannot send 30 migrants"),
     ({"stragglers": 2.0}, "stragglers of clocks is a part of the workers"),

@@ -53,7 +53,11 @@ def test_help_is_what_the_docstring_says_or_the_experiment():
 
 @pytest.mark.parametrize(("name", "text", "value"), [
     ("hurdle", "none", None), ("hurdle", "0.25", 0.25), ("numbers", "5, 7", (5, 7)),
-    ("names", "b,a", ("b", "a")), ("max_programs", "None", None)])
+    ("names", "b,a", ("b", "a")), ("max_programs", "None", None),
+    ("max_programs", "1e3", 1000), ("max_programs", "2.5e9", 2_500_000_000),
+    ("max_programs", " 12_000 ", 12_000), ("seed", "3.0", 3), ("numbers", "1e2,1e3", (100, 1000)),
+    ("max_train_steps", "123456789012345678", 123456789012345678),
+    ("fingerprint", "FALSE", False), ("train_budget", "4e0", 4.0)])
 def test_texts_are_values_of_their_kind(name, text, value):
   assert settings.flat(build(_Config, **{name: text}))[name] == value
 
@@ -67,10 +71,25 @@ def test_texts_are_values_of_their_kind(name, text, value):
     ({"names": ("c",)}, "--names: value should be one of <a|b>"),
     ({"dtype": "float16"}, r"--dtype: value should be one of <float32\|float64>"),
     ({"numbers": 3}, "--numbers must be of type list of int, got 3"),
+    ({"numbers": "1,1.5"}, "--numbers must list different numbers from 1 .*; got '1,1.5'"),
+    ({"numbers": "1e1,10"}, "--numbers must list different numbers from 1 .*; got '1e1,10'"),
+    ({"population_size": "0"}, "^--population_size must be at least 1, got 0"),
+    ({"max_programs": 0}, r"^--max_programs must be at least 1 or none, got 0\.$"),
 ])
 def test_bad_values_are_refused(changes, message):
   with pytest.raises(ValueError, match=message):
     build(_Config, **changes)
+
+
+@pytest.mark.parametrize("text", ["1.5", "1e-3", "nan", "inf", "1e999999999", "many", "", "0x10"])
+def test_what_is_no_whole_number_is_one_sentence(text):
+  with pytest.raises(ValueError, match=r"^it must be a whole number, as 1000 or 1e3$"):
+    build(_Config, max_programs=text)
+
+
+def test_help_has_the_words_of_the_command_line():
+  text = command_line.help_text(_Config, "About.")
+  assert "None" not in text and "none for no limit." in text
 
 
 def test_a_file_is_kept_from_the_root_on(monkeypatch, tmp_path):

@@ -1,6 +1,7 @@
 import pytest
 
 from experiments import soak
+from experiments.benchmarks import soak_report
 from experiments.frame.settings import build
 
 
@@ -16,7 +17,7 @@ def test_changes_are_those_after_the_beginning():
   rows = [row(10.0 * k, 1000 * k, 1e6, 1e6) for k in range(20)]
   rows += [row(10.0 * k, 20_000 + 50 * (k - 20), 5e6, 5e6) for k in range(20, 60)]
   rows += [row(10.0 * k, 22_000 + 40 * (k - 60), 5.5e6, 5.5e6) for k in range(60, 101)]
-  summary = soak.summarise(rows)
+  summary = soak_report.summarise(rows)
   assert summary["programs a second, first half"] == pytest.approx(5.0)
   assert summary["programs a second, second half"] == pytest.approx(4.0)
   assert summary["change of the rate"] == pytest.approx(-0.2)
@@ -39,7 +40,7 @@ def test_a_short_soak(tmp_path):
 
 @pytest.mark.parametrize("changes, message", [
     ({"minutes": 0.0}, "--minutes must be positive, got 0"),
-    ({"migration_every": -1}, "--migration_every must not be negative, got -1"),
+    ({"migration_every": -1}, "--migration_every must be at least 1, got -1"),
     ({"migrants": 2000}, "2000 migrants of a population of 1000"),
 ])
 def test_bad_settings(tmp_path, changes, message):

@@ -1,4 +1,4 @@
-"""The digest of an op's rule: what counts and what does not; runs are resumed with their rules."""
+"""Digests of ops and mutations: what counts and what does not; runs are resumed with theirs."""
 
 import functools
 import subprocess
@@ -8,12 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.search_cases import config, tasks
+from support.search_cases import FIXED, config, tasks
+from support.toy_evaluator import ToyEvaluator
 
 from azero.language import ops, own_ops
 from azero.language.program import Component, SearchSpace
 from azero.runs import rule_digest
 from azero.runs.directory import RunDirectory, settings_of
+from azero.search import mutation
+from azero.search.evolution import Evolution
+from azero.search.federation import Federation, Group
 from azero.search.random_search import RandomSearch
 
 
@@ -110,3 +114,48 @@ def test_a_run_is_not_continued_with_another_rule(tmp_path):
   RunDirectory.open(tmp_path / "run", settings_of(search(lambda x: jnp.maximum(x, 0.1 * x))))
   with pytest.raises(ValueError, match="begun with another rule of vector_leaky than the one"):
     RunDirectory.open(tmp_path / "run", settings_of(search(lambda a: jnp.maximum(a, 0.5 * a))))
+
+
+_MUTATION = """
+from azero.search.draws import pick
+def helper(programs, i): programs.in1[i, 0] = 1
+def rule(programs, i, function, space, stream):
+  if pick(stream, 2): helper(programs, i)
+"""
+
+
+def test_digests_of_mutations():
+  plain = rule_digest.of_mutation(_defined(_MUTATION)["rule"])
+  assert len(plain) == 16
+  for same in (_MUTATION.replace("stream", "draws"), _MUTATION.replace("\ndef", "\n\ndef")):
+    assert rule_digest.of_mutation(_defined(same)["rule"]) == plain
+  for other in (_MUTATION.replace("= 1", "= 2"), _MUTATION.replace("m, 2", "m, 3"),
+                _MUTATION.replace("draws import pick", "draws import uniform as pick")):
+    assert rule_digest.of_mutation(_defined(other)["rule"]) != plain
+  compiled = _defined(_MUTATION.replace("def rule", "import numba\n@numba.njit\ndef rule"))
+  assert rule_digest.of_mutation(compiled["rule"]) == plain
+
+
+def test_a_run_is_not_continued_with_another_mutation(tmp_path, monkeypatch):
+  for name in ("_OWN", "_own_functions"):  # what is registered here is gone afterwards
+    monkeypatch.setattr(mutation, name, dict(getattr(mutation, name)))
+
+  def settings(k):
+    def swap(programs, i, function, space, stream):
+      programs.in1[i, 0] = k
+
+    mutation.register_mutation("swap", swap)
+    mutations = ("alter", "swap")
+    groups = [Group(
+        name="one", space=FIXED, task_sets=tasks(),
+        config=config(mutations=mutations, max_programs=10), evaluator=ToyEvaluator)]
+    return [
+        settings_of(Evolution(
+            FIXED, tasks(), config(mutations=mutations), evaluator=ToyEvaluator)),
+        settings_of(Federation(groups))]
+
+  for name, before, same, other in zip("ab", settings(1), settings(1), settings(2)):
+    RunDirectory(tmp_path / name, before)
+    RunDirectory.open(tmp_path / name, same)
+    with pytest.raises(ValueError, match="begun with another rule of swap than the one"):
+      RunDirectory.open(tmp_path / name, other)

@@ -7,13 +7,15 @@ import pytest
 from reference import breeding, textbook
 from reference.draws import Stream
 from support import kernel_calls
-from support.search_cases import EVERYTHING, FIXED, VARIABLE
+from support.search_cases import EVERYTHING, FIXED, VARIABLE, config, tasks
+from support.toy_evaluator import ToyEvaluator
 
 from azero.compiler.arrays import arrays, tables
 from azero.compiler.kernels import DISABLE_JIT
 from azero.language import spaces
 from azero.language.program import Component, Programs
 from azero.search import draws, edits, mutation
+from azero.search.evolution import Evolution
 
 LEARN_ONLY = dataclasses.replace(
     EVERYTHING, setup=dataclasses.replace(EVERYTHING.setup, searched=False),
@@ -87,6 +89,44 @@ def test_a_mutation_of_the_users_own():
   both = mutation.mutated(parents, mutation.mutator(("reverse", "alter"), 1.0), seed=2)
   changed = sum(both[n] != parents[n] for n in range(300))
   assert 60 < changed < 200
+
+
+@pytest.fixture
+def _forgotten(monkeypatch):
+  """What a test registers is gone after it: later tests may send it to other processes."""
+  monkeypatch.setattr(mutation, "_OWN", dict(mutation._OWN))
+  monkeypatch.setattr(mutation, "_own_functions", dict(mutation._own_functions))
+
+
+def _faulty(programs, i, function, space, stream):
+  if i == 3:
+    raise ValueError("not this one")
+
+
+@pytest.mark.parametrize("actions", [("faulty",), ("faulty", "alter"), ("faulty", "faulty")])
+@pytest.mark.usefixtures("_forgotten")
+def test_an_error_of_a_mutation_of_the_users_own(actions):
+  mutation.register_mutation("faulty", _faulty)
+  parents = mutation.random_programs(FIXED, 4, seed=1)
+  with pytest.raises(RuntimeError) as caught:
+    for seed in range(20):  # at most every second child has another mutation
+      mutation.mutated(parents, mutation.mutator(actions, 1.0), seed=seed)
+  line = _faulty.__code__.co_firstlineno + 2
+  assert str(caught.value) == (
+      f"Mutation 'faulty', of your own, raised ValueError: not this one ({__file__}, line {line}).")
+  assert str(caught.value.__cause__) == "not this one"
+  mutation.mutated(parents[:3], mutation.mutator(actions, 1.0), seed=0)
+
+
+@pytest.mark.usefixtures("_forgotten")
+def test_an_error_of_a_mutation_ends_the_search():
+  mutation.register_mutation("faulty", _faulty)
+  search = Evolution(
+      FIXED, tasks(2), config(mutations=("faulty",), max_programs=100),
+      evaluator=ToyEvaluator)
+  with pytest.raises(RuntimeError, match="Mutation 'faulty', of your own, raised ValueError: not"):
+    for _ in range(100):
+      search.step()
 
 
 def test_names_of_own_mutations():

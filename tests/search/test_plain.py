@@ -5,7 +5,10 @@ import json
 
 import numpy as np
 import pytest
+from support.search_cases import FIXED, tasks
 
+from azero.search.federation import Group
+from azero.search.migration import Migration
 from azero.search.search import SearchConfig
 
 
@@ -26,6 +29,21 @@ def test_a_setting_is_kept_as_a_plain_value(name, given, kept):
   assert value == kept and type(value) is type(kept)
   assert config == SearchConfig(**{name: kept})
   assert json.loads(json.dumps(dataclasses.asdict(config)))["tournament_size"] == 10
+
+
+def test_migration_and_groups_keep_plain_values():
+  exchange = Migration(every=1e3, migrants=np.int64(5), seed=np.uint8(2))
+  assert json.dumps(dataclasses.asdict(exchange)) == '{"every": 1000, "migrants": 5, "seed": 2}'
+  given = {"space": FIXED, "task_sets": tasks(2), "config": SearchConfig()}
+  group = Group(name=np.str_("one"), migration_every=np.int32(7), first_worker=2.0, **given)
+  kept = [(each, type(each)) for each in (group.name, group.migration_every, group.first_worker)]
+  assert kept == [("one", str), (7, int), (2, int)]
+  assert group.space is FIXED and group.task_sets is given["task_sets"]
+  with pytest.raises(ValueError, match=r"^every of a migration must be a whole number, got 2\.5"):
+    Migration(every=2.5)
+  with pytest.raises(
+      ValueError, match=r"^migration_every of group 'one' must be a whole number or None, got '7'"):
+    Group(name="one", migration_every="7", **given)
 
 
 @pytest.mark.parametrize(("name", "given", "message"), [

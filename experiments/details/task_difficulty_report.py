@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.details import task_difficulty_types as task_types
 from experiments.frame import lazy
 
 with lazy.imports():
   from azero.insight import statistics
   from azero.insight.plots import difficulty_plot
+  from azero.runs import json_lines
   from experiments.frame import reporting, study
 
 if TYPE_CHECKING:
@@ -20,10 +22,20 @@ if TYPE_CHECKING:
 
 RANDOM, EVOLUTION = "random search", "evolution"
 METHODS = (RANDOM, EVOLUTION)
+_RESULTS = "results.jsonl"
 
 
 class Rows(list[dict[str, Any]]):
   """Finished rounds, as they are saved: one line of JSON each."""
+
+  @classmethod
+  def read(cls, directory: RunDirectory) -> Rows:
+    """Those of a run."""
+    return cls(json_lines.read(directory.path / _RESULTS))
+
+  def save(self, directory: RunDirectory) -> None:
+    """Replaces their file in one step, so that a round is there in full or not at all."""
+    directory.write(_RESULTS, "".join(json.dumps(row) + "\n" for row in self))
 
   def of(self, kind: str, method: str) -> list[dict[str, Any]]:
     """The rounds of a method on a task type."""
@@ -35,14 +47,11 @@ class Rows(list[dict[str, Any]]):
 
 
 def write_report(
-    config: Any, paper: Mapping[str, tuple[str, str]], rows: Rows, signum: int | None,
-    directory: RunDirectory,
-) -> list[Point]:
+    config: Any, rows: Rows, signum: int | None, directory: RunDirectory) -> list[Point]:
   """Writes report and picture of the rounds that there are.
 
   Args:
     config: of the experiment.
-    paper: what the paper says of difficulty and ratio, for each task type.
     rows: finished rounds.
     signum: of the signal that interrupted the run; None if it is done.
     directory: of the run.
@@ -51,7 +60,8 @@ def write_report(
     A point for each task type of which both methods have a finished round.
   """
   points, lines, sections = [], [], []
-  for kind, (paper_difficulty, paper_ratio) in paper.items():
+  for kind in config.task_types:
+    paper = task_types.TASK_TYPES[kind]
     totals = {
         (method, name): rows.total(kind, method, name)
         for method in METHODS for name in ("programs", "acceptable", "experiments", "seconds")}
@@ -66,9 +76,9 @@ def write_report(
     evolution = statistics.poisson_rate(*counts[:2])
     lines.append((
         point.name, f"{counts[2]:,} of {counts[3]:,}", _show(point.density),
-        _show(_inverse(point.density)), paper_difficulty,
+        _show(_inverse(point.density)), paper.paper_difficulty,
         f"{counts[0]:,} of {totals[EVOLUTION, 'experiments']:,} experiments, {counts[1]:,} "
-        "programs", _show(evolution), _show(point.ratio), paper_ratio))
+        "programs", _show(evolution), _show(point.ratio), paper.paper_ratio))
     sections += _examples(kind, rows)
   tables = []
   if points:

@@ -1,20 +1,56 @@
-"""The report of the final evaluation: what programs reach at full size, and their constants."""
+"""Results of the final evaluation, as they are saved and reported: accuracies and constants."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+import json
 from typing import TYPE_CHECKING, Any
 
 from experiments.frame import lazy
 
 with lazy.imports():
+  from azero.insight.plots import final_plot
+  from azero.language import text
   from experiments.frame import reporting
 
 if TYPE_CHECKING:
+  from azero.runs.directory import RunDirectory
   from experiments.frame.candidates import Candidate
 
+_RESULTS = "results.json"
 
-def report(
+
+def save(
+    rows: Sequence[dict[str, Any]], candidates: Sequence[Candidate], config: Any,
+    directory: RunDirectory,
+) -> None:
+  """Writes the results that there are, with their picture and report."""
+  directory.write(_RESULTS, json.dumps(rows, indent=2) + "\n")
+  picture = final_plot.plot_final(rows, title=f"{config.dataset}: final evaluation")
+  picture.savefig(directory.path / "final.png", dpi=130)
+  directory.write("report.md", _report(rows, candidates, config))
+
+
+def read(
+    directory: RunDirectory, candidates: Sequence[Candidate]
+) -> dict[tuple[str, str], dict[str, Any]]:
+  """Rows of a run that need not be made again, by task and program.
+
+  Raises:
+    ValueError: a program is not that of the run any more.
+  """
+  path = directory.path / _RESULTS
+  rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+  code = {candidate.name: text.format_program(candidate.program) for candidate in candidates}
+  for row in rows:
+    if row["code"] != code.get(row["program"]):
+      raise ValueError(
+          f"--program: '{row['program']}' is not the program any more whose results are in "
+          f"'{path}'. Put that one back, or start a new run.")
+  return {(row["task"], row["program"]): row for row in rows if not row["interrupted"]}
+
+
+def _report(
     rows: Sequence[dict[str, Any]], candidates: Sequence[Candidate], config: Any) -> str:
   """The report in Markdown.
 

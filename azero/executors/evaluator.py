@@ -254,7 +254,7 @@ class Evaluator:
   def _precision(self) -> contextlib.AbstractContextManager:
     wanted = self.dtype == "float64"
     # To enter it costs as much as a call of a small batch, to be in it as much again.
-    return contextlib.nullcontext() if jax.config.jax_enable_x64 == wanted else (
+    return contextlib.nullcontext() if jax.config.read("jax_enable_x64") == wanted else (
         jax.enable_x64(wanted))
 
 

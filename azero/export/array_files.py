@@ -110,7 +110,7 @@ def _write(program: Programs, num_classes: int, dtype: str, library: str) -> str
       *(_function(algorithm, function, library, rules) for function in Function)]
   defined = [rule.source for rule in rules.values() if rule.source]
   called = "\n".join([*functions, *defined])
-  helpers = []
+  helpers: list[str] = []
   for helper, text in array_parts.helpers(library).items():
     if f"{helper}(" in "\n".join([called, *helpers]):
       helpers.append(text)

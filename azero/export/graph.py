@@ -143,7 +143,8 @@ class _Builder:
     address = name(self._algorithm.prediction)
     self._put(Node(
         "prediction", Role.PREDICTION, Function.PREDICT, self._algorithm.prediction.kind,
-        f"prediction: {address} = {word}({address})", "normalised by the evaluation, not by the program"))
+        f"prediction: {address} = {word}({address})",
+        "normalised by the evaluation, not by the program"))
     self._edges.append(Edge(_key(line), "prediction"))
 
   def _source(self, reader: Function, origin: algorithm_lib.Origin) -> str:

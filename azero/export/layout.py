@@ -225,13 +225,13 @@ def _position(
 def _straighten(
     by_row: list[list[int]], places: list[Place], links: Sequence[Link]) -> None:
   """Moves the points of an edge onto as few verticals as their neighbours leave room for."""
-  room = {}  # of every point: how far left and right it may go
-  for row in by_row:
-    for k, each in enumerate(row):
-      left, right = (
-          (places[row[n]], (places[row[n]].width + places[each].width) / 2 + GAP / 2)
-          if 0 <= n < len(row) else (None, 0.0) for n in (k - 1, k + 1))
-      room[each] = left, right
+  neighbours = {
+      each: (row[k - 1] if k else None, row[k + 1] if k + 1 < len(row) else None)
+      for row in by_row for k, each in enumerate(row)}
+
+  def distance(each: int, other: int) -> float:
+    return (places[each].width + places[other].width + GAP) / 2
+
   follower = {
       link.upper: link.lower for link in links
       if places[link.upper].node is None and places[link.lower].node is None}
@@ -242,9 +242,9 @@ def _straighten(
     while chain:
       low, high, count = -math.inf, math.inf, 0
       for each in chain:
-        (left, from_left), (right, to_right) = room[each]
-        new_low = max(low, left.x + from_left) if left else low
-        new_high = min(high, right.x - to_right) if right else high
+        left, right = neighbours[each]
+        new_low = low if left is None else max(low, places[left].x + distance(each, left))
+        new_high = high if right is None else min(high, places[right].x - distance(each, right))
         if count and new_low > new_high:
           break
         low, high, count = new_low, new_high, count + 1

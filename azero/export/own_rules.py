@@ -134,7 +134,7 @@ class _Globals(ast.NodeTransformer):
     if any(isinstance(constant, types.CodeType) for constant in code.co_consts):
       raise _Refused("its rule defines functions inside")
 
-  def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: D102, N802
+  def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
     path, base = [node.attr], node.value
     while isinstance(base, ast.Attribute):
       path, base = [base.attr, *path], base.value
@@ -161,7 +161,7 @@ class _Globals(ast.NodeTransformer):
       return name
     raise _Refused(f"its rule uses the module {name}")
 
-  def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: D102, N802
+  def visit_Name(self, node: ast.Name) -> ast.AST:
     if node.id in self._local or (
         node.id not in self._globals and hasattr(builtins, node.id)):
       return node

@@ -155,10 +155,10 @@ def _read_space(node: _Node) -> SearchSpace:
   for key in _FUNCTIONS.values():
     component = node[key]
     ops = tuple(_read_op(name).id for name in component["ops"].items())
-    lengths = (component[name].of(int) for name in ("max_length", "min_length"))
+    longest, shortest = component["max_length"].of(int), component["min_length"].of(int)
     searched = component["searched"].of(bool)
     try:
-      components.append(Component(ops, *lengths, searched))
+      components.append(Component(ops, longest, shortest, searched))
     except ValueError as error:
       raise component.error(f"is no component function ({error})") from error
   try:

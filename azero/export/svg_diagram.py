@@ -9,7 +9,7 @@ from xml.sax import saxutils
 
 from azero.export import graph as graph_lib
 from azero.export.graph import Graph, Node, Role
-from azero.export.layout import HEIGHT, Layout, Link, lay_out
+from azero.export.layout import HEIGHT, Link, lay_out
 from azero.language.ops import Kind
 from azero.language.program import Function, Programs
 

@@ -74,7 +74,7 @@ class Graph:
 
   Attributes:
     nodes: in the order of their bands.
-    edges: each after those that lead to its source.
+    edges: from what writes a value to what reads it.
     num_classes: of the task.
   """
 
@@ -113,13 +113,16 @@ class _Builder:
     self._predicting = algorithm.last_writer(algorithm.prediction, Function.PREDICT)
 
   def build(self) -> Graph:
+    """The graph."""
+    if self._predicting is None:
+      self._add_prediction(self._memory(Function.PREDICT, self._algorithm.prediction))
     for line in self._algorithm.lines:
       origins = self._algorithm.origins[line.number]
       sources = [self._source(line.function, origin) for origin in origins]
       self._add_line(line)
       self._edges += [Edge(source, _key(line)) for source in sources]
       if line is self._predicting and self._algorithm.num_classes:
-        self._add_normalisation(line)
+        self._add_prediction(_key(line))
     for function, address, key in self._kept():
       self._add_after(function, address, key)
     nodes = sorted(self._nodes.values(), key=lambda node: node.band)
@@ -137,15 +140,17 @@ class _Builder:
         _key(line), Role.PREDICTION if is_prediction else Role.LINE, line.function,
         line.output.kind, label, line.text, line.is_live))
 
-  def _add_normalisation(self, line: Line) -> None:
-    """What the evaluation does with a prediction before Learn sees it."""
-    word = "softmax" if self._algorithm.multiclass else "sigmoid"
+  def _add_prediction(self, source: str) -> None:
+    """What the evaluation does with what it finds as the prediction."""
     address = name(self._algorithm.prediction)
+    label = f"prediction: {address}"
+    if self._algorithm.num_classes:
+      word = "softmax" if self._algorithm.multiclass else "sigmoid"
+      label += f" = {word}({address})"
     self._put(Node(
-        "prediction", Role.PREDICTION, Function.PREDICT, self._algorithm.prediction.kind,
-        f"prediction: {address} = {word}({address})",
-        "normalised by the evaluation, not by the program"))
-    self._edges.append(Edge(_key(line), "prediction"))
+        "prediction", Role.PREDICTION, Function.PREDICT, self._algorithm.prediction.kind, label,
+        "what the evaluation scores"))
+    self._edges.append(Edge(source, "prediction"))
 
   def _source(self, reader: Function, origin: algorithm_lib.Origin) -> str:
     """The node that an operand comes from; it is made if it is not there."""
@@ -159,8 +164,10 @@ class _Builder:
       return self._put(Node("features", Role.INPUT, reader, kind, "v0: features", "features"))
     if origin == algorithm.label:
       return self._put(Node("label", Role.INPUT, reader, kind, f"{address}: label", "label"))
-    if reader is Function.LEARN and origin == algorithm.prediction and self._predicting:
-      return "prediction" if algorithm.num_classes else _key(self._predicting)
+    if reader is Function.LEARN and origin == algorithm.prediction:
+      if self._predicting is None or algorithm.num_classes:
+        return "prediction"
+      return _key(self._predicting)
     return self._memory(reader, origin)
 
   def _zero(self, band: Function, address: Address) -> str:

@@ -154,7 +154,7 @@ def _order(by_row: list[list[int]], links: Sequence[Link], count: int) -> None:
           each: float(np.mean([place[n] / size[n] for n in near[each]])) if near[each]
           else place[each] / size[each] for each in row}
       row.sort(key=middle.__getitem__)
-    _swap(by_row, links)
+    _swap(by_row, above, below)
     crossings = _crossings(by_row, links)
     if crossings < fewest:
       best, fewest = [list(row) for row in by_row], crossings
@@ -185,17 +185,22 @@ def _crossings(by_row: list[list[int]], links: Sequence[Link]) -> int:
   return total
 
 
-def _swap(by_row: list[list[int]], links: Sequence[Link]) -> None:
+def _swap(
+    by_row: list[list[int]], above: Sequence[Sequence[int]], below: Sequence[Sequence[int]]
+) -> None:
   """Swaps neighbours in a row where fewer links cross then."""
-  fewest = _crossings(by_row, links)
+  place = {each: k for row in by_row for k, each in enumerate(row)}
+
+  def crossings(left: int, right: int) -> int:
+    return sum(
+        place[a] > place[b] for near in (above, below) for a in near[left] for b in near[right])
+
   for row in by_row:
     for k in range(len(row) - 1):
-      row[k], row[k + 1] = row[k + 1], row[k]
-      crossings = _crossings(by_row, links)
-      if crossings < fewest:
-        fewest = crossings
-      else:
-        row[k], row[k + 1] = row[k + 1], row[k]
+      left, right = row[k], row[k + 1]
+      if crossings(right, left) < crossings(left, right):
+        row[k], row[k + 1] = right, left
+        place[left], place[right] = k + 1, k
 
 
 def _position(

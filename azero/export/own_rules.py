@@ -101,27 +101,22 @@ def _of_source(op: Op, rule: Callable[..., Any], library: str) -> OwnRule:
 def _definition(rule: types.FunctionType) -> ast.Lambda | ast.FunctionDef:
   """The definition of a function in its source."""
   try:
-    tree = ast.parse(textwrap.dedent(inspect.getsource(rule)))
+    lines, _ = inspect.findsource(rule)
+    tree = ast.parse("".join(lines))
   except (OSError, SyntaxError, TypeError) as error:
     raise _Refused("the source of its rule cannot be found") from error
-  kinds = ast.Lambda if rule.__name__ == "<lambda>" else ast.FunctionDef
   code = rule.__code__
-  found = [
-      node for node in ast.walk(tree) if isinstance(node, ast.Lambda | ast.FunctionDef)
-      and isinstance(node, kinds) and getattr(node, "name", rule.__name__) == rule.__name__
-      and [argument.arg for argument in node.args.args] == [*code.co_varnames[: code.co_argcount]]]
-  same = [node for node in found if len(found) == 1 or _compiles_to(node, code)]
-  if len({ast.dump(node) for node in same}) != 1:
-    raise _Refused("the source of its rule cannot be told from others on its line")
-  return same[0]
-
-
-def _compiles_to(node: ast.Lambda | ast.FunctionDef, code: types.CodeType) -> bool:
-  """Whether a lambda is that of a code object."""
-  if not isinstance(node, ast.Lambda):
-    return False
-  own = eval(compile(ast.unparse(node), "<rule>", "eval"), {}).__code__  # defines, runs nothing
-  return (own.co_code, own.co_consts, own.co_names) == (code.co_code, code.co_consts, code.co_names)
+  places = {*code.co_positions()}
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Lambda) and rule.__name__ == "<lambda>":
+      body = node.body
+      if (body.lineno, body.end_lineno, body.col_offset, body.end_col_offset) in places:
+        return node
+    elif isinstance(node, ast.FunctionDef) and node.name == rule.__name__:
+      first = node.decorator_list[0] if node.decorator_list else node
+      if first.lineno == code.co_firstlineno:
+        return node
+  raise _Refused("the source of its rule cannot be found")
 
 
 class _Globals(ast.NodeTransformer):

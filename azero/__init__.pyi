@@ -10,6 +10,9 @@ from azero import (
     executors as executors,
 )
 from azero import (
+    export as export,
+)
+from azero import (
     insight as insight,
 )
 from azero import (

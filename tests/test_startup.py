@@ -48,7 +48,7 @@ def test_the_statistics_are_loaded_without_what_they_need():
   assert "scipy.stats" not in _loaded("import azero.insight.statistics")
 
 
-@pytest.mark.parametrize("package", ["azero", "azero.tasks"])
+@pytest.mark.parametrize("package", ["azero", "azero.export", "azero.tasks"])
 def test_names_are_those_of_the_stub(package):
   module = importlib.import_module(package)
   assert module.__all__ and len(set(module.__all__)) == len(module.__all__)
@@ -71,6 +71,7 @@ def test_rooms_and_modules_are_names_too():
     ("azero.projected_digits('pairs', seed=0)", "sklearn", "digits"),
     ("tfds_store._require_tfds()", "tensorflow_datasets", "images"),
     ("tensorboard.require()", "tensorboardX", "tensorboard"),
+    ("azero.export.onnx_model(None, None, None)", "onnx", "onnx"),
 ])
 def test_a_missing_package_is_one_sentence(call, package, extra, monkeypatch):
   from azero.runs.display import tensorboard

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 import dataclasses
 import enum
 import functools
+import html
+import re
+import textwrap
 
 import numpy as np
 
@@ -235,6 +238,15 @@ class Programs:
     more = f"\n# ... {len(self) - 3} more" if len(self) > 3 else ""
     return "\n".join(f"# program {i}\n{code}" for i, code in enumerate(shown)) + more
 
+  def _repr_html_(self) -> str:
+    """What a notebook shows: the component functions of the first programs side by side."""
+    tables = [_html_table(format_program(self, i)) for i in range(min(len(self), 3))]
+    if len(self) == 1:
+      return tables[0]
+    shown = [f"<p>program {i}</p>\n{table}" for i, table in enumerate(tables)]
+    more = [f"<p>... {len(self) - 3} more</p>"] if len(self) > 3 else []
+    return "\n".join(shown + more)
+
   def with_features(self, num_features: int) -> "Programs":
     """The same programs, in the same arrays, for another number of features F."""
     return dataclasses.replace(self, space=self.space.with_features(num_features))
@@ -336,6 +348,18 @@ def format_program(
         shown.append((f"  {_format_instruction(program, slot)}", is_dead))
   width = max(len(line) for line, _ in shown)
   return "\n".join(f"{line:<{width}}  # dead" if is_dead else line for line, is_dead in shown)
+
+
+def _html_table(text: str) -> str:
+  """A printed program as a table with a column for each component function."""
+  functions = re.split(r"^def ", text, flags=re.MULTILINE)[1:]
+  names, bodies = zip(*(each.split("():", 1) for each in functions))
+  heads = "".join(f"<th style='text-align:left'>{name}</th>" for name in names)
+  cells = "".join(
+      f"<td style='text-align:left;vertical-align:top'><pre>"
+      f"{html.escape(textwrap.dedent(body).strip())}</pre></td>"
+      for body in bodies)
+  return f"<table><tr>{heads}</tr>\n<tr>{cells}</tr></table>"
 
 
 def _format_instruction(program: Programs, slot: int) -> str:

@@ -45,6 +45,7 @@ def _run(module, *flags):
      "error: flag --fingerprint=maybe: it must be true or false. See --help.\n"),
     ("linear_regression", "--num_devices=999", "error: --num_devices must be from 1 to"),
     ("evaluate_program", "program.txt", "error: unexpected argument 'program.txt'"),
+    ("export", "--program=figure_6", "error: --output is missing"),
 ])
 def test_bad_flags_are_one_message_without_a_traceback(module, flag, message):
   code, out, err = _run(module, flag)
@@ -74,6 +75,20 @@ def test_evaluate_program_prints_only_json_to_standard_output(tmp_path):
   assert row["program"] == "one.txt" and row["error"] is None
   expected = azero.evaluate(azero.zoo.source("linear_regressor"), tasks, dtype="float64")
   np.testing.assert_allclose(row["fitness_per_task"], expected.per_task[0], rtol=1e-12)
+
+
+def test_export_writes_a_file_that_reads_back_and_replaces_none(tmp_path):
+  program = tmp_path / "program.json"
+  code, out, err = _run("export", "--program=s1b", "--format=json", f"--output={program}")
+  assert (code, out) == (0, f"written: {program}\n"), err
+  assert azero.export.from_json(program.read_text()) == azero.zoo.load("s1b", 4)
+  again = f"--program={program}", f"--output={program}"
+  code, out, err = _run("export", *again)
+  assert code != 0 and "is there already" in err and "Traceback" not in err
+  code, out, err = _run("export", f"--program={program}", f"--output={tmp_path / 'learner.py'}")
+  assert code == 0, err
+  expected = azero.export.numpy_source(azero.zoo.load("s1b", 4))
+  assert (tmp_path / "learner.py").read_text() == expected
 
 
 _MODULE = """

@@ -1,0 +1,125 @@
+"""Writes a program in another language: NumPy, JAX, LaTeX, JSON, SVG, Graphviz or ONNX.
+
+    python -m experiments.export --program=FILE --format=numpy --output=FILE
+
+FILE is a text file, a JSON file that this command has written, or the name of a program of
+the zoo. The file of format numpy or jax holds fit and predict and needs nothing of azero. Format
+onnx holds the program as the first task of --tasks has trained it; see docs/export.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import TYPE_CHECKING
+
+from experiments.frame import command_line, lazy
+from experiments.frame.settings import setting
+
+with lazy.imports():
+  from azero import export
+  from azero.language import text, zoo
+  from azero.tasks import tables
+
+if TYPE_CHECKING:
+  from azero.language.program import Programs
+  from azero.tasks.task import Tasks
+
+_FORMATS = ("numpy", "jax", "latex", "json", "svg", "dot", "onnx")
+_TEXTS = {"latex": "latex", "svg": "diagram", "dot": "graphviz_source"}  # what writes them
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+  """Settings of this command."""
+
+  program: str | None = setting(
+      None, "A text file, a JSON file of this command, or the name of a program of the zoo.",
+      path=True)
+  format: str = setting("numpy", "What to write.", choices=_FORMATS)
+  output: str | None = setting(None, "The file to write; it must not be there yet.", path=True)
+  num_features: int | None = setting(
+      None, "F; default that of the tasks or the JSON file, else 4.")
+  num_classes: int | None = setting(
+      None, "0 for real-valued labels, 2 or more for classes; default that of the tasks, else 0, "
+      "or 3 for a program of the zoo for several classes.")
+  dtype: str = setting("float32", "Type of the memory.", choices=("float32", "float64"))
+  tasks: str | None = setting(
+      None, "An .npz file of tasks; format onnx trains on the first.", path=True)
+  num_epochs: int = setting(1, "Passes over the training examples, for onnx.")
+  seed: int = setting(0, "Evaluation seed of random ops, for onnx.")
+
+
+def run(config: Config) -> None:
+  """Writes the file.
+
+  Raises:
+    ValueError: a bad setting, program or tasks.
+    FileNotFoundError: no such program.
+    FileExistsError: the output is there already.
+  """
+  if not config.output:
+    raise ValueError("--output is missing: give the file to write.")
+  output = pathlib.Path(config.output)
+  if output.exists():
+    raise FileExistsError(f"--output: '{output}' is there already; give another name.")
+  if config.format == "onnx" and config.tasks is None:
+    raise ValueError("--format=onnx needs --tasks, an .npz file of tasks to train on.")
+  tasks = None if config.tasks is None else tables.load_tasks_npz(config.tasks)
+  program, num_classes = _read(config, tasks)
+  content = _write(config, program, num_classes, tasks)
+  output.parent.mkdir(parents=True, exist_ok=True)
+  output.write_bytes(content)
+  print(f"written: {output}")
+
+
+def _read(config: Config, tasks: Tasks | None) -> tuple[Programs, int]:
+  """The program, and the number of classes of its tasks."""
+  if not config.program:
+    raise ValueError("--program is missing: give a text file, or a name of the zoo.")
+  path, num_features = pathlib.Path(config.program), config.num_features
+  if num_features is None and tasks is not None:
+    num_features = tasks.num_features
+  in_zoo = not path.exists() and config.program in zoo.names()
+  num_classes = config.num_classes
+  if num_classes is None:
+    num_classes = tasks.num_classes if tasks else 3 if in_zoo and zoo.is_multiclass(
+        config.program) else 0
+  if in_zoo:
+    return zoo.load(config.program, num_features or 4), num_classes
+  if not path.is_file():
+    raise FileNotFoundError(
+        f"--program: there is no file '{path}'; the zoo has {', '.join(zoo.names())}.")
+  try:
+    source = path.read_text(encoding="utf-8")
+  except UnicodeDecodeError as error:
+    raise ValueError(f"--program: '{path}' is not a text file in UTF-8 ({error}).") from error
+  if path.suffix == ".json":
+    programs = export.from_json(source)
+    return programs.with_features(num_features or programs.space.num_features), num_classes
+  min_vectors = 3 if num_classes > 2 else 1
+  return text.parse(source, num_features=num_features, min_vectors=min_vectors), num_classes
+
+
+def _write(
+    config: Config, program: Programs, num_classes: int, tasks: Tasks | None) -> bytes:
+  """What goes into the file."""
+  if config.format == "json":
+    return export.json_text(program).encode()
+  if config.format in ("numpy", "jax"):
+    write = export.numpy_source if config.format == "numpy" else export.jax_source
+    return write(program, num_classes, dtype=config.dtype).encode()
+  if config.format in _TEXTS:
+    return getattr(export, _TEXTS[config.format])(program, num_classes).encode()
+  assert tasks is not None
+  try:
+    model = export.onnx_model(
+        program, tasks.train_x[0], tasks.train_y[0], num_classes, num_epochs=config.num_epochs,
+        seed=config.seed, task_seed=int(tasks.seeds[0]), dtype=config.dtype)
+  except ArithmeticError as error:
+    raise ValueError(f"--tasks: {error}.") from error
+  return model.SerializeToString()
+
+
+if __name__ == "__main__":
+  command_line.main(Config, run)

@@ -57,7 +57,7 @@ class _Column:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Target:
+class Target:
   """How targets become numbers.
 
   Attributes:
@@ -96,7 +96,7 @@ class Preparation:
     num_rows: N that `fit` saw.
   """
 
-  def __init__(self, frame: pd.DataFrame, target: _Target | None, dropped: Mapping[str, str],
+  def __init__(self, frame: pd.DataFrame, target: Target | None, dropped: Mapping[str, str],
                scale: bool):
     """Learns from a frame; see `fit`, which checks it first."""
     self.feature_names_in_ = np.array(frame.columns, object)
@@ -154,7 +154,7 @@ class Preparation:
     unknown = set(dropped or ()) - set(frame.columns)
     if unknown:
       raise ValueError(f"There is no column {', '.join(map(repr, sorted(unknown)))} to drop.")
-    learnt = None if series is None else _learn_target(series, kind)
+    learnt = None if series is None else learn_target(series, kind)
     return cls(frame, learnt, dropped or {}, scale)
 
   @property
@@ -228,7 +228,7 @@ class Preparation:
     series = as_series(target, None)
     _require_known(series, learnt.name)
     if learnt.classes is None:
-      return (_quantities(series) / learnt.unit - learnt.mean) / learnt.deviation
+      return (quantities(series) / learnt.unit - learnt.mean) / learnt.deviation
     values = _labels(series)
     codes = np.searchsorted(learnt.classes, values).clip(0, len(learnt.classes) - 1)
     wrong = np.flatnonzero(learnt.classes[codes] != values)
@@ -281,7 +281,7 @@ class Preparation:
       lines.append(("left out", _listed((repr(name), why) for name, why in self.dropped.items())))
     return "\n".join(f"  {label:10s}{text}" for label, text in lines)
 
-  def _require_target(self) -> _Target:
+  def _require_target(self) -> Target:
     if self._target is None:
       raise ValueError("The preparation was fitted without a target.")
     return self._target
@@ -367,12 +367,19 @@ def kind_of(target: pd.Series) -> tuple[str, str]:
     return "classification", "true and false"
   values: Any = target.to_numpy()
   if not pd.api.types.is_numeric_dtype(target) or isinstance(target.dtype, pd.CategoricalDtype):
-    try:
-      values = np.array([float(value) for value in values])
-    except (TypeError, ValueError):
+    numeric = [_is_number(value) for value in values]
+    if not all(numeric):
+      if any(numeric):
+        row = numeric.index(False)
+        raise ValueError(
+            f"{frames.where(target, row)}: the target {values[row]!r} is not a number, but other "
+            "targets are. Mend it, or ask for classification to take every distinct text as a "
+            "class.")
       return "classification", "text"
+    values = np.array([float(value) for value in values])
   distinct = np.unique(values.astype(np.float64))
-  if len(distinct) <= MAX_AUTO_CLASSES and (distinct % 1 == 0).all():
+  whole = np.isfinite(distinct).all() and (distinct % 1 == 0).all()
+  if len(distinct) <= MAX_AUTO_CLASSES and whole:
     return "classification", "two values" if len(distinct) < 3 else (
         "few whole numbers; ask for regression if they are a quantity")
   return "regression", f"numbers of {len(distinct):,} different values"
@@ -387,7 +394,26 @@ def _require_known(series: pd.Series, name: str) -> None:
         "(--drop_missing_targets).")
 
 
-def _learn_target(series: pd.Series, kind: str | None) -> _Target:
+def numbers_of(series: pd.Series) -> np.ndarray:
+  """A column of numbers, truth values or dates as [N] float64, NaN where it is missing.
+
+  Raises:
+    ValueError: it is none; names the row.
+  """
+  column, _ = _examine(series)
+  if column is not None and column.role in ("number", "truth", "date"):
+    return _convert(series, column)
+  if column is None and _is_number(series.iloc[0]):
+    return _numbers(series)
+  raise ValueError(f"Column {series.name!r} holds neither numbers nor dates.")
+
+
+def learn_target(series: pd.Series, kind: str | None) -> Target:
+  """What a target without missing values is, and how it becomes numbers.
+
+  Raises:
+    ValueError: a missing or impossible value; names the row.
+  """
   name = "target" if series.name is None else str(series.name)
   if kind not in (None, "auto", *KINDS):
     raise ValueError(f"Unknown kind {kind!r}; use one of auto, {', '.join(KINDS)}.")
@@ -398,12 +424,12 @@ def _learn_target(series: pd.Series, kind: str | None) -> _Target:
   assert kind is not None
   if kind == "classification":
     classes, counts = np.unique(_labels(series), return_counts=True)
-    return _Target(name, kind, reason, classes, tuple(int(count) for count in counts))
-  values = _quantities(series)
+    return Target(name, kind, reason, classes, tuple(int(count) for count in counts))
+  values = quantities(series)
   unit = _unit(values)
   scaled = values / unit
   deviation = float(scaled.std())
-  return _Target(
+  return Target(
       name, kind, reason, unit=unit, mean=float(scaled.mean()), deviation=deviation or 1.0,
       low=float(values.min()), high=float(values.max()))
 
@@ -433,8 +459,12 @@ def _labels(series: pd.Series) -> np.ndarray:
   return np.array([str(value) for value in series], object)
 
 
-def _quantities(series: pd.Series) -> np.ndarray:
-  """[N] finite float64."""
+def quantities(series: pd.Series) -> np.ndarray:
+  """Targets as [N] finite float64.
+
+  Raises:
+    ValueError: one is none; names the row.
+  """
   import pandas as pd
 
   if pd.api.types.is_datetime64_any_dtype(series):
@@ -649,7 +679,7 @@ def _feature_name(column: str, value: Any) -> str:
   return f"{column}={_OTHER if value == 'infrequent_sklearn' else value}"
 
 
-def _describe_target(target: _Target) -> list[tuple[str, str]]:
+def _describe_target(target: Target) -> list[tuple[str, str]]:
   because = f" ({target.reason})" if target.reason else ""
   lines = [("target", target.name), ("kind", target.kind + because)]
   if target.classes is None:

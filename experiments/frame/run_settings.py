@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 
+from azero.runs.stopping import StopSettings
 from azero.search.config import SearchConfig
 from experiments.frame.settings import require_positive, setting
 
@@ -94,3 +95,4 @@ class StudySettings:
   search: SearchConfig = SearchConfig()
   run: RunSettings = RunSettings()
   runtime: RuntimeSettings = RuntimeSettings()
+  stop: StopSettings = StopSettings()

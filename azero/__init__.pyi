@@ -25,6 +25,7 @@ from azero import (
     tasks as tasks,
 )
 from azero.api import evaluate, evolve, plot, random_search
+from azero.estimators.programs import ProgramClassifier, ProgramRegressor
 from azero.executors.devices import configure_jax
 from azero.executors.evaluator import Evaluation, Evaluator
 from azero.language import spaces, zoo
@@ -55,7 +56,7 @@ __version__: str
 
 __all__ = [
     "Component", "Evaluation", "Evaluator", "Federation", "Function", "Group", "HallOfFame",
-    "Migration", "ProgramSyntaxError", "Programs", "SearchConfig", "SearchSpace", "Tasks",
+    "Migration", "ProgramClassifier", "ProgramRegressor", "ProgramSyntaxError", "Programs", "SearchConfig", "SearchSpace", "Tasks",
     "affine_regression", "all_ops", "configure_jax", "evaluate", "evolve", "format_program",
     "from_arrays", "from_csv", "from_npz", "linear_regression", "load_tasks_npz", "make_tasks",
     "original_tasks", "parse", "parse_many", "plot", "projected_digits", "projected_pairs",

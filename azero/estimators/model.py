@@ -15,8 +15,8 @@ import numpy as np
 from azero.estimators import jax_setup
 from azero.estimators.layout import Layout
 from azero.executors.single.learner import Examples, Learner, Remembered
-from azero.language.program import PREDICTION_VECTOR, Function, Programs
 from azero.language.ops import Kind, op_by_id
+from azero.language.program import PREDICTION_VECTOR, Function, Programs
 
 MULTICLASS = ("auto", "vector", "one_vs_rest")
 

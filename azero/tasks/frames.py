@@ -49,6 +49,7 @@ def require_pandas() -> None:
 def read_table(
     path: str | os.PathLike, *, delimiter: str | None = None, header: bool | None = None,
     decimal: str | None = None, encoding: str | None = None, wanted: str | None = None,
+    target_needed: bool = True,
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
   """Reads a table from a file.
 
@@ -59,6 +60,8 @@ def read_table(
     decimal: of text, "." or ","; default recognised.
     encoding: of text; default recognised.
     wanted: a name that is asked for, which tells a first line that holds it to be a header.
+
+    target_needed: whether a single column is too few.
 
   Returns:
     The table and what was assumed, a sentence each. Columns of numbers are float64 or int64,
@@ -92,7 +95,7 @@ def read_table(
   try:
     table = text_table.parse(
         text, delimiter=delimiter, header=header, decimal=decimal, wanted=wanted,
-        tabs_first=name.lower().endswith((".tsv", ".tab")))
+        min_columns=2 if target_needed else 1, tabs_first=name.lower().endswith((".tsv", ".tab")))
   except ValueError as error:
     join = ", " if str(error).startswith("line ") else " "
     raise ValueError(f"{path}{join}{error}") from error

@@ -229,7 +229,7 @@ class Preparation:
     _require_known(series, learnt.name)
     if learnt.classes is None:
       return (quantities(series) / learnt.unit - learnt.mean) / learnt.deviation
-    values = _labels(series)
+    values = labels_of(series)
     codes = np.searchsorted(learnt.classes, values).clip(0, len(learnt.classes) - 1)
     wrong = np.flatnonzero(learnt.classes[codes] != values)
     if len(wrong):
@@ -423,7 +423,7 @@ def learn_target(series: pd.Series, kind: str | None) -> Target:
     kind, reason = kind_of(series)
   assert kind is not None
   if kind == "classification":
-    classes, counts = np.unique(_labels(series), return_counts=True)
+    classes, counts = np.unique(labels_of(series), return_counts=True)
     return Target(name, kind, reason, classes, tuple(int(count) for count in counts))
   values = quantities(series)
   unit = _unit(values)
@@ -434,7 +434,7 @@ def learn_target(series: pd.Series, kind: str | None) -> Target:
       low=float(values.min()), high=float(values.max()))
 
 
-def _labels(series: pd.Series) -> np.ndarray:
+def labels_of(series: pd.Series) -> np.ndarray:
   """Labels without missing ones, of a type that can be sorted."""
   import pandas as pd
 

@@ -98,6 +98,8 @@ class Table:
     labels: [N] codes of classes, or quantities in their own unit.
     num_features: F of the tasks.
     settings: of the table.
+    dropped: columns that are left out before any rows are looked at, by name, and why.
+    num_test: rows of a test part of its own.
   """
 
   frame: pd.DataFrame
@@ -110,6 +112,8 @@ class Table:
   labels: np.ndarray
   num_features: int
   settings: TableSettings
+  dropped: dict[str, str]
+  num_test: int
 
   @property
   def class_names(self) -> tuple[str, ...]:
@@ -349,7 +353,7 @@ def prepare(
   inner = Preparation.fit(features.iloc[split.search], kind=kind, scale=False, dropped=dropped)
   table = Table(
       features, series, whole, split, "", tuple(warned), inner.features(features), labels, 0,
-      settings)
+      settings, dropped, num_test)
   num_features = settings.num_features or min(
       table.x.shape[1], settings.max_features or table.x.shape[1])
   if len(table.class_names) > 2:
@@ -366,7 +370,7 @@ def _target_of(frame: Any, target: Any) -> tuple[pd.DataFrame, pd.Series]:
     place = frames.find_column(frame, target)
     series = frame.iloc[:, place].rename(str(frame.columns[place]))
     features = frame.iloc[:, [other for other in range(frame.shape[1]) if other != place]]
-    return _unlike(features), series
+    return unlike(features), series
   features = preparation.as_frame(frame)
   series = preparation.as_series(target, len(features))
   if series.name is None:
@@ -374,7 +378,7 @@ def _target_of(frame: Any, target: Any) -> tuple[pd.DataFrame, pd.Series]:
   return features, series.set_axis(features.index)
 
 
-def _unlike(features: pd.DataFrame) -> pd.DataFrame:
+def unlike(features: pd.DataFrame) -> pd.DataFrame:
   """The frame, its later columns of one name with a number behind it."""
   names: list[str] = []
   for name in map(str, features.columns):
@@ -539,15 +543,33 @@ def from_npz(
     FileNotFoundError: no such file.
     ValueError: arrays are missing or, as for `from_arrays`, at fault.
   """
+  x, y = read_arrays(path)
+  return from_arrays(
+      x, y, target=target, num_tasks=num_tasks,
+      valid_fraction=valid_fraction, seed=seed, num_features=num_features)
+
+
+def read_arrays(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
+  """The arrays x [N, P] and y [N] of an .npz file.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: arrays are missing.
+  """
   arrays = _read_npz(path)
   if "x" not in arrays and "train_x" in arrays:
     raise ValueError(
         f"{path} holds ready tasks (train_x, ...), not a data set (x, y) that could be split; "
         "read it with load_tasks_npz.")
   _require(path, arrays, ("x", "y"))
-  return from_arrays(
-      arrays["x"], arrays["y"], target=target, num_tasks=num_tasks,
-      valid_fraction=valid_fraction, seed=seed, num_features=num_features)
+  return arrays["x"], arrays["y"]
+
+
+def read_features(path: str | os.PathLike) -> np.ndarray:
+  """The array x [N, P] of an .npz file; errors as for `read_arrays`."""
+  arrays = _read_npz(path)
+  _require(path, arrays, ("x",))
+  return arrays["x"]
 
 
 def load_tasks_npz(path: str | os.PathLike) -> Tasks:

@@ -92,6 +92,7 @@ def _text(data: bytes, encoding: str) -> str:
 def parse(
     text: str, *, delimiter: str | None = None, header: bool | None = None,
     decimal: str | None = None, wanted: str | None = None, tabs_first: bool = False,
+    min_columns: int = 2,
 ) -> TextTable:
   """Splits a text into cells.
 
@@ -102,6 +103,7 @@ def parse(
     decimal: "." or ","; default recognised.
     wanted: a name that somebody asks for: a first line that holds it is a header.
     tabs_first: whether tabs are expected.
+    min_columns: 1 where no target is needed.
 
   Returns:
     The cells and what was assumed.
@@ -125,7 +127,7 @@ def parse(
   if not rows:
     raise ValueError("is empty: it needs rows of features and a target.")
   width = len(rows[0])
-  if width < 2:
+  if width < min_columns:
     raise ValueError(
         "has one column, but needs at least one feature and the target. Is the delimiter "
         f"{delimiter!r} right?")

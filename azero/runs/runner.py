@@ -68,28 +68,25 @@ def run(
     tensorboard: whether the directory gets TensorBoard curves, too.
 
   Returns:
-    How it ended, of a continued run with all that came before. After Ctrl-C or SIGTERM too:
-    the cycles under way, with their call of `should_stop`, are finished first; a second
-    signal interrupts at once.
+    How it ended, of a continued run with all that came before. After Ctrl-C or SIGTERM too: the
+    cycles under way are finished first; a second signal interrupts at once.
 
   Raises:
-    ValueError: the search has no budget and no condition, a negative time, a run that this
-      search cannot continue, or curves without a directory or the extra `tensorboard`.
-    OSError: the directory cannot be written, for instance because the disk is full, or
-      another process is at the run.
+    ValueError: the search has no end, a negative time, a run that this search cannot continue, or
+      curves without a directory or the extra `tensorboard`.
+    OSError: the directory cannot be written, or another process is at the run.
     WorkerLost: a part of a search over processes is gone, and there is no checkpoint to go
       back to; or it is lost again and again.
   """
   stop = stop or StopSettings()
   check(search, should_stop, checkpoint_seconds, stop)
   check_curves(tensorboard, directory)
-  reason = ""
   with (_interruptible() as interrupted, _lock(directory), Progress(progress) as display,
         Recorder(search, directory, should_stop, checkpoint_seconds, tensorboard) as recorder):
     status = "running"
-    if recorder.begin() == "stopped" and should_stop is not None and should_stop(search):
-      status = "stopped"
-    elif reason := stop.reached(search, recorder.seconds(), recorder.improvements):
+    begun = recorder.begin()
+    reason = stop.reached(search, recorder.seconds(), recorder.improvements)
+    if reason or (begun == "stopped" and should_stop is not None and should_stop(search)):
       status = "stopped"
     try:
       if status == "running":
@@ -100,17 +97,21 @@ def run(
           status = _step(search, recorder, display, should_stop, interrupted)
         except WorkerLost as lost:
           recorder.go_back(lost)
-        if status == "running" and (
-            reason := stop.reached(search, recorder.seconds(), recorder.improvements)):
-          status = "stopped"
+        if status == "running":
+          reason = stop.reached(search, recorder.seconds(), recorder.improvements)
+          status = "stopped" if reason else status
     finally:  # an error, too, leaves behind all that was found
       recorder.end(status)
     recorder.save(status)
-    shown = f"{status}: {reason}" if reason else status
-    display.show(f"{views.line(recorder.metrics[-1])} [{shown}]", final=True)
+    display.show(f"{views.line(recorder.metrics[-1])} [{_how(status, reason)}]", final=True)
   return RunResult(
       search, status, recorder.seconds(), recorder.metrics, recorder.improvements,
       interrupted() if status == "interrupted" else None, reason)
+
+
+def _how(status: str, reason: str) -> str:
+  """How a run ended, in words."""
+  return f"{status}: {reason}" if reason else status
 
 
 def _step(

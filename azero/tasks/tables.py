@@ -343,7 +343,7 @@ def prepare(
   whole = Preparation.fit(
       features.iloc[:num_learn], series.iloc[:num_learn], kind=settings.kind, dropped=dropped)
   labels = _labels(whole, series)
-  _require_rows(labels[:num_learn], kind)
+  _require_rows(labels[:num_learn], whole)
   groups, times = _order(features, settings)
   split = splits.split(
       np.zeros(len(labels)) if whole.classes is None else labels,
@@ -429,6 +429,8 @@ def _learnable(
   learnt = preparation.learn_target(series.iloc[:len(series) - num_test], settings.kind)
   if learnt.classes is None:
     return learnt.kind, features, series
+  if len(learnt.classes) < 2:
+    return learnt.kind, features, series  # said later
   rare = [label for label, count in zip(learnt.classes, learnt.counts) if count < MIN_CLASS_ROWS]
   if not rare:
     return learnt.kind, features, series
@@ -479,12 +481,16 @@ def _labels(whole: Preparation, series: pd.Series) -> np.ndarray:
   return whole.encode_target(series)
 
 
-def _require_rows(labels: np.ndarray, kind: str) -> None:
+def _require_rows(labels: np.ndarray, whole: Preparation) -> None:
   if len(labels) < MIN_ROWS:
     raise ValueError(
-        f"{len(labels)} rows are too few to split; {kind} needs at least {MIN_ROWS}.")
+        f"{len(labels)} rows are too few to split; {whole.kind} needs at least {MIN_ROWS}.")
+  if whole.classes is not None and len(whole.classes) < 2:
+    raise ValueError(
+        f"Every row has class {str(whole.classes[0])!r}; classification needs at least two "
+        "classes.")
   if (labels == labels[0]).all():
-    raise ValueError("The target is the same in every row; there is nothing to learn.")
+    raise ValueError(f"The target is {labels[0]:g} in every row; there is nothing to learn.")
 
 
 def _order(

@@ -131,12 +131,8 @@ def discover(
     FileExistsError: the run directory exists.
     FileNotFoundError: there is no run to continue, or nothing to start from.
   """
-  template = None
-  if config.warm_start:
-    template = warm_start.read_programs(
-        config.warm_start, space, multiclass=data.final.multiclass)
   searched = study.search(
-      name, config, _groups(config, space, data, template, known), facts=facts)
+      name, config, _groups(config, space, data, known), facts=facts)
   candidates = judging.candidates_of(searched.search)
   if known is not None:
     candidates = program_lib.Programs.concatenate([known.programs, candidates])
@@ -172,10 +168,13 @@ def discover(
 
 
 def _groups(
-    config: DiscoverySettings, space: SearchSpace, data: Data, template: Programs | None,
-    known: Starts | None,
+    config: DiscoverySettings, space: SearchSpace, data: Data, known: Starts | None
 ) -> list[federation.Group]:
   """All islands alike, or half of them with known programs to start from."""
+  template = None
+  if config.warm_start:
+    template = warm_start.read_programs(
+        config.warm_start, space, multiclass=data.final.multiclass)
   if known is None or template is not None:
     return [federation.Group(
         name="islands", space=space, task_sets=data.search, config=config.search,

@@ -154,14 +154,17 @@ def _require_memory(config: Config, table: Table) -> None:
 def _judge(
     program: Programs, directory: RunDirectory, table: Table, name: str) -> discovery.Judged:
   """Judges the program row by row, and writes what predicts."""
+  learnt = row_judging.learnt_rows(table)
+  # A test part of its own is not learnt from.
+  every = learnt if table.num_test else np.concatenate([learnt, table.split.final])
   try:
-    found = row_judging.result(table, row_judging.judge(program, table))
-    # A test part of its own is not learnt from.
-    parts = [table.split.search, table.split.select]
-    rows = np.concatenate(parts if table.num_test else [*parts, table.split.final])
-    model = row_judging.fit_model(program, table, rows, name)
-  except ValueError as error:
-    return discovery.Judged([f"No model was written: {error}"], {})
+    judged = row_judging.fit_model(program, table, learnt, name)
+    model = row_judging.fit_model(program, table, every, name)
+  except ValueError as error:  # of an error that is not finite
+    sentence = f"No model was written, since the program cannot be trained on all rows: {error}"
+    return discovery.Judged(
+        [sentence], {row_judging.RESULT: row_judging.as_json({"error": sentence})})
+  found = row_judging.result(table, row_judging.judge(judged, table))
   path = directory.path / row_judging.MODEL
   files.write_whole(path, row_judging.as_bytes(model))
   print(f"Model: {path}; python -m experiments.predict --run={directory.path} --data=NEW.csv")

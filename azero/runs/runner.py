@@ -62,9 +62,8 @@ def run(
       the clock; if it has a memory of its own it must be `Stateful`, so that a run can be
       continued.
     stop: other conditions that end it, the clock among them.
-    checkpoint_seconds: time between checkpoints in the directory, or longer if they take so
-      long that they would slow the search down; 0 for one after every step. There is one at
-      the beginning and one at the end, too.
+    checkpoint_seconds: time between checkpoints in the directory, or longer if they would slow
+      the search down; 0 for one after every step. There is one at the beginning and at the end.
     tensorboard: whether the directory gets TensorBoard curves, too.
 
   Returns:
@@ -75,8 +74,7 @@ def run(
     ValueError: the search has no end, a negative time, a run that this search cannot continue, or
       curves without a directory or the extra `tensorboard`.
     OSError: the directory cannot be written, or another process is at the run.
-    WorkerLost: a part of a search over processes is gone, and there is no checkpoint to go
-      back to; or it is lost again and again.
+    WorkerLost: a part of a search over processes is gone for good, or without a checkpoint.
   """
   stop = stop or StopSettings()
   check(search, should_stop, checkpoint_seconds, stop)
@@ -86,7 +84,8 @@ def run(
     status = "running"
     begun = recorder.begin()
     reason = stop.reached(search, recorder.seconds(), recorder.improvements)
-    if reason or (begun == "stopped" and should_stop is not None and should_stop(search)):
+    if (reason and not search.finished) or (
+        begun == "stopped" and should_stop is not None and should_stop(search)):
       status = "stopped"
     try:
       if status == "running":
@@ -97,12 +96,12 @@ def run(
           status = _step(search, recorder, display, should_stop, interrupted)
         except WorkerLost as lost:
           recorder.go_back(lost)
-        if status == "running":
-          reason = stop.reached(search, recorder.seconds(), recorder.improvements)
-          status = "stopped" if reason else status
+        reason = stop.reached(search, recorder.seconds(), recorder.improvements)
+        status = "stopped" if reason and status == "running" else status
     finally:  # an error, too, leaves behind all that was found
       recorder.end(status)
     recorder.save(status)
+    reason = reason if status == "stopped" else ""
     display.show(f"{views.line(recorder.metrics[-1])} [{_how(status, reason)}]", final=True)
   return RunResult(
       search, status, recorder.seconds(), recorder.metrics, recorder.improvements,

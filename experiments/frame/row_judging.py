@@ -86,32 +86,37 @@ def _prepared(
   return preparation, preparation.features(frame), preparation.encode_target(target)
 
 
-def judge(program: Programs, table: Table) -> dict[str, np.ndarray]:
-  """Errors on the final rows, [V] each, of the program and of baselines, by name.
+def learnt_rows(table: Table) -> np.ndarray:
+  """The rows that a program which is judged may learn from."""
+  return np.concatenate([table.split.search, table.split.select])
 
-  Raises:
-    ValueError: the program cannot be trained on the table.
+
+def judge(model: TableModel, table: Table) -> dict[str, np.ndarray]:
+  """Errors on the final rows, [V] each, of a program and of baselines, by name.
+
+  Args:
+    model: the program, trained on `learnt_rows`.
+    table: of these rows.
   """
   from sklearn import dummy, linear_model, neural_network
 
-  learn = np.concatenate([table.split.search, table.split.select])
-  preparation, x, y = _prepared(table, learn)
+  preparation, x, y = _prepared(table, learnt_rows(table))
   seed = table.settings.seed
   if preparation.classes is None:
     models = {
         "constant prediction": dummy.DummyRegressor(),
         "linear regression (ridge)": linear_model.Ridge(),
         "neural network, 32 hidden units": neural_network.MLPRegressor(
-            (32,), max_iter=300, random_state=seed)}
+            hidden_layer_sizes=(32,), max_iter=300, random_state=seed)}
   else:
     models = {
         "constant prediction": dummy.DummyClassifier(strategy="most_frequent"),
         "logistic regression": linear_model.LogisticRegression(max_iter=1000),
         "neural network, 32 hidden units": neural_network.MLPClassifier(
-            (32,), max_iter=300, random_state=seed)}
+            hidden_layer_sizes=(32,), max_iter=300, random_state=seed)}
   final = table.split.final
   frame, target = table.frame.iloc[final], table.target.iloc[final]
-  outputs = {PROGRAM: _encoded(fit_model(program, table, learn, ""), frame)}
+  outputs = {PROGRAM: _encoded(model, frame)}
   features = preparation.features(frame)
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # that 300 epochs were not enough

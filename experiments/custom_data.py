@@ -164,7 +164,7 @@ def _judge(
     sentence = f"No model was written, since the program cannot be trained on all rows: {error}"
     return discovery.Judged(
         [sentence], {row_judging.RESULT: row_judging.as_json({"error": sentence})})
-  found = row_judging.result(table, row_judging.judge(judged, table))
+  found = row_judging.result(table, judged, row_judging.judge(judged, table))
   path = directory.path / row_judging.MODEL
   files.write_whole(path, row_judging.as_bytes(model))
   print(f"Model: {path}; python -m experiments.predict --run={directory.path} --data=NEW.csv")

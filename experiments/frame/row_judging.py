@@ -174,12 +174,17 @@ def verdict(program: np.ndarray, baseline: np.ndarray) -> dict[str, Any]:
           "gain_interval": [float(value) for value in interval]}
 
 
-def result(table: Table, errors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def result(table: Table, model: TableModel, errors: Mapping[str, np.ndarray]) -> dict[str, Any]:
   """What result.json says: of the table, scores with intervals, and verdicts.
 
   A score is the accuracy, or for a quantity the RMS error in its own unit.
+
+  Args:
+    table: that was learnt from.
+    model: that was judged.
+    errors: as `judge` returns them for this model.
   """
-  preparation = table.preparation
+  preparation = model.preparation  # errors are in units of its deviation
   classes = preparation.classes
   unit = 1.0 if classes is not None else preparation.target_deviation
   scores = {name: _score(each, unit, is_class=classes is not None)

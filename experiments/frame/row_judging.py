@@ -120,8 +120,8 @@ def judge(model: TableModel, table: Table) -> dict[str, np.ndarray]:
   features = preparation.features(frame)
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # that 300 epochs were not enough
-    for name, model in models.items():
-      outputs[name] = model.fit(x, y).predict(features)
+    for name, baseline in models.items():
+      outputs[name] = baseline.fit(x, y).predict(features)
   truth = _codes(preparation, target)
   if preparation.classes is None:
     return {name: (output - truth) ** 2 for name, output in outputs.items()}

@@ -28,6 +28,7 @@ from azero import (
     tasks as tasks,
 )
 from azero.api import evaluate, evolve, plot, random_search
+from azero.estimators.programs import ProgramClassifier, ProgramRegressor
 from azero.executors.devices import configure_jax
 from azero.executors.evaluator import Evaluation, Evaluator
 from azero.language import spaces, zoo
@@ -51,16 +52,18 @@ from azero.tasks.images.paper_tasks import (
     ten_class_tasks,
 )
 from azero.tasks.synthetic import affine_regression, linear_regression, teacher_regression
-from azero.tasks.tables import from_arrays, from_csv, from_npz, load_tasks_npz
+from azero.tasks.tables import from_arrays, from_csv, from_frame, from_npz, load_tasks_npz
 from azero.tasks.task import Tasks, make_tasks
 
 __version__: str
 
 __all__ = [
     "Component", "Evaluation", "Evaluator", "Federation", "Function", "Group", "HallOfFame",
-    "Migration", "ProgramSyntaxError", "Programs", "SearchConfig", "SearchSpace", "Tasks",
+    "Migration", "ProgramClassifier", "ProgramRegressor", "ProgramSyntaxError",
+    "Programs", "SearchConfig", "SearchSpace", "Tasks",
     "affine_regression", "all_ops", "configure_jax", "evaluate", "evolve", "format_program",
-    "from_arrays", "from_csv", "from_npz", "linear_regression", "load_tasks_npz", "make_tasks",
+    "from_arrays", "from_csv", "from_frame", "from_npz", "linear_regression", "load_tasks_npz",
+    "make_tasks",
     "original_tasks", "parse", "parse_many", "plot", "projected_digits", "projected_pairs",
     "random_pairs", "random_search", "read_programs", "register_mutation",
     "register_op", "search_tasks", "select_tasks",

@@ -13,6 +13,7 @@ from azero.language.program import Programs, SearchSpace
 from azero.runs import runner
 from azero.runs.directory import RunDirectory, settings_of
 from azero.runs.display.progress import Progress
+from azero.runs.stopping import StopSettings
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.random_search import RandomSearch
@@ -53,7 +54,9 @@ def evolve(
     directory: str | os.PathLike | None = None, resume: bool = False, progress: str = "auto",
     should_stop: Callable[[Search], bool] | None = None,
     template: Programs | str | Sequence[str] | None = None,
-    checkpoint_seconds: float = 60.0, tensorboard: bool = False, **settings,
+    max_seconds: float | None = None, target_fitness: float | None = None,
+    patience: int | None = None, checkpoint_seconds: float = 60.0, tensorboard: bool = False,
+    **settings,
 ) -> runner.RunResult:
   """Regularised evolution: searches for programs that learn the tasks.
 
@@ -70,6 +73,9 @@ def evolve(
       run to be continued.
     template: one or more programs to start from instead of empty ones, or their text, given to
       the programs of a population in turn; `read_programs` reads those of an earlier run.
+    max_seconds: wall time after which the search ends; see `StopSettings`, as for the next two.
+    target_fitness: of an island, at which it ends.
+    patience: programs of every island without a new best, after which it ends.
     checkpoint_seconds: time between checkpoints in the directory.
     tensorboard: whether the directory gets TensorBoard curves, too; needs the extra of that
       name.
@@ -89,7 +95,8 @@ def evolve(
       space, sets, _config(settings), template=_programs(template, space, sets))
   return _run(
       search, directory, resume, progress, should_stop=should_stop,
-      checkpoint_seconds=checkpoint_seconds, tensorboard=tensorboard)
+      stop=_stop(max_seconds, target_fitness, patience), checkpoint_seconds=checkpoint_seconds,
+      tensorboard=tensorboard)
 
 
 def random_search(
@@ -97,7 +104,9 @@ def random_search(
     directory: str | os.PathLike | None = None, resume: bool = False, progress: str = "auto",
     should_stop: Callable[[Search], bool] | None = None,
     template: Programs | str | Sequence[str] | None = None,
-    checkpoint_seconds: float = 60.0, tensorboard: bool = False, **settings,
+    max_seconds: float | None = None, target_fitness: float | None = None,
+    patience: int | None = None, checkpoint_seconds: float = 60.0, tensorboard: bool = False,
+    **settings,
 ) -> runner.RunResult:
   """Random search: arguments, result and errors as for `evolve`."""
   sets = _task_sets(tasks)
@@ -105,7 +114,8 @@ def random_search(
       space, sets, _config(settings), template=_programs(template, space, sets))
   return _run(
       search, directory, resume, progress, should_stop=should_stop,
-      checkpoint_seconds=checkpoint_seconds, tensorboard=tensorboard)
+      stop=_stop(max_seconds, target_fitness, patience), checkpoint_seconds=checkpoint_seconds,
+      tensorboard=tensorboard)
 
 
 def plot(
@@ -123,6 +133,13 @@ def plot(
   return progress_plot.plot_progress(
       result.improvements, metric=tasks.metric, title=title, references=references,
       multiclass=tasks.multiclass, num_programs=int(result.search.num_programs.max()))
+
+
+def _stop(
+    max_seconds: float | None, target_fitness: float | None, patience: int | None
+) -> StopSettings:
+  return StopSettings(
+      max_seconds=max_seconds, target_fitness=target_fitness, patience=patience)
 
 
 def _config(settings: Mapping[str, Any]) -> SearchConfig:
@@ -160,11 +177,12 @@ def _programs(
 
 def _run(
     search: Search, directory: str | os.PathLike | None, resume: bool, progress: str, *,
-    should_stop: Callable[[Search], bool] | None, checkpoint_seconds: float, tensorboard: bool,
+    should_stop: Callable[[Search], bool] | None, stop: StopSettings, checkpoint_seconds: float,
+    tensorboard: bool,
 ) -> runner.RunResult:
   # All that can be refused is refused before the directory is made.
   Progress(progress)
-  runner.check(search, should_stop, checkpoint_seconds)
+  runner.check(search, should_stop, checkpoint_seconds, stop)
   runner.check_curves(tensorboard, directory)
   records = None
   if resume:
@@ -174,5 +192,5 @@ def _run(
   elif directory is not None:
     records = RunDirectory(directory, settings_of(search))
   return runner.run(
-      search, directory=records, progress=progress, should_stop=should_stop,
+      search, directory=records, progress=progress, should_stop=should_stop, stop=stop,
       checkpoint_seconds=checkpoint_seconds, tensorboard=tensorboard)

@@ -25,7 +25,7 @@ def num_cores() -> int:
   return os.cpu_count() or 1
 
 
-def configure_jax(num_devices: int = 0) -> None:
+def configure_jax(num_devices: int = 0, *, late: str = "warn") -> None:
   """Makes CPU devices, and lets XLA compile loops into native code.
 
   Without it everything works and gives the same results up to rounding, but evaluation is
@@ -33,6 +33,7 @@ def configure_jax(num_devices: int = 0) -> None:
 
   Args:
     num_devices: how many; 0 for one on each core.
+    late: "warn", or "accept" to say nothing if JAX was used already.
 
   Raises:
     ValueError: more devices than cores, or a negative number; or JAX was used already and
@@ -47,7 +48,7 @@ def configure_jax(num_devices: int = 0) -> None:
     jax.config.update("jax_num_cpu_devices", wanted)
   except RuntimeError:  # its devices are there already
     present = find_devices()
-    if len(present) != wanted or _missing_flags():
+    if late == "warn" and (len(present) != wanted or _missing_flags()):
       warnings.warn(
           "configure_jax() comes too late, after JAX was first used: evaluation keeps to the "
           f"{len(present)} {present[0].platform} device(s) and the code that JAX has, which gives "

@@ -49,7 +49,7 @@ from azero.tasks.task import Tasks
 # Settings that a run need not be continued with, by their last name.
 MAY_CHANGE = (
     "max_train_steps", "max_programs", "num_devices", "lanes", "ray_address", "progress",
-    "checkpoint_seconds", "tensorboard")
+    "checkpoint_seconds", "tensorboard", "max_seconds", "target_fitness", "patience")
 HALL_OF_FAME = "hall_of_fame.json"
 OUTCOMES = "outcomes.jsonl"
 CHECKPOINTS = "checkpoints"

@@ -13,6 +13,7 @@ from azero.runs.display.progress import Progress
 from azero.runs.display.tensorboard import require
 from azero.runs.metrics import workers_of
 from azero.runs.recorder import AnySearch, Recorder
+from azero.runs.stopping import StopSettings
 from azero.search.protocol import WorkerLost
 from azero.search.worker import Improvement
 
@@ -33,6 +34,7 @@ class RunResult(Generic[AnySearch]):
     metrics: what was reported, in order; see `metrics.Meter`.
     improvements: every new best of an island, in order.
     signum: number of the signal that interrupted it, if one did.
+    reason: which condition of `StopSettings` stopped it, such as "max_seconds=60", or "".
   """
 
   search: AnySearch
@@ -41,12 +43,13 @@ class RunResult(Generic[AnySearch]):
   metrics: list[dict[str, Any]] = dataclasses.field(repr=False)
   improvements: list[Improvement] = dataclasses.field(repr=False)
   signum: int | None = None
+  reason: str = ""
 
 
 def run(
     search: AnySearch, *, directory: RunDirectory | None = None, progress: str = "auto",
-    should_stop: Callable[[AnySearch], bool] | None = None, checkpoint_seconds: float = 60.0,
-    tensorboard: bool = False,
+    should_stop: Callable[[AnySearch], bool] | None = None, stop: StopSettings | None = None,
+    checkpoint_seconds: float = 60.0, tensorboard: bool = False,
 ) -> RunResult[AnySearch]:
   """Steps a search until its budget is spent, a condition holds or a signal asks to stop.
 
@@ -58,30 +61,31 @@ def run(
     should_stop: called after every cycle. To keep a run reproducible it must not look at
       the clock; if it has a memory of its own it must be `Stateful`, so that a run can be
       continued.
-    checkpoint_seconds: time between checkpoints in the directory, or longer if they take so
-      long that they would slow the search down; 0 for one after every step. There is one at
-      the beginning and one at the end, too.
+    stop: other conditions that end it, the clock among them.
+    checkpoint_seconds: time between checkpoints in the directory, or longer if they would slow
+      the search down; 0 for one after every step. There is one at the beginning and at the end.
     tensorboard: whether the directory gets TensorBoard curves, too.
 
   Returns:
-    How it ended, of a continued run with all that came before. After Ctrl-C or SIGTERM too:
-    the cycles under way, with their call of `should_stop`, are finished first; a second
-    signal interrupts at once.
+    How it ended, of a continued run with all that came before. After Ctrl-C or SIGTERM too: the
+    cycles under way are finished first; a second signal interrupts at once.
 
   Raises:
-    ValueError: the search has no budget and no condition, a negative time, a run that this
-      search cannot continue, or curves without a directory or the extra `tensorboard`.
-    OSError: the directory cannot be written, for instance because the disk is full, or
-      another process is at the run.
-    WorkerLost: a part of a search over processes is gone, and there is no checkpoint to go
-      back to; or it is lost again and again.
+    ValueError: the search has no end, a negative time, a run that this search cannot continue, or
+      curves without a directory or the extra `tensorboard`.
+    OSError: the directory cannot be written, or another process is at the run.
+    WorkerLost: a part of a search over processes is gone for good, or without a checkpoint.
   """
-  check(search, should_stop, checkpoint_seconds)
+  stop = stop or StopSettings()
+  check(search, should_stop, checkpoint_seconds, stop)
   check_curves(tensorboard, directory)
   with (_interruptible() as interrupted, _lock(directory), Progress(progress) as display,
         Recorder(search, directory, should_stop, checkpoint_seconds, tensorboard) as recorder):
     status = "running"
-    if recorder.begin() == "stopped" and should_stop is not None and should_stop(search):
+    begun = recorder.begin()
+    reason = stop.reached(search, recorder.seconds(), recorder.improvements)
+    if (reason and not search.finished) or (
+        begun == "stopped" and should_stop is not None and should_stop(search)):
       status = "stopped"
     try:
       if status == "running":
@@ -92,13 +96,21 @@ def run(
           status = _step(search, recorder, display, should_stop, interrupted)
         except WorkerLost as lost:
           recorder.go_back(lost)
+        reason = stop.reached(search, recorder.seconds(), recorder.improvements)
+        status = "stopped" if reason and status == "running" else status
     finally:  # an error, too, leaves behind all that was found
       recorder.end(status)
     recorder.save(status)
-    display.show(f"{views.line(recorder.metrics[-1])} [{status}]", final=True)
+    reason = reason if status == "stopped" else ""
+    display.show(f"{views.line(recorder.metrics[-1])} [{_how(status, reason)}]", final=True)
   return RunResult(
       search, status, recorder.seconds(), recorder.metrics, recorder.improvements,
-      interrupted() if status == "interrupted" else None)
+      interrupted() if status == "interrupted" else None, reason)
+
+
+def _how(status: str, reason: str) -> str:
+  """How a run ended, in words."""
+  return f"{status}: {reason}" if reason else status
 
 
 def _step(
@@ -132,7 +144,8 @@ def _lock(directory: RunDirectory | None) -> contextlib.AbstractContextManager:
 
 
 def check(
-    search: AnySearch, should_stop: Callable[[AnySearch], bool] | None, checkpoint_seconds: float
+    search: AnySearch, should_stop: Callable[[AnySearch], bool] | None, checkpoint_seconds: float,
+    stop: StopSettings,
 ) -> None:
   """Refuses a search without an end, and an impossible time between checkpoints.
 
@@ -142,9 +155,10 @@ def check(
   """
   if should_stop is not None and not callable(should_stop):
     raise TypeError(f"should_stop must be a function of the search, got {should_stop!r}.")
-  if not search.bounded and should_stop is None:
+  if not search.bounded and should_stop is None and not stop.bounded:
     raise ValueError(
-        "The search would never end: set max_train_steps, max_programs or should_stop.")
+        "The search would never end: set max_train_steps, max_programs, max_seconds, patience or "
+        "should_stop.")
   if not checkpoint_seconds >= 0:
     raise ValueError(f"checkpoint_seconds must not be negative, got {checkpoint_seconds}.")
 

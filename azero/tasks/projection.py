@@ -16,6 +16,9 @@ def standardise(train: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...
   Returns:
     The training part and the others, standardised.
   """
+  # A power of two changes no digit, and keeps the squares of any number within range.
+  unit = np.ldexp(1.0, np.frexp(np.abs(train).max(0))[1] - 1)
+  train, others = train / unit, tuple(part / unit for part in others)
   mean, deviation = train.mean(0), train.std(0)
   # The mean is rounded, so a constant column may show a deviation of a few ulps.
   varies = deviation > 1e-12 * np.abs(train).max(0)

@@ -1,36 +1,156 @@
-"""Tasks made of the user's own data: arrays, .npz files and CSV files.
+"""Tasks made of the user's own data: data frames, files of tables, arrays.
 
-The rows are split once into three disjoint parts: 60% search, 20% select, 20% final.
-Search tasks train and validate within the search rows. Select and final tasks train on
-search rows too, as many as a search task does, but validate on rows of their own, so
-their fitness says how a program found on the search rows does on rows it never met. The
-tasks of a part differ in the draw and order of their rows and, where the features are
-projected, in the projection.
+The rows are split once into three disjoint parts: 60% search, 20% select, 20% final, at random,
+by groups or by times (see `splits`), or with final rows of their own. Search tasks train and
+validate within the search rows. Select and final tasks train on search rows too, as many as a
+search task does, but validate on rows of their own, so their fitness says how a program found on
+the search rows does on rows it never met. The tasks of a part differ in the draw and order of
+their rows and, where the features are projected, in the projection.
 
-Features are standardised with the training part of the task; with a projection, before
-and after it, so that no feature outweighs another by its unit. Regression targets are
-standardised likewise: an RMS error of 1 is that of always predicting the mean.
+Columns of a table become numbers by a `Preparation` that sees the search rows alone. Features
+are standardised with the training part of the task; with a projection, before and after it, so
+that no feature outweighs another by its unit. Regression targets are standardised likewise: an
+RMS error of 1 is that of always predicting the mean. More classes than features are no obstacle:
+features of 0 are added, since label and prediction are vectors of that length.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import dataclasses
 import os
+from typing import TYPE_CHECKING, Any
 import zipfile
 
 import numpy as np
 
 from azero import paths
-from azero.tasks.csv_file import read_table
+from azero.tasks import frames, preparation, splits, suspicion
+from azero.tasks.preparation import MAX_AUTO_CLASSES, Preparation
 from azero.tasks.projection import project, standardise
-from azero.tasks.sampling import draw_task_seed, stratified_order, task_generators
+from azero.tasks.sampling import draw_task_seed, task_generators
 from azero.tasks.task import Tasks, make_tasks
 
-TARGETS = ("auto", "classification", "regression")
-HELD_OUT_FRACTION = 0.2  # of the rows, for select and again for final
-MAX_AUTO_CLASSES = 20  # more distinct whole numbers than this are taken as a quantity
-MIN_ROWS = 10  # of each class, or in all for regression: at least one in every part
+if TYPE_CHECKING:
+  import pandas as pd
+
+TARGETS = ("auto", *preparation.KINDS)
+MIN_ROWS = 10  # of each class of arrays, or in all
+MIN_CLASS_ROWS = 3  # of each class of a table: one for each part
+MAX_FEATURES = 64  # more features of a table are projected to so many
+MAX_TASK_ROWS = 10_000  # that a task of a table trains on
 
 _TASK_ARRAYS = ("train_x", "train_y", "valid_x", "valid_y")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TableSettings:
+  """What may be said of a table.
+
+  Attributes:
+    kind: "classification" or "regression", or "auto" to tell by the target.
+    drop_columns: names of columns that are no features.
+    keep_columns: names of columns that are, though they seem to number the rows or to be
+      another target.
+    drop_missing_targets: whether rows without a target are left out, and not refused.
+    group_column: name of a column; rows of one value stay in one part.
+    time_column: name of a column of times or numbers; what is judged comes later than what is
+      learnt from.
+    max_features: more features than this are projected to so many; None for never.
+    num_features: F to project to in any case; None to decide by max_features.
+    max_task_rows: most rows that a task trains on, drawn for each task; None for all.
+    valid_fraction: part of the search rows that a search task validates on.
+    seed: 0 or more; of the split, the draws and the projections.
+  """
+
+  kind: str = "auto"
+  drop_columns: tuple[str, ...] = ()
+  keep_columns: tuple[str, ...] = ()
+  drop_missing_targets: bool = False
+  group_column: str | None = None
+  time_column: str | None = None
+  max_features: int | None = MAX_FEATURES
+  num_features: int | None = None
+  max_task_rows: int | None = MAX_TASK_ROWS
+  valid_fraction: float = 0.2
+  seed: int = 0
+
+  def __post_init__(self) -> None:
+    _require_kind(self.kind)
+    for name in ("max_features", "num_features"):
+      value = getattr(self, name)
+      if value is not None and value < 1:
+        raise ValueError(f"{name} must be at least 1; got {value}.")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Table:
+  """A table that tasks can be made of.
+
+  Attributes:
+    frame: [N] rows of features as they were given, those that are not used among them.
+    target: [N] targets as they were given, none of them missing.
+    preparation: learnt from all rows but those of an own test part.
+    split: which rows are for what.
+    about: what was assumed, in one short block.
+    warnings: what may be wrong with the data, a sentence each.
+    x: [N, P] features before any projection, as learnt from the search rows.
+    labels: [N] codes of classes, or quantities in their own unit.
+    num_features: F of the tasks.
+    settings: of the table.
+    dropped: columns that are left out before any rows are looked at, by name, and why.
+    num_test: rows of a test part of its own.
+  """
+
+  frame: pd.DataFrame
+  target: pd.Series
+  preparation: Preparation
+  split: splits.Split
+  about: str
+  warnings: tuple[str, ...]
+  x: np.ndarray
+  labels: np.ndarray
+  num_features: int
+  settings: TableSettings
+  dropped: dict[str, str]
+  num_test: int
+
+  @property
+  def class_names(self) -> tuple[str, ...]:
+    """What label 0, 1, ... stands for; empty for regression."""
+    classes = self.preparation.classes
+    return () if classes is None else tuple(str(label) for label in classes)
+
+  @property
+  def is_projected(self) -> bool:
+    """Whether a task has a random projection of the features."""
+    return self.settings.num_features is not None or self._too_wide
+
+  @property
+  def _too_wide(self) -> bool:
+    most = self.settings.max_features
+    return most is not None and self.x.shape[1] > most
+
+  def tasks(self, num_tasks: int = 10) -> CustomData:
+    """The tasks of the three parts.
+
+    Args:
+      num_tasks: D, tasks of each part.
+    """
+    settings = self.settings
+    projected = settings.num_features or (settings.max_features if self._too_wide else None)
+    search, select, final = _parts(
+        self.x, self.labels, self.split, num_classes=len(self.class_names),
+        num_tasks=num_tasks, seed=settings.seed, num_features=projected)
+    return CustomData(
+        search, select, final, self.preparation.feature_names, self.class_names, self)
+
+  def task_bytes(self) -> int:
+    """Bytes of the arrays of a search, a select and a final task together."""
+    [rng] = task_generators(self.settings.seed, 1, 1)
+    train, valid = self.split.draw(rng, None)
+    num_rows = 3 * len(train) + len(valid) + len(self.split.select) + len(self.split.final)
+    return num_rows * (self.num_features + 1) * 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,6 +163,7 @@ class CustomData:
     final: D tasks for the figures to report.
     feature_names: names of the columns of x, before any projection.
     class_names: what label 0, 1, ... stands for; empty for regression.
+    table: where the tasks come from, if that is a table, with what was assumed of it.
   """
 
   search: Tasks
@@ -50,6 +171,7 @@ class CustomData:
   final: Tasks
   feature_names: tuple[str, ...]
   class_names: tuple[str, ...]
+  table: Table | None = None
 
 
 def from_arrays(
@@ -59,7 +181,7 @@ def from_arrays(
   """Makes tasks of a feature matrix and a target.
 
   Args:
-    x: [N, P] finite numbers, N at least 10 of each class.
+    x: [N, P] finite numbers, N at least 10 of each class; or a DataFrame, see `from_frame`.
     y: [N] numbers or strings.
     target: "classification" (each distinct value is a class, numbered in sorted order),
       "regression", or "auto": text, and whole numbers (or booleans) of at most 20 distinct
@@ -76,6 +198,10 @@ def from_arrays(
   Raises:
     ValueError: says what is wrong with the data, where, and how to mend it.
   """
+  if hasattr(x, "columns"):
+    return from_frame(
+        x, y, num_tasks=num_tasks, kind=target, valid_fraction=valid_fraction, seed=seed,
+        num_features=num_features)
   try:
     x = np.asarray(x, np.float64)
   except (TypeError, ValueError) as error:
@@ -102,25 +228,47 @@ def from_arrays(
       num_features=num_features, where=lambda row: f"row {row} of y")
 
 
-def from_csv(
-    path: str | os.PathLike, *, target_column: str | int | None = None,
-    header: bool | None = None, delimiter: str = ",", target: str = "auto",
-    num_tasks: int = 10, valid_fraction: float = 0.2, seed: int = 0,
-    num_features: int | None = None,
+def from_frame(
+    frame: Any, target: Any = None, *, num_tasks: int = 10, test: Any = None, **settings: Any
 ) -> CustomData:
-  """Makes tasks of a CSV file with numeric features and one target column.
+  """Makes tasks of a data frame.
+
+  Numbers, truth values, dates, text and categories become features, missing ones are filled in;
+  `CustomData.table.about` tells what was assumed.
 
   Args:
-    path: a text file in UTF-8.
-    target_column: a name of the header or an index; default the last column.
-    header: whether the first line holds names; default: it does if no feature of it is a
-      number.
-    delimiter: the character between cells.
-    target: this and the following as for `from_arrays`.
+    frame: a pandas DataFrame, the target's column among its columns, or not.
+    target: its name or index, default the last column; or a Series or array [N].
+    num_tasks: D, tasks of each part.
+    test: a frame of the same columns, whose rows are the final part.
+    **settings: of `TableSettings`.
+
+  Returns:
+    The search, select and final tasks.
+
+  Raises:
+    ValueError: says what is wrong with the data, where, and how to mend it.
+    MissingPackageError: pandas or scikit-learn is not installed.
+  """
+  return prepare(frame, target, test=test, settings=TableSettings(**settings)).tasks(num_tasks)
+
+
+def from_csv(
+    path: str | os.PathLike, *, target_column: str | int | None = None,
+    header: bool | None = None, delimiter: str | None = None, target: str = "auto",
+    test_data: str | os.PathLike | None = None, num_tasks: int = 10, **settings: Any,
+) -> CustomData:
+  """Makes tasks of a file that holds a table: CSV, TSV or Parquet, packed or not.
+
+  Args:
+    path: of the file.
+    target_column: a name, or else an index; default the last column.
+    header: whether the first line holds names; default recognised.
+    delimiter: the character between cells; default recognised.
+    target: "classification", "regression" or "auto", as `TableSettings.kind`.
+    test_data: a file of the same columns, whose rows are the final part.
     num_tasks: D.
-    valid_fraction: of the search rows.
-    seed: 0 or more.
-    num_features: F to project to, or None.
+    **settings: of `TableSettings`.
 
   Returns:
     The search, select and final tasks.
@@ -128,12 +276,265 @@ def from_csv(
   Raises:
     FileNotFoundError: no such file.
     ValueError: names the line and the column at fault, and how to mend it.
+    MissingPackageError: pandas or scikit-learn is not installed.
   """
-  table = read_table(path, target_column=target_column, header=header, delimiter=delimiter)
-  return _make_data(
-      table.x, np.array(table.target), table.feature_names, target=target, num_tasks=num_tasks,
-      valid_fraction=valid_fraction, seed=seed, num_features=num_features,
-      where=lambda row: f"{path}, line {table.lines[row]}, target column")
+  chosen = TableSettings(kind=target, **settings)
+  read = {"header": header, "delimiter": delimiter}
+  return prepare_file(
+      path, target_column, settings=chosen, test_data=test_data, read=read).tasks(num_tasks)
+
+
+def prepare_file(
+    path: str | os.PathLike, target_column: str | int | None = None, *, settings: TableSettings,
+    test_data: str | os.PathLike | None = None, read: Any = None,
+) -> Table:
+  """As `prepare`, of a file.
+
+  Args:
+    path: of the file.
+    target_column: a name, or else an index; default the last column.
+    settings: of the table.
+    test_data: a file of the same columns, whose rows are the final part.
+    read: how it is written, by names of arguments of `frames.read_table`.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: names the file, the line and the column at fault, and how to mend it.
+  """
+  wanted = None if target_column is None else str(target_column)
+  frame, notes = frames.read_table(path, wanted=wanted, **(read or {}))
+  test = None
+  if test_data is not None:
+    test, more = frames.read_table(test_data, wanted=wanted, **(read or {}))
+    notes += tuple(f"{note} (test data)" for note in more if note not in notes)
+  try:
+    return prepare(frame, target_column, test=test, settings=settings, notes=notes)
+  except ValueError as error:
+    raise ValueError(f"{path}: {error}") from error
+
+
+def prepare(
+    frame: Any, target: Any = None, *, test: Any = None, settings: TableSettings | None = None,
+    notes: Sequence[str] = (),
+) -> Table:
+  """Divides and prepares a table, of which tasks can be made.
+
+  Args:
+    frame: see `from_frame`.
+    target: see `from_frame`.
+    test: see `from_frame`.
+    settings: of the table.
+    notes: how it was read, to be told with what else was assumed.
+
+  Raises:
+    ValueError: says what is wrong with the data, where, and how to mend it.
+  """
+  frames.require_pandas()
+  settings = settings or TableSettings()
+  said = list(notes)
+  features, series = _target_of(frame, target)
+  features, series = _known_rows(features, series, settings, said)
+  num_test = 0
+  if test is not None:
+    features, series, num_test = _with_test(features, series, test, target, settings, said)
+  kind, features, series = _learnable(features, series, settings, num_test, said)
+  dropped, warned = _left_out(features, series, settings, is_quantity=kind == "regression")
+  num_learn = len(series) - num_test
+  whole = Preparation.fit(
+      features.iloc[:num_learn], series.iloc[:num_learn], kind=settings.kind, dropped=dropped)
+  labels = _labels(whole, series)
+  _require_rows(labels[:num_learn], whole)
+  groups, times = _order(features, settings)
+  split = splits.split(
+      np.zeros(len(labels)) if whole.classes is None else labels,
+      splits.SplitSettings(
+          seed=settings.seed, valid_fraction=settings.valid_fraction, num_test=num_test,
+          max_rows=settings.max_task_rows), groups=groups, times=times)
+  inner = Preparation.fit(features.iloc[split.search], kind=kind, scale=False, dropped=dropped)
+  table = Table(
+      features, series, whole, split, "", tuple(warned), inner.features(features), labels, 0,
+      settings, dropped, num_test)
+  num_features = settings.num_features or min(
+      table.x.shape[1], settings.max_features or table.x.shape[1])
+  if len(table.class_names) > 2:
+    num_features = max(num_features, len(table.class_names))
+  table = dataclasses.replace(table, num_features=num_features)
+  return dataclasses.replace(table, about=_about(table, said))
+
+
+def _target_of(frame: Any, target: Any) -> tuple[pd.DataFrame, pd.Series]:
+  """The columns of features and the target."""
+  if target is None or isinstance(target, str) or np.ndim(target) == 0:
+    if getattr(frame, "ndim", 0) != 2 or not hasattr(frame, "columns"):
+      raise ValueError("The table must be a DataFrame, or be given with its target [N].")
+    place = frames.find_column(frame, target)
+    series = frame.iloc[:, place].rename(str(frame.columns[place]))
+    features = frame.iloc[:, [other for other in range(frame.shape[1]) if other != place]]
+    return unlike(features), series
+  features = preparation.as_frame(frame)
+  series = preparation.as_series(target, len(features))
+  if series.name is None:
+    series = series.rename("target")
+  return features, series.set_axis(features.index)
+
+
+def unlike(features: pd.DataFrame) -> pd.DataFrame:
+  """The frame, its later columns of one name with a number behind it."""
+  names: list[str] = []
+  for name in map(str, features.columns):
+    fresh, count = name, 0
+    while fresh in names:
+      count += 1
+      fresh = f"{name}.{count}"
+    names.append(fresh)
+  return preparation.as_frame(features.set_axis(names, axis=1))
+
+
+def _known_rows(
+    features: pd.DataFrame, series: pd.Series, settings: TableSettings, said: list[str]
+) -> tuple[pd.DataFrame, pd.Series]:
+  """The rows that have a target."""
+  missing = preparation.missing_targets(series)
+  if not missing.any() or not settings.drop_missing_targets:
+    return features, series
+  said.append(f"{missing.sum()} of {len(series)} rows have no target: left out")
+  return features[~missing], series[~missing]
+
+
+def _with_test(
+    features: pd.DataFrame, series: pd.Series, test: Any, target: Any, settings: TableSettings,
+    said: list[str],
+) -> tuple[pd.DataFrame, pd.Series, int]:
+  """The rows with those of the test part behind them, and how many these are."""
+  import pandas as pd
+
+  name = str(series.name)
+  if not hasattr(test, "columns") or name not in map(str, test.columns):
+    raise ValueError(f"The test data have no column {name!r}, which is the target.")
+  more, more_series = _target_of(test, name)
+  more, more_series = _known_rows(more, more_series, settings, said)
+  missing = [column for column in features.columns if column not in more.columns]
+  if missing:
+    raise ValueError(f"The test data have no column {', '.join(map(repr, missing[:8]))}.")
+  said.append(f"the {len(more)} rows of the test data are the final part")
+  return (pd.concat([features, more[features.columns]]),
+          pd.concat([series, more_series]), len(more))
+
+
+def _learnable(
+    features: pd.DataFrame, series: pd.Series, settings: TableSettings, num_test: int,
+    said: list[str],
+) -> tuple[str, pd.DataFrame, pd.Series]:
+  """The kind of task, and the rows without those of classes that cannot be in every part."""
+  learnt = preparation.learn_target(series.iloc[:len(series) - num_test], settings.kind)
+  if learnt.classes is None:
+    return learnt.kind, features, series
+  if len(learnt.classes) < 2:
+    return learnt.kind, features, series  # said later
+  rare = [label for label, count in zip(learnt.classes, learnt.counts) if count < MIN_CLASS_ROWS]
+  if not rare:
+    return learnt.kind, features, series
+  if len(learnt.classes) - len(rare) < 2:
+    raise ValueError(
+        f"Class {rare[0]!r} of {learnt.name!r} has fewer than {MIN_CLASS_ROWS} rows, and but for "
+        f"such classes there are not two; every class needs at least {MIN_CLASS_ROWS} to be "
+        "split. Add rows, or, if the target is a quantity, ask for regression.")
+  of_rare = series.isin(rare).to_numpy(bool)
+  shown = ", ".join(map(str, rare[:8])) + (", ..." if len(rare) > 8 else "")
+  said.append(
+      f"classes of fewer than {MIN_CLASS_ROWS} rows cannot be learnt and judged: {shown}, "
+      f"{of_rare.sum()} rows, left out")
+  return learnt.kind, features[~of_rare], series[~of_rare]
+
+
+def _left_out(
+    features: pd.DataFrame, series: pd.Series, settings: TableSettings, *, is_quantity: bool
+) -> tuple[dict[str, str], list[str]]:
+  """Why columns are left out, by name, and warnings about others."""
+  known = set(features.columns)
+  for flag in ("drop_columns", "keep_columns"):
+    for name in getattr(settings, flag):
+      if name not in known:
+        frames.find_column(features, name, what=flag.split("_")[0])
+        raise ValueError(f"{flag}: give columns by their names, not {name!r}.")
+  out = {name: "as asked for" for name in settings.drop_columns}
+  for flag, reason in (("group_column", "tells the groups"), ("time_column", "tells the times")):
+    name = getattr(settings, flag)
+    if name is not None:
+      if name not in known:
+        raise ValueError(f"{flag}: there is no column {name!r} beside the target.")
+      out[name] = reason
+  nameless = {f"column {place}" for place in range(len(features.columns) + 1)}
+  suspected, warnings = suspicion.suspects(
+      features.drop(columns=list(out)), series, is_quantity=is_quantity, nameless=nameless)
+  for name, reason in suspected.items():
+    if name not in settings.keep_columns:
+      out[name] = f"{reason}; --keep_columns={name} keeps it"
+      warnings.append(f"column {name!r} is left out: {reason}")
+  return out, warnings
+
+
+def _labels(whole: Preparation, series: pd.Series) -> np.ndarray:
+  """[N] codes of classes, or quantities in their own unit."""
+  if whole.classes is None:
+    return preparation.quantities(series)
+  return whole.encode_target(series)
+
+
+def _require_rows(labels: np.ndarray, whole: Preparation) -> None:
+  if len(labels) < MIN_ROWS:
+    raise ValueError(
+        f"{len(labels)} rows are too few to split; {whole.kind} needs at least {MIN_ROWS}.")
+  if whole.classes is not None and len(whole.classes) < 2:
+    raise ValueError(
+        f"Every row has class {str(whole.classes[0])!r}; classification needs at least two "
+        "classes.")
+  if (labels == labels[0]).all():
+    raise ValueError(f"The target is {labels[0]:g} in every row; there is nothing to learn.")
+
+
+def _order(
+    features: pd.DataFrame, settings: TableSettings) -> tuple[np.ndarray | None, np.ndarray | None]:
+  """Group and time of each row, where they are asked for.
+
+  Raises:
+    ValueError: one is missing, or a time is none.
+  """
+  import pandas as pd
+
+  groups = times = None
+  for name in (settings.group_column, settings.time_column):
+    if name is not None and features[name].isna().any():
+      row = int(features[name].isna().to_numpy(bool).argmax())
+      raise ValueError(f"{frames.where(features, row)}, column {name!r}: the cell is empty.")
+  if settings.group_column is not None:
+    groups = pd.factorize(features[settings.group_column])[0]
+  if settings.time_column is not None:
+    times = preparation.numbers_of(features[settings.time_column])
+  return groups, times
+
+
+def _about(table: Table, said: Sequence[str]) -> str:
+  """What was assumed of a table, in one block."""
+  lines = [table.preparation.describe()]
+  given = table.x.shape[1]
+  extra = []
+  if table.is_projected:
+    extra.append(("projected", f"{given} features to {table.num_features} at random, anew for "
+                               "each task (--num_features, --max_features)"))
+  elif table.num_features > given:
+    extra.append(("padded", f"{given} features with zeros to {table.num_features}, one for each "
+                            "class"))
+  split = table.split
+  how = {splits.RandomSplit: "at random", splits.GroupSplit: "by groups",
+         splits.TimeSplit: "by time"}[type(split)]
+  extra.append(("divided", f"{how}: {len(split.search):,} rows to search on, "
+                           f"{len(split.select):,} to select by, {len(split.final):,} to judge by"))
+  if said:
+    extra.append(("assumed", "; ".join(said)))
+  lines += [f"  {label:10s}{text}" for label, text in extra]
+  lines += [f"  warning   {text}" for text in table.warnings]
+  return "\n".join(lines)
 
 
 def from_npz(
@@ -148,15 +549,33 @@ def from_npz(
     FileNotFoundError: no such file.
     ValueError: arrays are missing or, as for `from_arrays`, at fault.
   """
+  x, y = read_arrays(path)
+  return from_arrays(
+      x, y, target=target, num_tasks=num_tasks,
+      valid_fraction=valid_fraction, seed=seed, num_features=num_features)
+
+
+def read_arrays(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
+  """The arrays x [N, P] and y [N] of an .npz file.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: arrays are missing.
+  """
   arrays = _read_npz(path)
   if "x" not in arrays and "train_x" in arrays:
     raise ValueError(
         f"{path} holds ready tasks (train_x, ...), not a data set (x, y) that could be split; "
         "read it with load_tasks_npz.")
   _require(path, arrays, ("x", "y"))
-  return from_arrays(
-      arrays["x"], arrays["y"], target=target, num_tasks=num_tasks,
-      valid_fraction=valid_fraction, seed=seed, num_features=num_features)
+  return arrays["x"], arrays["y"]
+
+
+def read_features(path: str | os.PathLike) -> np.ndarray:
+  """The array x [N, P] of an .npz file; errors as for `read_arrays`."""
+  arrays = _read_npz(path)
+  _require(path, arrays, ("x",))
+  return arrays["x"]
 
 
 def load_tasks_npz(path: str | os.PathLike) -> Tasks:
@@ -211,10 +630,8 @@ def _make_data(
     x: np.ndarray, y: np.ndarray, feature_names: tuple[str, ...], *, target: str, num_tasks: int,
     valid_fraction: float, seed: int, num_features: int | None, where: Callable[[int], str],
 ) -> CustomData:
-  if target not in TARGETS:
-    raise ValueError(f"Unknown target {target!r}; use one of {', '.join(TARGETS)}.")
-  if not 0 < valid_fraction < 1:
-    raise ValueError(f"valid_fraction must lie between 0 and 1; got {valid_fraction}.")
+  _require_kind(target)
+  settings = splits.SplitSettings(seed=seed, valid_fraction=valid_fraction)
   labels, class_names = _encode_target(y, target, where)
   if (x == x[0]).all():
     raise ValueError(
@@ -222,34 +639,48 @@ def _make_data(
         "learn from.")
   strata = labels if class_names else np.zeros(len(labels))
   _check_rows(labels, class_names)
-  [rng] = task_generators(seed, 1, 0)
-  order = stratified_order(strata, rng)
-  num_held_out = round(HELD_OUT_FRACTION * len(order))
-  final, select, search = np.split(order, [num_held_out, 2 * num_held_out])
-  num_valid = min(max(1, round(valid_fraction * len(search))), len(search) - 1)
+  parts = _parts(
+      x, labels, splits.split(strata, settings), num_classes=len(class_names),
+      num_tasks=num_tasks, seed=seed, num_features=num_features)
+  return CustomData(*parts, feature_names, class_names)
+
+
+def _require_kind(kind: str) -> None:
+  if kind not in TARGETS:
+    raise ValueError(f"Unknown target {kind!r}; use one of {', '.join(TARGETS)}.")
+
+
+def _parts(
+    x: np.ndarray, labels: np.ndarray, split: splits.Split, *, num_classes: int, num_tasks: int,
+    seed: int, num_features: int | None,
+) -> tuple[Tasks, Tasks, Tasks]:
+  """The search, select and final tasks of features [N, P] and labels [N]."""
 
   def make_part(part: int, held_out: np.ndarray | None) -> Tasks:
     parts: list[tuple[np.ndarray, ...]] = []
     seeds = []
     for rng in task_generators(seed, num_tasks, part):
       seeds.append(draw_task_seed(rng))
-      rows = search[stratified_order(strata[search], rng)]
-      train = rng.permutation(rows[num_valid:])
-      valid = rng.permutation(rows[:num_valid] if held_out is None else held_out)
+      train, valid = split.draw(rng, held_out)
       train_x, valid_x = standardise(x[train], x[valid])
       if num_features is not None:
         train_x, valid_x = project(train_x, valid_x, num_features, rng)
       train_y, valid_y = labels[train], labels[valid]
-      if not class_names:
+      if not num_classes:
         train_y, valid_y = standardise(train_y, valid_y)
-      parts.append((train_x, train_y, valid_x, valid_y))
+      parts.append((_padded(train_x, num_classes), train_y, _padded(valid_x, num_classes), valid_y))
     train_x, train_y, valid_x, valid_y = (np.stack(part) for part in zip(*parts))
     return make_tasks(
-        train_x, train_y, valid_x, valid_y, "accuracy" if class_names else "rms",
-        num_classes=len(class_names) or None, seeds=seeds)
+        train_x, train_y, valid_x, valid_y, "accuracy" if num_classes else "rms",
+        num_classes=num_classes or None, seeds=seeds)
 
-  return CustomData(
-      make_part(1, None), make_part(2, select), make_part(3, final), feature_names, class_names)
+  return make_part(1, None), make_part(2, split.select), make_part(3, split.final)
+
+
+def _padded(x: np.ndarray, num_classes: int) -> np.ndarray:
+  """Features with as many zeros behind them as vectors of more than two classes need."""
+  missing = num_classes - x.shape[1] if num_classes > 2 else 0
+  return np.pad(x, ((0, 0), (0, missing))) if missing > 0 else x
 
 
 def _encode_target(
@@ -308,7 +739,7 @@ def _check_rows(labels: np.ndarray, class_names: tuple[str, ...]) -> None:
     if len(labels) < MIN_ROWS:
       raise ValueError(
           f"{len(labels)} rows are too few to split; regression needs at least {MIN_ROWS}.")
-    if np.ptp(labels) == 0:
+    if (labels == labels[0]).all():
       raise ValueError(f"The target is {labels[0]:g} in every row; there is nothing to learn.")
     return
   if len(class_names) < 2:

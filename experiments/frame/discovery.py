@@ -7,7 +7,7 @@ the winner on the final tasks beside simple baselines.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +21,17 @@ from experiments.frame.settings import setting
 with lazy.imports():
   from azero.insight import baselines
   from azero.insight.plots import progress_plot
+  from azero.language import program as program_lib
   from azero.runs import warm_start
   from azero.search import federation
   from experiments.frame import judging, reporting, study
 
 if TYPE_CHECKING:
   from azero.language.program import Programs, SearchSpace
+  from azero.runs.directory import RunDirectory
   from azero.runs.runner import RunResult
   from azero.tasks.task import Tasks
+  from experiments.frame.starts import Starts
 
 _FOUND = "discovered program"
 
@@ -73,6 +76,19 @@ class Data:
 
 
 @dataclasses.dataclass(frozen=True)
+class Judged:
+  """What is said of the chosen program in place of a verdict over tasks.
+
+  Attributes:
+    sentences: for the report and the screen.
+    files: other files of the run directory: their texts by name.
+  """
+
+  sentences: Sequence[str]
+  files: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
 class Result:
   """What came out.
 
@@ -91,7 +107,8 @@ class Result:
 
 def discover(
     config: DiscoverySettings, space: SearchSpace, data: Data, *, name: str, title: str,
-    about: str, facts: Mapping[str, Any] | None = None,
+    about: str, facts: Mapping[str, Any] | None = None, known: Starts | None = None,
+    judge: Callable[[Programs, RunDirectory], Judged] | None = None,
 ) -> Result:
   """Searches, selects, judges and reports.
 
@@ -103,6 +120,8 @@ def discover(
     title: of the report.
     about: a sentence on the data, for the report.
     facts: what identifies the run besides its settings, see `study.open_directory`.
+    known: programs that half of the islands start from, and that are candidates themselves.
+    judge: what else to say of the chosen program, with the directory for other files.
 
   Returns:
     The result.
@@ -112,18 +131,17 @@ def discover(
     FileExistsError: the run directory exists.
     FileNotFoundError: there is no run to continue, or nothing to start from.
   """
-  template = None
-  if config.warm_start:
-    template = warm_start.read_programs(
-        config.warm_start, space, multiclass=data.final.multiclass)
-  group = federation.Group(
-      name="islands", space=space, task_sets=data.search, config=config.search,
-      template=template)
-  searched = study.search(name, config, [group], facts=facts)
+  searched = study.search(
+      name, config, _groups(config, space, data, known), facts=facts)
   candidates = judging.candidates_of(searched.search)
+  if known is not None:
+    candidates = program_lib.Programs.concatenate([known.programs, candidates])
   program, select_fitness = judging.select(candidates, data.select, config.search)
   final = _judge(config.search, program, data.final)
-  verdict = judging.verdict(final[_FOUND], final["constant prediction"])
+  judged = Judged([judging.verdict(final[_FOUND], final["constant prediction"])], {})
+  if judge is not None:
+    judged = judge(program, searched.directory)
+  said = [*judged.sentences, *_origin(program, known, multiclass=data.final.multiclass)]
   findings = study.Findings(
       title=title, program=program, multiclass=data.final.multiclass,
       summary=[
@@ -131,7 +149,7 @@ def discover(
           f"Of {len(candidates)} candidates the chosen program is best on {len(data.select)} "
           f"select tasks ({config.search.combine} fitness {select_fitness:.4f}). Its mean fitness "
           f"on {data.judged_on}, is **{final[_FOUND].mean():.4f}**.",
-          verdict,
+          *said,
           "The linear model and the network train on the same examples, but many times over (50 "
           f"epochs or 1500 steps); the program goes {config.search.num_epochs} time(s) through "
           "them."],
@@ -143,9 +161,44 @@ def discover(
                       if label != _FOUND}),
       lines=[
           *(f"{label:40s} {fitness.mean():.4f}" for label, fitness in final.items()),
-          f"on {data.judged_on}. {verdict}"])
+          f"on {data.judged_on}. {said[0]}", *said[1:]],
+      files=judged.files)
   study.conclude(config, searched.directory, findings, result=searched.result)
   return Result(program, final, str(searched.directory.path), searched.result)
+
+
+def _groups(
+    config: DiscoverySettings, space: SearchSpace, data: Data, known: Starts | None
+) -> list[federation.Group]:
+  """All islands alike, or half of them with known programs to start from."""
+  template = None
+  if config.warm_start:
+    template = warm_start.read_programs(
+        config.warm_start, space, multiclass=data.final.multiclass)
+  if known is None or template is not None:
+    return [federation.Group(
+        name="islands", space=space, task_sets=data.search, config=config.search,
+        template=template)]
+  half = (len(data.search) + 1) // 2
+  groups = [federation.Group(
+      name="from known programs", space=space, task_sets=data.search[:half],
+      config=config.search, template=known.programs)]
+  if data.search[half:]:
+    groups.append(federation.Group(
+        name="from empty programs", space=space, task_sets=data.search[half:],
+        config=config.search))
+  return groups
+
+
+def _origin(program: Programs, known: Starts | None, *, multiclass: bool) -> list[str]:
+  """Whether the chosen program is one that was known before."""
+  if known is None:
+    return []
+  found = reporting.live_text(program, multiclass=multiclass)
+  for place, name in enumerate(known.names):
+    if reporting.live_text(known.programs[place], multiclass=multiclass) == found:
+      return [f"It is one of those that the search started from: {name}."]
+  return ["It is none of those that half of the islands started from."]
 
 
 def _judge(config: SearchConfig, program: Programs, tasks: Tasks) -> dict[str, np.ndarray]:

@@ -80,10 +80,13 @@ class Judge:
 
 
 def verdict(program: np.ndarray, constant: np.ndarray) -> str:
-  """Whether a program beats the constant prediction, by the fitness of both on D tasks."""
+  """How a program stands to the constant prediction, by the fitness of both on D tasks."""
   gain = program - constant
   error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-  better = gain.mean() > max(2 * error, _ROUNDING)
+  clear = abs(gain.mean()) > max(2 * error, _ROUNDING)
+  how = "cannot be told from"
+  if clear:
+    how = "is better than" if gain.mean() > 0 else "is worse than"
   return (
-      f"It {'is better than' if better else 'cannot be told from'} the constant prediction: "
-      f"{gain.mean():+.4f} with a standard error of {error:.4f} over the tasks.")
+      f"It {how} the constant prediction: {gain.mean():+.4f} with a standard error of {error:.4f} "
+      "over the tasks.")

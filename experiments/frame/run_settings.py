@@ -3,6 +3,7 @@
 import dataclasses
 
 from azero import lazy
+from azero.runs.stopping import StopSettings
 from azero.search.config import SearchConfig
 from experiments.frame.settings import require_positive, setting
 
@@ -93,3 +94,4 @@ class StudySettings:
   search: SearchConfig = SearchConfig()
   run: RunSettings = RunSettings()
   runtime: RuntimeSettings = RuntimeSettings()
+  stop: StopSettings = StopSettings()

@@ -118,7 +118,8 @@ def search(
 
   config.run.check()
   expected = None
-  if should_stop is None and all(group.config.bounded for group in groups):
+  if should_stop is None and not config.stop.bounded and all(
+      group.config.bounded for group in groups):
     expected = estimate.Estimate(config.run.estimate_seconds, skip_first=True)
   return run_search(
       config, groups, migration, record, lockstep=lockstep, should_stop=should_stop,
@@ -143,6 +144,7 @@ def run_search(
     with discarded_if_refused(directory), interruption.second_leaves():
       result = runner.run(
           found, directory=directory, progress=config.run.progress, should_stop=should_stop,
+          stop=config.stop,
           checkpoint_seconds=config.run.checkpoint_seconds, tensorboard=config.run.tensorboard)
     if last_look is not None:
       last_look(found)

@@ -117,7 +117,7 @@ def test_an_unknown_preset_is_refused():
     preset(run_settings.StudySettings, "tiny")
 
 
-_HANDED_ON = ("search", "evaluation")  # settings of azero, as they are
+_HANDED_ON = ("search", "evaluation", "stop")  # settings of azero, as they are
 _EXPERIMENTS = sorted(
     path.stem for path in (_ROOT / "experiments").glob("*.py")
     if "class Config" in path.read_text())

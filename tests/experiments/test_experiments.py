@@ -1,5 +1,6 @@
 """Every experiment runs small, writes what it promises and refuses bad input."""
 
+import dataclasses
 import json
 import re
 import signal
@@ -8,8 +9,8 @@ import numpy as np
 import pytest
 
 import azero
-from experiments import custom_data, digits, evaluate_program, linear_regression
-from experiments.frame import discovery, island_discoveries, study
+from experiments import custom_data, digits, evaluate_program, linear_regression, predict
+from experiments.frame import discovery, island_discoveries, row_judging, study
 from experiments.frame.settings import build
 
 _FILES = {
@@ -259,6 +260,51 @@ def test_custom_data_of_a_csv_file(tmp_path, few_judges):
   _check_directory(tmp_path / "run", azero.spaces.baseline(2))
   assert result.final["linear model (Adam)"].mean() > 0.9
   assert "mine.csv" in (tmp_path / "run" / "report.md").read_text()
+  found = json.loads((tmp_path / "run" / "result.json").read_text())
+  assert (found["target"], found["classes"], found["features"]) == (
+      "label", ["no", "yes"], ["a", "b"])
+  assert found["rows"] == {"search": 48, "select": 16, "judged": 16}
+  assert found["scores"]["logistic regression"]["score"] > 0.8
+  verdicts = found["verdicts"]
+  assert verdicts.keys() == found["scores"].keys() - {"discovered program"}
+  for name, each in verdicts.items():
+    gain = found["scores"]["discovered program"]["score"] - found["scores"][name]["score"]
+    assert each["gain"] == pytest.approx(gain) and each["verdict"] in ("better", "same", "worse")
+  _predicts_new_rows(tmp_path)
+
+
+def _predicts_new_rows(tmp_path):
+  new = tmp_path / "new.csv"
+  new.write_text("b;a\n4;4\n-2;-2\n")  # columns in another order, without a target
+  config = predict.Config(
+      run=str(tmp_path / "run"), data=str(new), output=str(tmp_path / "out.csv"))
+  assert predict.run(config).tolist() == ["yes", "no"]
+  header, first, _ = (tmp_path / "out.csv").read_text().splitlines()
+  assert header == "prediction,probability of no,probability of yes"
+  name, *parts = first.split(",")
+  assert name == "yes" and sum(map(float, parts)) == pytest.approx(1)
+  new.write_text("a;c\n1;2\n")
+  with pytest.raises(ValueError, match=r"new.csv: 1 of the columns .* are not there: b"):
+    predict.run(config)
+  with pytest.raises(FileNotFoundError, match=r"there is no .*model\.pkl"):
+    predict.run(dataclasses.replace(config, run=str(tmp_path)))
+
+
+@pytest.mark.parametrize(("program", "baseline", "word"), [
+    (np.arange(100) < 3, np.arange(100) > 2, "better"), (np.zeros(60), np.zeros(60), "same"),
+    (np.arange(400) > 8, np.arange(400) < 8, "worse"),
+    (np.full(60, 0.5), np.full(60, 0.5 + 1e-8), "same"),
+    (np.arange(60) % 2, (np.arange(60) + 1) % 2, "same")])
+def test_the_verdict_over_rows(program, baseline, word):
+  found = row_judging.verdict(program.astype(float), baseline.astype(float))
+  assert found["verdict"] == word
+
+
+def test_coins_are_seldom_told_to_be_better():
+  rng = np.random.default_rng(0)
+  words = [row_judging.verdict(*(rng.random((2, 20)) < 0.5).astype(float))["verdict"]
+           for _ in range(300)]
+  assert words.count("better") <= 6
 
 
 def test_custom_data_continues_on_the_same_data_only(tmp_path, few_judges):
@@ -289,10 +335,11 @@ def test_custom_data_of_an_npz_file_with_a_regression_target(tmp_path):
 
 @pytest.mark.parametrize(("rows", "message"), [
     ([(k, 2.0, "a") for k in range(30)], "class"),
-    ([(1.0, "nan", "a"), (1.0, 2.0, "b")] * 20, "line 2"),
-    ([(1.0, "x", "a"), (1.0, 2.0, "b")] * 20, "line 2"),
+    ([(k, "inf" if k == 7 else k / 2, "ab"[k % 2]) for k in range(30)], "line 9.*'b': .*inf"),
+    ([(k, "x" if k == 7 else k / 2, "ab"[k % 2]) for k in range(30)], "line 9, column 'b': .*'x'"),
+    ([(k, k, "" if k == 7 else "ab"[k % 2]) for k in range(30)], "line 9: the target 'label'"),
     ([(1.0, 2.0)], "line 2"),
-    ([(1.0, 2.0, "a"), (1.0, 2.0, "b")] * 20, "All 2 features are constant"),
+    ([(1.0, 2.0, "a"), (1.0, 2.0, "b")] * 20, "a: always 1; b: always 2. There is nothing"),
 ])
 def test_unusable_csv_files_are_refused_with_their_place(tmp_path, rows, message):
   file = _write_csv(tmp_path / "bad.csv", rows)
@@ -311,7 +358,7 @@ def test_a_tab_separated_file_with_a_header_of_numbers(tmp_path, few_judges):
 
 
 @pytest.mark.parametrize(("data", "error"), [
-    ("", ValueError), ("table.xlsx", ValueError), ("missing.csv", FileNotFoundError)])
+    ("", ValueError), ("table.xlsx", FileNotFoundError), ("missing.csv", FileNotFoundError)])
 def test_data_that_is_no_file_is_refused(tmp_path, data, error):
   with pytest.raises(error, match=re.escape(data) or "--data="):
     custom_data.run(build(custom_data.Config, **_SMALL, output_dir=str(tmp_path), data=data))

@@ -13,7 +13,8 @@ from support.toy_evaluator import ToyEvaluator
 
 from azero.language.text import parse
 from azero.runs import metrics, runner
-from azero.runs.directory import RunDirectory
+from azero.runs.directory import RunDirectory, settings_of
+from azero.runs.stopping import StopSettings
 from azero.search.evolution import Evolution
 
 
@@ -53,8 +54,53 @@ def test_a_condition_ends_a_run():
   assert run(evolution(), should_stop=after(3)).search.cycle == 3  # no budget is needed
 
 
+def test_a_fitness_that_is_good_enough_ends_a_run():
+  whole = run(evolution(max_programs=3000))
+  second = whole.improvements[1]
+  result = run(evolution(max_programs=3000), stop=StopSettings(target_fitness=second.fitness))
+  assert (result.status, result.reason) == ("stopped", f"target_fitness={second.fitness:g}")
+  assert result.improvements[-1].fitness >= second.fitness
+  assert result.search.num_programs[0] < whole.search.num_programs[0]
+
+
+def test_patience_counts_programs_since_the_last_new_best():
+  result = run(evolution(islands=2), stop=StopSettings(patience=200))
+  assert (result.status, result.reason) == ("stopped", "patience=200")
+  last = {found.island: found.num_programs for found in result.improvements}
+  since = [result.search.num_programs[island] - count for island, count in last.items()]
+  assert min(since) >= 200 and len(since) == 2
+  assert min(since) < 200 + result.search.num_programs.max() / result.search.cycle * 100
+
+
+def test_time_ends_a_run_that_goes_on_with_more(tmp_path):
+  def timed(seconds, resume=False):
+    search = evolution(max_programs=400, cycles_per_step=20)
+    make = RunDirectory.open if resume else RunDirectory
+    return run(search, directory=make(tmp_path / "run", settings_of(search)),
+               stop=StopSettings(max_seconds=seconds))
+
+  stopped = timed(1e-6)
+  assert (stopped.status, stopped.reason) == ("stopped", "max_seconds=1e-06")
+  again = timed(1e-6, resume=True)  # its time was up: it does no step
+  assert again.reason == "max_seconds=1e-06"
+  assert again.search.cycle == stopped.search.cycle <= 20
+  whole, rest = run(evolution(max_programs=400, cycles_per_step=20)), timed(1e6, resume=True)
+  assert (rest.status, rest.reason) == ("budget", "")
+  assert rest.search.best_programs == whole.search.best_programs
+  assert [tuple(found[:4]) for found in rest.improvements] == [
+      tuple(found[:4]) for found in whole.improvements]
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("max_seconds", 0), ("max_seconds", float("nan")), ("patience", -1),
+    ("target_fitness", float("nan"))])
+def test_impossible_conditions_are_refused(name, value):
+  with pytest.raises(ValueError, match=f"{name} must be"):
+    StopSettings(**{name: value})
+
+
 def test_without_budget_and_condition_there_is_no_end():
-  with pytest.raises(ValueError, match="never end: set max_train_steps, max_programs or should_"):
+  with pytest.raises(ValueError, match="never end: set max_train_steps, max_programs, max_sec"):
     run(evolution())
 
 

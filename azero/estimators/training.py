@@ -1,0 +1,186 @@
+"""Training of a program on a table: how many epochs, chosen on held-out rows, then on all."""
+
+from collections.abc import Callable
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from azero.estimators.model import Model, epoch_orders
+from azero.insight import metrics
+from azero.tasks.sampling import stratified_order
+
+_RUNGS = (1, 2, 5)  # and these times powers of ten
+_PATIENCE = 3  # rungs without a better score after which no more epochs are tried
+_MOST_EXAMPLES = 2_000_000  # to try more epochs than the first
+
+
+class Rows(NamedTuple):
+  """Rows of a table.
+
+  Attributes:
+    x: [N, P] float64, finite.
+    y: [N] targets.
+    weights: [N], none negative, not all 0.
+  """
+
+  x: np.ndarray
+  y: np.ndarray
+  weights: np.ndarray
+
+  def take(self, index: np.ndarray) -> "Rows":
+    """Some of them."""
+    return Rows(self.x[index], self.y[index], self.weights[index])
+
+
+class Rung(NamedTuple):
+  """So many epochs, and what is reached on held-out rows then.
+
+  Attributes:
+    epochs: passes over the rows.
+    score: by the wanted measure.
+    tie: of classes minus the log loss: what decides where few rows give equal scores.
+  """
+
+  epochs: int
+  score: float
+  tie: float
+
+  @property
+  def rank(self) -> tuple[float, float]:
+    """What rungs are compared by, higher is better."""
+    return self.score, self.tie
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Schedule:
+  """How long a program trains.
+
+  Attributes:
+    num_epochs: passes over the rows; None to choose by held-out rows.
+    max_epochs: at most so many are tried.
+    validation_fraction: part of the rows that is held out meanwhile.
+    scoring: what is compared, see `metrics.score`.
+  """
+
+  num_epochs: int | None = None
+  max_epochs: int = 200
+  validation_fraction: float = 0.2
+  scoring: metrics.Scoring = None
+
+  def check(self, classification: bool) -> None:
+    """Refuses impossible settings.
+
+    Raises:
+      ValueError: says which.
+    """
+    for name in ("num_epochs", "max_epochs"):
+      value = getattr(self, name)
+      if value is not None and value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}.")
+    if not 0 < self.validation_fraction < 1:
+      raise ValueError(
+          f"validation_fraction must lie between 0 and 1, got {self.validation_fraction}.")
+    metrics.check(self.scoring, classification)
+
+  def rungs(self, num_rows: int) -> list[int]:
+    """Numbers of epochs to try: 1, 2, 5, 10, ..."""
+    most = max(1, min(self.max_epochs, _MOST_EXAMPLES // num_rows))
+    steps = [first * 10**power for power in range(9) for first in _RUNGS]
+    return sorted({*(step for step in steps if step < most), most})
+
+
+def fit(
+    new_model: Callable[[Rows], Model], rows: Rows, schedule: Schedule, strata: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[Model, int, list[Rung]]:
+  """Trains a program on all rows, as many epochs as are good for it.
+
+  Args:
+    new_model: makes an untrained model for rows.
+    rows: of the table.
+    schedule: how long.
+    strata: [N] classes of the rows, zeros for regression.
+    rng: of the rows held out and the order of the examples.
+
+  Returns:
+    The model, the epochs it was trained, and what the choice is by (empty if there was none).
+
+  Raises:
+    ValueError: the program cannot be trained: its error is not finite or too large.
+  """
+  tried: list[Rung] = []
+  if schedule.num_epochs is not None:
+    wanted = [schedule.num_epochs]
+  else:
+    train, held_out = split(rows, strata, schedule.validation_fraction, rng)
+    tried = try_epochs(new_model(train), train, held_out, schedule, rng)
+    best = max(tried, key=lambda rung: rung.rank, default=Rung(1, 0.0, 0.0)).epochs
+    wanted = [best, *(rung.epochs for rung in reversed(tried) if rung.epochs < best)]
+  for epochs in wanted:  # on other rows training may diverge that did not on some of them
+    model = new_model(rows)
+    examples, order = model.examples(rows.x, rows.y), epoch_orders(rows.weights, rng)
+    if all(model.learn(examples, order()) for _ in range(epochs)):
+      return model, epochs, tried
+  raise ValueError(
+      f"The program cannot be trained on these {len(rows.y)} rows: its error was not finite or "
+      f"above max_abs_error={model.max_abs_error:g} after {model.num_examples} examples. Make its "
+      "constants smaller (learning rate), or raise max_abs_error.")
+
+
+def try_epochs(
+    model: Model, rows: Rows, held_out: Rows, schedule: Schedule, rng: np.random.Generator,
+) -> list[Rung]:
+  """Trains a model for more and more epochs, and scores it after each rung.
+
+  Returns:
+    The rungs until training diverged, the score rose no more, or there are none left.
+  """
+  examples, order = model.examples(rows.x, rows.y), epoch_orders(rows.weights, rng)
+  tried: list[Rung] = []
+  done = best = 0
+  for epochs in schedule.rungs(len(rows.y)):
+    for _ in range(epochs - done):
+      if not model.learn(examples, order()):
+        return tried
+    done = epochs
+    tried.append(Rung(epochs, *scores(model, held_out, schedule.scoring)))
+    if tried[-1].rank > tried[best].rank:
+      best = len(tried) - 1
+    elif len(tried) - 1 - best == _PATIENCE:
+      break
+  return tried
+
+
+def scores(model: Model, rows: Rows, scoring: metrics.Scoring) -> tuple[float, float]:
+  """Score of a model on rows, and what decides between equal ones."""
+  predictions, classes = model.predict(rows.x), model.target.classes
+  score = metrics.score(scoring, rows.y, predictions, classes=classes, weights=rows.weights)
+  if classes is None:
+    return score, 0.0
+  return score, metrics.score(
+      "log_loss", rows.y, predictions, classes=classes, weights=rows.weights)
+
+
+def split(
+    rows: Rows, strata: np.ndarray, fraction: float, rng: np.random.Generator
+) -> tuple[Rows, Rows]:
+  """Rows to train on and rows held out, with every class in proportion.
+
+  Each class stays in the training rows. Where nothing can be held out, all rows are both.
+
+  Args:
+    rows: of the table; those without weight are left out.
+    strata: [N] classes of the rows, zeros for regression.
+    fraction: of the rows that is held out.
+    rng: draws them.
+  """
+  present = np.flatnonzero(rows.weights > 0)
+  order = present[stratified_order(strata[present], rng)]
+  count = round(fraction * len(order))
+  train, held_out = order[count:], order[:count]
+  lost = ~np.isin(strata[held_out], strata[train])
+  train, held_out = np.concatenate([train, held_out[lost]]), held_out[~lost]
+  if not len(held_out) or not len(train):
+    return rows, rows
+  return rows.take(train), rows.take(held_out)

@@ -1,0 +1,232 @@
+"""Reads tables into data frames: CSV, TSV and Parquet, compressed or not, as they come.
+
+How a file is written is recognised, see `text_table`, and what was assumed is told. The index of
+a frame that was read from text is the line of each row, so that later messages can name it.
+"""
+
+from __future__ import annotations
+
+import bz2
+from collections.abc import Callable, Mapping, Sequence
+import difflib
+import gzip
+import io
+import lzma
+import os
+from typing import TYPE_CHECKING, Any
+import zipfile
+import zlib
+
+import numpy as np
+
+from azero import lazy, paths
+from azero.tasks import text_table
+
+if TYPE_CHECKING:
+  import pandas as pd
+
+LINE = "line"  # name of the index of a frame that was read from text
+_UNPACK: Mapping[bytes, tuple[str, Callable[[bytes], bytes]]] = {
+    b"\x1f\x8b": ("gzip", gzip.decompress), b"BZh": ("bzip2", bz2.decompress),
+    b"\xfd7zXZ": ("xz", lzma.decompress)}
+# Missing in a column whose other cells are numbers, where they do not stand for text.
+_MARKS = {"?", "-", "--", ".", "*", "missing", "Missing", "unknown", "Unknown"}
+_SHOWN = 20  # names of columns in a message
+
+
+def require_pandas() -> None:
+  """Refuses tables where the packages for them are missing.
+
+  Raises:
+    MissingPackageError: pandas or scikit-learn is not installed; says how to install it.
+  """
+  for package in ("pandas", "sklearn"):
+    lazy.require(
+        package, extra="tables", purpose="Tables",
+        otherwise="Arrays and .npz files of numbers work without it.")
+
+
+def read_table(
+    path: str | os.PathLike, *, delimiter: str | None = None, header: bool | None = None,
+    decimal: str | None = None, encoding: str | None = None, wanted: str | None = None,
+    target_needed: bool = True,
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+  """Reads a table from a file.
+
+  Args:
+    path: delimited text or Parquet; either may be packed by gzip, bzip2, xz or zip.
+    delimiter: of text, between cells, " " for any number of spaces; default recognised.
+    header: of text, whether the first line holds names; default recognised.
+    decimal: of text, "." or ","; default recognised.
+    encoding: of text; default recognised.
+    wanted: a name that is asked for, which tells a first line that holds it to be a header.
+
+    target_needed: whether a single column is too few.
+
+  Returns:
+    The table and what was assumed, a sentence each. Columns of numbers are float64 or int64,
+    of true and false bool, others text; missing cells are missing. Of text the index is the
+    line, from 1, of each row.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: it is no table; says where and why.
+    MissingPackageError: pandas is not installed.
+  """
+  require_pandas()
+  path = paths.expand(path)
+  try:
+    data = path.read_bytes()
+  except FileNotFoundError as error:
+    raise FileNotFoundError(f"There is no file {path}.") from error
+  data, name, notes = _unpacked(path, data)
+  if data.startswith(b"PAR1"):
+    return _read_parquet(path, data), tuple(notes)
+  if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+    raise ValueError(f"{path} is a spreadsheet or archive: save the table as CSV or Parquet.")
+  try:
+    text, note = text_table.decode(data, encoding)
+  except ValueError as error:
+    raise ValueError(
+        f"{path} is not a text file of a table, nor Parquet: {error}. Save it as CSV in "
+        "UTF-8.") from error
+  if note:
+    notes.append(f"encoding: {note}")
+  try:
+    table = text_table.parse(
+        text, delimiter=delimiter, header=header, decimal=decimal, wanted=wanted,
+        min_columns=2 if target_needed else 1, tabs_first=name.lower().endswith((".tsv", ".tab")))
+  except ValueError as error:
+    join = ", " if str(error).startswith("line ") else " "
+    raise ValueError(f"{path}{join}{error}") from error
+  frame, more = _frame(table)
+  return frame, (*notes, *table.notes, *more)
+
+
+def find_column(frame: pd.DataFrame, column: str | int | None, *, what: str = "target") -> int:
+  """The place of a column, from 0.
+
+  Args:
+    frame: with P columns.
+    column: its name, or else its index, negative ones from the end; default the last one.
+    what: the column is for, in messages.
+
+  Raises:
+    ValueError: there is no such column, or there are two of this name.
+  """
+  names = [str(name) for name in frame.columns]
+  if column is None:
+    column = names[-1]
+    if names.count(column) == 1:
+      return len(names) - 1
+  places = [place for place, name in enumerate(names) if name == str(column)]
+  if len(places) > 1:
+    raise ValueError(
+        f"{len(places)} columns are called {str(column)!r}, so that the {what} cannot be told from "
+        "the others, which may be copies of it. Rename or remove all but one.")
+  if places:
+    return places[0]
+  try:
+    index = int(column)
+  except ValueError:
+    index = len(names)  # out of range, as any unknown name
+  if not -len(names) <= index < len(names):
+    close = difflib.get_close_matches(str(column), names, 1)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    raise ValueError(
+        f"There is no {what} column {column!r}. {hint}The columns are: {shown}; give a name or an "
+        f"index from 0 to {len(names) - 1}.")
+  return index % len(names)
+
+
+def where(frame: Any, row: int) -> str:
+  """How a message names a row of a frame or series, "line 7" or "row 6"."""
+  label = frame.index[row]
+  return f"{LINE if frame.index.name == LINE else 'row'} {label}"
+
+
+def _unpacked(path: os.PathLike, data: bytes) -> tuple[bytes, str, list[str]]:
+  """The contents of a file that may be packed, the name that tells its kind, and a note."""
+  name = os.fspath(path)
+  try:
+    for start, (method, unpack) in _UNPACK.items():
+      if data.startswith(start):
+        return unpack(data), name.rpartition(".")[0], [f"unpacked: {method}"]
+    if data.startswith(b"PK\x03\x04") and not name.lower().endswith((".xlsx", ".ods", ".npz")):
+      with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = [
+            member for member in archive.namelist()
+            if not member.endswith("/") and not member.startswith("__MACOSX/")]
+        if len(members) != 1:
+          raise ValueError(
+              f"{path} holds {len(members)} files ({', '.join(members[:5])}): pack one table.")
+        return archive.read(members[0]), members[0], [f"unpacked: zip, {members[0]}"]
+  except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+    raise ValueError(f"{path} is damaged and cannot be unpacked: {error}.") from error
+  return data, name, []
+
+
+def _read_parquet(path: os.PathLike, data: bytes) -> pd.DataFrame:
+  import pandas as pd
+
+  lazy.require("pyarrow", extra="tables", purpose="Parquet files")
+  try:
+    frame = pd.read_parquet(io.BytesIO(data))
+  except (OSError, ValueError) as error:
+    raise ValueError(f"{path} is not a Parquet file that can be read: {error}.") from error
+  if 0 in frame.shape:
+    raise ValueError(f"{path} is empty: it needs rows of features and a target.")
+  return frame
+
+
+def _frame(table: text_table.TextTable) -> tuple[pd.DataFrame, list[str]]:
+  """A text's cells as a frame of typed columns, and notes."""
+  import pandas as pd
+
+  notes = []
+  names: list[str] = []
+  columns = []
+  index = pd.Index(table.lines, name=LINE)
+  for place, name in enumerate(table.names):
+    cells = [row[place] for row in table.cells]
+    if name == f"column {place}" and not any(cells):  # lines end in a separator
+      notes.append(f"column {place} has neither name nor content: left out")
+      continue
+    names.append(name)
+    values, mark = typed(cells, table.decimal)
+    columns.append(pd.Series(values, index=index))
+    if mark:
+      notes.append(f"column {name!r}: {mark!r} is taken as missing")
+  frame = pd.concat(columns, axis=1)
+  frame.columns = pd.Index(names)
+  return frame, notes
+
+
+def typed(cells: Sequence[str], decimal: str = ".") -> tuple[np.ndarray, str]:
+  """The cells of a column by their content.
+
+  Args:
+    cells: N texts.
+    decimal: "." or ",".
+
+  Returns:
+    [N] numbers (int64, or float64 with NaN for missing cells), truth values, or texts with
+    None for missing ones; and the sign that was taken as missing beside the usual, or "".
+  """
+  rare = {cell for cell in set(cells) - text_table.MISSING
+          if not text_table.is_number(cell, decimal)}
+  mark = ""
+  if len(rare) == 1 and rare < set(cells) - text_table.MISSING and rare <= _MARKS:
+    [mark] = rare
+    cells = ["" if cell == mark else cell for cell in cells]
+    rare = set()
+  missing = any(cell in text_table.MISSING for cell in cells)
+  if not rare:
+    values = text_table.numbers(cells, decimal)
+    whole = not missing and not any(set(cell.lower()) & set(".,einf") for cell in cells)
+    return (values.astype(np.int64) if whole and (np.abs(values) < 2**53).all() else values), mark
+  if not missing and {cell.lower() for cell in cells} <= {"true", "false"}:
+    return np.array([cell.lower() == "true" for cell in cells]), mark
+  return np.array(
+      [None if cell in text_table.MISSING else cell for cell in cells], object), mark

@@ -1,0 +1,290 @@
+"""Small tables that go wrong in other tools, each made here: what is read, assumed and refused."""
+
+import bz2
+import gzip
+import io
+import lzma
+import pickle
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from azero.tasks import frames, from_arrays, from_csv, from_frame, tables
+from azero.tasks.preparation import Preparation
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 3)).round(3)
+KIND = (X[:, 0] + 0.1 * RNG.normal(size=60) > 0).astype(int)
+Y = 3 * X[:, 0] - X[:, 1]
+NAMES = ("length", "width", "mass")
+
+
+def csv(target, *, names=(*NAMES, "kind"), extra=None, separator=","):
+  columns = [*map(list, X.T), *([list(extra)] if extra is not None else []), list(target)]
+  lines = [separator.join(names)] + [
+      separator.join(str(value) for value in row) for row in zip(*columns)]
+  return "\n".join(lines) + "\n"
+
+
+def read(tmp_path, text, name="data.csv", **options):
+  path = tmp_path / name
+  path.write_bytes(text if isinstance(text, bytes) else text.encode())
+  return from_csv(path, num_tasks=2, **options)
+
+
+PLAIN = csv(KIND)
+
+
+def zipped(text):
+  memory = io.BytesIO()
+  with zipfile.ZipFile(memory, "w") as archive:
+    archive.writestr("inside.csv", text)
+  return memory.getvalue()
+
+
+@pytest.mark.parametrize(("content", "name", "said"), [
+    (PLAIN.encode(), "data.csv", None),
+    (PLAIN.encode("utf-8-sig"), "data.csv", "UTF-8 with a byte order mark"),
+    (PLAIN.encode("utf-16"), "data.csv", "UTF-16"),
+    (PLAIN.encode("utf-16-le"), "data.csv", "UTF-16-LE"),
+    (PLAIN.replace(",", ";").encode(), "data.csv", "semicolon"),
+    (PLAIN.replace(".", ",").replace("\n", ";\n").encode(), "odd.csv", None),
+    (("sep=;\n" + PLAIN.replace(",", ";")).encode(), "data.csv", None),
+    (PLAIN.replace(",", "\t").encode(), "data.tsv", "tab"),
+    (PLAIN.replace(",", "   ").encode(), "data.txt", "spaces"),
+    (PLAIN.replace(",", "|").replace("\n", "\r\n").encode(), "data.csv", "bar"),
+    (PLAIN.replace("\n", ",\n").encode(), "data.csv", "neither name nor content"),
+    (gzip.compress(PLAIN.encode()), "data.csv.gz", "gzip"),
+    (bz2.compress(PLAIN.encode()), "data.csv.bz2", "bzip2"),
+    (lzma.compress(PLAIN.encode()), "data.csv.xz", "xz"),
+    (zipped(PLAIN), "data.zip", "inside.csv"),
+])
+def test_however_a_table_is_written_it_is_the_same(tmp_path, content, name, said):
+  if name == "odd.csv":  # decimal commas need another separator
+    content = csv(KIND, separator=";").replace(".", ",").encode()
+    said = "decimal commas"
+  data = read(tmp_path, content, name)
+  assert data.feature_names == NAMES and data.class_names == ("0", "1")
+  expected = from_arrays(X, KIND, num_tasks=2)
+  np.testing.assert_array_equal(data.search.train_x, expected.search.train_x)
+  np.testing.assert_array_equal(data.final.valid_y, expected.final.valid_y)
+  assert said is None or said in data.table.about
+
+
+def test_parquet_is_read(tmp_path):
+  frame = pd.DataFrame(X, columns=list(NAMES)).assign(kind=KIND)
+  frame.to_parquet(tmp_path / "data.parquet")
+  data = from_csv(tmp_path / "data.parquet", num_tasks=2)
+  np.testing.assert_array_equal(
+      data.search.train_x, from_arrays(X, KIND, num_tasks=2).search.train_x)
+
+
+def test_latin_1_is_recognised_and_said(tmp_path):
+  text = csv(np.where(KIND, "groß", "klein"), names=("länge", "breite", "gewicht", "art"))
+  data = read(tmp_path, text.encode("latin-1"))
+  assert data.class_names == ("groß", "klein") and data.feature_names[0] == "länge"
+  assert "Latin-1" in data.table.about
+
+
+def test_a_missing_target_is_refused_with_its_line_or_dropped(tmp_path):
+  answers = np.where(KIND, "yes", "no").astype(object)
+  answers[[3, 9]] = "NA"
+  text = csv(answers, names=(*NAMES, "answer"))
+  with pytest.raises(ValueError, match=r"line 5: the target 'answer' is missing, as in 2 of 60"):
+    read(tmp_path, text)
+  data = read(tmp_path, text, drop_missing_targets=True)
+  assert data.class_names == ("no", "yes") and len(data.table.target) == 58
+  assert "2 of 60 rows have no target: left out" in data.table.about
+
+
+def test_two_columns_of_the_targets_name_are_refused(tmp_path):
+  with pytest.raises(ValueError, match="2 columns are called 'y'"):
+    read(tmp_path, csv(Y, names=("y", "width", "mass", "y")))
+  data = read(tmp_path, csv(Y, names=("a", "a", "mass", "y")))
+  assert data.feature_names == ("a", "a.1", "mass")
+
+
+@pytest.mark.parametrize("names", [
+    ("0", "1", "2", "3"), ("2019", "2020", "2021", "target"), ("2010", "2015", "2020", "target")])
+def test_names_that_are_numbers_are_names(tmp_path, names):
+  data = read(tmp_path, csv(KIND, names=names))
+  assert data.feature_names == names[:3] and len(data.table.target) == 60
+  assert "was taken for names" in data.table.about
+
+
+def test_a_column_is_asked_for_by_its_name_before_its_index(tmp_path):
+  data = read(tmp_path, csv(KIND, names=("2019", "1", "2021", "target")), target_column="1")
+  assert data.feature_names == ("2019", "2021", "target")
+  data = read(tmp_path, csv(KIND, names=("2019", "2020", "2021", "target")), target_column="1")
+  assert data.feature_names == ("2019", "2021", "target")
+
+
+def test_rows_without_names_are_all_read(tmp_path):
+  data = read(tmp_path, "".join(PLAIN.splitlines(keepends=True)[1:]))
+  assert len(data.table.target) == 60 and data.feature_names[0] == "column 0"
+  assert "no names in the first line" in data.table.about
+
+
+def test_huge_targets_are_scaled(tmp_path):
+  huge, usual = read(tmp_path, csv(Y * 1e200)), read(tmp_path, csv(Y))
+  np.testing.assert_allclose(huge.final.valid_y, usual.final.valid_y, rtol=1e-9)
+  np.testing.assert_allclose(huge.final.train_y.std(1), 1)
+  prepared = huge.table.preparation
+  np.testing.assert_allclose(
+      prepared.decode_target(prepared.encode_target(huge.table.target)) / 1e200, Y, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "warning", "is_kept"), [
+    ("", "'column 0' is left out: numbers the rows from 0", False),
+    ("id", "'id' is left out: numbers the rows from 0", False),
+    ("day", "'day' numbers the rows from 0", True)])
+def test_row_numbers_are_told(tmp_path, name, warning, is_kept):
+  lines = csv(np.sort(Y)).splitlines()
+  text = "\n".join([f"{name},{lines[0]}", *(f"{k},{row}" for k, row in enumerate(lines[1:]))])
+  data = read(tmp_path, text)
+  assert any(warning in each for each in data.table.warnings)
+  assert len(data.feature_names) == 3 + is_kept
+  kept = read(tmp_path, text, keep_columns=(name or "column 0",))
+  assert len(kept.feature_names) == 4
+
+
+def test_wide_data_are_projected_and_that_is_said():
+  x = np.random.default_rng(1).normal(size=(40, 3000))
+  data = from_frame(pd.DataFrame(x).add_prefix("g"), x[:, 0] > 0, num_tasks=2)
+  assert data.search.num_features == 64
+  assert "3000 features to 64 at random" in data.table.about
+  assert data.table.task_bytes() < 1e5
+
+
+def test_text_truth_dates_and_missing_cells_are_encoded_and_said(tmp_path):
+  frame = pd.DataFrame(X, columns=list(NAMES)).assign(
+      colour=["red", "blue", "green"] * 20, flag=[True, False] * 30,
+      when=[f"2024-01-{day % 28 + 1:02}" for day in range(60)],
+      name=[f"person {k}" for k in range(60)], kind=KIND)
+  frame.loc[5, "width"] = np.nan
+  frame["mass"] = frame["mass"].astype(object)
+  frame.loc[6, "mass"] = "?"
+  (tmp_path / "data.csv").write_text(frame.to_csv(index=False))
+  data = from_csv(tmp_path / "data.csv", num_tasks=1)
+  assert set(data.feature_names) == {
+      *NAMES, "flag", "when", "colour=blue", "colour=green", "colour=red"}
+  about = data.table.about
+  for said in ("colour: text, a column for each value", "flag: true and false", "when: dates",
+               "'name': text of its own", "'width': 1 cells filled with the median",
+               "'?' is taken"):
+    assert said in about
+  prepared = pickle.loads(pickle.dumps(data.table.preparation))
+  values = prepared.features(frame[frame.columns[::-1]])  # by name, in any order
+  assert np.isfinite(values).all() and values.shape == (60, 8)
+  np.testing.assert_allclose(values.mean(0), 0, atol=1e-9)
+  np.testing.assert_allclose(values.std(0), 1)
+
+
+def test_new_rows_have_the_columns_or_are_refused():
+  frame = pd.DataFrame(X, columns=list(NAMES)).assign(colour=["red", "blue", "green"] * 20)
+  prepared = Preparation.fit(frame, KIND)
+  with pytest.raises(ValueError, match="1 of the columns that the model needs are not there: mass"):
+    prepared.features(frame.drop(columns="mass"))
+  with pytest.raises(ValueError, match="row 2, column 'mass': the cell 'heavy' is not a number"):
+    prepared.features(frame.assign(mass=["1", "2", "heavy"] * 20))
+  other = frame.assign(colour="pink", more=1)
+  assert prepared.surprises(other) == (
+      "columns that the model does not know are passed over: more",
+      "column 'colour': values that were not there before: pink")
+  assert np.isfinite(prepared.features(other)).all()
+
+
+def test_more_classes_than_features_are_padded_with_zeros():
+  ratings = np.tile([1.0, 2.0, 3.0, 4.0, 5.0], 12)
+  data = from_frame(pd.DataFrame(X, columns=list(NAMES)), ratings, num_tasks=2)
+  assert data.class_names == ("1", "2", "3", "4", "5") and data.search.num_features == 5
+  assert (data.search.train_x[:, :, 3:] == 0).all() and "padded" in data.table.about
+  assert from_arrays(X, ratings, num_tasks=2).search.num_features == 5
+
+
+def test_a_class_of_one_row_is_left_out_and_said(tmp_path):
+  kind = KIND.copy()
+  kind[7] = 2
+  data = read(tmp_path, csv(kind))
+  assert data.class_names == ("0", "1") and len(data.table.target) == 59
+  assert "fewer than 3 rows cannot be learnt and judged: 2, 1 rows" in data.table.about
+
+
+def test_another_target_is_no_feature(tmp_path):
+  data = read(tmp_path, csv(2 * Y, names=(*NAMES, "y1", "y2"), extra=Y))
+  assert data.feature_names == NAMES
+  assert "column 'y1' is left out: seems another target beside 'y2'" in data.table.warnings[0]
+  kept = read(
+      tmp_path, csv(2 * Y, names=(*NAMES, "y1", "y2"), extra=Y), keep_columns=("y1",))
+  assert kept.feature_names == (*NAMES, "y1")
+
+
+def test_a_copy_of_the_target_is_warned_of(tmp_path):
+  data = read(tmp_path, csv(Y, names=(*NAMES, "other", "y"), extra=5 - 2 * Y))
+  assert "column 'other' alone tells the target 'y'" in data.table.warnings[0]
+
+
+def test_classes_and_target_are_named_with_counts():
+  species = ["setosa", "versicolor", "virginica"] * 20
+  frame = pd.DataFrame(X, columns=list(NAMES)).assign(species=species)
+  about = from_frame(frame, "species", num_tasks=1).table.about
+  assert "target    species" in about
+  assert "classes   3: setosa (20), versicolor (20), virginica (20)" in about
+
+
+def test_groups_are_not_divided():
+  groups = np.repeat(np.arange(12), 5)
+  frame = pd.DataFrame(X, columns=list(NAMES)).assign(group=groups, kind=KIND)
+  table = from_frame(frame, num_tasks=4, group_column="group").table
+  split = table.split
+  of_part = [set(groups[rows]) for rows in (split.search, split.select, split.final)]
+  assert sum(map(len, of_part)) == 12 and "group" not in table.preparation.feature_names
+  for seed in range(5):
+    train, valid = split.draw(np.random.default_rng(seed), None)
+    assert not set(groups[train]) & set(groups[valid])
+    assert (len(train), len(valid)) == (split.num_train, split.num_valid)
+  with pytest.raises(ValueError, match="3 groups are too few"):
+    from_frame(frame.assign(group=groups % 3), group_column="group")
+
+
+def test_what_is_judged_comes_later():
+  when = np.random.default_rng(2).permutation(60)
+  frame = pd.DataFrame(X, columns=list(NAMES)).assign(
+      when=pd.Timestamp("2024-01-01") + pd.to_timedelta(when, "D"), kind=KIND)
+  split = from_frame(frame, num_tasks=2, time_column="when").table.split
+  assert when[split.search].max() < when[split.select].min()
+  assert when[split.select].max() < when[split.final].min()
+  for seed in range(5):
+    train, valid = split.draw(np.random.default_rng(seed), None)
+    assert when[train].max() < when[valid].min()
+
+
+def test_a_test_file_of_its_own_judges(tmp_path):
+  (tmp_path / "test.csv").write_text(csv(1 - KIND))
+  table = read(tmp_path, PLAIN, test_data=tmp_path / "test.csv").table
+  np.testing.assert_array_equal(table.labels[table.split.final], 1 - KIND)
+  assert table.split.final.min() == 60 and len(table.split.search) == 48
+  (tmp_path / "test.csv").write_text(csv(KIND, names=("length", "width", "other", "kind")))
+  with pytest.raises(ValueError, match="The test data have no column 'mass'"):
+    read(tmp_path, PLAIN, test_data=tmp_path / "test.csv")
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (b"PK\x03\x04rest", "damaged and cannot be unpacked"),
+    (gzip.compress(PLAIN.encode())[:50], "damaged and cannot be unpacked"),
+    (b"PAR1 nothing", "not a Parquet file that can be read"),
+    (b"\x00\x01\x02" * 40, "not a text file of a table")])
+def test_files_that_hold_no_table(tmp_path, content, message):
+  (tmp_path / "file").write_bytes(content)
+  with pytest.raises(ValueError, match=message):
+    frames.read_table(tmp_path / "file")
+
+
+def test_column_settings_name_columns():
+  frame = pd.DataFrame(X, columns=list(NAMES)).assign(kind=KIND)
+  with pytest.raises(ValueError, match=r"There is no drop column 'masss'\. Did you mean 'mass'"):
+    tables.prepare(frame, settings=tables.TableSettings(drop_columns=("masss",)))
+  table = tables.prepare(frame, settings=tables.TableSettings(drop_columns=("mass",)))
+  assert table.preparation.feature_names == ("length", "width")

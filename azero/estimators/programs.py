@@ -224,7 +224,8 @@ class ProgramClassifier(ClassifierMixin, ProgramEstimator):
 
   def predict(self, X: Any) -> np.ndarray:
     """Labels [N] of rows [N, P]."""
-    return self._model.target.classes[self.predict_proba(X).argmax(1)]
+    classes: np.ndarray = self.classes_
+    return classes[self.predict_proba(X).argmax(1)]
 
   def predict_proba(self, X: Any) -> np.ndarray:
     """Probabilities [N, C] of the classes for rows [N, P]."""

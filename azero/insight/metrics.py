@@ -121,7 +121,7 @@ def score(
       raise ValueError(
           f"scoring={scoring!r} does not suit a target of this kind; there are: "
           f"{', '.join(known)}.")
-  frozen = (_Values if classes is None else _Probabilities)(predictions, classes)
+  frozen = _Values(predictions) if classes is None else _Probabilities(predictions, classes)
   return float(_scorer(scoring)(frozen, np.zeros((len(y), 1)), y))
 
 
@@ -156,9 +156,8 @@ def _scorer(scoring: Any) -> Callable[..., float]:
 class _Values(RegressorMixin, BaseEstimator):
   """Predictions that are there already, as a scorer asks for them."""
 
-  def __init__(self, predictions: np.ndarray, classes: None = None):
+  def __init__(self, predictions: np.ndarray):
     self.predictions = predictions
-    self.classes = classes
 
   def __sklearn_is_fitted__(self) -> bool:
     return True

@@ -1,6 +1,7 @@
 """The diagram shows every live instruction once, in order, apart from the others."""
 
 import collections
+import itertools
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -62,7 +63,7 @@ def test_values_go_down_and_nodes_do_not_touch(case):
     rows[place.row].append((place.x - place.width / 2, place.x + place.width / 2))
   for spans in rows.values():
     spans.sort()
-    assert all(left[1] + 4 < right[0] for left, right in zip(spans, spans[1:]))
+    assert all(left[1] + 4 < right[0] for left, right in itertools.pairwise(spans))
   assert layout.tops == sorted(layout.tops)
   for place in layout.places:
     if place.node is not None:

@@ -56,7 +56,7 @@ def test_a_rule_of_jax_numpy_is_written_as_numpy_and_jax(rule):
 
 def test_an_op_with_constants_noise_and_an_old_value():
   azero.register_op(
-      "own_mix_test", "s", "v", 
+      "own_mix_test", "s", "v",
       lambda old, a, i, c, noise: old + a * c + noise * 0 + i.astype(a.dtype),
       constants=["index", "value"], noise="normal", updates_output=True)
   program = azero.parse(

@@ -224,4 +224,5 @@ def _remembered(carry: Memory) -> Remembered:
 
 
 def _carry(memory: Mapping[str, np.ndarray]) -> Memory:
-  return {Address(_KINDS[name[0]], int(name[1:])): value for name, value in memory.items()}
+  return {
+      Address(_KINDS[name[0]], int(name[1:])): jnp.asarray(value) for name, value in memory.items()}

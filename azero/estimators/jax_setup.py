@@ -1,8 +1,8 @@
 """JAX as estimators want it, where nobody has set it up yet.
 
 Whoever calls `fit` may never have heard of JAX, and processes that joblib starts have not been
-told. So the first fit of a process does what commands do at their start: a device on each core, loops
-as native code, compiled code kept between runs. What was set before stays.
+told. So the first fit of a process does what commands do at their start: a device on each core,
+loops as native code, compiled code kept between runs. What was set before stays.
 """
 
 import functools

@@ -1,0 +1,88 @@
+"""A given program as a scikit-learn estimator."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import azero
+
+_SHAPE = 120, 4
+
+
+@pytest.fixture(scope="module")
+def data():
+  rng = np.random.default_rng(0)
+  x = rng.normal(size=_SHAPE) * [1, 10, 100, 0.1] + [0, 5, -50, 1]
+  return x, (x - x.mean(0)) / x.std(0) @ np.array([1.0, -2.0, 0.5, 1.5])
+
+
+@pytest.fixture(scope="module")
+def classifier(data):
+  x, value = data
+  labels = np.where(value > 0, "yes", "no")
+  return azero.ProgramClassifier(num_epochs=10, random_state=0).fit(x, labels), labels
+
+
+def test_a_classifier_names_its_classes_and_tells_probabilities(data, classifier):
+  model, labels = classifier
+  assert model.classes_.tolist() == ["no", "yes"] and model.n_features_in_ == _SHAPE[1]
+  chances = model.predict_proba(data[0])
+  np.testing.assert_allclose(chances.sum(1), 1, rtol=1e-6)
+  assert (model.predict(data[0]) == model.classes_[chances.argmax(1)]).all()
+  assert model.score(data[0], labels) >= 0.9
+  assert "def Learn" in model.program_ and model.program_.split()[1] in model._repr_html_()
+
+
+def test_it_survives_pickling_and_clones_without_what_it_learned(data, classifier):
+  again = pickle.loads(pickle.dumps(classifier[0]))
+  np.testing.assert_array_equal(again.predict_proba(data[0]), classifier[0].predict_proba(data[0]))
+  assert clone(classifier[0]).get_params() == classifier[0].get_params()
+  assert not hasattr(clone(classifier[0]), "classes_")
+
+
+def test_the_same_seed_gives_the_same_model(data, classifier):
+  again = clone(classifier[0]).fit(data[0], classifier[1])
+  np.testing.assert_array_equal(again.predict_proba(data[0]), classifier[0].predict_proba(data[0]))
+
+
+def test_a_regressor_predicts_in_the_units_of_its_target(data):
+  x, value = data
+  model = azero.ProgramRegressor(num_epochs=30, random_state=0).fit(x, 1e6 + 1e4 * value)
+  assert model.score(x, 1e6 + 1e4 * value) >= 0.95
+
+
+def test_it_works_in_a_pipeline_under_cross_validation(data, classifier):
+  pipeline = make_pipeline(StandardScaler(), clone(classifier[0]))
+  assert cross_val_score(pipeline, data[0], classifier[1], cv=3).mean() >= 0.85
+
+
+def test_partial_fit_goes_on_and_needs_all_classes_the_first_time(data, classifier):
+  model, x, labels = azero.ProgramClassifier(random_state=0), data[0], classifier[1]
+  with pytest.raises(ValueError, match="The first partial_fit needs classes="):
+    model.partial_fit(x, labels)
+  model.partial_fit(x[:60], labels[:60], classes=["no", "yes"])
+  before = model.predict_proba(x)
+  model.partial_fit(x[60:], labels[60:])
+  assert not np.array_equal(before, model.predict_proba(x))
+  assert model.score(x, labels) >= 0.85
+  with pytest.raises(ValueError, match="but were"):
+    model.partial_fit(x, labels, classes=["no", "perhaps"])
+
+
+@pytest.mark.parametrize(("x", "y", "message"), [
+    (np.full((4, 2), np.nan), [0, 1, 0, 1], "contains NaN"),
+    (np.ones((4, 2)), [0.5, 1.5, 0.1, 0.2], "Unknown label type"),
+    (np.ones((4, 2)), [0, 1, 0], "inconsistent numbers of samples")])
+def test_bad_data_are_refused(x, y, message):
+  with pytest.raises(ValueError, match=message):
+    azero.ProgramClassifier(num_epochs=1).fit(x, y)
+
+
+def test_other_columns_than_those_of_fit_are_refused(data, classifier):
+  with pytest.raises(ValueError, match="expecting 4 features"):
+    classifier[0].predict(data[0][:, :3])

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, whoever looks and whatever happens."""
+"""Files that are there as a whole or not at all, whoever looks; and texts that people wrote."""
 
 import os
 import pathlib
@@ -33,3 +33,20 @@ def write_whole(
   except BaseException:
     temporary.unlink(missing_ok=True)
     raise
+
+
+def read_text(path: pathlib.Path, *, setting: str = "") -> str:
+  """The text of a file in UTF-8.
+
+  Args:
+    path: of the file.
+    setting: by which it was named, such as "--program: ", for messages.
+
+  Raises:
+    ValueError: it is no such text.
+    OSError: it cannot be read.
+  """
+  try:
+    return path.read_text(encoding="utf-8")
+  except UnicodeDecodeError as error:
+    raise ValueError(f"{setting}'{path}' is not a text file in UTF-8 ({error}).") from None

@@ -13,6 +13,7 @@ import dataclasses
 import pathlib
 from typing import TYPE_CHECKING
 
+from azero import files
 from experiments.frame import command_line, lazy
 from experiments.frame.settings import setting
 
@@ -90,10 +91,7 @@ def _read(config: Config, tasks: Tasks | None) -> tuple[Programs, int]:
   if not path.is_file():
     raise FileNotFoundError(
         f"--program: there is no file '{path}'; the zoo has {', '.join(zoo.names())}.")
-  try:
-    source = path.read_text(encoding="utf-8")
-  except UnicodeDecodeError as error:
-    raise ValueError(f"--program: '{path}' is not a text file in UTF-8 ({error}).") from error
+  source = files.read_text(path, setting="--program: ")
   if path.suffix == ".json":
     programs = export.from_json(source)
     return programs.with_features(num_features or programs.space.num_features), num_classes

@@ -9,7 +9,6 @@ import functools
 
 import jax
 
-from azero import paths
 from azero.executors import devices
 
 
@@ -19,6 +18,4 @@ def set_up() -> None:
   if jax.config.values["jax_num_cpu_devices"] < 0:  # nobody has chosen
     devices.configure_jax(late="accept")
   if jax.config.values["jax_compilation_cache_dir"] is None:
-    jax.config.update("jax_compilation_cache_dir", str(paths.cache_directory()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+    devices.keep_compiled(0.2)

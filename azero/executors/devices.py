@@ -9,6 +9,8 @@ import warnings
 
 import jax
 
+from azero import paths
+
 # XLA compiles a loop into one function, without a dispatch for each step, if it seems small;
 # the wave executor wants that of all loops. Unrolled, its inner loops over a row would be
 # scalar code; left as they are, they become vector code.
@@ -59,6 +61,13 @@ def configure_jax(num_devices: int = 0, *, late: str = "warn") -> None:
   jax.config.update("jax_cpu_enable_async_dispatch", False)
   # After that, since who asks for the flags must be able to rely on them.
   set_xla_flags()
+
+
+def keep_compiled(min_seconds: float) -> None:
+  """Lets JAX keep on disk what takes at least so long to compile, see `paths.cache_directory`."""
+  jax.config.update("jax_compilation_cache_dir", str(paths.cache_directory()))
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", min_seconds)
+  jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
 
 
 def find_devices() -> list[jax.Device]:

@@ -41,12 +41,12 @@ def hash_predictions(trace: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
 
 def hash_words(words: np.ndarray) -> np.ndarray:
   """128-bit hash of each row of [N, K] uint64: [N, 2] uint64."""
-  result = words @ multipliers(words.shape[1])
+  result = words @ _multipliers(words.shape[1])
   return result ^ result >> np.uint64(32)
 
 
 @functools.lru_cache(maxsize=16)
-def multipliers(count: int) -> np.ndarray:
+def _multipliers(count: int) -> np.ndarray:
   """Random odd numbers: [count, 2] uint64."""
   rng = np.random.default_rng(0xF1)
   return rng.integers(0, 2**64, (count, 2), np.uint64) | np.uint64(1)

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from azero import paths
+from azero import files, paths
 from azero.compiler import liveness
 from azero.language.program import Programs, SearchSpace
 from azero.language.text import ProgramSyntaxError, parse
@@ -39,11 +39,7 @@ def read_programs(
   if not source.is_file():
     raise FileNotFoundError(
         f"There is no program file and no run directory '{source}' to start from.")
-  try:
-    text = source.read_text(encoding="utf-8")
-  except UnicodeDecodeError as error:
-    raise ValueError(f"'{source}' is not a text file in UTF-8 ({error}).") from None
-  return _parse(text, space, str(source), multiclass)
+  return _parse(files.read_text(source), space, str(source), multiclass)
 
 
 def read_entries(directory: str | os.PathLike) -> list[tuple[str, int]]:

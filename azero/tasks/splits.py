@@ -101,7 +101,7 @@ class GroupSplit:
       np.ndarray, np.ndarray]:
     """See `Split`."""
     if held_out is not None:
-      return rng.permutation(self.search)[:self.num_train], rng.permutation(held_out)
+      return _held_out_task(self.search, held_out, self.num_train, rng)
     groups = self.groups[self.search]
     valid = np.zeros(len(groups), bool)
     for group in rng.permutation(np.unique(groups)):
@@ -134,11 +134,18 @@ class TimeSplit:
       np.ndarray, np.ndarray]:
     """See `Split`."""
     if held_out is not None:
-      return rng.permutation(self.search)[:self.num_train], rng.permutation(held_out)
+      return _held_out_task(self.search, held_out, self.num_train, rng)
     start = rng.integers(len(self.search) - self.num_train - self.num_valid + 1)
     middle = start + self.num_train
     train, valid = self.search[start:middle], self.search[middle:middle + self.num_valid]
     return rng.permutation(train), rng.permutation(valid)
+
+
+def _held_out_task(
+    search: np.ndarray, held_out: np.ndarray, num_train: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+  """Some of the search rows to train on, and all that are held out."""
+  return rng.permutation(search)[:num_train], rng.permutation(held_out)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

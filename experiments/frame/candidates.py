@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import dataclasses
 import pathlib
 
+from azero import files
 from azero.language import text, zoo
 from azero.language.program import Programs
 from azero.runs.warm_start import predicts, read_entries
@@ -58,10 +59,7 @@ def _load(name: str) -> Candidate:
     raise FileNotFoundError(
         f"--program: there is no file or directory '{name}', and the zoo has only "
         f"{', '.join(zoo.names())}.")
-  try:
-    return Candidate(path.stem, text.parse(path.read_text(encoding="utf-8")))
-  except UnicodeDecodeError as error:
-    raise ValueError(f"--program: '{name}' is not a text file in UTF-8 ({error}).") from None
+  return Candidate(path.stem, text.parse(files.read_text(path, setting="--program: ")))
 
 
 def _best_of_run(path: pathlib.Path) -> Programs:

@@ -188,9 +188,7 @@ def configure_jax(num_devices: int | None = None) -> None:
   Raises:
     ValueError: more than there are cores, or none at all.
   """
-  import jax
 
-  from azero import paths
   from azero.executors import devices
 
   cores = devices.num_cores()
@@ -201,9 +199,7 @@ def configure_jax(num_devices: int | None = None) -> None:
   devices.configure_jax(num_devices or 0)
   # JAX tells at INFO of every kind of accelerator that it does not find.
   logging.getLogger("jax").setLevel(logging.WARNING)
-  jax.config.update("jax_compilation_cache_dir", str(paths.cache_directory()))
-  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-  jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+  devices.keep_compiled(0.5)
 
 
 def _fail(message: str) -> typing.NoReturn:

@@ -68,22 +68,14 @@ def fit_model(program: Programs, table: Table, rows: np.ndarray, name: str) -> T
   Raises:
     ValueError: its error is not finite there.
   """
-  preparation, x, y = _prepared(table, rows)
+  frame, target = table.frame.iloc[rows], table.target.iloc[rows]
+  preparation = preparation_lib.Preparation.fit(
+      frame, target, kind=table.preparation.kind, dropped=table.dropped)
   kind = (program_estimators.ProgramRegressor if preparation.classes is None
           else program_estimators.ProgramClassifier)
   estimator = kind(program, random_state=table.settings.seed)
-  return TableModel(preparation, estimator.fit(x, y), name)
-
-
-def _prepared(
-    table: Table, rows: np.ndarray
-) -> tuple[preparation_lib.Preparation, np.ndarray, np.ndarray]:
-  """What is learnt of rows, their features and encoded targets."""
-  frame, target = table.frame.iloc[rows], table.target.iloc[rows]
-  kind = table.preparation.kind
-  preparation = preparation_lib.Preparation.fit(
-      frame, target, kind=kind, dropped=table.dropped)
-  return preparation, preparation.features(frame), preparation.encode_target(target)
+  return TableModel(preparation, estimator.fit(
+      preparation.features(frame), preparation.encode_target(target)), name)
 
 
 def learnt_rows(table: Table) -> np.ndarray:
@@ -100,8 +92,9 @@ def judge(model: TableModel, table: Table) -> dict[str, np.ndarray]:
   """
   from sklearn import dummy, linear_model, neural_network
 
-  preparation, x, y = _prepared(table, learnt_rows(table))
-  seed = table.settings.seed
+  rows, preparation, seed = learnt_rows(table), model.preparation, table.settings.seed
+  x = preparation.features(table.frame.iloc[rows])
+  y = preparation.encode_target(table.target.iloc[rows])
   if preparation.classes is None:
     models = {
         "constant prediction": dummy.DummyRegressor(),
@@ -116,8 +109,8 @@ def judge(model: TableModel, table: Table) -> dict[str, np.ndarray]:
             hidden_layer_sizes=(32,), max_iter=300, random_state=seed)}
   final = table.split.final
   frame, target = table.frame.iloc[final], table.target.iloc[final]
-  outputs = {PROGRAM: _encoded(model, frame)}
   features = preparation.features(frame)
+  outputs = {PROGRAM: model.estimator.predict(features)}
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # that 300 epochs were not enough
     for name, baseline in models.items():
@@ -126,10 +119,6 @@ def judge(model: TableModel, table: Table) -> dict[str, np.ndarray]:
   if preparation.classes is None:
     return {name: (output - truth) ** 2 for name, output in outputs.items()}
   return {name: (output != truth).astype(np.float64) for name, output in outputs.items()}
-
-
-def _encoded(model: TableModel, frame: Any) -> np.ndarray:
-  return model.estimator.predict(model.preparation.features(frame))
 
 
 def _codes(preparation: preparation_lib.Preparation, target: Any) -> np.ndarray:
@@ -158,8 +147,7 @@ def verdict(program: np.ndarray, baseline: np.ndarray) -> dict[str, Any]:
   from scipy import stats
 
   gain = baseline - program
-  rng = np.random.default_rng(0)
-  means = gain[rng.integers(len(gain), size=(_RESAMPLES, len(gain)))].mean(1)
+  means = _resampled_means(gain)
   low, high = np.quantile(means, [_LEVEL / 2, 1 - _LEVEL / 2])
   if np.isin(program, (0, 1)).all() and np.isin(baseline, (0, 1)).all():
     wins, losses = int((gain > 0).sum()), int((gain < 0).sum())
@@ -172,6 +160,12 @@ def verdict(program: np.ndarray, baseline: np.ndarray) -> dict[str, Any]:
   interval = np.quantile(means, [0.025, 0.975])
   return {"verdict": word, "gain": float(gain.mean()),
           "gain_interval": [float(value) for value in interval]}
+
+
+def _resampled_means(values: np.ndarray) -> np.ndarray:
+  """[_RESAMPLES] means of rows drawn with replacement."""
+  rng = np.random.default_rng(0)
+  return values[rng.integers(len(values), size=(_RESAMPLES, len(values)))].mean(1)
 
 
 def result(table: Table, model: TableModel, errors: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -203,8 +197,7 @@ def result(table: Table, model: TableModel, errors: Mapping[str, np.ndarray]) ->
 
 
 def _score(errors: np.ndarray, unit: float, *, is_class: bool) -> dict[str, Any]:
-  rng = np.random.default_rng(0)
-  means = errors[rng.integers(len(errors), size=(_RESAMPLES, len(errors)))].mean(1)
+  means = _resampled_means(errors)
   low, high = np.quantile(means, [0.025, 0.975])
   if is_class:
     return {"score": float(1 - errors.mean()), "interval": [float(1 - high), float(1 - low)]}

@@ -20,7 +20,7 @@ from azero.compiler.kernels import kernel
 from azero.executors import executables
 from azero.executors.activity import DEVICES
 from azero.executors.interpreter import evaluation
-from azero.executors.outcomes import Outcomes, multipliers
+from azero.executors.outcomes import Outcomes, hash_words
 from azero.executors.settings import Settings
 from azero.executors.waves import loop
 from azero.executors.waves.layout import Layout, make_layout
@@ -124,7 +124,8 @@ class WaveExecutor:
     for programs, results in done:
       _take(programs, results.fitness, results.train_steps, fitness, steps)
       if fingerprint is not None:
-        _hash(programs, results.fingerprint, multipliers(num_tasks), fingerprint)
+        words = results.fingerprint[: len(programs), :num_tasks].astype(np.uint64)
+        fingerprint[programs] = hash_words(words[..., 0] << np.uint64(32) | words[..., 1])
       if trace is not None:
         # [E, T + V, P, A, ...] -> [n, D, E, T + V, ...]
         rows = results.trace.transpose(2, 3, 0, 1, 4)[: len(programs), :num_tasks]
@@ -187,21 +188,6 @@ def _take(
     for d in range(all_fitness.shape[1]):
       all_fitness[programs[k], d] = fitness[k, d]
       all_steps[programs[k], d] = train_steps[k, d]
-
-
-@kernel
-def _hash(
-    programs: np.ndarray, fingerprint: np.ndarray, factors: np.ndarray, hashes: np.ndarray
-) -> None:
-  """Puts `outcomes.hash_words` of [Q, A, 2] fingerprints into the rows `programs` of [N, 2]."""
-  half = np.uint64(32)
-  for k in range(len(programs)):
-    first = second = np.uint64(0)
-    for d in range(len(factors)):
-      word = np.uint64(fingerprint[k, d, 0]) << half | np.uint64(fingerprint[k, d, 1])
-      first += word * factors[d, 0]
-      second += word * factors[d, 1]
-    hashes[programs[k], 0], hashes[programs[k], 1] = first ^ first >> half, second ^ second >> half
 
 
 def _examples(sets: list[Tasks], settings: Settings, layout: Layout) -> loop.Examples:

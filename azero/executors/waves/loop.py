@@ -159,7 +159,7 @@ def execute(
     return memory, tuple(
         rows.write(every, own, first) for every, own in zip(lists, _listed(scores))), scores.trace
 
-  scores = Scorer(spec, tables, extent, limits[1], examples.x.dtype).zeros()
+  scores = Scorer(spec, tables, Extent(*extent), limits[1], examples.x.dtype).zeros()
   lists = tuple(
       jnp.zeros((spec.layout.num_listed, *leaf.shape[1:]), leaf.dtype) for leaf in _listed(scores))
   state = jnp.int32(0), (memory, lists, scores.trace)

@@ -164,7 +164,6 @@ class Stages:
     number = int(rnd.counts[REQUESTS])
     if not number:
       return
-    rnd.value[:number] = rnd.cost[:number] = 0
     programs = Programs(self._space, *(array[:number] for array in rnd.programs))
     plan = self._full.evaluator.plan(programs, rnd.analysis.take(slice(number)))
     rows = np.arange(number)
@@ -174,12 +173,10 @@ class Stages:
       short = self._run(self._short, plan, rows, rnd, devices)
       prints = short.fingerprint
       assert prints is not None
-      # Of a program that stopped on every task nothing is looked up or kept.
-      twin = np.where(np.any(short.trained, axis=1), _TRAINED, _STOPPED)
-      entry = np.empty(number, np.int64)
-      _look_up_prints(self._prints.arrays, prints, rnd.owner, rnd.value, entry, twin)
+      entry, twin = np.empty((2, number), np.int64)
+      stopped = _look_up_prints(
+          self._prints.arrays, short.trained, prints, rnd.owner, rnd.value, entry, twin)
       rows = np.flatnonzero(twin == _TRAINED)
-      stopped = int(np.count_nonzero(twin == _STOPPED))
       counts.stopped_early += stopped
       counts.fingerprint_hits += number - stopped - len(rows)
       self._train(plan, rows, rnd, devices, counts)
@@ -251,23 +248,33 @@ def _join(parts: Sequence[Evaluation]) -> Evaluation:
 
 @kernel
 def _look_up_prints(
-    cache: CacheArrays, prints: np.ndarray, owner: np.ndarray, value: np.ndarray,
-    entry: np.ndarray, twin: np.ndarray,
-) -> None:
+    cache: CacheArrays, trained: np.ndarray, prints: np.ndarray, owner: np.ndarray,
+    value: np.ndarray, entry: np.ndarray, twin: np.ndarray,
+) -> int:
   """Looks the fingerprints of Q requests up, in their order.
+
+  Of a program that stopped on every task nothing is looked up or kept.
 
   Args:
     cache: of fingerprints.
+    trained: [Q, D] bool, whether each came through the few examples of a fingerprint.
     prints: [Q, 2] uint64.
     owner: the island of each.
     value: is given the fitness where it is known.
     entry: [Q] int64, is given the place that is reserved for it.
-    twin: [Q] int64, whether each was _STOPPED; is given an earlier request of the same
-      fingerprint, itself where the cache knows it, or _TRAINED if it is new.
+    twin: [Q] int64, is given an earlier request of the same fingerprint, itself where the cache
+      knows it, _TRAINED if it is new, or _STOPPED.
+
+  Returns:
+    How many were stopped.
   """
+  stopped = 0
   for q in range(len(prints)):
-    if twin[q] == _STOPPED:
+    if not trained[q].any():
+      twin[q] = _STOPPED
+      stopped += 1
       continue
+    twin[q] = _TRAINED
     place = look_up(cache, owner[q], prints[q, 0], prints[q, 1])
     if place == ABSENT:
       entry[q] = reserve(cache, owner[q], prints[q, 0], prints[q, 1], q)
@@ -276,6 +283,7 @@ def _look_up_prints(
       value[q] = cache.values[owner[q], place]
     else:
       twin[q] = cache.tickets[owner[q], place]
+  return stopped
 
 
 @kernel

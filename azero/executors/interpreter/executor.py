@@ -129,7 +129,7 @@ class InterpreterExecutor:
     return self._run(np.zeros(1, int), nothing, np.zeros(1, np.int32), device)
 
 
-_Done = tuple[np.ndarray, evaluation.Outcome]  # [n] programs of a chunk, and NumPy arrays
+_Done = tuple[np.ndarray, Any]  # [n] programs of a chunk, and an Outcome of NumPy arrays
 
 
 @functools.lru_cache(maxsize=64)

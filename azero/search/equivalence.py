@@ -173,9 +173,9 @@ class Stages:
       short = self._run(self._short, plan, rows, rnd, devices)
       prints = short.fingerprint
       assert prints is not None
-      entry, twin = np.empty((2, number), np.int64)
+      entry, twin = places = np.empty((2, number), np.int64)
       stopped = _look_up_prints(
-          self._prints.arrays, short.trained, prints, rnd.owner, rnd.value, entry, twin)
+          self._prints.arrays, short.trained, prints, rnd.owner, rnd.value, places)
       rows = np.flatnonzero(twin == _TRAINED)
       counts.stopped_early += stopped
       counts.fingerprint_hits += number - stopped - len(rows)
@@ -249,7 +249,7 @@ def _join(parts: Sequence[Evaluation]) -> Evaluation:
 @kernel
 def _look_up_prints(
     cache: CacheArrays, trained: np.ndarray, prints: np.ndarray, owner: np.ndarray,
-    value: np.ndarray, entry: np.ndarray, twin: np.ndarray,
+    value: np.ndarray, places: np.ndarray,
 ) -> int:
   """Looks the fingerprints of Q requests up, in their order.
 
@@ -261,13 +261,14 @@ def _look_up_prints(
     prints: [Q, 2] uint64.
     owner: the island of each.
     value: is given the fitness where it is known.
-    entry: [Q] int64, is given the place that is reserved for it.
-    twin: [Q] int64, is given an earlier request of the same fingerprint, itself where the cache
-      knows it, _TRAINED if it is new, or _STOPPED.
+    places: [2, Q] int64. The first row is given the place that is reserved for it, the second an
+      earlier request of the same fingerprint, itself where the cache knows it, _TRAINED if it
+      is new, or _STOPPED.
 
   Returns:
     How many were stopped.
   """
+  entry, twin = places[0], places[1]
   stopped = 0
   for q in range(len(prints)):
     if not trained[q].any():

@@ -236,9 +236,18 @@ def test_later_batches_compile_nothing(programs, reference):
   assert _compilations(run) == []
 
 
+@pytest.fixture
+def nothing_on_disk(tmp_path):
+  """No executable that an earlier test or run has compiled."""
+  before = jax.config.values["jax_compilation_cache_dir"]
+  jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+  yield
+  jax.config.update("jax_compilation_cache_dir", before)
+
+
 @pytest.mark.parametrize(("executor", "name"), [
     ("waves", "jit(execute)"), ("interpreter", "jit(run)")])
-def test_first_batch_compiles_once_for_all_devices(executor, name):
+def test_first_batch_compiles_once_for_all_devices(executor, name, nothing_on_disk):
   # A first batch of one program reaches one device only, later ones both.
   space = SearchSpace(2, 1, 0, 4, Component((), 0), Component((50,), 1), Component((), 0))
   tasks = random_programs.random_tasks(4)

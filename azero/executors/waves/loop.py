@@ -113,10 +113,10 @@ class _Draws(NamedTuple):
   example: jax.Array
 
 
-def new_memory(layout: Layout, dtype: np.dtype) -> Memory:
-  """Memory to lend to `execute`: zeros."""
+def new_memory(layout: Layout, dtype: np.dtype) -> tuple[np.ndarray, ...]:
+  """Memory to lend to `execute`, once it is on a device: zeros."""
   return tuple(
-      jnp.zeros((rows, *shape), dtype)
+      np.zeros((rows, *shape), dtype)
       for rows, shape in zip(layout.num_rows, layout.row_shapes))
 
 

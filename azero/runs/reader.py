@@ -22,6 +22,7 @@ if sys.platform != "win32":
 
 T = TypeVar("T")
 
+FINDINGS = "findings.json"
 # How the last line of metrics says that a run ended.
 _ENDED = {
     "budget": "finished", "stopped": "finished", "interrupted": "interrupted",
@@ -132,6 +133,26 @@ class Run:
   def hall_of_fame(self) -> list[dict[str, Any]]:
     """The best distinct programs, best first, each with where it was found."""
     return _read(self.path / "hall_of_fame.json", list)
+
+  def improvements(self) -> list[dict[str, Any]]:
+    """Every new best program of an island, in order."""
+    return json_lines.read(self.path / "improvements.jsonl", growing=True)
+
+  def findings(self) -> dict[str, Any]:
+    """What its experiment found, empty before it has concluded; see `RunDirectory`."""
+    return _read(self.path / FINDINGS, dict)
+
+  def result(self) -> dict[str, Any]:
+    """How its program predicts the rows of a table that nobody saw, empty without them."""
+    return _read(self.path / "result.json", dict)
+
+  @property
+  def tasks(self) -> dict[str, Any]:
+    """What its search tasks are, of several groups those of the first; empty if not noted."""
+    for described in (self.about, self.config, *self.config.get("groups", {}).values()):
+      if "tasks" in described:
+        return described["tasks"]
+    return {}
 
   def workers(self) -> dict[str, Any]:
     """The work and the best fitness of every island, empty if they were not noted."""

@@ -102,7 +102,7 @@ def _findings(config: Any, searched: Searched, result: Result) -> study.Findings
           f"{config.num_unseen} select tasks. {verdict}",
           "All programs of the table train on the same examples once. Figure 5 prints its "
           "constants with two digits and was searched on tasks of its own."],
-      program=result.program,
+      program=result.program, scores=result.final,
       tables=[
           reporting.fitness_table(result.final), reporting.group_table(searched.search),
           "The program that the paper's figure 5 shows:",

@@ -1,0 +1,122 @@
+"""The figures of a page, as Vega-Lite charts, each with a text that stands for it.
+
+Colours have names here (styles), for which the page has a colour on light and on dark ground.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+from typing import Any
+
+from azero.report.contents import Comparison, Progress, Residuals
+
+# Of wheel and pointer: with shift the wheel zooms, so that without it the page scrolls.
+_ZOOM = {
+    "name": "zoom", "select": {"type": "interval", "zoom": "wheel![event.shiftKey]"},
+    "bind": "scales"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+  """A figure.
+
+  Attributes:
+    key: unique on the page, an identifier.
+    alt: what it shows, for those who do not see it.
+    caption: what a reader should know.
+    chart: Vega-Lite.
+  """
+
+  key: str
+  alt: str
+  caption: str
+  chart: dict[str, Any]
+
+
+def progress(found: Progress) -> Figure:
+  """Best fitness of islands over programs, with the discoveries of the best one."""
+  x = {"field": "programs", "type": "quantitative", "scale": {"type": "log", "nice": False},
+       "axis": {"title": found.across, "format": "~s", "tickCount": 5}}
+  y = {"field": "height", "type": "quantitative", "axis": {"title": found.title},
+       "scale": {"zero": False}}
+  if found.metric == "rms":
+    y["scale"] = {"type": "log", "reverse": True, "nice": False}
+    y["axis"] |= {"labelExpr": "format(1 - datum.value, '.7~f')", "tickCount": 5}
+  tooltip = [
+      {"field": "programs", "title": "after programs", "format": ","},
+      {"field": "fitness", "title": "fitness", "format": ".6~f"}]
+  line = {"type": "line", "interpolate": "step-after", "clip": True}
+  layers = [
+      _layer(found.others, line | {"style": "faint"}, x=x, y=y, detail={"field": "curve"}),
+      _layer(found.best, line | {"style": "main"}, x=x, y=y) | {"params": [_ZOOM]},
+      _layer(found.best[:-1], {"type": "point", "style": "dot", "clip": True}, x=x, y=y,
+             tooltip=[{"field": "curve", "title": found.curve}, *tooltip])]
+  if found.references:
+    layers += [
+        _layer(found.references, {"type": "rule", "style": "reference", "clip": True}, y=y),
+        _layer(found.references, {"type": "text", "style": "reference_name"}, y=y,
+               text={"field": "name"}, x={"value": "width"})]
+  if found.steps:
+    told = [*tooltip, {"field": "new", "title": "new instructions"}]
+    layers += [
+        _layer(found.steps, {"type": "point", "style": "step", "clip": True}, x=x, y=y,
+               tooltip=told),
+        _layer(found.steps, {"type": "text", "style": "step_number", "clip": True}, x=x, y=y,
+               text={"field": "number"}, tooltip=told)]
+  caption = (
+      "Shift and the wheel zoom, dragging moves, a double click goes back."
+      if not found.steps else
+      "Numbers mark the largest steps of the best island. Shift and the wheel zoom, dragging "
+      "moves, a double click goes back.")
+  return Figure(
+      "progress", found.alt, caption,
+      {"width": "container", "height": 340, "layer": [each for each in layers if each]})
+
+
+def comparison(found: Comparison) -> Figure:
+  """Scores with intervals, one below the other."""
+  y = {"field": "name", "type": "nominal", "sort": None,
+       "axis": {"title": None, "labelLimit": 190}}
+  x = {"type": "quantitative", "scale": {"zero": False}}
+  tooltip = [{"field": "name"}, {"field": "score", "format": ".6~f"},
+             {"field": "low", "title": "from", "format": ".6~f"},
+             {"field": "high", "title": "to", "format": ".6~f"}]
+  layers = []
+  for own, suffix in ((True, "own"), (False, "other")):
+    values = [dataclasses.asdict(score) for score in found.scores if score.own is own]
+    layers += [
+        _layer(values, {"type": "rule", "style": f"interval_{suffix}"}, y=y,
+               x=x | {"field": "low", "axis": {"title": found.title}}, x2={"field": "high"}),
+        _layer(values, {"type": "point", "style": f"score_{suffix}"}, y=y,
+               x=x | {"field": "score"}, tooltip=tooltip)]
+  chart = {"width": "container", "height": {"step": 34}, "layer": [each for each in layers if each]}
+  return Figure("comparison", found.alt, found.caption, chart)
+
+
+def residuals(found: Residuals) -> Figure:
+  """Predictions over what was true."""
+  low, high = found.bounds
+  scale = {"domain": [low, high], "nice": False}
+  layers = [
+      _layer([{"truth": low, "predicted": low}, {"truth": high, "predicted": high}],
+             {"type": "line", "style": "reference"},
+             x={"field": "truth", "type": "quantitative", "scale": scale,
+                "axis": {"title": f"{found.target}, true"}},
+             y={"field": "predicted", "type": "quantitative", "scale": scale,
+                "axis": {"title": f"{found.target}, predicted"}}),
+      _layer(found.points, {"type": "point", "style": "sample"},
+             x={"field": "truth", "type": "quantitative"},
+             y={"field": "predicted", "type": "quantitative"},
+             tooltip=[{"field": "truth", "format": ".5~g"},
+                      {"field": "predicted", "format": ".5~g"}]) | {"params": [_ZOOM]}]
+  return Figure(
+      "residuals", found.alt, "The line is where a prediction is true.",
+      {"width": "container", "height": 360, "layer": layers})
+
+
+def _layer(
+    values: Sequence[Mapping[str, Any]], mark: Mapping[str, Any], **encoding: Any
+) -> dict[str, Any]:
+  """A layer of a chart; an empty one without values."""
+  if not values:
+    return {}
+  return {"data": {"values": list(values)}, "mark": dict(mark), "encoding": encoding}

@@ -19,6 +19,9 @@ from azero import (
     language as language,
 )
 from azero import (
+    report as report,
+)
+from azero import (
     runs as runs,
 )
 from azero import (

@@ -52,7 +52,7 @@ def test_the_statistics_are_loaded_without_what_they_need():
   assert "scipy.stats" not in _loaded("import azero.insight.statistics")
 
 
-@pytest.mark.parametrize("package", ["azero", "azero.export", "azero.tasks"])
+@pytest.mark.parametrize("package", ["azero", "azero.export", "azero.report", "azero.tasks"])
 def test_names_are_those_of_the_stub(package):
   module = importlib.import_module(package)
   assert module.__all__ and len(set(module.__all__)) == len(module.__all__)

@@ -22,7 +22,7 @@ _PATHS = sorted([*_ROOT.glob("azero/**/*.py"), *_ROOT.glob("experiments/**/*.py"
 # The rooms along the road of the data; each may import from itself and from those before it.
 _ROAD = (
     "language", "tasks", "compiler", "executors", "search", "runs", "distributed", "insight",
-    "export", "estimators")
+    "export", "report", "estimators")
 _BELOW = ("files", "lazy", "paths")  # modules that every room may use
 # The same for the experiments, of which each may import from all of these and from no other one.
 _EXPERIMENTS_ROAD = ("frame", "benchmarks", "simulations", "details")

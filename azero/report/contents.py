@@ -16,6 +16,7 @@ from azero.runs import reader
 from azero.runs.reader import Run
 
 _MOST_CURVES = 40  # beside that of the best island
+_NEAR = 0.05  # of the height of a figure
 _MOST_STEPS = 5
 _MOST_LINES = 8  # of new instructions in a step
 _MOST_CLASSES = 20  # of a confusion matrix
@@ -174,9 +175,8 @@ def progress_of(run: Run) -> Progress | None:
   best = curves[order[0]]
   others = [point for name in order[1 : _MOST_CURVES + 1] for point in curves[name]]
   steps = [] if run.parts else _steps(run, best, metric)
-  references = [
-      {"name": score.name, "height": discoveries.height(score.score, metric)}
-      for score in _task_scores(run) if not score.own]
+  references = _references(run, metric, [point["height"] for points in curves.values()
+                                         for point in points])
   alt = (
       f"Best fitness over {across}. The best {what}, {order[0]}, rose from "
       f"{best[0]['fitness']:.4f} to {best[-1]['fitness']:.4f} by {best[-1]['programs']:,} "
@@ -184,6 +184,24 @@ def progress_of(run: Run) -> Progress | None:
   return Progress(
       "best fitness on the search tasks", across, what, metric, best, others, steps, references,
       alt)
+
+
+def _references(run: Run, metric: str, heights: Sequence[float]) -> list[dict[str, Any]]:
+  """What to compare with; those whose lines can hardly be told apart share one name."""
+
+  def place(height: float) -> float:
+    return height if metric == "accuracy" else np.log10(height)
+
+  found: list[dict[str, Any]] = []
+  near = _NEAR * np.ptp([place(height) for height in heights])
+  scores = [score for score in _task_scores(run) if not score.own]
+  for score in sorted(scores, key=lambda score: -score.score):
+    height = discoveries.height(score.score, metric)
+    if found and abs(place(height) - place(found[-1]["height"])) <= near:
+      found[-1]["name"] += f"; {score.name}"
+    else:
+      found.append({"name": score.name, "height": height})
+  return found
 
 
 def _of_metrics(run: Run, metric: str) -> list[dict[str, Any]]:
@@ -235,8 +253,9 @@ def comparison_of(run: Run) -> Comparison | None:
     words = {"better": "the program is better", "same": "cannot be told apart",
              "worse": "the program is worse"}
     scores = [
-        Score(name, name in _OWN_NAMES, each["score"], *each["interval"],
-              words.get(result["verdicts"].get(name, {}).get("verdict"), ""))
+        Score(name, name in _OWN_NAMES, each["score"], low=each["interval"][0],
+              high=each["interval"][1],
+              verdict=words.get(result["verdicts"].get(name, {}).get("verdict"), ""))
         for name, each in result["scores"].items()]
     title = {"accuracy": "accuracy", "rms_error": "RMS error"}[result["metric"]]
     unit = f" of {result['target']}, less is better" if result["metric"] == "rms_error" else ""

@@ -13,7 +13,7 @@ from azero.report.contents import Comparison, Progress, Residuals
 _ZOOM = {
     "name": "zoom", "select": {"type": "interval", "zoom": "wheel![event.shiftKey]"},
     "bind": "scales"}
-
+_PADDING, _ROW = 14, 46  # pixels
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
@@ -34,13 +34,15 @@ class Figure:
 
 def progress(found: Progress) -> Figure:
   """Best fitness of islands over programs, with the discoveries of the best one."""
-  x = {"field": "programs", "type": "quantitative", "scale": {"type": "log", "nice": False},
+  log = {"type": "log", "nice": False, "padding": _PADDING}
+  x = {"field": "programs", "type": "quantitative", "scale": log,
        "axis": {"title": found.across, "format": "~s", "tickCount": 5}}
   y = {"field": "height", "type": "quantitative", "axis": {"title": found.title},
-       "scale": {"zero": False}}
+       "scale": {"zero": False, "padding": _PADDING}}
   if found.metric == "rms":
-    y["scale"] = {"type": "log", "reverse": True, "nice": False}
-    y["axis"] |= {"labelExpr": "format(1 - datum.value, '.7~f')", "tickCount": 5}
+    y["scale"] = {**log, "reverse": True}
+    y["axis"] = {"title": found.title, "labelExpr": "format(1 - datum.value, '.7~f')"} | _ticks(
+        [point["height"] for point in found.best])
   tooltip = [
       {"field": "programs", "title": "after programs", "format": ","},
       {"field": "fitness", "title": "fitness", "format": ".6~f"}]
@@ -72,11 +74,17 @@ def progress(found: Progress) -> Figure:
       {"width": "container", "height": 340, "layer": [each for each in layers if each]})
 
 
+def _ticks(heights: Sequence[float]) -> dict[str, Any]:
+  """Few ticks of a logarithmic axis, at round fitnesses where it is long."""
+  if max(heights) < 10 * min(heights):
+    return {"tickCount": 5}
+  return {"values": [1, 0.5, 0.2, *(10.0 ** -k for k in range(1, 8))]}
+
+
 def comparison(found: Comparison) -> Figure:
   """Scores with intervals, one below the other."""
-  y = {"field": "name", "type": "nominal", "sort": None,
-       "axis": {"title": None, "labelLimit": 190}}
-  x = {"type": "quantitative", "scale": {"zero": False}}
+  y = {"field": "name", "type": "nominal", "sort": None, "axis": None}
+  x = {"type": "quantitative", "scale": {"zero": False, "padding": _PADDING}}
   tooltip = [{"field": "name"}, {"field": "score", "format": ".6~f"},
              {"field": "low", "title": "from", "format": ".6~f"},
              {"field": "high", "title": "to", "format": ".6~f"}]
@@ -87,8 +95,11 @@ def comparison(found: Comparison) -> Figure:
         _layer(values, {"type": "rule", "style": f"interval_{suffix}"}, y=y,
                x=x | {"field": "low", "axis": {"title": found.title}}, x2={"field": "high"}),
         _layer(values, {"type": "point", "style": f"score_{suffix}"}, y=y,
-               x=x | {"field": "score"}, tooltip=tooltip)]
-  chart = {"width": "container", "height": {"step": 34}, "layer": [each for each in layers if each]}
+               x=x | {"field": "score"}, tooltip=tooltip),
+        _layer(values, {"type": "text", "style": f"name_{suffix}"}, y=y, x={"value": 0},
+               text={"field": "name"})]
+  chart = {"width": "container", "height": _ROW * len(found.scores),
+           "layer": [each for each in layers if each]}
   return Figure("comparison", found.alt, found.caption, chart)
 
 

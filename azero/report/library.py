@@ -4,6 +4,8 @@ vl-convert-python holds them (BSD-3-Clause, 0.9 MB as one script) and needs no n
 script together takes seconds, so it is kept on the disk.
 """
 
+from importlib import metadata
+
 from azero import files, lazy, paths
 
 
@@ -16,11 +18,11 @@ def script() -> str:
   lazy.require("vl_convert", extra="report", purpose="The figures of a report")
   import vl_convert
 
-  name = f"vega-{vl_convert.get_vega_version()}-convert-{vl_convert.__version__}.js"
+  name = f"vega-{vl_convert.get_vega_version()}-{metadata.version('vl-convert-python')}.js"
   path = paths.cache_directory() / "report" / name
   if path.exists():
     return path.read_text(encoding="utf-8")
-  text = vl_convert.javascript_bundle().replace("</script", "<\\/script")
+  text = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
   path.parent.mkdir(parents=True, exist_ok=True)
   files.write_whole(path, text.encode())
   return text

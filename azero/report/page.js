@@ -29,6 +29,8 @@ function config() {
       reference_name: { color: reference, align: "right", baseline: "bottom", dy: -3, fontSize: 11.5 },
       interval_own: interval(true), interval_other: interval(false),
       score_own: score(true), score_other: score(false),
+      name_own: { color: main, align: "left", dy: -14, fontSize: 12.5, fontWeight: 600 },
+      name_other: { color: ink, align: "left", dy: -14, fontSize: 12.5 },
       sample: { color: main, filled: true, opacity: 0.55, size: 30 },
     },
   };

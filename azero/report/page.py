@@ -1,6 +1,6 @@
 """Puts a page together: sections as HTML, figures and their library in it, nothing fetched."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import html
@@ -14,6 +14,7 @@ from azero import files, lazy
 from azero.export import svg_diagram
 from azero.language.program import Programs
 from azero.report import annotation, contents, figures, library
+from azero.report.figures import Figure
 from azero.runs import reader
 from azero.runs.display.durations import format_clock
 from azero.runs.reader import Run
@@ -86,7 +87,7 @@ def _sections(run: Run) -> dict[str, Any]:
   program, source = contents.program_of(run)
   progress, comparison, residuals = (
       contents.progress_of(run), contents.comparison_of(run), contents.residuals_of(run))
-  drawn = [
+  drawn: list[tuple[Any, Callable[[Any], Figure]]] = [
       (progress, figures.progress), (comparison, figures.comparison),
       (residuals, figures.residuals)]
   return {

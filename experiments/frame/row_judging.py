@@ -172,8 +172,9 @@ def _resampled_means(values: np.ndarray) -> np.ndarray:
 def result(table: Table, model: TableModel, errors: Mapping[str, np.ndarray]) -> dict[str, Any]:
   """What result.json says: of the table, scores with intervals, verdicts, and how rows came out.
 
-  That is "confusion", [C][C] numbers of rows by class and predicted class, or "residuals", [N][2]
-  true and predicted quantities of some rows. A score is the accuracy, or for a quantity the RMS error in its own unit.
+  The last is "confusion", [C][C] numbers of rows by class and predicted class, or "residuals",
+  [N][2] true and predicted quantities of some rows. A score is the accuracy, or for a quantity the
+  RMS error in its own unit.
 
   Args:
     table: that was learnt from.

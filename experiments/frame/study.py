@@ -33,6 +33,7 @@ with lazy.imports():
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
+  import numpy as np
 
   from azero.language.program import Programs
   from azero.runs.directory import RunDirectory
@@ -71,7 +72,7 @@ class Findings:
     data: Markdown: what was learnt from, where that is worth a word.
     program: the best program, a batch of one.
     num_classes: of its task: 0 for real-valued labels, 2 for two classes, or more.
-    scores: fitnesses on unseen tasks of the program and of what it is compared with, by name.
+    scores: [D] fitnesses on unseen tasks of the program and of what it is compared with, by name.
     tables: Markdown.
     figure: the picture.
     picture: its file name.
@@ -84,7 +85,7 @@ class Findings:
   data: str = ""
   program: Programs | None = None
   num_classes: int = 0
-  scores: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
+  scores: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
   tables: Sequence[str] = ()
   figure: Figure | None = None
   picture: str = PICTURE
@@ -218,8 +219,7 @@ def _to_json(findings: Findings, result: RunResult | None) -> dict[str, Any]:
       "tables": list(findings.tables), "ended": ended, "num_classes": findings.num_classes,
       "program": None if program is None else text.format_program(program),
       "num_features": None if program is None else program.space.num_features,
-      "scores": {name: [float(value) for value in values]
-                 for name, values in findings.scores.items()}}
+      "scores": {name: values.tolist() for name, values in findings.scores.items()}}
 
 
 def open_directory(

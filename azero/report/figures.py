@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any
 
-from azero.report.contents import Comparison, Progress, Residuals
+from azero.report.history import Front, Progress, Step
+from azero.report.scores import Comparison, Residuals
 
 # Of wheel and pointer: with shift the wheel zooms, so that without it the page scrolls.
 _ZOOM = {
     "name": "zoom", "select": {"type": "interval", "zoom": "wheel![event.shiftKey]"},
     "bind": "scales"}
 _PADDING, _ROW = 14, 46  # pixels
+_LOG: dict[str, Any] = {"type": "log", "nice": False, "padding": _PADDING}
+
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
@@ -32,17 +35,11 @@ class Figure:
   chart: dict[str, Any]
 
 
-def progress(found: Progress) -> Figure:
-  """Best fitness of islands over programs, with the discoveries of the best one."""
-  log = {"type": "log", "nice": False, "padding": _PADDING}
-  x = {"field": "programs", "type": "quantitative", "scale": log,
+def progress(found: Progress, steps: Sequence[Step] = ()) -> Figure:
+  """Best fitness of islands over programs, with the steps that led to the program."""
+  x = {"field": "programs", "type": "quantitative", "scale": _LOG,
        "axis": {"title": found.across, "format": "~s", "tickCount": 5}}
-  y = {"field": "height", "type": "quantitative", "axis": {"title": found.title},
-       "scale": {"zero": False, "padding": _PADDING}}
-  if found.metric == "rms":
-    y["scale"] = {**log, "reverse": True}
-    y["axis"] = {"title": found.title, "labelExpr": "format(1 - datum.value, '.7~f')"} | _ticks(
-        [point["height"] for point in found.best])
+  y = _fitness_axis(found.title, found.metric, [point["height"] for point in found.best])
   tooltip = [
       {"field": "programs", "title": "after programs", "format": ","},
       {"field": "fitness", "title": "fitness", "format": ".6~f"}]
@@ -57,21 +54,44 @@ def progress(found: Progress) -> Figure:
         _layer(found.references, {"type": "rule", "style": "reference", "clip": True}, y=y),
         _layer(found.references, {"type": "text", "style": "reference_name"}, y=y,
                text={"field": "name"}, x={"value": "width"})]
-  if found.steps:
-    told = [*tooltip, {"field": "new", "title": "new instructions"}]
-    layers += [
-        _layer(found.steps, {"type": "point", "style": "step", "clip": True}, x=x, y=y,
-               tooltip=told),
-        _layer(found.steps, {"type": "text", "style": "step_number", "clip": True}, x=x, y=y,
-               text={"field": "number"}, tooltip=told)]
-  caption = (
-      "Shift and the wheel zoom, dragging moves, a double click goes back."
-      if not found.steps else
-      "Numbers mark the largest steps of the best island. Shift and the wheel zoom, dragging "
-      "moves, a double click goes back.")
+  marked = [dataclasses.asdict(step) | {"changed": "; ".join(step.changes)} for step in steps]
+  told = [*tooltip, {"field": "changed", "title": "what changed"}]
+  layers += [
+      _layer(marked, {"type": "point", "style": "step", "clip": True}, x=x, y=y, tooltip=told),
+      _layer(marked, {"type": "text", "style": "step_number", "clip": True}, x=x, y=y,
+             text={"field": "number"}, tooltip=told)]
+  caption = "Numbers mark the largest steps on the way to the program. " if marked else ""
   return Figure(
-      "progress", found.alt, caption,
+      "progress", found.alt, caption + "Shift and the wheel zoom, dragging moves, a double click "
+      "goes back.",
       {"width": "container", "height": 340, "layer": [each for each in layers if each]})
+
+
+def front(found: Front) -> Figure:
+  """The best fitness by complexity."""
+  x = {"field": "complexity", "type": "quantitative",
+       "scale": {"zero": False, "nice": False, "padding": _PADDING},
+       "axis": {"title": "live instructions", "format": "d", "tickMinStep": 1}}
+  y = _fitness_axis("best fitness on the search tasks", found.metric,
+                    [point["height"] for point in found.points])
+  return Figure(
+      "front", found.alt, "Each is fitter than all that have fewer live instructions.",
+      {"width": "container", "height": 280, "layer": [
+          _layer(found.points, {"type": "line", "interpolate": "step-after", "style": "main"},
+                 x=x, y=y),
+          _layer(found.points, {"type": "point", "style": "score_own"}, x=x, y=y, tooltip=[
+              {"field": "complexity", "title": "live instructions"},
+              {"field": "fitness", "format": ".6~f"},
+              {"field": "cost", "title": "cost, scalar additions", "format": ",.0f"}])]})
+
+
+def _fitness_axis(title: str, metric: str, heights: Sequence[float]) -> dict[str, Any]:
+  """Of heights; for an RMS error logarithmic, so that the last nines can be told apart."""
+  scale, axis = {"zero": False, "padding": _PADDING}, {"title": title}
+  if metric == "rms":
+    scale = _LOG | {"reverse": True}
+    axis |= {"labelExpr": "format(1 - datum.value, '.7~f')"} | _ticks(heights)
+  return {"field": "height", "type": "quantitative", "axis": axis, "scale": scale}
 
 
 def _ticks(heights: Sequence[float]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from azero import files, lazy
 from azero.export import svg_diagram
 from azero.language.program import Programs
-from azero.report import annotation, contents, figures, library
+from azero.report import annotation, facts, figures, history, library, scores
 from azero.report.figures import Figure
 from azero.runs import reader
 from azero.runs.display.durations import format_clock
@@ -83,25 +83,27 @@ def _render(run: Run) -> str:
 
 def _sections(run: Run) -> dict[str, Any]:
   """What the template shows, by name."""
-  findings, num_classes = run.findings(), contents.num_classes_of(run)
-  program, source = contents.program_of(run)
-  progress, comparison, residuals = (
-      contents.progress_of(run), contents.comparison_of(run), contents.residuals_of(run))
+  findings, num_classes = run.findings(), facts.num_classes_of(run)
+  program, source = facts.program_of(run)
+  progress, walk, front = history.progress_of(run), history.walk_of(run), history.front_of(run)
+  comparison, residuals = scores.comparison_of(run), scores.residuals_of(run)
+  steps = () if walk is None else walk.steps
   drawn: list[tuple[Any, Callable[[Any], Figure]]] = [
-      (progress, figures.progress), (comparison, figures.comparison),
-      (residuals, figures.residuals)]
+      (progress, lambda found: figures.progress(found, steps)), (front, figures.front),
+      (comparison, figures.comparison), (residuals, figures.residuals)]
   return {
       "title": findings.get("title") or f"{run.experiment}: {run.path.name}",
       "run": run, "findings": findings, "result": run.result(),
-      "facts": _facts(run), "progress": progress, "comparison": comparison,
-      "confusion": contents.confusion_of(run),
+      "facts": _facts(run), "progress": progress, "walk": walk, "front": front,
+      "comparison": comparison,
+      "confusion": scores.confusion_of(run),
       "figures": {figure.key: figure for figure in (
           draw(found) for found, draw in drawn if found is not None)},
       "source": source,
       "program": None if program is None else annotation.annotate(program, num_classes),
       "diagram": None if program is None else _diagram(program, num_classes),
-      "commands": _commands(run), "took": contents.took(run),
-      "settings": contents.settings_of(run)}
+      "commands": _commands(run), "took": facts.took(run),
+      "settings": facts.settings_of(run)}
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
@@ -148,7 +150,7 @@ def _commands(run: Run) -> list[tuple[str, str]]:
 
 
 def _estimator(run: Run) -> str:
-  kind = "ProgramClassifier" if contents.num_classes_of(run) else "ProgramRegressor"
+  kind = "ProgramClassifier" if facts.num_classes_of(run) else "ProgramRegressor"
   return (
       f"import azero, pathlib\n\nprogram = pathlib.Path({str(run.path / PROGRAM)!r}).read_text()\n"
       f"model = azero.{kind}(program).fit(X, y)\nmodel.predict(X_new)")

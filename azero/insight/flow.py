@@ -51,6 +51,19 @@ class Source:
     """Whether it is something of an example rather than of the program."""
     return self.features or self.label or self.prediction
 
+  @property
+  def is_zero(self) -> bool:
+    """Whether nothing writes it."""
+    return not self.is_data and not self.writers
+
+  def writer(self, *, training: bool) -> int | None:
+    """The instruction that wrote the value once the first examples are over, or None.
+
+    In training Learn comes last before the next example; in validation Predict alone runs.
+    """
+    order = (self.learn, self.predict) if training else (self.predict, self.learn)
+    return next((k for k in (*order, self.setup) if k is not None), None)
+
 
 @dataclasses.dataclass(frozen=True)
 class Instruction:
@@ -61,6 +74,7 @@ class Instruction:
     line: from 1, within the component function, dead instructions counted.
     text: as it is printed.
     op: its op.
+    output: the address that it writes, as it is printed.
     constants: [3] float64.
     operands: sources of its inputs, and of the old value of its output if the op keeps a part
       of that.
@@ -70,6 +84,7 @@ class Instruction:
   line: int
   text: str
   op: Op
+  output: str
   constants: np.ndarray
   operands: tuple[Source, ...]
 
@@ -111,10 +126,11 @@ class Flow:
     self.instructions: list[Instruction] = []
     for k, column in enumerate(flow.slot.tolist()):
       op, function = op_table.op_by_id(int(program.opcode[0, column])), Function(functions[k])
+      assert op.output is not None
       operands = [0, 1][: len(op.inputs)] + [2] * op.updates_output
       self.instructions.append(Instruction(
           function, column - space.offsets[function] + 1, text[column], op,
-          program.constants[0, column], tuple(
+          f"{op.output.letter}{program.out[0, column]}", program.constants[0, column], tuple(
               self._source(int(flow.source[k, operand]), functions, function)
               for operand in operands)))
     self._ancestors = [self.closure(each.operands) for each in self.instructions]
@@ -144,7 +160,7 @@ class Flow:
 
   def walk(
       self, sources: Iterable[Source], through: Callable[[int], bool], *,
-      along: Callable[[Source], bool] = lambda source: True,
+      along: Callable[[Source], bool] = lambda source: True, training: bool | None = None,
   ) -> frozenset[int]:
     """The instructions met on the way back from some sources.
 
@@ -152,11 +168,19 @@ class Flow:
       sources: where to start.
       through: whether to go on to the operands of an instruction.
       along: whether to follow a source.
+      training: True or False to follow only what is written last in training or validation.
     """
+
+    def writers(source: Source) -> tuple[int, ...]:
+      if training is None:
+        return source.writers
+      last = source.writer(training=training)
+      return () if last is None else (last,)
+
     met: set[int] = set()
     waiting = [source for source in sources if along(source)]
     while waiting:
-      for number in waiting.pop().writers:
+      for number in writers(waiting.pop()):
         if number not in met:
           met.add(number)
           if through(number):

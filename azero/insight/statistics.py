@@ -137,6 +137,35 @@ def mean_and_two_sem(values: Sequence[float] | np.ndarray) -> tuple[float, float
   return float(array.mean()), float(2 * scipy.stats.sem(array))
 
 
+def paired_difference(
+    first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+  """The mean of the differences of pairs, with Student's interval.
+
+  Args:
+    first: [N].
+    second: [N], of the same tasks, rows or seeds.
+    confidence: of the two-sided interval.
+
+  Returns:
+    The mean of first - second; without bounds for a single pair.
+
+  Raises:
+    ValueError: no pairs, or what cannot be paired.
+  """
+  one, two = np.asarray(first, np.float64), np.asarray(second, np.float64)
+  if one.shape != two.shape or one.ndim != 1 or not one.size:
+    raise ValueError(f"Pairs need two equally long lists, got shapes {one.shape} and {two.shape}.")
+  differences = one - two
+  mean = float(differences.mean())
+  if one.size == 1:
+    return Interval(mean, -math.inf, math.inf)
+  width = float(scipy.stats.t.ppf((1 + confidence) / 2, one.size - 1)
+                * scipy.stats.sem(differences))
+  return Interval(mean, mean - width, mean + width)
+
+
 def fraction_and_two_sigma(successes: int, total: int) -> tuple[float, float]:
   """A fraction, and two standard deviations of it as a binomial one.
 

@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from azero.insight import flow, motifs
+from azero.insight import motifs
 from azero.insight.motifs import MEAN_RATE, NOISY_RELU, RATE_DECAY
+from azero.insight.terms import Terms
 from azero.language import text, zoo
 from azero.language.program import Function
 
@@ -103,7 +104,7 @@ def test_knocked_in_it_is_there(old, new, expected):
 
 def test_the_watched_rate_is_the_iterated_arctan():
   program = zoo.load("s2b", 8)
-  own = flow.Flow(program)
+  own = Terms(program).flow
   reader = next(k for k, each in enumerate(own.instructions) if each.text == "s4 = s3 * s4")
   watched = own.observe(reader, 0, 50)
   expected = [0.37]

@@ -1,0 +1,49 @@
+"""Tables of findings as text, Markdown and HTML."""
+
+from collections.abc import Sequence
+import html as html_lib
+import math
+
+from azero.insight.statistics import Interval
+
+
+def plain(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+  """A table whose columns stand below each other."""
+  lines = [header, *rows]
+  widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
+  return "\n".join(
+      "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths)).rstrip()
+      for line in lines)
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+  """A Markdown table."""
+  lines = [header, ["---"] * len(header), *rows]
+  return "\n".join(
+      "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def html(header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> str:
+  """An HTML table."""
+  head = "".join(f"<th style='text-align:left'>{html_lib.escape(cell)}</th>" for cell in header)
+  body = "".join(
+      "<tr>" + "".join(
+          f"<td style='text-align:left;vertical-align:top'>{html_lib.escape(cell)}</td>"
+          for cell in row) + "</tr>" for row in rows)
+  caption = f"<p>{html_lib.escape(caption)}</p>" if caption else ""
+  return f"{caption}<table><tr>{head}</tr>{body}</table>"
+
+
+def interval_cells(interval: Interval) -> tuple[str, str]:
+  """An estimate, and its interval."""
+  if not math.isfinite(interval.high - interval.low):
+    return f"{interval.estimate:+.4f}", "-"
+  return f"{interval.estimate:+.4f}", f"{interval.low:+.4f} to {interval.high:+.4f}"
+
+
+def interval_dict(interval: Interval) -> dict[str, float | None]:
+  """An interval as JSON can hold it: None for a bound that there is not."""
+  return {
+      name: value if math.isfinite(value) else None
+      for name, value in (("estimate", interval.estimate), ("low", interval.low),
+                          ("high", interval.high))}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any
 
+from azero.report.anatomy import Ablations
 from azero.report.history import Front, Progress, Step
 from azero.report.scores import Comparison, Residuals
 
@@ -15,6 +16,7 @@ _ZOOM = {
     "name": "zoom", "select": {"type": "interval", "zoom": "wheel![event.shiftKey]"},
     "bind": "scales"}
 _PADDING, _ROW = 14, 46  # pixels
+_REFERENCE = {"type": "text", "style": "reference_name", "limit": {"expr": "width"}}
 _LOG: dict[str, Any] = {"type": "log", "nice": False, "padding": _PADDING}
 
 
@@ -52,7 +54,7 @@ def progress(found: Progress, steps: Sequence[Step] = ()) -> Figure:
   if found.references:
     layers += [
         _layer(found.references, {"type": "rule", "style": "reference", "clip": True}, y=y),
-        _layer(found.references, {"type": "text", "style": "reference_name"}, y=y,
+        _layer(found.references, _REFERENCE, y=y,
                text={"field": "name"}, x={"value": "width"})]
   marked = [dataclasses.asdict(step) | {"changed": "; ".join(step.changes)} for step in steps]
   told = [*tooltip, {"field": "changed", "title": "what changed"}]
@@ -87,7 +89,8 @@ def front(found: Front) -> Figure:
 
 def _fitness_axis(title: str, metric: str, heights: Sequence[float]) -> dict[str, Any]:
   """Of heights; for an RMS error logarithmic, so that the last nines can be told apart."""
-  scale, axis = {"zero": False, "padding": _PADDING}, {"title": title}
+  scale: dict[str, Any] = {"zero": False, "nice": False, "padding": _PADDING}
+  axis: dict[str, Any] = {"title": title}
   if metric == "rms":
     scale = _LOG | {"reverse": True}
     axis |= {"labelExpr": "format(1 - datum.value, '.7~f')"} | _ticks(heights)
@@ -104,7 +107,7 @@ def _ticks(heights: Sequence[float]) -> dict[str, Any]:
 def comparison(found: Comparison) -> Figure:
   """Scores with intervals, one below the other."""
   y = {"field": "name", "type": "nominal", "sort": None, "axis": None}
-  x = {"type": "quantitative", "scale": {"zero": False, "padding": _PADDING}}
+  x = {"type": "quantitative", "scale": {"zero": False, "nice": False, "padding": _PADDING}}
   tooltip = [{"field": "name"}, {"field": "score", "format": ".6~f"},
              {"field": "low", "title": "from", "format": ".6~f"},
              {"field": "high", "title": "to", "format": ".6~f"}]
@@ -112,15 +115,37 @@ def comparison(found: Comparison) -> Figure:
   for own, suffix in ((True, "own"), (False, "other")):
     values = [dataclasses.asdict(score) for score in found.scores if score.own is own]
     layers += [
-        _layer(values, {"type": "rule", "style": f"interval_{suffix}"}, y=y,
+        _layer(values, {"type": "rule", "style": f"interval_{suffix}", "yOffset": 7}, y=y,
                x=x | {"field": "low", "axis": {"title": found.title}}, x2={"field": "high"}),
-        _layer(values, {"type": "point", "style": f"score_{suffix}"}, y=y,
+        _layer(values, {"type": "point", "style": f"score_{suffix}", "yOffset": 7}, y=y,
                x=x | {"field": "score"}, tooltip=tooltip),
         _layer(values, {"type": "text", "style": f"name_{suffix}"}, y=y, x={"value": 0},
                text={"field": "name"})]
   chart = {"width": "container", "height": _ROW * len(found.scores),
            "layer": [each for each in layers if each]}
   return Figure("comparison", found.alt, found.caption, chart)
+
+
+def ablations(found: Ablations) -> Figure:
+  """What is lost without parts of the program, as bars with intervals."""
+  y = {"field": "name", "type": "nominal", "sort": None, "axis": None}
+  x = {"type": "quantitative", "scale": {"padding": _PADDING}}
+  tooltip = [
+      {"field": "name", "title": "without"}, {"field": "without", "title": "what was done"},
+      {"field": "loss", "format": ".6~f"}, {"field": "fitness", "format": ".6~f"}]
+  layers = []
+  for kind in ("mechanism", "instruction"):
+    values = [row for row in found.rows if row["kind"] == kind]
+    layers += [
+        _layer(values, {"type": "bar", "style": kind, "height": 9, "yOffset": 7}, y=y,
+               tooltip=tooltip, x=x | {"field": "loss", "axis": {"title": "fitness lost"}}),
+        _layer(values, {"type": "rule", "style": "error", "yOffset": 7}, y=y,
+               x=x | {"field": "low"}, x2={"field": "high"}),
+        _layer(values, {"type": "text", "style": f"name_{kind}"}, y=y, x={"value": 0},
+               text={"field": "name"})]
+  return Figure("ablations", found.alt, found.caption, {
+      "width": "container", "height": _ROW * len(found.rows),
+      "layer": [each for each in layers if each]})
 
 
 def residuals(found: Residuals) -> Figure:

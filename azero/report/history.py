@@ -80,7 +80,7 @@ class Walk:
   """
 
   steps: list[Step]
-  inventions: list[tuple[str, ...]]
+  inventions: Sequence[tuple[str, ...]]
   num_mutations: int
 
 

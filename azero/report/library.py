@@ -22,7 +22,8 @@ def script() -> str:
   path = paths.cache_directory() / "report" / name
   if path.exists():
     return path.read_text(encoding="utf-8")
-  text = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
+  text = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+  text = text.replace("</script", "<\\/script")
   path.parent.mkdir(parents=True, exist_ok=True)
   files.write_whole(path, text.encode())
   return text

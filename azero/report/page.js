@@ -29,8 +29,14 @@ function config() {
       reference_name: { color: reference, align: "right", baseline: "bottom", dy: -3, fontSize: 11.5 },
       interval_own: interval(true), interval_other: interval(false),
       score_own: score(true), score_other: score(false),
-      name_own: { color: main, align: "left", dy: -14, fontSize: 12.5, fontWeight: 600 },
-      name_other: { color: ink, align: "left", dy: -14, fontSize: 12.5 },
+      name_own: { color: main, align: "left", dy: -10, fontSize: 12.5, fontWeight: 600 },
+      name_other: { color: ink, align: "left", dy: -10, fontSize: 12.5 },
+      mechanism: { color: main, cornerRadiusEnd: 3 },
+      instruction: { color: faint, cornerRadiusEnd: 3 },
+      error: { color: ink, strokeWidth: 1.4 },
+      name_mechanism: { color: main, align: "left", dy: -10, fontSize: 12.5, fontWeight: 600 },
+      name_instruction: {
+        color: ink, align: "left", dy: -10, fontSize: 12, font: "ui-monospace, monospace" },
       sample: { color: main, filled: true, opacity: 0.55, size: 30 },
     },
   };

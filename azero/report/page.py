@@ -13,7 +13,7 @@ from typing import Any
 from azero import files, lazy
 from azero.export import svg_diagram
 from azero.language.program import Programs
-from azero.report import annotation, facts, figures, history, library, scores
+from azero.report import anatomy, facts, figures, history, library, scores
 from azero.report.figures import Figure
 from azero.runs import reader
 from azero.runs.display.durations import format_clock
@@ -84,13 +84,15 @@ def _render(run: Run) -> str:
 def _sections(run: Run) -> dict[str, Any]:
   """What the template shows, by name."""
   findings, num_classes = run.findings(), facts.num_classes_of(run)
-  program, source = facts.program_of(run)
+  source, parts, ablations = (
+      facts.program_of(run)[1], anatomy.anatomy_of(run), anatomy.ablations_of(run))
   progress, walk, front = history.progress_of(run), history.walk_of(run), history.front_of(run)
   comparison, residuals = scores.comparison_of(run), scores.residuals_of(run)
   steps = () if walk is None else walk.steps
   drawn: list[tuple[Any, Callable[[Any], Figure]]] = [
       (progress, lambda found: figures.progress(found, steps)), (front, figures.front),
-      (comparison, figures.comparison), (residuals, figures.residuals)]
+      (ablations, figures.ablations), (comparison, figures.comparison),
+      (residuals, figures.residuals)]
   return {
       "title": findings.get("title") or f"{run.experiment}: {run.path.name}",
       "run": run, "findings": findings, "result": run.result(),
@@ -100,8 +102,8 @@ def _sections(run: Run) -> dict[str, Any]:
       "figures": {figure.key: figure for figure in (
           draw(found) for found, draw in drawn if found is not None)},
       "source": source,
-      "program": None if program is None else annotation.annotate(program, num_classes),
-      "diagram": None if program is None else _diagram(program, num_classes),
+      "anatomy": parts, "ablations": ablations,
+      "diagram": None if parts is None else _diagram(parts.program, num_classes),
       "commands": _commands(run), "took": facts.took(run),
       "settings": facts.settings_of(run)}
 

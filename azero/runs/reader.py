@@ -15,7 +15,7 @@ import sys
 from typing import Any, TypeVar
 
 from azero import paths
-from azero.runs import json_lines
+from azero.runs import json_lines, lineage_files
 
 if sys.platform != "win32":
   import fcntl
@@ -133,6 +133,19 @@ class Run:
   def hall_of_fame(self) -> list[dict[str, Any]]:
     """The best distinct programs, best first, each with where it was found."""
     return _read(self.path / "hall_of_fame.json", list)
+
+  def front(self) -> list[dict[str, Any]]:
+    """The best programs by complexity, the simplest first, like those of the hall of fame."""
+    return _read(self.path / "front.json", list)
+
+  def lineages(self) -> dict[tuple[int, int], list[dict[str, Any]]]:
+    """What programs of hall of fame and front came from, step by step; see `lineage_files`.
+
+    Returns:
+      Steps by island and num_programs of an entry. One that was found since lineages were last
+      saved is not among them.
+    """
+    return lineage_files.read(self.path)
 
   def improvements(self) -> list[dict[str, Any]]:
     """Every new best program of an island, in order."""

@@ -144,7 +144,7 @@ def discover(
   said = [*judged.sentences, *_origin(program, known, multiclass=data.final.multiclass)]
   findings = study.Findings(
       title=title, program=program, num_classes=data.final.num_classes, data=about,
-      scores=final,
+      scores=final, tasks=data.final,
       summary=[
           f"Of {len(candidates)} candidates the chosen program is best on {len(data.select)} "
           f"select tasks ({config.search.combine} fitness {select_fitness:.4f}). Its mean fitness "

@@ -29,7 +29,7 @@ with lazy.imports():
   from azero.runs import directory as directory_lib
   from azero.runs import reader, runner
   from azero.runs.display import tensorboard
-  from experiments.frame import estimate, reporting, runtimes
+  from experiments.frame import dissection, estimate, reporting, runtimes
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
   from azero.runs.runner import RunResult
   from azero.search.federation import Group
   from azero.search.migration import Migration
+  from azero.tasks.task import Tasks
   from experiments.frame.estimate import Estimate
   from experiments.frame.runtimes import GroupedSearch
 
@@ -72,6 +73,7 @@ class Findings:
     data: Markdown: what was learnt from, where that is worth a word.
     program: the best program, a batch of one.
     num_classes: of its task: 0 for real-valued labels, 2 for two classes, or more.
+    tasks: that neither search nor selection saw, to say what each part of the program is worth.
     scores: [D] fitnesses on unseen tasks of the program and of what it is compared with, by name.
     tables: Markdown.
     figure: the picture.
@@ -85,6 +87,7 @@ class Findings:
   data: str = ""
   program: Programs | None = None
   num_classes: int = 0
+  tasks: Tasks | None = None
   scores: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
   tables: Sequence[str] = ()
   figure: Figure | None = None
@@ -192,7 +195,12 @@ def conclude(
     print(f"\n{reporting.live_text(findings.program, multiclass=findings.multiclass)}\n")
   for line in findings.lines:
     print(line)
-  directory.write(reader.FINDINGS, json.dumps(_to_json(findings, result), indent=2) + "\n")
+  ended = signum is None and (result is None or result.signum is None)
+  parts = {}
+  if ended and findings.program is not None and findings.tasks is not None:
+    parts = dissection.dissect(findings.program, findings.tasks, config.search)
+  directory.write(
+      reader.FINDINGS, json.dumps(_to_json(findings, result) | parts, indent=2) + "\n")
   print(f"Report: {directory.path / 'report.md'}")
   write_page(directory.path)
   signum = result.signum if result is not None and signum is None else signum

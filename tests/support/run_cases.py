@@ -54,6 +54,41 @@ def under_way(path, *, program=LINEAR, slow=SLOW, metric="rms", num_classes=0, s
   return path
 
 
+def with_history(path, **about):
+  """As `concluded`, with the lineage of the program, the front, and what parts are worth."""
+  concluded(path, **about)
+  program, slow = about.get("program", LINEAR), about.get("slow", SLOW)
+  told = [
+      (1, EMPTY, 0.25, "start", 0, 0.0, []), (30, slow, 0.5, "insert", 0, 0.25, ["+ Learn: x"]),
+      (70, slow, 0.5, "copy", 5, 0.0, []),
+      (4000, program, 0.995, "alter_constant", 0, 0.495, ["- Setup: old", "+ Setup: new"])]
+  steps = [
+      {"island": 1, "num_programs": programs, "fitness": fitness, "mutation": mutation,
+       "skipped": skipped, "gain": gain, "changes": changes, "num_features": 4, "program": text}
+      for programs, text, fitness, mutation, skipped, gain, changes in told]
+  _write(path / "lineage.json", {"steps": steps, "lineages": [
+      {"island": 1, "num_programs": 4000, "steps": [0, 1, 2, 3]}]})
+  _write(path / "front.json", [
+      {"island": 1, "fitness": fitness, "train_steps": 1, "num_programs": 4000, "num_features": 4,
+       "complexity": complexity, "cost": cost, "program": text}
+      for complexity, cost, fitness, text in ((0, 0.0, 0.25, EMPTY), (6, 40.0, 0.995, program))])
+  findings = json.loads((path / "findings.json").read_text())
+  interval = {"estimate": 0.5, "low": 0.4, "high": 0.6}
+  _write(path / "findings.json", findings | {
+      "simplification": {
+          "original": program, "program": program, "original_fitness": 0.995, "fitness": 0.995,
+          "loss": interval, "steps": [
+              {"what": "nothing", "proof": "canonical key", "num_instructions": 6, "loss": None}]},
+      "ablations": {
+          "fitness": 0.995, "num_tasks": 20, "num_seeds": 1, "num_trials": 0, "ablations": [
+              {"name": "gradient steps", "kind": "mechanism", "places": ["Learn 4: v1 = v1 + v2"],
+               "without": "nothing is added", "fitness": 0.495, "loss": interval},
+              {"name": "s2 = 0.1", "kind": "instruction", "places": ["Setup 1: s2 = 0.1"],
+               "without": "left out", "fitness": 0.2,
+               "loss": {"estimate": 0.795, "low": None, "high": None}}]}})
+  return path
+
+
 def concluded(path, **about):
   """A search that has come to its findings, on tasks; arguments as for `under_way`."""
   under_way(path, status="budget", **about)

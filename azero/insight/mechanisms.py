@@ -356,7 +356,10 @@ def _forgetting(terms: Terms, num_examples: int) -> Mechanism | None:
   """Weights that shrink before the increment is added."""
   edits: list[Edit] = []
   numbers: set[int] = set()
+  sums = {n for number in terms.weights for n in velocity(terms, number)}
   for weight in terms.weights.values():
+    if weight.update in sums:  # what momentum forgets are gradients
+      continue
     for number, edit in _shrinking(terms, weight, num_examples):
       if number not in numbers:
         edits.append(edit)
@@ -376,12 +379,7 @@ def _shrinking(
   def leads_back(source: Source) -> bool:
     return weight.update in terms.kept(source)
 
-  met: set[int] = set()
-  for k in weight.old:
-    met |= terms.kept(terms.operands(weight.update)[k])
-  chain = {
-      n for n in met
-      if terms.keeps_value(n) and n != weight.update and any(map(leads_back, terms.operands(n)))}
+  chain = terms.chain(weight)
   taken: set[int] = set()
   for number in sorted(chain):
     sources = terms.operands(number)

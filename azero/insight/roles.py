@@ -12,9 +12,19 @@ import functools
 import numpy as np
 
 from azero.insight import mechanisms, motifs
-from azero.insight.terms import NORMS, RECTIFIERS, STEPS, Factor, Mechanism, Terms
+from azero.insight.terms import (
+  ADDITIVE,
+  DIVISIONS,
+  LINEAR,
+  MULTIPLICATIVE,
+  RECTIFIERS,
+  SCALES,
+  STEPS,
+  Factor,
+  Mechanism,
+  Terms,
+)
 from azero.language.ops import Kind
-from azero.language.program import Function
 
 
 class Role(enum.Enum):
@@ -29,20 +39,25 @@ class Role(enum.Enum):
   UPDATE = "weight update"
   FORGETTING = "forgetting"
   START = "initial weights"
+  DECAY = "decay"
   SCHEDULE = "learning-rate schedule"
   RATE = "learning rate"
+  INVERSE_RATE = "inverse learning rate"
   SLOPE = "slope of the rectifier"
   NORMALISATION = "normalisation"
   SIZE = "size of the gradient"
+  TOWARDS_SIZE = "for the size of the gradient"
   SCALED_ERROR = "scaled error"
   BACKPROPAGATION = "back-propagation"
   GRADIENT = "gradient"
   NOISY_INPUT = "noisy input"
+  PART = "part of the prediction"
   RECTIFIER = "rectifier"
   HIDDEN = "hidden values"
   INPUT = "input"
   LASTING_WEIGHTS = "weights once training is over"
   WEIGHTS = "weights"
+  MEASURE = "measure of the weights"
   CONSTANT = "constant"
   INTERMEDIATE = "intermediate value"
   DEAD = "no effect"
@@ -121,17 +136,59 @@ class Roles:
     found: frozenset[int] = frozenset()
     for weight in self.terms.weights.values():
       if mechanisms.is_taught(self.terms, weight) and not self._is_averaged(weight.update):
-        found |= self.terms.made_by_products(weight)
-    return found
+        found |= self.terms.flow.walk(self.terms.increments(weight), self._adds_up)
+    return frozenset(filter(self._adds_up, found))
+
+  def _adds_up(self, number: int) -> bool:
+    """Whether an instruction may stand between parts of an increment and the increment."""
+    return self.terms.op(number) in MULTIPLICATIVE | ADDITIVE and number not in self.terms.weights
+
+  @functools.cached_property
+  def _parts(self) -> frozenset[int]:
+    """What is only added up to be the prediction."""
+    flow = self.terms.flow
+    return flow.walk(
+        [flow.predicted], lambda n: self.terms.op(n) in ADDITIVE,
+        along=lambda source: source.same_pass)
 
   @functools.cached_property
   def _started(self) -> frozenset[int]:
     """The instructions of Setup that weights start from."""
     found: set[int] = set()
     for weight in self.terms.weights.values():
+      kind = self.terms.flow.instructions[weight.update].op.output
       for k in weight.old:
-        found |= self.terms.kept(self.terms.operands(weight.update)[k])
-    return frozenset(n for n in found if not self.terms.in_loop(n))
+        found |= {
+            n for n in self.terms.kept(self.terms.operands(weight.update)[k])
+            if not self.terms.in_loop(n) and self.terms.flow.instructions[n].op.output is kind}
+    return frozenset(found)
+
+  @functools.cached_property
+  def _sums(self) -> frozenset[int]:
+    """What keeps the running sums of momentum."""
+    return self._velocities.union(
+        *(self.terms.chain(self.terms.weights[n]) for n in self._velocities))
+
+  @functools.cached_property
+  def _decays(self) -> frozenset[int]:
+    """The scalars that make weights or running sums smaller."""
+    scaled = [
+        n for n in range(len(self.terms.flow.instructions)) if self.terms.op(n) in SCALES
+        and (n in self._sums or self._has_place(mechanisms.FORGETTING, n))]
+    found: frozenset[int] = frozenset()
+    for number in scaled:
+      for kind, source in zip(
+          self.terms.flow.instructions[number].op.inputs, self.terms.operands(number)):
+        if kind is Kind.SCALAR:
+          found |= self.terms.flow.closure([source]) - self.terms.weights.keys()
+    return found
+
+  def _steps(self, number: int) -> bool:
+    """Whether a weight follows the gradient, by itself or by a running sum."""
+    weights = self.terms.weights
+    return number in weights and any(
+        mechanisms.is_taught(self.terms, weights[n])
+        for n in {number, *mechanisms.velocity(self.terms, number)})
 
   def _has_place(self, name: str, number: int) -> bool:
     """Whether an instruction belongs to a mechanism."""
@@ -146,9 +203,6 @@ class Roles:
     terms, flow = self.terms, self.terms.flow
     ops, weights = terms.op, terms.weights
 
-    def in_learn(n: int) -> bool:
-      return flow.instructions[n].function is Function.LEARN
-
     def is_scalar(n: int) -> bool:
       return flow.instructions[n].op.output is Kind.SCALAR
 
@@ -161,28 +215,35 @@ class Roles:
         (Role.ERROR, lambda n: n in terms.errors),
         (Role.NOISE, terms.is_noise),
         (Role.AVERAGING, self._is_averaged),
-        (Role.MOMENTUM, lambda n: n in self._velocities),
-        (Role.GRADIENT_STEP, lambda n: n in weights and mechanisms.is_taught(terms, weights[n])),
+        (Role.MOMENTUM, lambda n: n in self._sums),
+        (Role.GRADIENT_STEP, self._steps),
         (Role.UPDATE, lambda n: n in weights),
         (Role.FORGETTING, lambda n: self._has_place(mechanisms.FORGETTING, n)),
         (Role.START, lambda n: n in self._started),
+        (Role.DECAY, lambda n: n in self._decays),
         (Role.SCHEDULE, self._makes_schedule),
+        (Role.INVERSE_RATE, lambda n: n in self.rates and ops(self.rates[n].reader) in DIVISIONS
+         and self.rates[n].operand == len(terms.operands(self.rates[n].reader)) - 1),
         (Role.RATE, self._makes_rate),
-        (Role.SLOPE, lambda n: ops(n) in STEPS and n in self._products | self._makers),
+        (Role.SLOPE, lambda n: ops(n) in STEPS and n in self._makers and any(
+            writer in terms.forward for writer in terms.operands(n)[0].writers)),
         (Role.NORMALISATION, lambda n: n in self._products and self._has_place(normal, n)),
-        (Role.SIZE, lambda n: (self._has_place(normal, n) and n not in self._products)
-         or (ops(n) in NORMS and self._has_place(normal, n))),
-        (Role.SCALED_ERROR, lambda n: is_scalar(n) and n in self._products
+        (Role.SIZE, lambda n: self._has_place(normal, n) and mechanisms.is_size(terms, n)),
+        (Role.TOWARDS_SIZE, lambda n: self._has_place(normal, n) and n not in self._products),
+        (Role.SCALED_ERROR, lambda n: is_scalar(n) and n in self._products | self._makers
          and self._has_error(n)),
         (Role.BACKPROPAGATION, lambda n: self._has_place(back, n)),
         (Role.GRADIENT, lambda n: n in self._products and self._has_error(n)),
         (Role.NOISY_INPUT, lambda n: n in self._noisy),
+        (Role.PART, lambda n: n in self._parts and is_forward(n)),
         (Role.RECTIFIER, lambda n: ops(n) in RECTIFIERS and is_forward(n)),
         (Role.HIDDEN, lambda n: is_forward(n) and terms.has_weights_at(n)),
         (Role.INPUT, is_forward),
         (Role.LASTING_WEIGHTS, lambda n: n in self._lasting),
-        (Role.WEIGHTS, lambda n: terms.has_weights_at(n) and not is_scalar(n)
-         and bool(self._linear_weights(n)) and (not in_learn(n) or not self._has_error_now(n))),
+        (Role.WEIGHTS, lambda n: (ops(n) in LINEAR | RECTIFIERS or ops(n).endswith("_abs"))
+         and bool(self._linear_weights(n)) and not is_scalar(n) and not self._has_error_now(n)),
+        (Role.MEASURE, lambda n: is_scalar(n) and bool(self._linear_weights(n))
+         and not self._has_error_now(n)),
         (Role.CONSTANT, lambda n: not terms.in_loop(n)),
     )
 

@@ -195,6 +195,26 @@ class Terms:
         if self.flow.depends_on([source], lambda each: each.label)]
     return labelled == [instruction.op.output]
 
+  def chain(self, weight: Weight) -> frozenset[int]:
+    """What stands between the old value of a weight and the sum that makes the new one."""
+    met: set[int] = set()
+    for k in weight.old:
+      met |= self.kept(self.operands(weight.update)[k])
+    return frozenset(
+        n for n in met if self.keeps_value(n) and n != weight.update
+        and any(weight.update in self.kept(source) for source in self.operands(n)))
+
+  @functools.cached_property
+  def biases(self) -> frozenset[int]:
+    """The weights that the prediction of an example adds and does not multiply by."""
+    readers: dict[int, set[str]] = {}
+    for number in self.forward:
+      for source in self.operands(number):
+        writer = source.writer(training=True)
+        if writer is not None and writer in self.weights:
+          readers.setdefault(writer, set()).add(self.op(number))
+    return frozenset(writer for writer, ops in readers.items() if ops <= ADDITIVE)
+
   def increments(self, weight: Weight) -> list[Source]:
     """Where the increments of a weight come from."""
     return [self.operands(weight.update)[k] for k in weight.increments]

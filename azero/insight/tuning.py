@@ -13,7 +13,7 @@ depends smoothly on its constants, their gradient through the whole training can
 from collections.abc import Callable
 import dataclasses
 import math
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,12 @@ import optax
 
 from azero.executors.choices import COMBINE
 from azero.executors.outcomes import combine_tasks
-from azero.executors.single.direct import DirectEvaluation
+from azero.executors.single import straight_line
+from azero.executors.single.direct import DirectEvaluation, DirectEvaluator
+from azero.insight.bench import read_program
+from azero.language.program import Programs
+from azero.language.text import format_program
+from azero.tasks.task import Tasks
 
 SPREAD = 1000.0  # S7: factors from 1/1000 to 1000
 
@@ -87,7 +92,55 @@ class Tuning:
     return self.history[0].fitness
 
 
+@dataclasses.dataclass(frozen=True)
+class TunedProgram:
+  """A program with tuned constants.
+
+  Attributes:
+    program: a batch of one.
+    tuning: how they were found.
+  """
+
+  program: Programs
+  tuning: Tuning
+
+  def __str__(self) -> str:
+    return (
+        f"Fitness {self.tuning.original:.4f} became {self.tuning.fitness:.4f} in "
+        f"{self.tuning.trials} trials.\n{format_program(self.program)}")
+
+  def _repr_html_(self) -> str:
+    first, *_ = str(self).splitlines()
+    return f"<p>{first}</p>{self.program._repr_html_()}"
+
+
 Progress = Callable[[Tuning], None]
+
+
+def tune(
+    program: Programs | str, tasks: Tasks, *, num_trials: int = 65, seed: int = 0,
+    combine: str = "mean", progress: Progress | None = None, **settings: Any,
+) -> TunedProgram:
+  """Tunes the constants of a program by random search, and puts the best into it.
+
+  Args:
+    program: a batch of one, or its text.
+    tasks: to tune on; the fitness there is the best of many and tells little of other tasks.
+    num_trials: settings to try, its own included.
+    seed: of the factors, and the evaluation seed.
+    combine: "mean" or "median" over tasks.
+    progress: called after every bracket.
+    **settings: of `DirectEvaluator`: num_epochs, max_abs_error, dtype, num_devices.
+
+  Raises:
+    ValueError: a program that does not fit the tasks, or a bad setting.
+  """
+  program = read_program(program, tasks.num_features, multiclass=tasks.multiclass)
+  tuning = random_search(
+      DirectEvaluator(program, tasks, **settings), num_trials=num_trials, seed=seed,
+      combine=combine, progress=progress)
+  return TunedProgram(
+      straight_line.with_constants(program, tuning.constants, multiclass=tasks.multiclass), tuning)
 
 
 def random_search(

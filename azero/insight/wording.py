@@ -16,7 +16,7 @@ from azero.language.program import Function
 _ANY_KIND = {
     "sum": "{a} plus {b}", "diff": "{a} minus {b}", "product": "{a} times {b}",
     "division": "{a} divided by {b}", "abs": "the absolute value of {a}",
-    "reciprocal": "one over {a}", "heaviside": "1 where {a} is positive, else 0",
+    "reciprocal": "one over {a}", "heaviside": "1 where {a} > 0, else 0",
     "min": "the smaller of {a} and {b}", "max": "the larger of {a} and {b}",
     "mean": "the mean of {a}", "std": "the standard deviation of {a}", "norm": "the norm of {a}",
     "uniform": "random numbers between {c0} and {c1}",
@@ -49,23 +49,26 @@ _NOUNS = {
     Role.PREDICTION: "the prediction", Role.ERROR: "the error", Role.NOISE: "the noise",
     Role.AVERAGING: "the summed weights", Role.MOMENTUM: "the running gradient",
     Role.GRADIENT_STEP: "the weights", Role.UPDATE: "the weights",
-    Role.FORGETTING: "the shrunk weights", Role.START: "the weights",
+    Role.FORGETTING: "the shrunk weights", Role.START: "the weights", Role.DECAY: "the decay",
     Role.SCHEDULE: "the learning rate", Role.RATE: "the learning rate",
-    Role.SLOPE: "the slope", Role.NORMALISATION: "the normalised error",
-    Role.SIZE: "the size", Role.SCALED_ERROR: "the scaled error",
+    Role.INVERSE_RATE: "the inverse learning rate", Role.SLOPE: "the slope", Role.NORMALISATION: "the normalised error",
+    Role.SIZE: "the size", Role.PART: "the sum", Role.MEASURE: "the measure",
+    Role.SCALED_ERROR: "the scaled error",
     Role.BACKPROPAGATION: "the error sent back", Role.GRADIENT: "the gradient",
     Role.NOISY_INPUT: "the noisy features", Role.RECTIFIER: "the hidden units",
     Role.HIDDEN: "the hidden values", Role.INPUT: "the input",
     Role.LASTING_WEIGHTS: "the summed weights", Role.WEIGHTS: "the weights"}
 _LASTING = {  # roles of what has a meaning beyond its own example
     Role.AVERAGING, Role.MOMENTUM, Role.GRADIENT_STEP, Role.UPDATE, Role.FORGETTING, Role.START,
-    Role.SCHEDULE, Role.RATE, Role.NOISE, Role.LASTING_WEIGHTS, Role.WEIGHTS, Role.CONSTANT}
+    Role.DECAY, Role.SCHEDULE, Role.RATE, Role.INVERSE_RATE, Role.NOISE,
+    Role.LASTING_WEIGHTS, Role.WEIGHTS,
+    Role.MEASURE, Role.CONSTANT}
 _ABOUT = {
     Role.NOISE: "Noise, drawn anew for every example",
-    Role.SIZE: "Towards the size of the gradient", Role.RECTIFIER: "Hidden units, rectified",
+    Role.TOWARDS_SIZE: "For the size of the gradient", Role.RECTIFIER: "Hidden units, rectified",
     Role.SLOPE: "Slope of the rectifier, for back-propagation",
     Role.BACKPROPAGATION: "The error sent back through weights",
-    Role.GRADIENT: "Part of the gradient", Role.SCALED_ERROR: "Error, scaled",
+    Role.GRADIENT: "Part of the gradient", Role.SCALED_ERROR: "Function of the error",
     Role.FORGETTING: "Forgetting: the weights shrink", Role.HIDDEN: "Hidden values",
     Role.NORMALISATION: "Normalised gradient", Role.INPUT: "Made of the features",
     Role.WEIGHTS: "Weights, prepared for use",
@@ -76,6 +79,10 @@ def sentence(roles: Roles, number: int) -> str:
   """What a live instruction does, in a sentence."""
   role = roles.of(number)
   about = _ABOUT.get(role, role.value[0].upper() + role.value[1:])
+  if role is Role.RATE and roles.schedules and not roles.terms.in_loop(number):
+    about = "Learning rate, at first"
+  elif role is Role.SCALED_ERROR and roles.terms.multiplies(number):
+    about = "Error, scaled"
   tail = _tail(roles, number)
   weight = roles.terms.weights.get(number)
   if weight is not None and role in (
@@ -115,7 +122,8 @@ def noun(roles: Roles, reader: int, operand: int) -> str:
 def _written(roles: Roles, source: Source, writer: int) -> str:
   address = roles.terms.flow.instructions[writer].output
   role = roles.of(writer)
-  words = f"{_NOUNS[role]} {address}" if role in _NOUNS else address
+  named = "the bias" if writer in roles.terms.biases else _NOUNS.get(role)
+  words = address if named is None else f"{named} {address}"
   return words if source.same_pass or role in _LASTING else f"{words} of the example before"
 
 
@@ -136,9 +144,9 @@ def _update(roles: Roles, weight: Weight) -> str:
   writer = source.writer(training=True)
   kept = instruction.output if writer is None else flow.instructions[writer].output
   what = {Role.AVERAGING: "their sum", Role.MOMENTUM: "the running gradient"}.get(
-      roles.of(weight.update), "the weights")
-  shrunk = writer is not None and roles.of(writer) is Role.FORGETTING
-  return f"{done} {'the shrunk weights' if shrunk else what} {kept}"
+      roles.of(weight.update),
+      "the bias" if weight.update in roles.terms.biases else "the weights")
+  return f"{done} {what} {kept}"
 
 
 def _tail(roles: Roles, number: int) -> str:

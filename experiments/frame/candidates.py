@@ -37,7 +37,10 @@ def load_candidates(names: Sequence[str]) -> list[Candidate]:
   wanted = list(dict.fromkeys(name.strip() for name in names if name.strip()))
   if not wanted:
     raise ValueError("--program is empty: name a text file, a run directory or a zoo program.")
-  loaded = [_load(name) for name in wanted if name not in BASELINES]
+  for name in wanted:
+    if name in zoo.names() and zoo.is_multiclass(name):
+      raise ValueError(f"--program: '{name}' is for more than two classes; a pair has two.")
+  loaded = [named(name) for name in wanted if name not in BASELINES]
   loaded += [Candidate(title, zoo.load(name)) for name, title in BASELINES.items()]
   titles = [candidate.name for candidate in loaded]
   if len(set(titles)) < len(titles):
@@ -47,27 +50,41 @@ def load_candidates(names: Sequence[str]) -> list[Candidate]:
   return loaded
 
 
-def _load(name: str) -> Candidate:
+def named(
+    name: str, *, num_features: int | None = None, multiclass: bool = False) -> Candidate:
+  """A program by a name of the zoo, its text file, or the run directory that found it.
+
+  Args:
+    name: one of these.
+    num_features: F; default that of the run, else 4.
+    multiclass: whether its tasks have more than two classes.
+
+  Raises:
+    ValueError: a program that cannot be read, or a run without one that predicts.
+    FileNotFoundError: neither a file nor a directory nor a program of the zoo.
+  """
   path = pathlib.Path(name)
   if name in zoo.names():
-    if zoo.is_multiclass(name):
-      raise ValueError(f"--program: '{name}' is for more than two classes; a pair has two.")
-    return Candidate(name, zoo.load(name))
+    return Candidate(name, zoo.load(name, num_features or 4))
   if path.is_dir():
-    return Candidate(path.name, _best_of_run(path))
+    program = _best_of_run(path, multiclass)
+    return Candidate(
+        path.name, program if num_features is None else program.with_features(num_features))
   if not path.is_file():
     raise FileNotFoundError(
         f"--program: there is no file or directory '{name}', and the zoo has only "
         f"{', '.join(zoo.names())}.")
-  return Candidate(path.stem, text.parse(files.read_text(path, setting="--program: ")))
+  source = files.read_text(path, setting="--program: ")
+  return Candidate(path.stem, text.parse(
+      source, num_features=num_features, min_vectors=3 if multiclass else 1))
 
 
-def _best_of_run(path: pathlib.Path) -> Programs:
+def _best_of_run(path: pathlib.Path, multiclass: bool) -> Programs:
   """The best program of a run directory, for the number of features of its search."""
   for code, num_features in read_entries(path):
-    program = text.parse(code, num_features=num_features)
-    if predicts(program).any():
+    program = text.parse(code, num_features=num_features, min_vectors=3 if multiclass else 1)
+    if predicts(program, multiclass=multiclass).any():
       return program
   raise ValueError(
-      f"--program: no program of '{path}' predicts anything in a task of two classes; name "
-      "another run.")
+      f"--program: no program of '{path}' predicts anything in "
+      f"{'tasks of several classes' if multiclass else 'a task of two classes'}; name another run.")

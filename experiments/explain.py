@@ -1,0 +1,150 @@
+"""Explains a program: simplified, in words, and with the loss by each part that is knocked out.
+
+    python -m experiments.explain --program=figure_6 --tasks=pairs
+    python -m experiments.explain --run=DIR --tasks=FILE.npz
+
+Tasks are those of an .npz file or of a name: synthetic regression (linear, affine, teacher) or
+held-out projected digits (pairs, groups, ten_classes). Without tasks nothing is measured. It prints
+the explanation, and writes explain.md, explain.json and ablations.png; see docs/understanding.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+from azero.search.config import SearchConfig
+from experiments.frame import command_line, lazy, settings
+from experiments.frame.settings import nested, setting
+
+with lazy.imports():
+  from azero import files
+  from azero.insight import ablation, bench, explanation, simplification
+  from azero.insight.plots import ablation_plot
+  from azero.language import zoo
+  from azero.tasks import synthetic, tables
+  from azero.tasks.images import digits
+  from experiments.frame import candidates, reporting
+
+if TYPE_CHECKING:
+  from azero.insight.ablation import Ablations
+  from azero.insight.explanation import Explanation
+  from azero.insight.simplification import Simplification
+  from azero.tasks.task import Tasks
+
+_SYNTHETIC, _DIGITS = ("linear", "affine", "teacher"), ("pairs", "groups", "ten_classes")
+PICTURE = "ablations.png"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+  """Settings of an explanation."""
+
+  program: str | None = setting(
+      None, "A text file, or the name of a program of the zoo.", path=True)
+  run: str | None = setting(None, "In place of it a run directory: its best program.", path=True)
+  tasks: str | None = setting(
+      None, f"An .npz file of tasks, or one of {', '.join((*_SYNTHETIC, *_DIGITS))}; best such as "
+      "the program was not searched on.", path=True)
+  num_tasks: int = setting(10, "D, of tasks by name.")
+  num_features: int | None = setting(
+      None, "F; default that of the tasks or the run, else 16 for digits and 4.")
+  num_classes: int = setting(0, "Of the program's tasks, where --tasks is none.")
+  tolerance: float = setting(
+      0.0, "Fitness that simplification may lose, by the upper bound of its interval.")
+  num_seeds: int = setting(3, "Evaluations with other random numbers.")
+  num_trials: int = setting(
+      0, "Settings of the constants by which each knocked-out program is tuned; 0 for none.")
+  output_dir: str | None = setting(
+      None, "Where to write; default the run directory, else explain-NAME.", path=True)
+  evaluation: SearchConfig = nested(
+      SearchConfig(combine="mean"), only=tuple(SearchConfig().evaluator_settings()))
+
+
+def run(config: Config) -> tuple[Explanation, Simplification, Ablations | None]:
+  """Explains, prints and writes.
+
+  Returns:
+    The explanation of the simplified program, how that was reached, and its ablations.
+
+  Raises:
+    ValueError: a bad setting, program or tasks.
+    FileNotFoundError: no such program, run or tasks.
+  """
+  settings.require_positive(config, "num_tasks", "num_seeds")
+  name = config.run or config.program
+  if not name or (config.run and config.program):
+    raise ValueError("Give either --program, a file or a name of the zoo, or --run, a directory.")
+  if config.run and not pathlib.Path(config.run).is_dir():
+    raise FileNotFoundError(f"--run: there is no directory '{config.run}'.")
+  given = _given(config.tasks)
+  num_classes = config.num_classes if given is None else given.num_classes
+  if config.tasks == "ten_classes" or (name in zoo.names() and zoo.is_multiclass(name)):
+    num_classes = max(num_classes, 3)
+  num_features = config.num_features if given is None else given.num_features
+  if num_features is None and not config.run:
+    num_features = 16 if config.tasks in _DIGITS else 4
+  candidate = candidates.named(name, num_features=num_features, multiclass=num_classes > 2)
+  tasks = given or _named(config, candidate.program.space.num_features)
+  simplified, ablations = _look(candidate.program, tasks, num_classes, config)
+  explained = explanation.explain(
+      simplified.program, num_classes=tasks.num_classes if tasks else num_classes)
+  directory = pathlib.Path(config.output_dir or config.run or f"explain-{candidate.name}")
+  _write(directory, candidate.name, explained, simplified, ablations)
+  return explained, simplified, ablations
+
+
+def _look(
+    program: Any, tasks: Tasks | None, num_classes: int, config: Config
+) -> tuple[Simplification, Ablations | None]:
+  if tasks is None:
+    return simplification.simplify(program, num_classes=num_classes), None
+  place = bench.Bench(
+      tasks, num_seeds=config.num_seeds, **config.evaluation.evaluator_settings())
+  simplified = simplification.simplify(program, place, tolerance=config.tolerance)
+  return simplified, ablation.ablate(simplified.program, place, num_trials=config.num_trials)
+
+
+def _given(tasks: str | None) -> Tasks | None:
+  """The tasks of a file."""
+  if tasks is None or tasks in (*_SYNTHETIC, *_DIGITS):
+    return None
+  return tables.load_tasks_npz(tasks)
+
+
+def _named(config: Config, num_features: int) -> Tasks | None:
+  """The tasks of a name."""
+  make: Any = None
+  if config.tasks in _DIGITS:
+    make = functools.partial(digits.projected_digits, config.tasks, "final")
+  elif config.tasks in _SYNTHETIC:
+    make = getattr(synthetic, f"{config.tasks}_regression")
+  return make and make(
+      num_tasks=config.num_tasks, seed=config.evaluation.seed, num_features=num_features)
+
+
+def _write(
+    directory: pathlib.Path, name: str, explained: Explanation, simplified: Simplification,
+    ablations: Ablations | None,
+) -> None:
+  parts = [f"# {name}, explained", explained.markdown(), "## Simplified", simplified.markdown()]
+  found = {"explanation": explained.as_dict(), "simplification": simplified.as_dict()}
+  directory.mkdir(parents=True, exist_ok=True)
+  print(f"{explained}\n\n{simplified}")
+  if ablations is not None:
+    print(f"\n{ablations}")
+    picture = ablation_plot.plot_ablations(ablations, title=f"{name}: what each part is worth")
+    picture.savefig(directory / PICTURE, dpi=130)
+    parts += ["## Knocked out", ablations.markdown(), f"![losses]({PICTURE})"]
+    found["ablations"] = ablations.as_dict()
+  parts += ["## As it was given", reporting.code_block(str(simplified.original))]
+  files.write_whole(directory / "explain.md", ("\n\n".join(parts) + "\n").encode())
+  files.write_whole(directory / "explain.json", (json.dumps(found, indent=2) + "\n").encode())
+  print(f"\nWritten: {directory / 'explain.md'}")
+
+
+if __name__ == "__main__":
+  command_line.main(Config, run)

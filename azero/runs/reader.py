@@ -14,7 +14,7 @@ import re
 import sys
 from typing import Any, TypeVar
 
-from azero import paths
+from azero import html_text, paths
 from azero.runs import json_lines, lineage_files
 
 if sys.platform != "win32":
@@ -48,6 +48,17 @@ class Run:
   about: dict[str, Any]
   parts: list["Run"]
   last: dict[str, Any] | None
+
+  def _repr_html_(self) -> str:
+    """What a notebook shows: how the run stands, and its best program."""
+    shown = [("run", str(self.path)), ("experiment", self.experiment), ("status", self.status)]
+    for name in ("seconds", "programs"):
+      if (value := self.total(name)) is not None:
+        shown.append((name, f"{value:,.0f}"))
+    if self.best_fitness is not None:
+      shown.append(("best fitness", f"{self.best_fitness:.6f}"))
+    best = next((hall[0] for part in self.searches() if (hall := part.hall_of_fame())), None)
+    return html_text.table((), shown) + (html_text.code(best["program"]) if best else "")
 
   @functools.cached_property
   def status(self) -> str:

@@ -168,6 +168,7 @@ class Stages:
     programs = Programs(self._space, *(array[:number] for array in rnd.programs))
     plan = self._full.evaluator.plan(programs, rnd.analysis.take(slice(number)))
     rows = np.arange(number)
+    rnd.prints[:number], rnd.twin[:number] = 0, False
     if self._prints is None:
       self._train(plan, rows, rnd, devices, counts)
     else:
@@ -184,6 +185,8 @@ class Stages:
       counts.fingerprint_hits += number - stopped - len(rows)
       self._train(plan, rows, rnd, devices, counts)
       _fill_prints(self._prints.arrays, rnd.owner, rnd.value, entry, twin)
+      rnd.prints[:number] = np.where(twin[:, None] == _STOPPED, 0, prints)
+      rnd.twin[:number] = twin >= 0
     counts.train_steps += int(rnd.cost[:number].sum())
 
   def state(self) -> dict[str, Any]:

@@ -44,10 +44,10 @@ class Run:
   """
 
   path: pathlib.Path
-  config: dict[str, Any]
-  about: dict[str, Any]
-  parts: list["Run"]
-  last: dict[str, Any] | None
+  config: dict[str, Any] = dataclasses.field(repr=False)
+  about: dict[str, Any] = dataclasses.field(repr=False)
+  parts: list["Run"] = dataclasses.field(repr=False)
+  last: dict[str, Any] | None = dataclasses.field(repr=False)
 
   def _repr_html_(self) -> str:
     """What a notebook shows: how the run stands, and its best program."""

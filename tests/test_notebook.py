@@ -34,7 +34,7 @@ def test_explore_goes_from_a_run_to_an_estimator():
   run, hall, lineage, simplified, explained, ablated, report = (
       data["text/html"] for data in shown if "text/html" in data)
   assert "<th style='text-align:left;vertical-align:top'>status</th>" in run
-  assert hall.count("<tr>") == 22  # names, twenty entries, and the best program
+  assert hall.count("<tr>") == 1 + 20 + 2  # names, entries, and the best program
   assert "start" in lineage and "+ Learn" in lineage
   assert "without effect left out" in simplified
   assert "A linear model of the features" in explained and "gradient steps" in ablated

@@ -17,6 +17,7 @@ _ZOOM = {
     "bind": "scales"}
 _PADDING, _ROW = 14, 46  # pixels
 _REFERENCE = {"type": "text", "style": "reference_name", "limit": {"expr": "width"}}
+_LOSSES = {"title": "fitness lost", "tickCount": 6}
 _LOG: dict[str, Any] = {"type": "log", "nice": False, "padding": _PADDING}
 
 
@@ -116,7 +117,8 @@ def comparison(found: Comparison) -> Figure:
     values = [dataclasses.asdict(score) for score in found.scores if score.own is own]
     layers += [
         _layer(values, {"type": "rule", "style": f"interval_{suffix}", "yOffset": 7}, y=y,
-               x=x | {"field": "low", "axis": {"title": found.title}}, x2={"field": "high"}),
+               x=x | {"field": "low", "axis": {"title": found.title, "tickCount": 6}},
+               x2={"field": "high"}),
         _layer(values, {"type": "point", "style": f"score_{suffix}", "yOffset": 7}, y=y,
                x=x | {"field": "score"}, tooltip=tooltip),
         _layer(values, {"type": "text", "style": f"name_{suffix}"}, y=y, x={"value": 0},
@@ -138,7 +140,7 @@ def ablations(found: Ablations) -> Figure:
     values = [row for row in found.rows if row["kind"] == kind]
     layers += [
         _layer(values, {"type": "bar", "style": kind, "height": 9, "yOffset": 7}, y=y,
-               tooltip=tooltip, x=x | {"field": "loss", "axis": {"title": "fitness lost"}}),
+               tooltip=tooltip, x=x | {"field": "loss", "axis": _LOSSES}),
         _layer(values, {"type": "rule", "style": "error", "yOffset": 7}, y=y,
                x=x | {"field": "low"}, x2={"field": "high"}),
         _layer(values, {"type": "text", "style": f"name_{kind}"}, y=y, x={"value": 0},

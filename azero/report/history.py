@@ -146,7 +146,10 @@ def walk_of(run: Run) -> Walk | None:
       [step["fitness"] for step in found], metric or "accuracy", _MOST_STEPS)
   steps = []
   for number, k in enumerate(chosen, start=1):
-    told = changes[k] if lineage else _new_lines(run, found[k - 1], found[k])
+    if lineage:  # what is new comes first, since not all may have room
+      told = sorted(changes[k], key=lambda line: line[:1])
+    else:
+      told = _new_lines(run, found[k - 1], found[k])
     steps.append(Step(
         number, max(found[k]["num_programs"], 1), found[k]["island"], found[k - 1]["fitness"],
         found[k]["fitness"], _height(found[k]["fitness"], metric), found[k].get("mutation", ""),

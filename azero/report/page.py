@@ -139,6 +139,10 @@ def _commands(run: Run) -> list[tuple[str, str]]:
     found.append((
         "Predict new rows",
         f"python -m experiments.predict --run={path} --data=NEW.csv --output=PREDICTIONS.csv"))
+  if run.hall_of_fame():
+    found.append((
+        "Say what the best program does, and measure its parts on tasks of your choice",
+        f"python -m experiments.explain --run={path} --tasks=TASKS.npz"))
   if (path / PROGRAM).exists():
     findings = run.findings()
     options = f"--num_features={findings['num_features']} --num_classes={findings['num_classes']}"

@@ -13,7 +13,7 @@ def test_a_program_is_made_simple_and_taken_apart():
   assert found["simplification"]["program"].count("=") == _TEXT.count("=") - 1
   ablations = found["ablations"]
   assert ablations["num_tasks"] == 20 and ablations["num_seeds"] == 1
-  assert [row["name"] for row in ablations["ablations"]][0] == "gradient steps"
+  assert ablations["ablations"][0]["name"] == "gradient steps"
   assert all(row["loss"]["estimate"] >= 0 for row in ablations["ablations"])
 
 

@@ -78,7 +78,7 @@ def test_a_lineage_is_told_by_its_inventions(tmp_path):
   found = history.walk_of(reader.read_run(run_cases.with_history(tmp_path / "run")))
   assert [(step.mutation, step.programs, step.before, step.changes) for step in found.steps] == [
       ("insert", 30, 0.25, ["+ Learn: x"]),
-      ("alter_constant", 4000, 0.5, ["- Setup: old", "+ Setup: new"])]
+      ("alter_constant", 4000, 0.5, ["+ Setup: new", "- Setup: old"])]
   assert found.num_mutations == 8  # three steps, and five that were left out
   assert found.inventions == [
       ("1", "1", "start", "0.250000", ""), ("30", "1", "insert", "0.500000", "+0.250000"),
@@ -161,8 +161,9 @@ def test_settings_that_are_no_defaults_are_told(tmp_path):
 def test_what_to_do_next_fits_the_run(tmp_path):
   table = page._commands(reader.read_run(run_cases.of_classes(tmp_path / "table")))
   words = [line for line, _ in table]
-  assert [line.split()[0] for line in words] == ["Predict", "Export", "Train", "Make"]
-  assert "azero.ProgramClassifier(program)" in table[2][1]
+  assert [line.split()[0] for line in words] == [
+      "Predict", "Say", "Export", "Train", "Make"]
+  assert "azero.ProgramClassifier(program)" in table[3][1]
   run = run_cases.under_way(tmp_path / "stopped", status="interrupted")
   assert page._commands(reader.read_run(run))[0] == (
       "Go on with the search", f"python -m experiments.custom_data --resume={run}")

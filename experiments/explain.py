@@ -36,7 +36,7 @@ if TYPE_CHECKING:
   from azero.tasks.task import Tasks
 
 _SYNTHETIC, _DIGITS = ("linear", "affine", "teacher"), ("pairs", "groups", "ten_classes")
-PICTURE = "ablations.png"
+_PICTURE = "ablations.png"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,9 @@ def _look(
     program: Any, tasks: Tasks | None, num_classes: int, config: Config
 ) -> tuple[Simplification, Ablations | None]:
   if tasks is None:
-    return simplification.simplify(program, num_classes=num_classes), None
+    simplified = simplification.simplify(
+        program, num_classes=num_classes, tolerance=config.tolerance)
+    return simplified, None
   place = bench.Bench(
       tasks, num_seeds=config.num_seeds, **config.evaluation.evaluator_settings())
   simplified = simplification.simplify(program, place, tolerance=config.tolerance)
@@ -110,9 +112,7 @@ def _look(
 
 def _given(tasks: str | None) -> Tasks | None:
   """The tasks of a file."""
-  if tasks is None or tasks in (*_SYNTHETIC, *_DIGITS):
-    return None
-  return tables.load_tasks_npz(tasks)
+  return None if tasks in (None, *_SYNTHETIC, *_DIGITS) else tables.load_tasks_npz(str(tasks))
 
 
 def _named(config: Config, num_features: int) -> Tasks | None:
@@ -137,8 +137,8 @@ def _write(
   if ablations is not None:
     print(f"\n{ablations}")
     picture = ablation_plot.plot_ablations(ablations, title=f"{name}: what each part is worth")
-    picture.savefig(directory / PICTURE, dpi=130)
-    parts += ["## Knocked out", ablations.markdown(), f"![losses]({PICTURE})"]
+    picture.savefig(directory / _PICTURE, dpi=130)
+    parts += ["## Knocked out", ablations.markdown(), f"![losses]({_PICTURE})"]
     found["ablations"] = ablations.as_dict()
   parts += ["## As it was given", reporting.code_block(str(simplified.original))]
   files.write_whole(directory / "explain.md", ("\n\n".join(parts) + "\n").encode())

@@ -160,7 +160,8 @@ class Flow:
 
   def walk(
       self, sources: Iterable[Source], through: Callable[[int], bool], *,
-      along: Callable[[Source], bool] = lambda source: True, training: bool | None = None,
+      along: Callable[[Source], bool] = lambda source: True,
+      operands: Callable[[int], Iterable[Source]] | None = None, training: bool | None = None,
   ) -> frozenset[int]:
     """The instructions met on the way back from some sources.
 
@@ -168,6 +169,7 @@ class Flow:
       sources: where to start.
       through: whether to go on to the operands of an instruction.
       along: whether to follow a source.
+      operands: which operands of an instruction to go on to; by default all.
       training: True or False to follow only what is written last in training or validation.
     """
 
@@ -184,7 +186,8 @@ class Flow:
         if number not in met:
           met.add(number)
           if through(number):
-            waiting += filter(along, self.instructions[number].operands)
+            more = self.instructions[number].operands if operands is None else operands(number)
+            waiting += filter(along, more)
     return frozenset(met)
 
   def depends_on(self, sources: Iterable[Source], what: Callable[[Source], bool]) -> bool:

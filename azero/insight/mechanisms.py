@@ -294,7 +294,7 @@ def _averaging(terms: Terms) -> Mechanism | None:
       if not outer:
         continue
       assert source.predict is not None
-      lasting = terms.linear_sources(source, training=False)
+      lasting = terms.scaled_sources(source, training=False)
       return terms.mechanism(
           AVERAGING, {reader, source.predict, *outer} | (lasting & terms.weights.keys()),
           f"{terms.texts(list(outer))} adds up the weights of all training steps. In training "
@@ -308,8 +308,8 @@ def averaged(terms: Terms, source: Source) -> frozenset[int]:
   """The accumulated weights that a source is made of in validation, but not in training."""
   if source.same_pass or source.predict is None or source.learn is None:
     return frozenset()
-  latest = terms.linear_sources(source, training=True) & terms.weights.keys()
-  lasting = terms.linear_sources(source, training=False) & terms.weights.keys()
+  latest = terms.scaled_sources(source, training=True) & terms.weights.keys()
+  lasting = terms.scaled_sources(source, training=False) & terms.weights.keys()
   return frozenset(
       number for number in lasting - latest
       if inner_weights(terms, terms.weights[number]) & latest)
@@ -319,7 +319,7 @@ def inner_weights(terms: Terms, weight: Weight) -> frozenset[int]:
   """Other weights that are added to a weight as they are, or scaled."""
   met: set[int] = set()
   for source in terms.increments(weight):
-    met |= terms.linear_sources(source)
+    met |= terms.scaled_sources(source)
   return frozenset(met & terms.weights.keys()) - {weight.update}
 
 

@@ -23,7 +23,7 @@ from azero.tasks.task import Tasks
 
 
 def observe(
-    program: Programs, tasks: Tasks, *, num_examples: int = 50, seed: int = 0
+    program: Programs, tasks: Tasks, *, num_examples: int = 20, seed: int = 0
 ) -> dict[At, np.ndarray]:
   """What the live instructions write in training, as its mean over elements.
 
@@ -58,6 +58,12 @@ def typical_values(observed: Mapping[At, np.ndarray]) -> dict[At, float]:
   return means
 
 
+@jax.jit
+def _key(seed: jax.Array, task_seed: jax.Array, phase: jax.Array, example: jax.Array) -> noise.Key:
+  """The key of one execution of a component function, as an evaluation has it."""
+  return noise.fold(noise.fold(noise.make_key(seed, task_seed), phase), example)
+
+
 class _Runner:
   """A program in training.
 
@@ -76,7 +82,7 @@ class _Runner:
     self._loss = Loss(tasks.num_classes)
     self._x = tasks.train_x[0].astype(np.float32)
     self._y = tasks.train_y[0].astype(np.float32)
-    self._key = noise.make_key(jnp.uint32(seed), jnp.uint32(tasks.seeds[0]))
+    self._seeds = np.uint32(seed), np.uint32(tasks.seeds[0])
     self._constants = jnp.asarray(self._code.constants.values, jnp.float32)
     self.seen: dict[At, list[float]] = {at: [] for at in self._at}
     self._memory: straight_line.Memory = {}
@@ -105,7 +111,7 @@ class _Runner:
     return self._loss.pad(value, len(self._x[0])) if self._loss.multiclass else value
 
   def _execute(self, function: Function, phase: Phase, example: int) -> None:
-    key = noise.fold(noise.fold(self._key, int(phase)), example)
+    key = _key(*self._seeds, np.uint32(phase), np.uint32(example))
     for line in self._code.functions[function]:
       self._memory = straight_line.execute(
           (line,), self._memory, self._constants, key, len(self._x[0]))

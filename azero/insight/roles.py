@@ -272,7 +272,7 @@ class Roles:
     """The weights that a value is made of by linear ops."""
     met: frozenset[int] = frozenset()
     for source in self.terms.operands(number):
-      met |= self.terms.linear_sources(source)
+      met |= self.terms.scaled_sources(source)
     return frozenset(met & self.terms.weights.keys())
 
   def _has_error(self, number: int) -> bool:

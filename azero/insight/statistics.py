@@ -161,8 +161,8 @@ def paired_difference(
   mean = float(differences.mean())
   if one.size == 1:
     return Interval(mean, -math.inf, math.inf)
-  width = float(scipy.stats.t.ppf((1 + confidence) / 2, one.size - 1)
-                * scipy.stats.sem(differences))
+  quantile = float(scipy.special.stdtrit(one.size - 1, (1 + confidence) / 2))
+  width = quantile * float(differences.std(ddof=1)) / math.sqrt(one.size)
   return Interval(mean, mean - width, mean + width)
 
 

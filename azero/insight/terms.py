@@ -31,6 +31,7 @@ MULTIPLICATIVE = DIVISIONS | frozenset(f"{kind}_product" for kind in _KINDS) | {
 # Products that may be weight decay: of a vector or matrix and something that scales it.
 SCALES = frozenset({
     "scalar_vector_product", "scalar_matrix_product", "vector_product", "matrix_product"})
+_BY_SCALARS = frozenset({"scalar_vector_product", "scalar_matrix_product"})
 # What is linear in each operand, if the others are held.
 LINEAR = ADDITIVE | (MULTIPLICATIVE - DIVISIONS) | {"vector_mean", "matrix_mean", "matrix_row_mean"}
 RECTIFIERS = frozenset(f"{kind}_{name}" for kind in _KINDS for name in ("min", "max"))
@@ -253,10 +254,17 @@ class Terms:
           found.add(number)
     return frozenset(found)
 
-  def linear_sources(self, source: Source, *, training: bool | None = None) -> frozenset[int]:
-    """What a source is made of by linear ops, of earlier examples too; weights are not passed."""
-    return self.flow.walk(
-        [source], lambda n: self.op(n) in LINEAR and n not in self.weights, training=training)
+  def scaled_sources(self, source: Source, *, training: bool | None = None) -> frozenset[int]:
+    """What a value is, but for sums and scalar factors; weights, met, are not passed."""
+
+    def passes(number: int) -> bool:
+      return self.op(number) in ADDITIVE | _BY_SCALARS | {"matrix_transpose"} and (
+          number not in self.weights and number not in self.errors)
+
+    def scaled(number: int) -> tuple[Source, ...]:
+      return self.operands(number)[self.op(number) in _BY_SCALARS :]
+
+    return self.flow.walk([source], passes, operands=scaled, training=training)
 
   def has_features(self, source: Source, *, linear: bool = False) -> bool:
     """Whether a value depends on the features of its own example, if asked by linear ops alone."""

@@ -108,3 +108,19 @@ def test_means_and_fractions_with_their_errors():
 def test_impossible_counts_are_refused(call):
   with pytest.raises(ValueError, match=r"cannot be|needs a|no values"):
     call()
+
+
+def test_a_paired_difference_is_students():
+  rng = np.random.default_rng(4)
+  first, second = rng.standard_normal((2, 9)) + [[0.5], [0.0]]
+  wanted = stats.ttest_rel(first, second).confidence_interval(0.9)
+  got = statistics.paired_difference(first, second, 0.9)
+  np.testing.assert_allclose(
+      (got.estimate, got.low, got.high), ((first - second).mean(), wanted.low, wanted.high))
+  same = statistics.paired_difference(first, first)
+  assert same.estimate == same.low == same.high == 0
+  alone = statistics.paired_difference([1.0], [0.25])
+  assert (alone.estimate, alone.low, alone.high) == (0.75, -np.inf, np.inf)
+  for bad in (([], []), ([1.0], [1.0, 2.0])):
+    with pytest.raises(ValueError, match="Pairs need two equally long lists"):
+      statistics.paired_difference(*bad)

@@ -1,0 +1,72 @@
+"""experiments.explain: what it writes, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+from azero.language import zoo
+from experiments import explain
+from experiments.explain import Config
+from experiments.frame import settings
+
+
+def _config(tmp_path, **changes) -> Config:
+  return settings.build(Config, output_dir=str(tmp_path / "out"), **changes)
+
+
+def test_without_tasks_it_says_in_words_what_there_is(tmp_path, capsys):
+  explained, simplified, ablations = explain.run(_config(tmp_path, program="s2c"))
+  assert ablations is None and simplified.loss is None
+  assert "learning rate from the mean of weights" in [each.name for each in explained.mechanisms]
+  report = (tmp_path / "out" / "explain.md").read_text()
+  assert report.startswith("# s2c, explained\n\nA neural network with a rectified hidden layer")
+  assert explained.summary in capsys.readouterr().out
+  assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+      "explain.json", "explain.md"]
+
+
+def test_with_tasks_it_measures(tmp_path):
+  path = tmp_path / "tasks.npz"
+  rng = np.random.default_rng(0)
+  x, w = rng.standard_normal((3, 60, 4)), rng.standard_normal((3, 4, 1))
+  y = (x @ w)[..., 0]
+  np.savez(path, train_x=x[:, :40], train_y=y[:, :40], valid_x=x[:, 40:], valid_y=y[:, 40:],
+           metric="rms")
+  program = tmp_path / "program.txt"
+  program.write_text(zoo.source("linear_regressor").replace("0.001", "0.1"))
+  config = _config(tmp_path, program=str(program), tasks=str(path), num_seeds=1)
+  explained, _, ablations = explain.run(config)
+  found = json.loads((tmp_path / "out" / "explain.json").read_text())
+  assert found["explanation"]["summary"] == explained.summary
+  assert found["ablations"]["num_tasks"] == 3
+  assert ablations.mechanisms[0].loss.estimate > 0.2
+  report = (tmp_path / "out" / "explain.md").read_text()
+  assert "![losses](ablations.png)" in report and (tmp_path / "out" / "ablations.png").is_file()
+  assert "## Knocked out" in report and "| gradient steps |" in report
+
+
+def test_a_run_is_explained_by_its_best_program(tmp_path):
+  run = tmp_path / "run"
+  run.mkdir()
+  entry = {"program": str(zoo.load("figure_6", 8)), "num_features": 8}
+  (run / "hall_of_fame.json").write_text(json.dumps([entry]))
+  explained, _, _ = explain.run(settings.build(Config, run=str(run)))
+  assert explained.program.space.num_features == 8
+  assert (run / "explain.md").read_text().startswith("# run, explained\n\nA bilinear model")
+
+
+def test_bad_settings_are_refused_before_anything_is_written(tmp_path):
+  for changes, message in (
+      ({}, "Give either --program"), ({"program": "figure_6", "run": "x"}, "Give either"),
+      ({"program": "figure_6", "num_seeds": 0}, "num_seeds"),
+      ({"program": "figure_6", "tolerance": 0.1}, "tolerance and settings .* need tasks")):
+    with pytest.raises(ValueError, match=message):
+      explain.run(_config(tmp_path, **changes))
+  for changes, message in (
+      ({"program": "nothing.txt"}, "no file or directory 'nothing.txt', and the zoo has only"),
+      ({"run": str(tmp_path / "none")}, "--run: there is no directory"),
+      ({"program": "figure_6", "tasks": "none.npz"}, "none.npz")):
+    with pytest.raises(FileNotFoundError, match=message):
+      explain.run(_config(tmp_path, **changes))
+  assert not (tmp_path / "out").exists()

@@ -1,0 +1,225 @@
+"""Programs in words: the paper's, rewritten ones, and those that lack a mechanism."""
+
+import json
+
+import numpy as np
+import pytest
+from support import rewritten
+
+from azero.insight import surgery
+from azero.insight.explanation import explain
+from azero.insight.mechanisms import (
+  AVERAGING,
+  BACKPROPAGATION,
+  BILINEAR,
+  FORGETTING,
+  GRADIENT_STEPS,
+  HIDDEN_LAYER,
+  MOMENTUM,
+  NOISY_INPUT,
+  NORMALISED,
+  find_mechanisms,
+)
+from azero.insight.motifs import MEAN_RATE, NOISY_RELU, RATE_DECAY
+from azero.language import text, zoo
+from azero.language.program import Function, Programs
+
+_FIGURE_6 = [GRADIENT_STEPS, NOISY_INPUT, BILINEAR, NORMALISED, AVERAGING]
+_NETWORK = [GRADIENT_STEPS, HIDDEN_LAYER, BACKPROPAGATION]
+_FOUND = {
+    "linear_regressor": [GRADIENT_STEPS], "plain_nn": _NETWORK, "figure_5": _NETWORK,
+    "figure_6": _FIGURE_6, "s1a": _FIGURE_6, "s1b": _FIGURE_6, "s2a": [*_NETWORK, NOISY_RELU],
+    "s2b": [*_NETWORK, RATE_DECAY], "s2c": [*_NETWORK, MEAN_RATE]}
+
+
+def _classes(name: str) -> int:
+  return 3 if zoo.is_multiclass(name) else 0
+
+
+def _names(program: Programs | str, *, multiclass: bool = False) -> list[str]:
+  if isinstance(program, str):
+    program = text.parse(program, num_features=4)
+  return [each.name for each in find_mechanisms(program, multiclass=multiclass)]
+
+
+def _roles(program: Programs, name: str) -> list[list[str]]:
+  explained = explain(program, num_classes=_classes(name))
+  return [[line.role for line in explained.of(function)] for function in Function]
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_programs_of_the_paper_have_their_mechanisms(name):
+  assert _names(zoo.load(name, 8), multiclass=zoo.is_multiclass(name)) == _FOUND[name]
+
+
+@pytest.mark.parametrize("name, roles", [
+    ("linear_regressor", [
+        ["learning rate"], ["prediction"],
+        ["error", "scaled error", "gradient", "gradient step"]]),
+    ("plain_nn", [
+        ["initial weights", "initial weights", "learning rate"],
+        ["hidden values", "hidden values", "rectifier", "part of the prediction", "prediction"],
+        ["error", "scaled error", "gradient step", "gradient", "gradient step",
+         "back-propagation", "slope of the rectifier", "gradient", "gradient step", "gradient",
+         "gradient step"]]),
+    ("figure_6", [
+        [], ["noisy input", "noisy input", "hidden values", "weights once training is over",
+             "prediction"],
+        ["error", "for the size of the gradient", "size of the gradient", "normalisation",
+         "gradient", "gradient", "gradient step", "noise", "measure of the weights",
+         "weight averaging", "weights"]])])
+def test_each_line_has_its_role(name, roles):
+  assert _roles(zoo.load(name, 8), name) == roles
+
+
+def test_the_words_say_what_goes_where():
+  explained = explain(zoo.load("figure_6", 8))
+  words = {line.text: line.words for line in explained.lines}
+  assert words["v1 = v0 - v9"] == "Noisy input: the features minus the noise v9."
+  assert words["s7 = s4 / s2"] == "Normalised gradient: the error s4 divided by the size s2."
+  assert words["m2 = m2 + m0"] == (
+      "Weight averaging: adds the weights m0 to their sum m2, which predicts once training is "
+      "over.")
+  assert words["v6 = dot(m1, v5)"].endswith("; once training is over with the summed weights m1.")
+  assert explained.summary.startswith("A bilinear model of the features, trained by steps along")
+  [schedule] = [
+      line.words for line in explain(zoo.load("s2b", 8)).lines
+      if line.role == "learning-rate schedule"]
+  assert schedule.endswith("it goes from 0.354 to 0.0431 over 800 examples.")
+  difference = explain("def Predict():\n  s1 = dot(v0, v1)\ndef Learn():\n  s2 = s1 - s0\n"
+                       "  v2 = s2 * v0\n  v1 = v1 - v2\ndef Setup():\n", num_features=4)
+  assert difference.lines[-1].words == "Gradient step: takes the gradient v2 off the weights v1."
+  assert difference.lines[-3].words == "Error: the prediction minus the label."
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_what_is_said_does_not_depend_on_spelling(name):
+  multiclass, rng = zoo.is_multiclass(name), np.random.default_rng(5)
+  original = surgery.take_apart(zoo.load(name, 8))
+  wanted = _roles(zoo.load(name, 8), name)
+  code = rewritten.swapped(rewritten.renamed(original, rng, multiclass=multiclass))
+  code, moved = rewritten.shuffled(code, rng)
+  assert code != original
+  changed = rewritten.program(code, 8, multiclass=multiclass)
+  assert _names(changed, multiclass=multiclass) == _FOUND[name]
+  assert _roles(changed, name) == [
+      [roles[k] for k in order] for roles, order in zip(wanted, moved)]
+  # Other constants: a rate that falls may fall more slowly then.
+  rescaled = rewritten.program(rewritten.rescaled(original, 1.5), 8, multiclass=multiclass)
+  assert _names(rescaled, multiclass=multiclass) == _FOUND[name]
+  assert _roles(rescaled, name) == wanted
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_knocked_out_a_mechanism_is_not_said_to_be_there(name):
+  multiclass = zoo.is_multiclass(name)
+  code = surgery.take_apart(zoo.load(name, 8))
+  found = find_mechanisms(zoo.load(name, 8), multiclass=multiclass)
+  typical = {place: 1.0 for place in (
+      surgery.At(function, k) for function in Function for k in range(1, 46))}
+  for mechanism in found:
+    changed = surgery.apply(code, mechanism.edits, typical=typical, multiclass=multiclass)
+    left = _names(rewritten.program(changed, 8, multiclass=multiclass), multiclass=multiclass)
+    assert mechanism.name not in left
+    assert mechanism.places and mechanism.without
+    if mechanism.name in (NOISY_INPUT, NORMALISED, AVERAGING, NOISY_RELU, RATE_DECAY, MEAN_RATE):
+      assert left == [each for each in _FOUND[name] if each != mechanism.name]
+
+
+_LINEAR = """
+def Setup():
+  s2 = 0.01
+  s3 = {decay}
+def Predict():
+  {predict}
+  s1 = dot(v3, v1)
+def Learn():
+  s4 = s0 - s1
+  s4 = s4 * s2
+  v2 = s4 * v3
+  {learn}
+  v1 = v1 + v2
+"""
+_PLAIN = "v3 = v0 + v9"
+
+
+@pytest.mark.parametrize("predict, learn, decay, more", [
+    (_PLAIN, "", 0.9, []),
+    ("v4 = gaussian(0, 0.1)\n  v3 = v0 + v4", "", 0.9, [NOISY_INPUT]),
+    ("v4 = gaussian(0, 0.1)\n  v3 = v0 * v4", "", 0.9, [NOISY_INPUT]),
+    # The same noise for all examples, of no deviation, or on the weights.
+    ("v4 = gaussian(0.5, 0)\n  v3 = v0 + v4", "", 0.9, []),
+    (_PLAIN, "v4 = gaussian(0, 0.1)\n  v1 = v1 + v4", 0.9, []),
+    # Features squared are no model with weights between the factors.
+    ("v3 = v0 * v0", "", 0.9, []),
+    (_PLAIN, "s5 = norm(v0)\n  s5 = 1 / s5\n  v2 = s5 * v2", 0.9, [NORMALISED]),
+    (_PLAIN, "s5 = dot(v0, v0)\n  s4 = s4 / s5\n  v2 = s4 * v3", 0.9, [NORMALISED]),
+    # By a size of the weights, or multiplied by that of the gradient.
+    (_PLAIN, "s5 = norm(v1)\n  s5 = 1 / s5\n  v2 = s5 * v2", 0.9, []),
+    (_PLAIN, "s5 = norm(v2)\n  v2 = s5 * v2", 0.9, []),
+    (_PLAIN, "v1 = s3 * v1", 0.9, [FORGETTING]),
+    (_PLAIN, "v4 = s3 * v1\n  v1 = v1 - v4", 0.1, [FORGETTING]),
+    (_PLAIN, "v1 = s3 * v1", 1.1, []),  # they grow
+    (_PLAIN, "v2 = s3 * v2", 0.9, []),  # the increment shrinks
+    (_PLAIN, "v4 = s3 * v4\n  v4 = v4 + v2\n  v2 = v4 + v9", 0.9, [MOMENTUM]),
+    (_PLAIN, "v4 = v4 + v1", 0.9, [])])  # a sum that predicts nothing
+def test_a_mechanism_is_told_from_what_looks_like_it(predict, learn, decay, more):
+  source = _LINEAR.format(predict=predict, learn=learn, decay=decay)
+  assert _names(source) == [GRADIENT_STEPS, *more]
+
+
+def test_averages_predict_once_training_is_over_only():
+  source = """
+def Setup():
+  s2 = 0.01
+def Predict():
+  s1 = dot(v0, v3)
+  {predict}
+def Learn():
+  s4 = s0 - s1
+  s4 = s4 * s2
+  v2 = s4 * v0
+  v1 = v1 + v2
+  v4 = v4 + v1
+  v3 = v1 + v9
+"""
+  assert _names(source.format(predict="v3 = v4 + v9")) == [GRADIENT_STEPS, AVERAGING]
+  assert _names(source.format(predict="")) == [GRADIENT_STEPS]
+  assert _names(source.format(predict="v3 = v1 + v9")) == [GRADIENT_STEPS]
+
+
+def test_dead_lines_are_shown_and_said_to_be():
+  explained = explain(zoo.load("s1a", 8))
+  dead = [line.text for line in explained.lines if not line.is_live]
+  assert len(dead) == 9 and "s6 = cos(s4)" in dead
+  assert {line.words for line in explained.lines if not line.is_live} == {
+      "No effect: no prediction depends on it."}
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_an_explanation_shows_itself(name):
+  program = zoo.load(name, 8)
+  explained = explain(program, num_classes=_classes(name))
+  min_vectors = zoo.entry(name).min_vectors
+  assert text.parse(explained.annotated(), program.space, min_vectors=min_vectors) == program
+  assert json.loads(json.dumps(explained.as_dict()))["summary"] == explained.summary
+  for shown in (str(explained), explained.markdown(), explained._repr_html_()):
+    assert explained.summary in shown
+    assert all(each.name in shown for each in explained.mechanisms)
+
+
+def test_programs_that_do_not_learn_are_said_not_to():
+  fixed = explain("def Setup():\ndef Predict():\n  s1 = norm(v0)\ndef Learn():\n", num_features=4)
+  assert fixed.summary == "A fixed function of the features, not trained."
+  blind = explain("def Setup():\n  s1 = 0.5\ndef Predict():\ndef Learn():\n", num_features=4)
+  assert blind.summary.startswith("A prediction that does not look at the features")
+  assert not fixed.mechanisms and not blind.mechanisms
+
+
+def test_bad_input_is_refused():
+  with pytest.raises(ValueError, match="One program at a time is looked at, got 2"):
+    explain(zoo.load("plain_nn")[[0, 0]])
+  with pytest.raises(ValueError, match="must be Programs or its text, got int"):
+    explain(3)
+  with pytest.raises(ValueError, match="for F = 4, the tasks have 8"):
+    explain(zoo.load("plain_nn"), num_features=8)

@@ -19,6 +19,9 @@ from azero import (
     language as language,
 )
 from azero import (
+    report as report,
+)
+from azero import (
     runs as runs,
 )
 from azero import (
@@ -36,6 +39,7 @@ from azero.language.ops import all_ops
 from azero.language.own_ops import register_op
 from azero.language.program import Component, Function, Programs, SearchSpace
 from azero.language.text import ProgramSyntaxError, format_program, parse, parse_many
+from azero.runs.reader import read_run
 from azero.runs.warm_start import read_programs
 from azero.search.config import SearchConfig
 from azero.search.federation import Federation, Group
@@ -65,7 +69,7 @@ __all__ = [
     "from_arrays", "from_csv", "from_frame", "from_npz", "linear_regression", "load_tasks_npz",
     "make_tasks",
     "original_tasks", "parse", "parse_many", "plot", "projected_digits", "projected_pairs",
-    "random_pairs", "random_search", "read_programs", "register_mutation",
+    "random_pairs", "random_search", "read_programs", "read_run", "register_mutation",
     "register_op", "search_tasks", "select_tasks",
     "spaces", "teacher_regression", "ten_class_tasks", "zoo",
 ]

@@ -22,8 +22,8 @@ _ROOT = pathlib.Path(__file__).parents[1]
 # The rooms along the road of the data; each may import from itself and from those before it.
 _ROAD = (
     "language", "tasks", "compiler", "executors", "search", "runs", "distributed", "insight",
-    "export", "estimators")
-_BELOW = ("files", "lazy", "paths")  # modules that every room may use
+    "export", "report", "estimators")
+_BELOW = ("files", "html_text", "lazy", "paths")  # modules that every room may use
 # The same for the experiments, of which each may import from all of these and from no other one.
 _EXPERIMENTS_ROAD = ("frame", "benchmarks", "simulations", "details")
 # Rooms that need less of the road than lies before them.

@@ -1,7 +1,8 @@
 """The run directory: everything a search leaves behind, written while it runs.
 
     config.json          the settings
-    run.json             of an experiment: its name, when it began, and the defaults
+    run.json             of an experiment: its name, when it began, the command, the defaults, and
+                         what its search tasks are
     metrics.jsonl        one line at every report: rates, best fitness, cache hits
     workers.json         the work and the best fitness of every island
     tensorboard/         curves, if they were wanted
@@ -13,8 +14,12 @@
                          the records of their searches are in directories of their own
     checkpoints/         the newest versions of the search itself, from which a stopped run
                          is continued
+    findings.json        of an experiment that has concluded: what it found, for its report
+    program.txt          its program
+    result.json          of a table: scores of the program and of baselines, row by row
     report.md            the final report
-    *.png                its pictures
+    report.html          the same as a page, with figures
+    *.png                pictures of report.md
 
 What happens to them when something fails is said in docs/durability.md.
 """
@@ -296,17 +301,21 @@ def _settings(
           name: rule_digest.of_mutation(function)
           for name, function in own_mutations().items() if name in config.mutations},
       "islands": len(task_sets),
-      "tasks": {
-          "metric": tasks.metric, "num_tasks": len(tasks), "num_features": tasks.num_features,
-          "num_train": tasks.num_train, "num_valid": tasks.num_valid,
-          "num_classes": tasks.num_classes,
-      },
+      "tasks": describe_tasks(tasks),
       "data_digest": _digest(
           getattr(each, name) for each in task_sets
           for name in ("train_x", "train_y", "valid_x", "valid_y", "seeds")),
       "template_digest": None if template is None else _digest(
           getattr(template, name) for name in Programs.ARRAYS),
   }
+
+
+def describe_tasks(tasks: Tasks) -> dict[str, Any]:
+  """Metric, numbers and sizes of tasks, JSON-compatible."""
+  return {
+      "metric": tasks.metric, "num_tasks": len(tasks), "num_features": tasks.num_features,
+      "num_train": tasks.num_train, "num_valid": tasks.num_valid,
+      "num_classes": tasks.num_classes}
 
 
 def read_config(path: str | os.PathLike) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from azero import html_text
 from azero.language.program import Programs, SearchSpace
 from azero.search import state as state_lib
 from azero.search.lineage import Lineage, lineages_in, lineages_state
@@ -58,6 +59,14 @@ class Hall(abc.ABC):
 
   def __len__(self) -> int:
     return sum(1 for _ in self)
+
+  def _repr_html_(self) -> str:
+    """What a notebook shows: a row for each entry, and the best program."""
+    rows = [
+        (f"{entry.fitness:.6f}", str(entry.complexity), str(entry.island),
+         f"{entry.num_programs:,}") for entry in self]
+    header = ("fitness", "live instructions", "island", "found after programs")
+    return html_text.table(header, rows) + (self.best.program._repr_html_() if rows else "")
 
   @property
   def best(self) -> Entry:

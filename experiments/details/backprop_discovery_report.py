@@ -73,7 +73,8 @@ def conclude(config: Any, searched: Searched, select: Tasks, final: Tasks) -> Re
       candidates[best], select_fitness, fitness, progress, success,
       str(searched.directory.path), searched.result)
   study.conclude(
-      config, searched.directory, _findings(config, searched, result), result=searched.result)
+      config, searched.directory, _findings(config, searched, result, final),
+      result=searched.result)
   return result
 
 
@@ -86,7 +87,8 @@ def progress_of(program: float, constant: float, network: float) -> tuple[float,
   return progress, network > constant and progress >= _SUCCESS
 
 
-def _findings(config: Any, searched: Searched, result: Result) -> study.Findings:
+def _findings(
+    config: Any, searched: Searched, result: Result, final: Tasks) -> study.Findings:
   mean = {name: float(fitness.mean()) for name, fitness in result.final.items()}
   groups = searched.search.groups
   verdict = (
@@ -102,7 +104,7 @@ def _findings(config: Any, searched: Searched, result: Result) -> study.Findings
           f"{config.num_unseen} select tasks. {verdict}",
           "All programs of the table train on the same examples once. Figure 5 prints its "
           "constants with two digits and was searched on tasks of its own."],
-      program=result.program,
+      program=result.program, scores=result.final, tasks=final,
       tables=[
           reporting.fitness_table(result.final), reporting.group_table(searched.search),
           "The program that the paper's figure 5 shows:",

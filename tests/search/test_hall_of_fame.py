@@ -44,6 +44,14 @@ def test_keeps_the_best_in_order():
   assert len(hall) == 3
 
 
+def test_a_notebook_shows_a_row_for_each_and_the_best_program():
+  hall = HallOfFame(3)
+  assert hall._repr_html_().count("<tr>") == 1  # names alone
+  offer(hall, [0.1, 0.5], islands=[1, 0])
+  shown = hall._repr_html_()
+  assert shown.index("0.500000") < shown.index("0.100000") < shown.index("Setup")
+
+
 def test_equal_keys_count_once_and_the_first_stays():
   hall = HallOfFame(3)
   offer(hall, [0.2, 0.4, 0.4, 0.3], keys=[7, 7, 7, 8])

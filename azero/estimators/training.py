@@ -32,6 +32,10 @@ class Rows(NamedTuple):
     """Some of them."""
     return Rows(self.x[index], self.y[index], self.weights[index])
 
+  def join(self, other: "Rows") -> "Rows":
+    """These rows and others behind them."""
+    return Rows(*(np.concatenate(parts) for parts in zip(self, other)))
+
 
 class Fold(NamedTuple):
   """Rows to train on, and rows that judge what was learned.
@@ -188,6 +192,7 @@ def try_epochs(
   models = [new_model(fold.train) for fold in folds]
   examples = [model.examples(fold.train.x, fold.train.y) for model, fold in zip(models, folds)]
   orders = [epoch_orders(fold.train.weights, rng) for fold in folds]
+  held_out, target = held_out_rows(folds), models[0].target
   tried: list[Rung] = []
   done = best = 0
   for epochs in schedule.rungs(max(len(fold.train.y) for fold in folds)):
@@ -197,9 +202,10 @@ def try_epochs(
     done = epochs
     predictions = np.concatenate(
         [model.predict(fold.held_out.x) for model, fold in zip(models, folds)])
-    held_out = held_out_rows(folds)
-    tried.append(Rung(epochs, *scores(
-        predictions, held_out, models[0].target, schedule.scoring), predictions))
+    tried.append(Rung(
+        epochs, score(predictions, held_out, target, schedule.scoring),
+        score(predictions, held_out, target, "log_loss") if target.num_classes else 0.0,
+        predictions))
     if tried[-1].rank > tried[best].rank:
       best = len(tried) - 1
     elif len(tried) - 1 - best == _PATIENCE:
@@ -214,16 +220,11 @@ def held_out_rows(folds: Sequence[Fold]) -> Rows:
   return Rows(*(np.concatenate(parts) for parts in zip(*(fold.held_out for fold in folds))))
 
 
-def scores(
-    predictions: np.ndarray, rows: Rows, target: Target, scoring: metrics.Scoring
-) -> tuple[float, float]:
-  """Score of predictions for rows, and what decides between equal ones."""
-  classes = target.classes
-  score = metrics.score(scoring, rows.y, predictions, classes=classes, weights=rows.weights)
-  if classes is None:
-    return score, 0.0
-  return score, metrics.score(
-      "log_loss", rows.y, predictions, classes=classes, weights=rows.weights)
+def score(
+    predictions: np.ndarray, rows: Rows, target: Target, scoring: metrics.Scoring) -> float:
+  """Score of predictions for rows."""
+  return metrics.score(
+      scoring, rows.y, predictions, classes=target.classes, weights=rows.weights)
 
 
 def split(

@@ -167,23 +167,20 @@ class Stages:
     programs = Programs(self._space, *(array[:number] for array in rnd.programs))
     plan = self._full.evaluator.plan(programs, rnd.analysis.take(slice(number)))
     rows = np.arange(number)
-    rnd.prints[:number], rnd.twin[:number] = 0, False
     if self._prints is None:
       self._train(plan, rows, rnd, devices, counts)
     else:
       short = self._run(self._short, plan, rows, rnd, devices)
       prints = short.fingerprint
       assert prints is not None
-      entry, twin = places = np.empty((2, number), np.int64)
+      places = np.empty((2, number), np.int64)
       stopped = _look_up_prints(
           self._prints.arrays, short.trained, prints, rnd.owner, rnd.value, places)
-      rows = np.flatnonzero(twin == _TRAINED)
+      rows = np.flatnonzero(places[1] == _TRAINED)
       counts.stopped_early += stopped
       counts.fingerprint_hits += number - stopped - len(rows)
       self._train(plan, rows, rnd, devices, counts)
-      _fill_prints(self._prints.arrays, rnd.owner, rnd.value, entry, twin)
-      rnd.prints[:number] = np.where(twin[:, None] == _STOPPED, 0, prints)
-      rnd.twin[:number] = twin >= 0
+      _fill_prints(self._prints.arrays, prints, places, rnd)
     counts.train_steps += int(rnd.cost[:number].sum())
 
   def state(self) -> dict[str, Any]:
@@ -291,13 +288,22 @@ def _look_up_prints(
 
 
 @kernel
-def _fill_prints(
-    cache: CacheArrays, owner: np.ndarray, value: np.ndarray, entry: np.ndarray,
-    twin: np.ndarray,
-) -> None:
-  """Stores what was trained, and gives twins what their first got."""
-  for q in range(len(twin)):
+def _fill_prints(cache: CacheArrays, prints: np.ndarray, places: np.ndarray, rnd: Round) -> None:
+  """Stores what was trained, gives twins what their first got, and notes fingerprints.
+
+  Args:
+    cache: of fingerprints.
+    prints: [Q, 2] uint64.
+    places: as `_look_up_prints` has left them.
+    rnd: of these requests.
+  """
+  entry, twin = places[0], places[1]
+  for q in range(len(prints)):
+    if twin[q] == _STOPPED:
+      continue
+    rnd.prints[q, 0], rnd.prints[q, 1] = prints[q, 0], prints[q, 1]
     if twin[q] == _TRAINED:
-      fill(cache, owner[q], entry[q], q, value[q])
-    elif twin[q] != _STOPPED:
-      value[q] = value[twin[q]]
+      fill(cache, rnd.owner[q], entry[q], q, rnd.value[q])
+    else:
+      rnd.twin[q] = True
+      rnd.value[q] = rnd.value[twin[q]]

@@ -282,6 +282,7 @@ def _ask(islands: Islands, i: int, place: int, means: Means, rnd: Round) -> None
   copy_program(programs, row, rnd.programs, q)
   islands.fitness[i, place] = np.nan
   rnd.child[q], rnd.owner[q], rnd.value[q], rnd.cost[q] = c, i, 0.0, 0
+  rnd.prints[q, 0], rnd.prints[q, 1], rnd.twin[q] = np.uint64(0), np.uint64(0), False
   if rules.cached:
     rnd.entry[q] = reserve(cache, i, first, second, q)
 

@@ -101,6 +101,29 @@ class _Stage(NamedTuple):
   num_valid: int
 
 
+class Prints(NamedTuple):
+  """Fingerprints of Q requests.
+
+  Attributes:
+    prints: [Q, 2] uint64.
+    twin: [Q] int64, see `_look_up_prints`.
+  """
+
+  prints: np.ndarray
+  twin: np.ndarray
+
+  def of(self, request: int) -> tuple[int, int] | None:
+    """The fingerprint of a request; None if it was stopped while it was taken."""
+    if self.twin[request] == _STOPPED:
+      return None
+    first, second = self.prints[request].tolist()
+    return first, second
+
+  def has_twin(self, request: int) -> bool:
+    """Whether a program of the same fingerprint was scored before."""
+    return bool(self.twin[request] >= 0)
+
+
 class Stages:
   """Scores the requests of rounds, of all islands of a search, on any of its devices.
 
@@ -153,22 +176,25 @@ class Stages:
     plan = evaluator.plan(programs, Analysis.empty(1, self._space.num_slots))
     evaluator.evaluate_plan(plan, np.zeros(1, np.int64))
 
-  def score(self, rnd: Round, devices: Sequence[int], counts: Counts) -> None:
+  def score(
+      self, rnd: Round, devices: Sequence[int], counts: Counts) -> "Prints | None":
     """Finds value and cost of every request of a round.
 
     Args:
       rnd: the round.
       devices: that share the work.
       counts: are told how the requests were answered.
+
+    Returns:
+      The fingerprints of the requests, if they were taken.
     """
-    number = int(rnd.counts[REQUESTS])
+    number, found = int(rnd.counts[REQUESTS]), None
     if not number:
-      return
+      return None
     rnd.value[:number] = rnd.cost[:number] = 0
     programs = Programs(self._space, *(array[:number] for array in rnd.programs))
     plan = self._full.evaluator.plan(programs, rnd.analysis.take(slice(number)))
     rows = np.arange(number)
-    rnd.prints[:number], rnd.twin[:number] = 0, False
     if self._prints is None:
       self._train(plan, rows, rnd, devices, counts)
     else:
@@ -185,9 +211,9 @@ class Stages:
       counts.fingerprint_hits += number - stopped - len(rows)
       self._train(plan, rows, rnd, devices, counts)
       _fill_prints(self._prints.arrays, rnd.owner, rnd.value, entry, twin)
-      rnd.prints[:number] = np.where(twin[:, None] == _STOPPED, 0, prints)
-      rnd.twin[:number] = twin >= 0
+      found = Prints(prints, twin)
     counts.train_steps += int(rnd.cost[:number].sum())
+    return found
 
   def state(self) -> dict[str, Any]:
     """All that decides how programs are answered; see `state`."""

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from azero.insight import tuning
+from azero.insight import surgery, tuning
 from azero.insight.bench import Bench, Measured
 from azero.insight.surgery import Code
-from azero.language.ops import Constant
 
 
 def check_trials(bench: Bench, num_trials: int) -> None:
@@ -50,16 +49,9 @@ def measure(
 
 def _trials(code: Code, num_trials: int) -> list[Code]:
   """A code with other constants, its own first."""
-  places = [
-      (f, k, c) for f, lines in enumerate(code) for k, line in enumerate(lines)
-      for c, meaning in enumerate(line.op.constants) if meaning is not Constant.INDEX]
-  factors = tuning.draw_factors(num_trials - 1, len(places), seed=0)
-  result = [code]
-  for row in factors:
-    lines = [list(part) for part in code]
-    for (f, k, c), factor in zip(places, row):
-      constants = list(lines[f][k].constants)
-      constants[c] *= float(factor)
-      lines[f][k] = lines[f][k]._replace(constants=tuple(constants))
-    result.append(tuple(map(tuple, lines)))
-  return result
+  spots = surgery.spots(code)
+  factors = tuning.draw_factors(num_trials - 1, len(spots), seed=0)
+  return [code] + [
+      surgery.with_constants(code, {
+          spot: spot.value * factor for spot, factor in zip(spots, row)})
+      for row in factors.tolist()]

@@ -19,6 +19,9 @@ from azero import (
     language as language,
 )
 from azero import (
+    report as report,
+)
+from azero import (
     runs as runs,
 )
 from azero import (
@@ -29,6 +32,7 @@ from azero import (
 )
 from azero.api import evaluate, evolve, plot, random_search
 from azero.estimators.programs import ProgramClassifier, ProgramRegressor
+from azero.estimators.searched import AutoMLZeroClassifier, AutoMLZeroRegressor
 from azero.executors.devices import configure_jax
 from azero.executors.evaluator import Evaluation, Evaluator
 from azero.language import spaces, zoo
@@ -36,6 +40,7 @@ from azero.language.ops import all_ops
 from azero.language.own_ops import register_op
 from azero.language.program import Component, Function, Programs, SearchSpace
 from azero.language.text import ProgramSyntaxError, format_program, parse, parse_many
+from azero.runs.reader import read_run
 from azero.runs.warm_start import read_programs
 from azero.search.config import SearchConfig
 from azero.search.federation import Federation, Group
@@ -58,6 +63,7 @@ from azero.tasks.task import Tasks, make_tasks
 __version__: str
 
 __all__ = [
+    "AutoMLZeroClassifier", "AutoMLZeroRegressor",
     "Component", "Evaluation", "Evaluator", "Federation", "Function", "Group", "HallOfFame",
     "Migration", "ProgramClassifier", "ProgramRegressor", "ProgramSyntaxError",
     "Programs", "SearchConfig", "SearchSpace", "Tasks",
@@ -65,7 +71,7 @@ __all__ = [
     "from_arrays", "from_csv", "from_frame", "from_npz", "linear_regression", "load_tasks_npz",
     "make_tasks",
     "original_tasks", "parse", "parse_many", "plot", "projected_digits", "projected_pairs",
-    "random_pairs", "random_search", "read_programs", "register_mutation",
+    "random_pairs", "random_search", "read_programs", "read_run", "register_mutation",
     "register_op", "search_tasks", "select_tasks",
     "spaces", "teacher_regression", "ten_class_tasks", "zoo",
 ]

@@ -1,4 +1,4 @@
-"""Looks at run directories: python -m experiments.runs list|show|compare.
+"""Looks at run directories: python -m experiments.runs list|show|compare|report.
 
 Reads what searches have written by now, of runs under way too, and needs neither a device nor
 JAX. `--help` of each command says more.
@@ -15,6 +15,10 @@ from rich.console import Console
 from azero.runs import reader
 from experiments.details import runs_compare, runs_show
 from experiments.details import runs_tables as tables
+from experiments.frame import lazy
+
+with lazy.imports():
+  from azero.report import page
 
 _MOST_OTHERS = 5  # directories that are no runs
 
@@ -64,6 +68,14 @@ def _parser() -> argparse.ArgumentParser:
   one.add_argument("directories", nargs="+", metavar="directory", help="of a run or an experiment")
   one.add_argument("--plot", metavar="FILE", help="write a picture of the best fitnesses")
   one.set_defaults(command=_compare)
+  one = commands.add_parser(
+      "report", help="a page on one run, with figures",
+      description="Writes report.html into the directory of a run, finished or under way: its "
+      "progress, program, scores and settings as they are now, in one file that needs nothing "
+      "else.")
+  one.add_argument("directory", help="of the run")
+  one.add_argument("--output", metavar="FILE", help="write the page there")
+  one.set_defaults(command=_report)
   return parser
 
 
@@ -112,6 +124,11 @@ def _compare(options: argparse.Namespace, console: Console) -> None:
   searches = runs_compare.compare(options.directories, console)
   if options.plot:
     runs_compare.plot(searches, options.plot, console)
+
+
+def _report(options: argparse.Namespace, console: Console) -> None:
+  report = page.read(options.directory)
+  console.print(f"page: {report.write(options.output)}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -33,14 +33,15 @@ def _loaded(code: str, **environment: str) -> set[str]:
 def test_the_package_alone_loads_nothing_but_its_names():
   loaded = _loaded("import azero, azero.tasks, azero.runs.reader")
   assert {name for name in loaded if name.split(".")[0] == "azero"} == {
-      "azero", "azero.lazy", "azero.paths", "azero.runs", "azero.runs.json_lines",
-      "azero.runs.reader", "azero.tasks"}
+      "azero", "azero.html_text", "azero.lazy", "azero.paths", "azero.runs",
+      "azero.runs.json_lines", "azero.runs.lineage_files", "azero.runs.reader", "azero.tasks"}
   assert not loaded & {"jax", "numpy", "numba", "rich", *_LATER}
 
 
 def test_all_public_names_together_load_no_optional_package():
   # Estimators are scikit-learn's own kind of object, and the only ones that need a package.
-  estimators = {"ProgramClassifier", "ProgramRegressor"}
+  estimators = {
+      "AutoMLZeroClassifier", "AutoMLZeroRegressor", "ProgramClassifier", "ProgramRegressor"}
   assert estimators < set(azero.__all__)
   loaded = _loaded(
       f"import azero\nfor name in {set(azero.__all__) - estimators}: getattr(azero, name)")
@@ -52,7 +53,7 @@ def test_the_statistics_are_loaded_without_what_they_need():
   assert "scipy.stats" not in _loaded("import azero.insight.statistics")
 
 
-@pytest.mark.parametrize("package", ["azero", "azero.export", "azero.tasks"])
+@pytest.mark.parametrize("package", ["azero", "azero.export", "azero.report", "azero.tasks"])
 def test_names_are_those_of_the_stub(package):
   module = importlib.import_module(package)
   assert module.__all__ and len(set(module.__all__)) == len(module.__all__)

@@ -26,7 +26,7 @@ from azero.distributed.view import GroupView
 from azero.runs.directory import settings_of, settings_of_groups
 from azero.search.federation import Group
 from azero.search.grouped import Grouped
-from azero.search.hall_of_fame import JointHall
+from azero.search.hall_of_fame import JointFront, JointHall
 from azero.search.migration import Migration
 from azero.search.protocol import WorkerLost
 from azero.search.state import found_in, found_state
@@ -44,6 +44,7 @@ class Cluster(Grouped[Group, GroupView]):
     migration: its settings, or None.
     experiments: [W] number of the experiment of each worker.
     hall_of_fame: the best programs of each group.
+    front: those of each group by complexity.
     missed_migrations: exchanges that found no server.
     losses: processes that were lost.
     works_while_saved: that taking its state holds nobody up.
@@ -82,6 +83,7 @@ class Cluster(Grouped[Group, GroupView]):
     self.losses = 0
     self.searches = GroupView.of(self.groups)
     self.hall_of_fame = JointHall([view.hall_of_fame for view in self.searches])
+    self.front = JointFront([view.front for view in self.searches])
     self.experiments = np.concatenate([view.experiments for view in self.searches])
     self._lockstep = lockstep
     self._improvements: list[Improvement] = []
@@ -167,6 +169,7 @@ class Cluster(Grouped[Group, GroupView]):
         "processes": {str(k): state for k, state in enumerate(states)},
         "halls": {
             view.name: view.hall_of_fame.state(view.space) for view in self.searches},
+        "fronts": {view.name: view.front.state(view.space) for view in self.searches},
         "improvements": found_state(self.space_of(0), self._improvements)}
 
   def restore(self, state: Mapping[str, Any]) -> None:
@@ -180,6 +183,7 @@ class Cluster(Grouped[Group, GroupView]):
     for view in self.searches:
       view.reset()
       view.hall_of_fame.restore(view.space, state["halls"][view.name])
+      view.front.restore(view.space, state["fronts"][view.name])
     saved = [state["processes"][str(k)] for k in range(len(self._members))]
     for member, report in zip(self._members, self._members.restore(saved)):
       self._take_in(member, report)

@@ -42,6 +42,7 @@ class GroupReport:
     improved: [m] int, which of them have another best program than in the last report.
     best_programs: [m] those.
     hall: entries of the hall of fame, if it changed since the last report.
+    front: those of the front, likewise.
   """
 
   name: str
@@ -55,6 +56,7 @@ class GroupReport:
   improved: np.ndarray
   best_programs: Programs
   hall: list[tuple[Key, Entry]]
+  front: list[tuple[Key, Entry]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,7 +107,7 @@ class Process:
     self._slice_seconds = slice_seconds
     self._missed = 0
     self._reported_best = [np.full(s.num_islands, -np.inf) for s in self._federation.searches]
-    self._reported_changes = [-1] * len(groups)
+    self._reported_changes = [(-1, -1)] * len(groups)
 
   def pid(self) -> int:
     """The operating system's number of this process."""
@@ -142,7 +144,8 @@ class Process:
     """
     assert self._server is not None
     workers = [
-        (experiment, worker, len(programs)) for experiment, worker, programs in self._emigrants]
+        (experiment, worker, len(programs))
+        for experiment, worker, programs, _ in self._emigrants]
     self._federation.immigrate(
         self._server.submit("download", workers, self._federation.migrations).result())
     return self._report()
@@ -161,7 +164,7 @@ class Process:
     self._missed = state["missed"]
     for best in self._reported_best:
       best[:] = -np.inf
-    self._reported_changes = [-1] * len(self._reported_changes)
+    self._reported_changes = [(-1, -1)] * len(self._reported_changes)
     return self._report()
 
   def _exchange(self) -> None:
@@ -187,11 +190,12 @@ class Process:
   def _report_group(self, k: int, group: Group, search: Evolution) -> GroupReport:
     improved = np.flatnonzero(search.best_fitness > self._reported_best[k])
     self._reported_best[k] = search.best_fitness.copy()
-    hall = search.hall_of_fame
-    changed = hall.changes != self._reported_changes[k]
-    self._reported_changes[k] = hall.changes
+    hall, front = search.hall_of_fame, search.front
+    before = self._reported_changes[k]
+    self._reported_changes[k] = hall.changes, front.changes
     return GroupReport(
         group.name, search.first_island, search.cycle, dataclasses.replace(search.counts),
         search.active.copy(), search.train_steps.copy(), search.num_programs.copy(),
         search.best_fitness.copy(), improved, search.best_programs[improved],
-        hall.items() if changed else [])
+        hall.items() if hall.changes != before[0] else [],
+        front.items() if front.changes != before[1] else [])

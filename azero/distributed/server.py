@@ -7,8 +7,7 @@ many that are drawn from those of all workers.
 from collections.abc import Sequence
 import os
 
-from azero.language.program import Programs
-from azero.search.migration import Pools
+from azero.search.migration import Arrival, Pools
 
 
 class PoolLost(RuntimeError):
@@ -18,7 +17,7 @@ class PoolLost(RuntimeError):
 class MigrationServer(Pools):
   """Pools of programs by experiment, in a process of their own."""
 
-  def download(self, workers: Sequence[tuple[int, int, int]], turn: int) -> list[Programs]:
+  def download(self, workers: Sequence[tuple[int, int, int]], turn: int) -> list[Arrival]:
     """See `Pools.download`.
 
     Raises:

@@ -9,7 +9,7 @@ from azero.language.program import Programs
 from azero.search import budgets
 from azero.search.equivalence import Counts
 from azero.search.federation import Group
-from azero.search.hall_of_fame import HallOfFame
+from azero.search.hall_of_fame import Front, HallOfFame
 
 
 class GroupView(budgets.Budgeted):
@@ -28,6 +28,7 @@ class GroupView(budgets.Budgeted):
     best_fitness: [I] float.
     best_programs: [I] those.
     hall_of_fame: the best of the group.
+    front: the best of the group by complexity.
   """
 
   def __init__(self, group: Group, first_island: int):
@@ -39,7 +40,7 @@ class GroupView(budgets.Budgeted):
     self.experiments = (
         np.zeros(self.num_islands, np.int64) if group.experiments is None
         else np.asarray(group.experiments, np.int64))
-    self.hall_of_fame = HallOfFame(group.config.hall_of_fame_size, first_island=first_island)
+    self.hall_of_fame, self.front = HallOfFame(group.config.hall_of_fame_size), Front()
     self.reset()
 
   @classmethod
@@ -49,7 +50,7 @@ class GroupView(budgets.Budgeted):
     return [cls(group, int(island)) for group, island in zip(groups, first)]
 
   def reset(self) -> None:
-    """Knows nothing any more, but for the hall of fame."""
+    """Knows nothing any more, but for the hall of fame and the front."""
     count = self.num_islands
     self.active = np.ones(count, bool)
     self.train_steps = np.zeros(count, np.int64)
@@ -95,3 +96,5 @@ class GroupView(budgets.Budgeted):
       getattr(self.best_programs, name)[islands] = getattr(report.best_programs, name)[better]
     for key, entry in report.hall:
       self.hall_of_fame.take_in(key, entry)
+    for key, entry in report.front:
+      self.front.take_in(key, entry)

@@ -22,11 +22,13 @@ _CAPTIONS = {
     Function.LEARN: "for every training example, after Predict"}
 _MARGIN, _SIDE, _LEAST_WIDTH, _LEGEND = 24.0, 64.0, 560.0, 58.0
 _INK, _GREY = "#22272e", "#8b929b"
+# Of this picture alone, also inside HTML with others.
 _STYLE = """
-  text { font: 12.5px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace;
-         fill: #22272e; }
-  .title { font: bold 15px system-ui, 'DejaVu Sans', Helvetica, Arial, sans-serif; }
-  .note { font: 12px system-ui, 'DejaVu Sans', Helvetica, Arial, sans-serif; fill: #5b636d; }
+  .azero-flow text { fill: #22272e;
+    font: 12.5px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace; }
+  .azero-flow .title { font: bold 15px system-ui, 'DejaVu Sans', Helvetica, Arial, sans-serif; }
+  .azero-flow .note { fill: #5b636d;
+    font: 12px system-ui, 'DejaVu Sans', Helvetica, Arial, sans-serif; }
 """
 
 
@@ -78,8 +80,8 @@ class _Picture:
     heads = "".join(_arrow_head(kind.letter, color) for kind, color in _STROKE.items())
     heads += _arrow_head("loop", _GREY)
     return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" width="{width}" '
-        f'height="{height}" role="img">',
+        f'<svg class="azero-flow" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" '
+        f'width="{width}" height="{height}" role="img">',
         "<title>Data flow of the program</title>", f"<style>{_STYLE}</style>",
         f"<defs>{heads}</defs>", f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         *self._parts, "</svg>"]) + "\n"

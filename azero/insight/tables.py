@@ -1,9 +1,9 @@
 """Tables of findings as text, Markdown and HTML."""
 
 from collections.abc import Sequence
-import html as html_lib
 import math
 
+from azero import html_text
 from azero.insight.statistics import Interval
 
 
@@ -25,13 +25,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def html(header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> str:
   """An HTML table."""
-  head = "".join(f"<th style='text-align:left'>{html_lib.escape(cell)}</th>" for cell in header)
-  body = "".join(
-      "<tr>" + "".join(
-          f"<td style='text-align:left;vertical-align:top'>{html_lib.escape(cell)}</td>"
-          for cell in row) + "</tr>" for row in rows)
-  caption = f"<p>{html_lib.escape(caption)}</p>" if caption else ""
-  return f"{caption}<table><tr>{head}</tr>{body}</table>"
+  return html_text.table(header, rows, caption=caption)
 
 
 def interval_cells(interval: Interval) -> tuple[str, str]:

@@ -1,27 +1,35 @@
 """The run directory: everything a search leaves behind, written while it runs.
 
     config.json          the settings
-    run.json             of an experiment: its name, when it began, and the defaults
+    run.json             of an experiment: its name, when it began, the command, the defaults, and
+                         what its search tasks are
     metrics.jsonl        one line at every report: rates, best fitness, cache hits
     workers.json         the work and the best fitness of every island
     tensorboard/         curves, if they were wanted
     improvements.jsonl   every new best program of an island, with its text
-    hall_of_fame.json    the best distinct programs, saved at every report and at the end
+    hall_of_fame.json    the best different algorithms, saved at every report and at the end
+    front.json           the best programs by complexity, likewise
+    lineage.json         what the programs of both came from, saved less often and at the end
     outcomes.jsonl       in place of it, where an experiment has repeats: what each came to;
                          the records of their searches are in directories of their own
     checkpoints/         the newest versions of the search itself, from which a stopped run
                          is continued
+    findings.json        of an experiment that has concluded: what it found, for its report
+    program.txt          its program
+    result.json          of a table: scores of the program and of baselines, row by row
     report.md            the final report
-    *.png                its pictures
+    report.html          the same as a page, with figures
+    *.png                pictures of report.md
 
 What happens to them when something fails is said in docs/durability.md.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import contextlib
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -34,11 +42,11 @@ from azero import files, paths
 from azero.language import ops as op_table
 from azero.language.program import Programs, SearchSpace
 from azero.language.text import format_program
-from azero.runs import json_lines, lock, rule_digest
+from azero.runs import json_lines, lineage_files, lock, rule_digest
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.federation import Federation, Group
-from azero.search.hall_of_fame import Entry, Hall
+from azero.search.hall_of_fame import Entry, Front, Hall, JointFront
 from azero.search.migration import Migration
 from azero.search.mutation import own_mutations
 from azero.search.protocol import Searching
@@ -51,6 +59,7 @@ MAY_CHANGE = (
     "max_train_steps", "max_programs", "num_devices", "lanes", "ray_address", "progress",
     "checkpoint_seconds", "tensorboard", "max_seconds", "target_fitness", "patience")
 HALL_OF_FAME = "hall_of_fame.json"
+FRONT = "front.json"
 OUTCOMES = "outcomes.jsonl"
 CHECKPOINTS = "checkpoints"
 
@@ -119,7 +128,7 @@ class RunDirectory:
   def _begin(self, config: Mapping[str, Any], *, resumed: bool) -> None:
     self.config = dict(config)
     self.resumed = resumed
-    self._saved_changes = -1
+    self._saved_changes: dict[str, tuple[int, ...]] = {}  # of what is in each file
     self._ahead: dict[int, float] = {}  # best fitness of islands that only hall_of_fame.json has
 
   @property
@@ -162,7 +171,7 @@ class RunDirectory:
             "lines are missing. Put a copy of the file back, or start a new run.")
     for name, size in sizes.items():
       os.truncate(self.path / name, size)
-    self._saved_changes = -1
+    self._saved_changes = {}
     self._ahead = _best_of_islands(self._saved_hall_of_fame())
     found_again = _best_of_islands(json_lines.read(self.path / "improvements.jsonl"))
     for island, fitness in found_again.items():
@@ -199,22 +208,35 @@ class RunDirectory:
     """Replaces workers.json: where every island is after so many seconds."""
     self.write("workers.json", json.dumps({"seconds": round(seconds, 3), **workers}) + "\n")
 
-  def save_hall_of_fame(self, hall_of_fame: Hall, *, final: bool = False) -> None:
-    """Replaces hall_of_fame.json if anything changed since it was last saved.
+  def save_best(
+      self, hall_of_fame: Hall, front: Front | JointFront, *, lineages: bool = False,
+      final: bool = False) -> None:
+    """Replaces hall_of_fame.json and front.json, each if it changed since it was last saved.
 
-    A run that goes on from an older checkpoint leaves the file alone until its islands have
-    found again what is best in it: a stop in between must not lose that.
+    A run that goes on from an older checkpoint leaves the files alone until its islands have
+    found again what is best in them: a stop in between must not lose that.
 
     Args:
       hall_of_fame: of the search.
+      front: of the search.
+      lineages: whether lineage.json as well.
       final: whether the run is at its end, whatever a longer one had found.
     """
     if self._ahead and not final:
       return
-    if hall_of_fame.changes != self._saved_changes:
-      entries = [_entry_to_json(entry) for entry in hall_of_fame]
-      self.write(HALL_OF_FAME, json.dumps(entries, indent=2) + "\n")
-      self._saved_changes = hall_of_fame.changes
+    self._save(HALL_OF_FAME, _entries_text, hall_of_fame)
+    self._save(FRONT, _entries_text, front)
+    if lineages:
+      self._save(lineage_files.LINEAGE, lineage_files.text, hall_of_fame, front)
+
+  def _save(
+      self, name: str, make_text: Callable[[Iterable[Entry]], str],
+      *sources: Hall | Front | JointFront) -> None:
+    """Replaces the file of some entries, if they have changed since it was saved."""
+    changes = tuple(source.changes for source in sources)
+    if changes != self._saved_changes.get(name):
+      self.write(name, make_text(itertools.chain(*sources)))
+      self._saved_changes[name] = changes
 
   def _saved_hall_of_fame(self) -> list[dict[str, Any]]:
     """The entries of hall_of_fame.json; none if there is no such file or it is destroyed."""
@@ -279,17 +301,21 @@ def _settings(
           name: rule_digest.of_mutation(function)
           for name, function in own_mutations().items() if name in config.mutations},
       "islands": len(task_sets),
-      "tasks": {
-          "metric": tasks.metric, "num_tasks": len(tasks), "num_features": tasks.num_features,
-          "num_train": tasks.num_train, "num_valid": tasks.num_valid,
-          "num_classes": tasks.num_classes,
-      },
+      "tasks": describe_tasks(tasks),
       "data_digest": _digest(
           getattr(each, name) for each in task_sets
           for name in ("train_x", "train_y", "valid_x", "valid_y", "seeds")),
       "template_digest": None if template is None else _digest(
           getattr(template, name) for name in Programs.ARRAYS),
   }
+
+
+def describe_tasks(tasks: Tasks) -> dict[str, Any]:
+  """Metric, numbers and sizes of tasks, JSON-compatible."""
+  return {
+      "metric": tasks.metric, "num_tasks": len(tasks), "num_features": tasks.num_features,
+      "num_train": tasks.num_train, "num_valid": tasks.num_valid,
+      "num_classes": tasks.num_classes}
 
 
 def read_config(path: str | os.PathLike) -> dict[str, Any]:
@@ -387,9 +413,14 @@ def _digest(arrays: Iterable[np.ndarray]) -> str:
   return result.hexdigest()[:16]
 
 
+def _entries_text(entries: Iterable[Entry]) -> str:
+  return json.dumps([_entry_to_json(entry) for entry in entries], indent=2) + "\n"
+
+
 def _entry_to_json(entry: Entry) -> dict[str, Any]:
   fields = {
       field.name: getattr(entry, field.name)
-      for field in dataclasses.fields(entry) if field.name != "program"}
+      for field in dataclasses.fields(entry)
+      if field.name not in ("program", "fingerprint", "lineage")}
   return fields | {
       "num_features": entry.program.space.num_features, "program": format_program(entry.program)}

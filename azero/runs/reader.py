@@ -14,14 +14,15 @@ import re
 import sys
 from typing import Any, TypeVar
 
-from azero import paths
-from azero.runs import json_lines
+from azero import html_text, paths
+from azero.runs import json_lines, lineage_files
 
 if sys.platform != "win32":
   import fcntl
 
 T = TypeVar("T")
 
+FINDINGS = "findings.json"
 # How the last line of metrics says that a run ended.
 _ENDED = {
     "budget": "finished", "stopped": "finished", "interrupted": "interrupted",
@@ -43,10 +44,21 @@ class Run:
   """
 
   path: pathlib.Path
-  config: dict[str, Any]
-  about: dict[str, Any]
-  parts: list["Run"]
-  last: dict[str, Any] | None
+  config: dict[str, Any] = dataclasses.field(repr=False)
+  about: dict[str, Any] = dataclasses.field(repr=False)
+  parts: list["Run"] = dataclasses.field(repr=False)
+  last: dict[str, Any] | None = dataclasses.field(repr=False)
+
+  def _repr_html_(self) -> str:
+    """What a notebook shows: how the run stands, and its best program."""
+    shown = [("run", str(self.path)), ("experiment", self.experiment), ("status", self.status)]
+    for name in ("seconds", "programs"):
+      if (value := self.total(name)) is not None:
+        shown.append((name, f"{value:,.0f}"))
+    if self.best_fitness is not None:
+      shown.append(("best fitness", f"{self.best_fitness:.6f}"))
+    best = next((hall[0] for part in self.searches() if (hall := part.hall_of_fame())), None)
+    return html_text.table((), shown) + (html_text.code(best["program"]) if best else "")
 
   @functools.cached_property
   def status(self) -> str:
@@ -132,6 +144,39 @@ class Run:
   def hall_of_fame(self) -> list[dict[str, Any]]:
     """The best distinct programs, best first, each with where it was found."""
     return _read(self.path / "hall_of_fame.json", list)
+
+  def front(self) -> list[dict[str, Any]]:
+    """The best programs by complexity, the simplest first, like those of the hall of fame."""
+    return _read(self.path / "front.json", list)
+
+  def lineages(self) -> dict[tuple[int, int], list[dict[str, Any]]]:
+    """What programs of hall of fame and front came from, step by step; see `lineage_files`.
+
+    Returns:
+      Steps by island and num_programs of an entry. One that was found since lineages were last
+      saved is not among them.
+    """
+    return lineage_files.read(self.path)
+
+  def improvements(self) -> list[dict[str, Any]]:
+    """Every new best program of an island, in order."""
+    return json_lines.read(self.path / "improvements.jsonl", growing=True)
+
+  def findings(self) -> dict[str, Any]:
+    """What its experiment found, empty before it has concluded; see `RunDirectory`."""
+    return _read(self.path / FINDINGS, dict)
+
+  def result(self) -> dict[str, Any]:
+    """How its program predicts the rows of a table that nobody saw, empty without them."""
+    return _read(self.path / "result.json", dict)
+
+  @property
+  def tasks(self) -> dict[str, Any]:
+    """What its search tasks are, of several groups those of the first; empty if not noted."""
+    for described in (self.about, self.config, *self.config.get("groups", {}).values()):
+      if "tasks" in described:
+        return described["tasks"]
+    return {}
 
   def workers(self) -> dict[str, Any]:
     """The work and the best fitness of every island, empty if they were not noted."""

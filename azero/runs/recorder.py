@@ -16,13 +16,13 @@ from azero.search.protocol import Searching, WorkerLost
 from azero.search.state import Stateful, found_in, found_state
 from azero.search.worker import Improvement
 
-SCHEMA = 3  # of what a checkpoint holds; to be raised when a state changes its meaning
+SCHEMA = 4  # of what a checkpoint holds; to be raised when a state changes its meaning
 # Of the time, at most, that a search waits for checkpoints. Writing them, in the background,
 # takes up to three times as much of one core.
 WAITING_SHARE = 1 / 150
 
 _REPORT_SECONDS = 2.0  # between lines of metrics, and between saves of the hall of fame
-_WORKERS_SECONDS = 10.0  # between notes of every island
+_WORKERS_SECONDS = 10.0  # between notes of every island, and between saves of lineages
 _WARNING_SECONDS = 60.0  # between two warnings of a disk that is full
 _MAX_LOSSES = 5  # of parts of a search, between two checkpoints
 
@@ -198,10 +198,12 @@ class Recorder(Generic[AnySearch]):
       while self._new_metrics:
         self._directory.add_metrics(self._new_metrics[0])
         del self._new_metrics[0]
-      self._directory.save_hall_of_fame(self._search.hall_of_fame)
+      rarely = time.monotonic() - self._last_workers >= _WORKERS_SECONDS
+      self._directory.save_best(
+          self._search.hall_of_fame, self._search.front, lineages=rarely)
       if self._curves is not None:
         self._curves.add(self.metrics[-1])
-      if time.monotonic() - self._last_workers >= _WORKERS_SECONDS:
+      if rarely:
         self._last_workers = time.monotonic()
         self._directory.save_workers(self.seconds(), workers_of(self._search))
 
@@ -239,7 +241,8 @@ class Recorder(Generic[AnySearch]):
     now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     with self._writing():
       if status in ("budget", "stopped"):
-        self._directory.save_hall_of_fame(self._search.hall_of_fame, final=True)
+        self._directory.save_best(
+            self._search.hall_of_fame, self._search.front, lineages=True, final=True)
       self._checkpoints.save(
           {
               "settings": self._settings, "status": status, "meter": self._meter.state(),

@@ -7,6 +7,7 @@ import signal
 import threading
 from typing import Any, Generic
 
+from azero import html_text
 from azero.runs.directory import RunDirectory
 from azero.runs.display import views
 from azero.runs.display.progress import Progress
@@ -44,6 +45,16 @@ class RunResult(Generic[AnySearch]):
   improvements: list[Improvement] = dataclasses.field(repr=False)
   signum: int | None = None
   reason: str = ""
+
+  def _repr_html_(self) -> str:
+    """What a notebook shows: how it ended, and the best program."""
+    hall = self.search.hall_of_fame
+    rows = [("ended by", _how(self.status, self.reason)), ("seconds", f"{self.seconds:,.1f}"),
+            ("programs", f"{int(self.search.num_programs.sum()):,}")]
+    if not len(hall):
+      return html_text.table((), rows)
+    return html_text.table((), [*rows, ("best fitness", f"{hall.best.fitness:.6f}")]) + (
+        hall.best.program._repr_html_())
 
 
 def run(

@@ -1,8 +1,10 @@
 """Programs to start a search from: a program written by hand, or what an earlier run found."""
 
+from collections.abc import Mapping, Sequence
 import json
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -10,8 +12,10 @@ from azero import files, paths
 from azero.compiler import liveness
 from azero.language.program import Programs, SearchSpace
 from azero.language.text import ProgramSyntaxError, parse
-from azero.runs import json_lines
+from azero.runs import json_lines, lineage_files
 from azero.runs.directory import HALL_OF_FAME, OUTCOMES, read_config
+from azero.search.ancestry import TRUNK
+from azero.search.lineage import KnownPrograms, Lineage, code_of
 
 
 def read_programs(
@@ -26,7 +30,8 @@ def read_programs(
     multiclass: whether v1 and v2 of the program are the label and the prediction.
 
   Returns:
-    The programs, those of a run with the best first.
+    The programs, those of a run with the best first; with their lineages, if the run has kept
+    them.
 
   Raises:
     FileNotFoundError: there is no such file, or the run has found nothing yet.
@@ -89,17 +94,52 @@ def predicts(programs: Programs, *, multiclass: bool = False) -> np.ndarray:
 
 def _read_run(directory: pathlib.Path, space: SearchSpace, multiclass: bool) -> Programs:
   # An index constant is printed as a position among the F features of its own group.
+  entries = read_entries(directory)
   programs = Programs.concatenate([
       _parse(
           text, space.with_features(num_features), f"{directory}, program {k + 1}", multiclass
       ).with_features(space.num_features)
-      for k, (text, num_features) in enumerate(read_entries(directory))])
+      for k, (text, num_features) in enumerate(entries)])
   if not predicts(programs, multiclass=multiclass).any():
     raise ValueError(
         f"No program of '{directory}' predicts anything in "
         f"{'tasks of several classes' if multiclass else 'regression or binary tasks'}: give "
         "another run.")
-  return programs
+  return KnownPrograms.of(programs, _read_pasts(directory, space, len(programs)))
+
+
+def _read_pasts(
+    directory: pathlib.Path, space: SearchSpace, count: int) -> list[Lineage | None]:
+  """The lineages of the programs that `read_entries` reads, as far as they are known."""
+  file = directory / HALL_OF_FAME
+  if not file.is_file():  # those of repeats are in directories of their own
+    return [None] * count
+  lineages = lineage_files.read(directory)
+  entries = json.loads(file.read_text(encoding="utf-8"))
+  steps = (lineages.get((entry.get("island"), entry.get("num_programs"))) for entry in entries)
+  return [None if each is None else _read_lineage(each, space) for each in steps]
+
+
+def _read_lineage(steps: Sequence[Mapping[str, Any]], space: SearchSpace) -> Lineage | None:
+  """A lineage in another space, without the steps that do not fit it."""
+  programs, kept, skipped = [], [], 0
+  for step in steps:
+    try:
+      program = parse(step["program"], space.with_features(step["num_features"]))
+    except ProgramSyntaxError:
+      skipped += 1 + step["skipped"]
+    else:
+      programs.append(program.with_features(space.num_features))
+      kept.append((step, step["skipped"] + skipped))
+      skipped = 0
+  if not programs:
+    return None
+  facts = [
+      (step["num_programs"], step["island"], code_of(step["mutation"]), left_out)
+      for step, left_out in kept]
+  return Lineage.of(
+      Programs.concatenate(programs), [step["fitness"] for step, _ in kept], facts
+  ).condensed(TRUNK)
 
 
 def _parse(text: str, space: SearchSpace, where: str, multiclass: bool) -> Programs:

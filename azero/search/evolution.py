@@ -13,6 +13,7 @@ import numpy as np
 from azero.compiler.arrays import searched_functions
 from azero.language.program import Programs, SearchSpace
 from azero.search.config import SearchConfig
+from azero.search.lineage import Lineage
 from azero.search.search import Search
 from azero.tasks.task import Tasks
 
@@ -74,8 +75,13 @@ class Evolution(Search):
     """Copies of the programs at these places of an island's population."""
     return self.population[island * self.config.population_size + places]
 
+  def lineages(self, island: int, places: np.ndarray) -> list[Lineage]:
+    """What those at these places of an island's population came from, to be taken along."""
+    return self._genealogy.leaving(island, places)
+
   def immigrate(
-      self, islands: np.ndarray, places: np.ndarray, programs: Programs
+      self, islands: np.ndarray, places: np.ndarray, programs: Programs,
+      lineages: Sequence[Lineage],
   ) -> list[Callable[[], None]]:
     """The work of taking in programs, a piece for each worker, to be run before `conclude`.
 
@@ -86,7 +92,8 @@ class Evolution(Search):
       islands: [n] different islands, in order.
       places: [n, count], whose place is taken.
       programs: [n * count] programs, island by island.
+      lineages: of each.
     """
     return [
-        functools.partial(worker.take_in, islands, places, programs)
+        functools.partial(worker.take_in, islands, places, programs, lineages)
         for worker in self._workers]

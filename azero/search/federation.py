@@ -27,8 +27,8 @@ from azero.search.config import SearchConfig
 from azero.search.evaluators import MakeEvaluator
 from azero.search.evolution import Evolution
 from azero.search.grouped import Grouped
-from azero.search.hall_of_fame import JointHall
-from azero.search.migration import Emigrants, Migration, Pools
+from azero.search.hall_of_fame import JointFront, JointHall
+from azero.search.migration import Arrival, Emigrants, Migration, Pools
 from azero.search.worker import Improvement, in_threads
 from azero.tasks.task import Tasks
 
@@ -78,6 +78,7 @@ class Federation(Grouped[Group, Evolution]):
     migrations: how many there were.
     experiments: [W] number of the experiment of each worker.
     hall_of_fame: the best programs of each group.
+    front: those of each group.
   """
 
   def __init__(self, groups: Sequence[Group], migration: Migration | None = None):
@@ -109,6 +110,7 @@ class Federation(Grouped[Group, Evolution]):
         np.zeros(len(group.task_sets), np.int64) if group.experiments is None
         else np.asarray(group.experiments, np.int64) for group in self.groups])
     self.hall_of_fame = JointHall([search.hall_of_fame for search in self.searches])
+    self.front = JointFront([search.front for search in self.searches])
     self._leaving: list[_Leaving] = []  # between `emigrants` and `immigrate`
 
   def __reduce__(self) -> tuple[Any, ...]:
@@ -149,7 +151,7 @@ class Federation(Grouped[Group, Evolution]):
         for k, search in enumerate(self.searches))
 
   def emigrants(self) -> Emigrants:
-    """Who leaves: experiment, worker and programs, of each worker that has budget left.
+    """Who leaves, of each worker that has budget left.
 
     To be followed by `immigrate`.
     """
@@ -163,17 +165,21 @@ class Federation(Grouped[Group, Evolution]):
       self._leaving.append(_Leaving(search, islands, places))
       for island, chosen in zip(islands.tolist(), places):
         worker = search.first_island + island
-        leaving.append((self._experiment_of(worker), worker, search.members(island, chosen)))
+        leaving.append((
+            self._experiment_of(worker), worker, search.members(island, chosen),
+            search.lineages(island, chosen)))
     return leaving
 
-  def immigrate(self, arrivals: Sequence[Programs]) -> None:
+  def immigrate(self, arrivals: Sequence[Arrival]) -> None:
     """Takes in programs for each of `emigrants`, in that order and number, and evaluates them."""
     received = iter(arrivals)
     work = []
     for search, islands, places in self._leaving:
-      programs = [next(received) for _ in islands]
-      if programs:
-        work.append(search.immigrate(islands, places, Programs.concatenate(programs)))
+      if not len(islands):
+        continue
+      programs, lineages = zip(*(next(received) for _ in islands))
+      work.append(search.immigrate(
+          islands, places, Programs.concatenate(programs), list(itertools.chain(*lineages))))
     _together(work)
     for search in self.searches:
       search.conclude(search.cycle)

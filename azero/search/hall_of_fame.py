@@ -1,4 +1,4 @@
-"""The hall of fame: the best distinct programs that a search has met."""
+"""The hall of fame: the best different algorithms that a search has met; and the front."""
 
 import abc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from azero import html_text
 from azero.language.program import Programs, SearchSpace
 from azero.search import state as state_lib
+from azero.search.lineage import Lineage, lineages_in, lineages_state
 
 Key = tuple[int, int]  # canonical, see `compiler.canonical`
+_NO_PRINT = (0, 0)  # in arrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +26,10 @@ class Entry:
     island: where it was found.
     train_steps: of that island when it was found.
     num_programs: evaluated on that island when it was found.
+    complexity: live instructions.
+    cost: of running them once, Setup, Predict and Learn, in scalar additions.
+    fingerprint: by which it is told from other algorithms, or None if there is none.
+    lineage: what it came from; the last step is the program itself.
   """
 
   program: Programs
@@ -30,6 +37,10 @@ class Entry:
   island: int
   train_steps: int
   num_programs: int
+  complexity: int
+  cost: float
+  fingerprint: Key | None
+  lineage: Lineage
 
 
 class Hall(abc.ABC):
@@ -49,6 +60,14 @@ class Hall(abc.ABC):
   def __len__(self) -> int:
     return sum(1 for _ in self)
 
+  def _repr_html_(self) -> str:
+    """What a notebook shows: a row for each entry, and the best program."""
+    rows = [
+        (f"{entry.fitness:.6f}", str(entry.complexity), str(entry.island),
+         f"{entry.num_programs:,}") for entry in self]
+    header = ("fitness", "live instructions", "island", "found after programs")
+    return html_text.table(header, rows) + (self.best.program._repr_html_() if rows else "")
+
   @property
   def best(self) -> Entry:
     """The best entry.
@@ -62,29 +81,31 @@ class Hall(abc.ABC):
 
 
 class HallOfFame(Hall):
-  """The `capacity` best programs with distinct canonical keys.
+  """The `capacity` best programs with distinct canonical keys, of each fingerprint the best.
 
   Of equal fitness, those that an island met after fewer programs come first, then those of
   islands of lower number, then those of lower key. So what the hall holds does not depend on
   the order in which islands offer. Of two programs with one key the first of the better
-  fitness stays.
+  fitness stays. An island does not offer programs of a fingerprint that it has met before; where
+  islands share tasks, others of the same fingerprint are held, but not shown.
   """
 
-  def __init__(self, capacity: int = 20, *, first_island: int = 0):
+  def __init__(self, capacity: int = 20):
     """Makes an empty hall.
 
     Args:
       capacity: how many entries it holds.
-      first_island: number in the entries of the island that is 0 in `offer`.
     """
     self.capacity = capacity
-    self._first_island = first_island
     self._changes = 0
     self._entries: dict[Key, Entry] = {}
     self._bar: _Rank | None = None  # of the last entry, if there is no more room
 
   def __iter__(self) -> Iterator[Entry]:
-    return iter([entry for _, entry in self.items()])
+    shown: dict[Key, Entry] = {}
+    for key, entry in self.items():
+      shown.setdefault(entry.fingerprint or key, entry)
+    return iter(list(shown.values()))
 
   @property
   def changes(self) -> int:
@@ -99,30 +120,6 @@ class HallOfFame(Hall):
   def items(self) -> list[tuple[Key, Entry]]:
     """The entries with their canonical keys, the best first."""
     return sorted(self._entries.items(), key=lambda item: _rank(*item))
-
-  def offer(
-      self, programs: Programs, fitness: np.ndarray, keys: np.ndarray, islands: np.ndarray,
-      train_steps: np.ndarray, num_programs: np.ndarray,
-  ) -> None:
-    """Takes in what is good enough of N evaluated programs.
-
-    Args:
-      programs: N programs.
-      fitness: [N].
-      keys: [N, 2] uint64, canonical keys.
-      islands: [N] int.
-      train_steps: [I] int, of every island so far.
-      num_programs: [I] int, evaluated on every island so far.
-    """
-    candidates = self._candidates(fitness, islands, num_programs)
-    candidates = candidates[np.argsort(-fitness[candidates], kind="stable")]
-    for k, value in zip(candidates.tolist(), fitness[candidates].tolist()):  # best first
-      if self._bar is not None and -value > self._bar.loss:
-        break
-      island = int(islands[k])
-      self.take_in((int(keys[k, 0]), int(keys[k, 1])), Entry(
-          programs[k], value, self._first_island + island, int(train_steps[island]),
-          int(num_programs[island])))
 
   def merge(self, halls: Iterable["HallOfFame"]) -> None:
     """Takes in what is good enough of other halls, the best first.
@@ -148,34 +145,14 @@ class HallOfFame(Hall):
 
   def state(self, space: SearchSpace) -> dict[str, Any]:
     """The entries, all of this space."""
-    items = self.items()
-    keys, entries = [key for key, _ in items], [entry for _, entry in items]
-    return {
-        "entries": state_lib.found_state(space, entries),
-        "keys": np.array(keys, np.uint64).reshape(-1, 2), "changes": self._changes}
+    return {"entries": _entries_state(space, self.items()), "changes": self._changes}
 
   def restore(self, space: SearchSpace, state: Mapping[str, Any]) -> None:
     """Takes over the entries of another hall of the same capacity."""
-    keys = [(int(first), int(second)) for first, second in state["keys"]]
-    entries = (
-        Entry(**fields) for fields in state_lib.found_in(lambda island: space, state["entries"]))
-    self._entries = dict(zip(keys, entries, strict=True))
+    self._entries = dict(_entries_in(space, state["entries"]))
     self._changes = state["changes"]
     self._bar = None
     self._set_bar()
-
-  def _candidates(
-      self, fitness: np.ndarray, islands: np.ndarray, num_programs: np.ndarray) -> np.ndarray:
-    """Who may be good enough."""
-    if self._bar is None:
-      return np.arange(len(fitness))
-    bar = -self._bar.loss
-    good = fitness > bar
-    level = fitness == bar
-    if level.any():
-      level &= num_programs[islands] <= self._bar.num_programs
-      good |= level
-    return np.flatnonzero(good)
 
   def _set_bar(self) -> None:
     if len(self._entries) == self.capacity:
@@ -193,6 +170,133 @@ class _Rank(NamedTuple):
 
 def _rank(key: Key, entry: Entry) -> _Rank:
   return _Rank(-entry.fitness, entry.num_programs, entry.island, key)
+
+
+class Front:
+  """The best programs by complexity: each is fitter than all that have fewer live instructions.
+
+  Of one complexity, the best by the order of the hall of fame; so the front does not depend on
+  the order in which islands offer either.
+  """
+
+  def __init__(self) -> None:
+    """Makes an empty front."""
+    self._changes = 0
+    self._entries: dict[int, tuple[Key, Entry]] = {}  # by complexity
+
+  def __iter__(self) -> Iterator[Entry]:
+    """The entries, the simplest first."""
+    return iter([entry for _, entry in self.items()])
+
+  def __len__(self) -> int:
+    return len(self._entries)
+
+  @property
+  def changes(self) -> int:
+    """Grows with every change."""
+    return self._changes
+
+  def items(self) -> list[tuple[Key, Entry]]:
+    """The entries with their canonical keys, the simplest first."""
+    return [self._entries[complexity] for complexity in sorted(self._entries)]
+
+  def at(self, complexity: int) -> Entry:
+    """The best program of at most so many live instructions.
+
+    Raises:
+      LookupError: there is none.
+    """
+    simple = [entry for entry in self if entry.complexity <= complexity]
+    if not simple:
+      raise LookupError(f"No program of at most {complexity} live instructions was evaluated.")
+    return simple[-1]
+
+  def merge(self, fronts: Iterable["Front"]) -> None:
+    """Takes in what is good enough of other fronts, the simplest and best first."""
+    found = [item for front in fronts for item in front.items()]
+    for key, entry in sorted(
+        found, key=lambda item: (item[1].complexity, _rank(*item))):
+      self.take_in(key, entry)
+
+  def take_in(self, key: Key, entry: Entry) -> bool:
+    """Takes in one program, if it is good enough; whether it was."""
+    for complexity, (other_key, other) in self._entries.items():
+      if complexity < entry.complexity and other.fitness >= entry.fitness:
+        return False
+      if complexity == entry.complexity and _rank(other_key, other) <= _rank(key, entry):
+        return False
+    self._entries = {
+        complexity: item for complexity, item in self._entries.items()
+        if complexity < entry.complexity or item[1].fitness > entry.fitness}
+    self._entries[entry.complexity] = key, entry
+    self._changes += 1
+    return True
+
+  def set_bars(self, fitness: np.ndarray, numbers: np.ndarray) -> None:
+    """Tells with which fitness, and up to which number of programs, a program just may enter.
+
+    Args:
+      fitness: [L + 1] float64, is set for each complexity.
+      numbers: [L + 1] int64, likewise.
+    """
+    fitness[:], numbers[:] = -np.inf, 0
+    for entry in self:  # the later, the fitter
+      fitness[entry.complexity :] = entry.fitness
+      numbers[entry.complexity :] = 0
+      numbers[entry.complexity] = entry.num_programs
+
+  def state(self, space: SearchSpace) -> dict[str, Any]:
+    """The entries, all of this space."""
+    return {"entries": _entries_state(space, self.items()), "changes": self._changes}
+
+  def restore(self, space: SearchSpace, state: Mapping[str, Any]) -> None:
+    """Takes over the entries of another front."""
+    self._entries = {
+        entry.complexity: (key, entry) for key, entry in _entries_in(space, state["entries"])}
+    self._changes = state["changes"]
+
+
+class JointFront:
+  """The fronts of several groups of islands, one after the other."""
+
+  def __init__(self, fronts: Sequence[Front]):
+    self._fronts = list(fronts)
+
+  def __iter__(self) -> Iterator[Entry]:
+    """The entries, group by group, the simplest of each first."""
+    return (entry for front in self._fronts for entry in front)
+
+  def __len__(self) -> int:
+    return sum(map(len, self._fronts))
+
+  @property
+  def changes(self) -> int:
+    """Grows with every change."""
+    return sum(front.changes for front in self._fronts)
+
+
+def _entries_state(space: SearchSpace, items: Sequence[tuple[Key, Entry]]) -> dict[str, Any]:
+  keys, entries = [key for key, _ in items], [entry for _, entry in items]
+  prints = [entry.fingerprint or _NO_PRINT for entry in entries]
+  return state_lib.found_state(space, entries) | {
+      "keys": np.array(keys, np.uint64).reshape(-1, 2),
+      "fingerprints": np.array(prints, np.uint64).reshape(-1, 2),
+      "complexity": np.array([entry.complexity for entry in entries], np.int64),
+      "cost": np.array([entry.cost for entry in entries], np.float64),
+      "lineages": lineages_state([entry.lineage for entry in entries])}
+
+
+def _entries_in(space: SearchSpace, state: Mapping[str, Any]) -> list[tuple[Key, Entry]]:
+  keys, prints = ([tuple(pair) for pair in state[name].tolist()]
+                  for name in ("keys", "fingerprints"))
+  rows = zip(
+      keys, prints, state_lib.found_in(lambda island: space, state), state["complexity"].tolist(),
+      state["cost"].tolist(), lineages_in(space, state["lineages"]), strict=True)
+  return [
+      (key, Entry(
+          **found, complexity=complexity, cost=cost, lineage=lineage,
+          fingerprint=None if fingerprint == _NO_PRINT else fingerprint))
+      for key, fingerprint, found, complexity, cost, lineage in rows]
 
 
 class JointHall(Hall):

@@ -12,6 +12,7 @@ import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, arrays
 from azero.language.program import Programs, SearchSpace
+from azero.search.ancestry import Ancestry, new_ancestry
 
 _STORED = ("fitness", "made", "num_programs", "train_steps", "best_fitness")
 
@@ -31,6 +32,7 @@ class Islands(NamedTuple):
     best_fitness: [I] float64; -inf before the first.
     best: the [I] best programs.
     active: [I] bool, who has budget left and was not taken out.
+    ancestry: whom the programs of the populations descend from.
   """
 
   population: ProgramArrays
@@ -41,6 +43,7 @@ class Islands(NamedTuple):
   best_fitness: np.ndarray
   best: ProgramArrays
   active: np.ndarray
+  ancestry: Ancestry
 
 
 def new_islands(space: SearchSpace, num_islands: int, population_size: int) -> Islands:
@@ -50,11 +53,12 @@ def new_islands(space: SearchSpace, num_islands: int, population_size: int) -> I
   return Islands(
       arrays(Programs.empty(space, size)), np.zeros((num_islands, population_size)), made,
       num_programs, train_steps, np.full(num_islands, -np.inf),
-      arrays(Programs.empty(space, num_islands)), np.ones(num_islands, bool))
+      arrays(Programs.empty(space, num_islands)), np.ones(num_islands, bool),
+      new_ancestry(space, num_islands, population_size))
 
 
 def islands_state(islands: Islands) -> dict[str, Any]:
-  """What islands are between two rounds, for `restore_islands`."""
+  """What islands are between two rounds, but for their ancestry, for `restore_islands`."""
   state: dict[str, Any] = {name: getattr(islands, name) for name in _STORED}
   for name in ("population", "best"):
     state[name] = getattr(islands, name)._asdict()

@@ -9,6 +9,8 @@ evolution wants them: one program for each. Its fitness is that on the tasks of 
 which may differ from those that it comes from: it is evaluated there like a child of that
 worker, caches, budget and hurdle included, and counts as a program of that worker.
 
+A program takes its lineage along, shortened to what brought most, see `genealogy`.
+
 The pool is NumPy on the arrays of programs, and knows nothing of searches: a server in another
 process can hold it.
 """
@@ -21,6 +23,7 @@ import numpy as np
 
 from azero.language.program import Programs
 from azero.search import plain
+from azero.search.lineage import Lineage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,7 @@ class Pool:
     self._senders: dict[int, _Sender] = {}
     self._size = 0
     self._programs: Programs | None = None  # their first `size` rows are in use
+    self._lineages: list[Lineage] = []  # of these rows, if those who send know them
     # By worker, whoever came first: [3, W] worker, first row, number of programs; and [W]
     # programs of the workers up to each. So a new worker among thousands costs one insertion.
     self._table = np.empty((3, 0), np.int64)
@@ -77,8 +81,14 @@ class Pool:
   def __len__(self) -> int:
     return self._size
 
-  def upload(self, worker: int, programs: Programs) -> None:
+  def upload(
+      self, worker: int, programs: Programs, lineages: Sequence[Lineage] = ()) -> None:
     """Takes programs of a worker, in place of those that it sent before.
+
+    Args:
+      worker: who sends.
+      programs: what.
+      lineages: of each, if all workers send them.
 
     Raises:
       ValueError: their space differs from that of other workers in more than F, or they are
@@ -99,6 +109,7 @@ class Pool:
           f"Worker {worker} sends {len(programs)} programs after {sender.number}: it must always "
           "send as many.")
     _write(self._programs, sender.first, programs)
+    self._lineages[sender.first : sender.first + len(programs)] = lineages
 
   def download(self, worker: int, count: int, turn: int = 0) -> Programs:
     """Different programs of the pool, drawn uniformly from those of all workers.
@@ -114,7 +125,22 @@ class Pool:
     Raises:
       ValueError: the worker sent nothing, or the pool holds fewer.
     """
-    if self._programs is None or worker not in self._senders:
+    rows = self._draw(worker, count, turn)
+    assert self._programs is not None
+    received = Programs(self._programs.space, *(
+        getattr(self._programs, name).take(rows, axis=0) for name in Programs.ARRAYS))
+    return received.with_features(self._senders[worker].num_features)
+
+  def lineages(self, worker: int, count: int, turn: int = 0) -> list[Lineage]:
+    """The lineages of what `download` gives; errors as there."""
+    rows = self._draw(worker, count, turn)
+    assert self._programs is not None
+    space = self._programs.space.with_features(self._senders[worker].num_features)
+    return [Lineage(space, self._lineages[row].words) for row in rows.tolist()]
+
+  def _draw(self, worker: int, count: int, turn: int) -> np.ndarray:
+    """[count] rows of the programs that a worker receives."""
+    if worker not in self._senders:
       raise ValueError(f"Worker {worker} must send programs before it receives some.")
     if count > self._size:
       raise ValueError(
@@ -125,16 +151,13 @@ class Pool:
     chosen = rng.choice(self._size, count, replace=False)  # by worker
     owners = np.searchsorted(self._ends, chosen, side="right")
     _, first, number = self._table.take(owners, axis=1)
-    rows = first + chosen - (self._ends.take(owners) - number)
-    received = Programs(self._programs.space, *(
-        getattr(self._programs, name).take(rows, axis=0) for name in Programs.ARRAYS))
-    return received.with_features(self._senders[worker].num_features)
+    return first + chosen - (self._ends.take(owners) - number)
 
   def clear(self) -> None:
     """Forgets all programs."""
     self._senders.clear()
     self._size = 0
-    self._programs = None
+    self._programs, self._lineages = None, []
     self._table, self._ends = self._table[:, :0], self._ends[:0]
 
   def _admit(self, worker: int, number: int, num_features: int) -> "_Sender":
@@ -155,8 +178,10 @@ class Pool:
     return sender
 
 
-# Experiment, worker and what it sends.
-Emigrants = Sequence[tuple[int, int, Programs]]
+# Experiment, worker and what it sends, with lineages.
+Emigrants = Sequence[tuple[int, int, Programs, Sequence[Lineage]]]
+# What a worker receives.
+Arrival = tuple[Programs, Sequence[Lineage]]
 
 
 class Pools:
@@ -173,11 +198,11 @@ class Pools:
 
   def upload(self, emigrants: Emigrants) -> None:
     """Takes programs of workers, in place of those that they sent before."""
-    for experiment, worker, programs in emigrants:
+    for experiment, worker, programs, lineages in emigrants:
       pool = self._pools.setdefault(experiment, Pool(self._seed, experiment))
-      pool.upload(worker, programs)
+      pool.upload(worker, programs, lineages)
 
-  def download(self, workers: Sequence[tuple[int, int, int]], turn: int) -> list[Programs]:
+  def download(self, workers: Sequence[tuple[int, int, int]], turn: int) -> list[Arrival]:
     """Programs for each of these workers.
 
     Args:
@@ -187,15 +212,17 @@ class Pools:
     Raises:
       KeyError, ValueError: a worker sent nothing.
     """
+    pools = [self._pools[experiment] for experiment, _, _ in workers]
     return [
-        self._pools[experiment].download(worker, count, turn)
-        for experiment, worker, count in workers]
+        (pool.download(worker, count, turn), pool.lineages(worker, count, turn))
+        for pool, (_, worker, count) in zip(pools, workers)]
 
-  def exchange(self, emigrants: Emigrants, turn: int) -> list[Programs]:
+  def exchange(self, emigrants: Emigrants, turn: int) -> list[Arrival]:
     """Takes programs of workers and gives each as many, from what the pools hold by then."""
     self.upload(emigrants)
     return self.download(
-        [(experiment, worker, len(programs)) for experiment, worker, programs in emigrants], turn)
+        [(experiment, worker, len(programs)) for experiment, worker, programs, _ in emigrants],
+        turn)
 
   def clear(self) -> None:
     """Forgets all programs."""

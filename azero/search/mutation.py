@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import traceback
 from typing import NamedTuple
+import zlib
 
 import numpy as np
 
@@ -139,6 +140,8 @@ _BUILT_IN: dict[str, Mutation] = {
 ACTIONS = tuple(_BUILT_IN)
 _ALTER, _RANDOMIZE_INSTRUCTION, _RANDOMIZE_FUNCTION, _INSERT, _REMOVE, _INSERT_OR_REMOVE = range(6)
 _OWN: dict[str, int] = {}
+_FIRST_OWN_CODE = 1 << 10
+COPY = -2  # in place of a code: nothing was mutated
 _own_functions: dict[str, Mutation] = {}
 
 
@@ -201,10 +204,12 @@ class Mutator(NamedTuple):
   Attributes:
     probability: U, the probability that a child is mutated at all.
     actions: [A] int64, numbers of mutations, one of which is chosen uniformly.
+    codes: [A] int64, what they are called in lineages: the same in every process, see `name_of`.
   """
 
   probability: float
   actions: np.ndarray
+  codes: np.ndarray
 
 
 def mutator(actions: Sequence[str] = PAPER_ACTIONS, probability: float = 0.9) -> Mutator:
@@ -222,7 +227,24 @@ def mutator(actions: Sequence[str] = PAPER_ACTIONS, probability: float = 0.9) ->
     raise ValueError(f"Unknown mutations {unknown}; {choices}.")
   if not 0 <= probability <= 1:
     raise ValueError(f"The mutation probability must be in [0, 1], got {probability}.")
-  return Mutator(float(probability), np.array([known[action] for action in actions], np.int64))
+  return Mutator(
+      float(probability), np.array([known[action] for action in actions], np.int64),
+      np.array([code_of(action) for action in actions], np.int64))
+
+
+def code_of(name: str) -> int:
+  """A number for a mutation, of one of your own by its name."""
+  if name in _BUILT_IN:
+    return ACTIONS.index(name)
+  return _FIRST_OWN_CODE + zlib.crc32(name.encode())
+
+
+def name_of(code: int) -> str:
+  """The name of a mutation by its code; of one that is not registered here only whose it is."""
+  if code < len(ACTIONS):
+    return ACTIONS[code]
+  own = {code_of(name): name for name in _OWN}
+  return own.get(code, "a mutation of your own")
 
 
 def random_programs(
@@ -302,11 +324,16 @@ def _mutate_all(
 
 @inner_kernel
 def mutate(
-    programs: ProgramArrays, i: int, space: Tables, mutator: Mutator, stream: np.ndarray) -> None:
-  """Mutates program i, a copy of its parent, in place; or leaves it an exact copy."""
+    programs: ProgramArrays, i: int, space: Tables, mutator: Mutator, stream: np.ndarray) -> int:
+  """Mutates program i, a copy of its parent, in place; or leaves it an exact copy.
+
+  Returns:
+    The code of the mutation, see `Mutator`, or COPY.
+  """
   if uniform(stream) >= mutator.probability:
-    return
-  action = mutator.actions[pick(stream, len(mutator.actions))]
+    return COPY
+  choice = pick(stream, len(mutator.actions))
+  action = mutator.actions[choice]
   function = space.searched[pick(stream, len(space.searched))]
   if action == _ALTER:
     alter(programs, i, function, space, stream)
@@ -322,6 +349,7 @@ def mutate(
     insert_or_remove(programs, i, function, space, stream)
   else:
     foreign.call(action, programs, i, function, space, stream)
+  return mutator.codes[choice]
 
 
 @inner_kernel

@@ -11,7 +11,7 @@ import numpy as np
 
 from azero.language.program import Programs, SearchSpace
 from azero.search.equivalence import Counts
-from azero.search.hall_of_fame import Hall
+from azero.search.hall_of_fame import Front, Hall, JointFront
 from azero.search.worker import Improvement
 from azero.tasks.task import Tasks
 
@@ -81,6 +81,10 @@ class Searching(Totals, Protocol):
   @property
   def hall_of_fame(self) -> Hall:
     """The best programs."""
+
+  @property
+  def front(self) -> Front | JointFront:
+    """The best programs by complexity."""
 
   def space_of(self, island: int) -> SearchSpace:
     """The search space of an island."""

@@ -26,6 +26,7 @@ from azero.compiler.dependence import program_can_learn
 from azero.compiler.kernels import inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws
+from azero.search.ancestry import ARRIVED, NONE, START, bear, bury, judge
 from azero.search.edits import copy_program
 from azero.search.islands import Islands
 from azero.search.lru_cache import ABSENT, FILLED, CacheArrays, fill, look_up, reserve
@@ -102,6 +103,8 @@ class Round(NamedTuple):
     request: [C] int64, which request tells its fitness, or KNOWN.
     fitness: [C] float64, as far as it is known.
     new: [C] bool, whether the cache of canonical keys did not know it.
+    size: [C] int64, live instructions of a new one.
+    price: [C] float64, cost of the live instructions of a new one.
     better: [C] bool, whether it is a new best of its island; set by `commit`.
     key: [C, 2] uint64, canonical keys.
     number: [C] int64, programs of the island up to this one; set by `commit`.
@@ -113,6 +116,8 @@ class Round(NamedTuple):
     analysis: of the requests.
     value: [C] float64, of each request the fitness when it has come.
     cost: [C] int64, of each request the training steps that it caused.
+    prints: [C, 2] uint64, of each request the fingerprint; zeros where there is none.
+    twin: [C] bool, of each request whether a program of that fingerprint was scored before.
   """
 
   counts: np.ndarray
@@ -121,6 +126,8 @@ class Round(NamedTuple):
   request: np.ndarray
   fitness: np.ndarray
   new: np.ndarray
+  size: np.ndarray
+  price: np.ndarray
   better: np.ndarray
   key: np.ndarray
   number: np.ndarray
@@ -132,19 +139,40 @@ class Round(NamedTuple):
   analysis: Analysis
   value: np.ndarray
   cost: np.ndarray
+  prints: np.ndarray
+  twin: np.ndarray
+
+
+class Wanted(NamedTuple):
+  """Which children are worth keeping. A bar is a fitness that just is, and a number of programs
+  of an island up to which it is.
+
+  Attributes:
+    bar: [1] float64, of the hall of fame.
+    bar_number: [1] int64.
+    front: [L + 1] float64, of the front, by the number of live instructions.
+    front_number: [L + 1] int64.
+    watch: [I] float64, fitness from which on every new child is; inf for none.
+  """
+
+  bar: np.ndarray
+  bar_number: np.ndarray
+  front: np.ndarray
+  front_number: np.ndarray
+  watch: np.ndarray
 
 
 def new_round(space: SearchSpace, num_children: int) -> Round:
   """An empty round with room for so many children, each with a request."""
-  island, place, request, number, steps, child, owner, entry, cost = np.zeros(
-      (9, num_children), np.int64)
-  fitness, value = np.zeros((2, num_children))
-  new, better = np.zeros((2, num_children), bool)
+  island, place, request, size, number, steps, child, owner, entry, cost = np.zeros(
+      (10, num_children), np.int64)
+  fitness, price, value = np.zeros((3, num_children))
+  new, better, twin = np.zeros((3, num_children), bool)
+  key, prints = np.zeros((2, num_children, 2), np.uint64)
   return Round(
-      np.zeros(5, np.int64), island, place, request, fitness, new, better,
-      np.zeros((num_children, 2), np.uint64), number, steps, child, owner, entry,
-      arrays(Programs.empty(space, num_children)),
-      Analysis.empty(num_children, space.num_slots), value, cost)
+      np.zeros(5, np.int64), island, place, request, fitness, new, size, price, better, key,
+      number, steps, child, owner, entry, arrays(Programs.empty(space, num_children)),
+      Analysis.empty(num_children, space.num_slots), value, cost, prints, twin)
 
 
 @kernel
@@ -202,10 +230,14 @@ def _make(islands: Islands, i: int, n: int, place: int, means: Means) -> bool:
     parent = tournament(islands.fitness[i], place, rules.tournament_size, means.stream)
     if parent == UNDECIDED:
       return False
-    parent += i * rules.population_size
-    copy_program(islands.population, parent, islands.population, row)
-    mutate(islands.population, row, means.tables, means.mutator, means.stream)
+    bury(islands.ancestry, i, place, islands.population)
+    copy_program(
+        islands.population, i * rules.population_size + parent, islands.population, row)
+    action = mutate(islands.population, row, means.tables, means.mutator, means.stream)
+    bear(islands.ancestry, i, place, islands.ancestry.node[i, parent], action)
     return True
+  bury(islands.ancestry, i, place, islands.population)
+  bear(islands.ancestry, i, place, NONE, START)
   copy_program(means.template, n % len(means.template.opcode), islands.population, row)
   if rules.random_start:
     randomize(islands.population, row, means.tables, means.stream)
@@ -221,14 +253,15 @@ def _ask(islands: Islands, i: int, place: int, means: Means, rnd: Round) -> None
   rnd.island[c], rnd.place[c] = i, place
   rnd.request[c], rnd.fitness[c], rnd.new[c] = KNOWN, 0.0, True
   islands.fitness[i, place] = 0.0
-  copy_program(islands.population, i * rules.population_size + place, rnd.programs, q)
-  if rules.learners_only and not program_can_learn(rnd.programs, q, means.tables, means.scratch):
+  programs, row = islands.population, i * rules.population_size + place
+  if rules.learners_only and not program_can_learn(programs, row, means.tables, means.scratch):
     rnd.counts[UNABLE] += 1
     rnd.new[c] = False
     return
-  analyse_program(rnd.programs, q, means.tables, rnd.analysis, means.scratch)
+  analyse_program(programs, row, means.tables, rnd.analysis, q, means.scratch)
   first, second = rnd.analysis.key[q, 0], rnd.analysis.key[q, 1]
   rnd.key[c, 0], rnd.key[c, 1] = first, second
+  rnd.size[c] = means.scratch.start[3]
   if rules.cached:
     entry = look_up(cache, i, first, second)
     if entry != ABSENT:
@@ -240,13 +273,16 @@ def _ask(islands: Islands, i: int, place: int, means: Means, rnd: Round) -> None
         rnd.request[c] = cache.tickets[i, entry]
         islands.fitness[i, place] = np.nan
       return
-  if program_cost(rnd.programs, q, means.tables, rnd.analysis.live) > rules.max_cost:
+  rnd.price[c] = program_cost(programs, row, means.tables, rnd.analysis.live[q])
+  if rnd.price[c] > rules.max_cost:
     rnd.counts[OVER_BUDGET] += 1
     return
   rnd.counts[REQUESTS] += 1
   rnd.request[c] = q
+  copy_program(programs, row, rnd.programs, q)
   islands.fitness[i, place] = np.nan
-  rnd.child[q], rnd.owner[q] = c, i
+  rnd.child[q], rnd.owner[q], rnd.value[q], rnd.cost[q] = c, i, 0.0, 0
+  rnd.prints[q, 0], rnd.prints[q, 1], rnd.twin[q] = np.uint64(0), np.uint64(0), False
   if rules.cached:
     rnd.entry[q] = reserve(cache, i, first, second, q)
 
@@ -268,25 +304,28 @@ def receive(
   """
   for k in range(len(places)):
     row = i * means.rules.population_size + places[k]
+    bury(islands.ancestry, i, places[k], islands.population)
     copy_program(programs, k, islands.population, row)
+    bear(islands.ancestry, i, places[k], NONE, ARRIVED)
     _ask(islands, i, places[k], means, rnd)
+
+
+@inner_kernel
+def _enters(bar: float, bar_number: int, value: float, number: int) -> bool:
+  return value > bar or (value == bar and number <= bar_number)
 
 
 @kernel
 def commit(
-    islands: Islands, means: Means, rnd: Round, bar: tuple[float, int], watch: np.ndarray,
-    found: np.ndarray,
-) -> int:
+    islands: Islands, means: Means, rnd: Round, wanted: Wanted, found: np.ndarray) -> int:
   """Settles a round in the order of its children.
 
   Args:
     islands: all of them.
     means: of this thread.
     rnd: the round, with value and cost of all requests.
-    bar: fitness and number of programs with which a program just enters the hall of fame.
-    watch: [I] float64, fitness from which on every new child is noted; inf for none.
-    found: [C] int64, is given the children that are new bests, that the hall of fame may
-      take, or that are watched for.
+    wanted: what else than new bests is to be found.
+    found: [C] int64, is given the children that are new bests or wanted.
 
   Returns:
     How many those are.
@@ -305,12 +344,15 @@ def commit(
     islands.num_programs[i] += 1
     value, number = rnd.fitness[c], islands.num_programs[i]
     rnd.number[c], rnd.steps[c] = number, islands.train_steps[i]
+    judge(islands.ancestry, i, rnd.place[c], value, number)
     rnd.better[c] = value > islands.best_fitness[i]
     if rnd.better[c]:
       islands.best_fitness[i] = value
-    enters = rnd.new[c] and (value > bar[0] or (value == bar[0] and number <= bar[1]))
+    enters = rnd.new[c] and (
+        _enters(wanted.bar[0], wanted.bar_number[0], value, number)
+        or _enters(wanted.front[rnd.size[c]], wanted.front_number[rnd.size[c]], value, number))
     # In evolution a child that the cache knows was watched when it was new.
-    watched = value >= watch[i] and (rnd.new[c] or not rules.evolve)
+    watched = value >= wanted.watch[i] and (rnd.new[c] or not rules.evolve)
     if rnd.better[c] or enters or watched:
       found[count] = c
       count += 1

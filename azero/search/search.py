@@ -28,7 +28,8 @@ from azero.search.config import SearchConfig
 from azero.search.draws import seed_word
 from azero.search.equivalence import Counts, Stages
 from azero.search.evaluators import MakeEvaluator
-from azero.search.hall_of_fame import HallOfFame
+from azero.search.genealogy import Genealogy
+from azero.search.hall_of_fame import Front, HallOfFame
 from azero.search.islands import islands_state, new_islands, restore_islands
 from azero.search.lru_cache import LruCache
 from azero.search.mutation import mutator, require_searched
@@ -47,7 +48,8 @@ class Search(Budgeted):
 
   Attributes:
     islands: populations and totals, see `Islands`.
-    hall_of_fame: the best distinct programs of all islands.
+    hall_of_fame: the best different algorithms of all islands.
+    front: the best programs of all islands by the number of their live instructions.
     cycle: children that every active island has made, the initial population included.
     watch: [I] float64, fitness from which on children are given to `_judge`; inf for none.
   """
@@ -67,7 +69,8 @@ class Search(Budgeted):
       task_sets: one task batch for each island.
       config: the settings.
       template: programs to start from, given to the initial programs of each island in turn;
-        random initial programs keep the component functions that are not searched.
+        random initial programs keep the component functions that are not searched. Of
+        `KnownPrograms` the lineages go on.
       first_island: number of the first island among those of a larger search: it decides its
         random numbers and stands in records.
       share_rounds: whether devices share the requests of a round if there are fewer islands
@@ -93,11 +96,12 @@ class Search(Budgeted):
     rules = self._make_rules()
     self.islands = new_islands(space, self.num_islands, rules.population_size)
     self.watch = np.full(self.num_islands, np.inf)
-    self.hall_of_fame = HallOfFame(config.hall_of_fame_size, first_island=first_island)
+    self.hall_of_fame, self.front = HallOfFame(config.hall_of_fame_size), Front()
+    self._genealogy = Genealogy(space, self.islands, first_island, template)
     shared = Shared(
         space, sets[0].multiclass, rules, children, template or Programs.empty(space),
         self.islands, self._cache, self._stages, self.watch, first_island,
-        config.hall_of_fame_size)
+        config.hall_of_fame_size, self._genealogy)
     self._workers = [
         Worker(shared, own, devices) for own, devices in self._shares(share_rounds)]
     self._taken_out = np.zeros(self.num_islands, bool)
@@ -175,6 +179,7 @@ class Search(Budgeted):
     found = [item for worker in self._workers for item in worker.take_improvements()]
     self.improvements += sorted(found, key=lambda item: (item.num_programs, item.island))
     self.hall_of_fame.merge(worker.hall for worker in self._workers)
+    self.front.merge(worker.front for worker in self._workers)
     watched = [item for worker in self._workers for item in worker.take_watched()]
     if watched:
       self._judge(sorted(watched, key=lambda item: item[1::-1]))
@@ -183,9 +188,11 @@ class Search(Budgeted):
     """All that decides what comes next, between two steps; see `state`."""
     return {
         "cycle": self.cycle, "taken_out": self._taken_out,
-        "islands": islands_state(self.islands), "counts": dataclasses.asdict(self.counts),
+        "islands": islands_state(self.islands), "ancestry": self._genealogy.state(),
+        "counts": dataclasses.asdict(self.counts),
         "canonical": self._cache.state(), "stages": self._stages.state(),
         "hall_of_fame": self.hall_of_fame.state(self.space),
+        "front": self.front.state(self.space),
         "improvements": state_lib.found_state(self.space, self.improvements)}
 
   def restore(self, state: Mapping[str, Any]) -> None:
@@ -198,12 +205,14 @@ class Search(Budgeted):
     self.cycle = state["cycle"]
     self._taken_out = state["taken_out"].copy()
     restore_islands(self.islands, state["islands"])
+    self._genealogy.restore(state["ancestry"])
     self._counted = Counts(**state["counts"])
     for worker in self._workers:
       worker.forget()
     self._cache.restore(state["canonical"])
     self._stages.restore(state["stages"])
     self.hall_of_fame.restore(self.space, state["hall_of_fame"])
+    self.front.restore(self.space, state["front"])
     self.improvements = [
         Improvement(**fields)
         for fields in state_lib.found_in(self.space_of, state["improvements"])]

@@ -14,11 +14,21 @@ from azero.compiler.arrays import arrays, scratch, tables
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws, rounds
 from azero.search.equivalence import Counts, Stages
-from azero.search.hall_of_fame import Entry, HallOfFame
+from azero.search.genealogy import Genealogy
+from azero.search.hall_of_fame import Entry, Front, HallOfFame, Key
 from azero.search.islands import Islands
+from azero.search.lineage import Lineage
 from azero.search.lru_cache import LruCache
 from azero.search.mutation import Mutator, explained
-from azero.search.rounds import CANONICAL_HITS, CHILDREN, OVER_BUDGET, UNABLE, Means, Rules
+from azero.search.rounds import (
+  CANONICAL_HITS,
+  CHILDREN,
+  OVER_BUDGET,
+  UNABLE,
+  Means,
+  Rules,
+  Wanted,
+)
 
 _BATCH_CHILDREN = 8192  # of all islands of a thread in a round
 
@@ -72,6 +82,7 @@ class Shared(NamedTuple):
     watch: [I] float64, fitness from which on children are watched for; inf for none.
     first_island: number in records of island 0.
     hall_size: entries of the hall of fame.
+    genealogy: tells lineages.
   """
 
   space: SearchSpace
@@ -85,6 +96,7 @@ class Shared(NamedTuple):
   watch: np.ndarray
   first_island: int
   hall_size: int
+  genealogy: Genealogy
 
 
 class Worker:
@@ -93,6 +105,7 @@ class Worker:
   Attributes:
     counts: how the programs of these islands were answered, since `forget`.
     hall: their best programs, since `forget`.
+    front: their best by complexity, since `forget`.
     unable: programs that cannot learn, since `forget`; see `Rules.learners_only`.
   """
 
@@ -106,6 +119,10 @@ class Worker:
         shared.rules, shared.cache.arrays, tables(shared.space, shared.multiclass),
         shared.mutator, arrays(shared.template), scratch(shared.space), draws.new_stream())
     self._found = np.zeros(room, np.int64)
+    sizes = shared.space.num_slots + 1
+    self._wanted = Wanted(
+        np.zeros(1), np.zeros(1, np.int64), np.zeros(sizes), np.zeros(sizes, np.int64),
+        shared.watch)
     self.forget()
 
   def forget(self) -> None:
@@ -113,7 +130,8 @@ class Worker:
     self._round.counts[:] = 0
     self.counts = Counts()
     self.unable = 0
-    self.hall = HallOfFame(self._shared.hall_size, first_island=self._shared.first_island)
+    self.hall, self.front = HallOfFame(self._shared.hall_size), Front()
+    self._set_bars()
     self._improvements: list[Improvement] = []
     self._watched: list[Watched] = []
 
@@ -130,13 +148,17 @@ class Worker:
         return
       self._settle()
 
-  def take_in(self, islands: np.ndarray, places: np.ndarray, programs: Programs) -> None:
+  def take_in(
+      self, islands: np.ndarray, places: np.ndarray, programs: Programs,
+      lineages: Sequence[Lineage],
+  ) -> None:
     """Evaluates immigrants and puts them in the places of who left.
 
     Args:
       islands: [n] int, in ascending order; those of other workers are left alone.
       places: [n, count] int, in the population of each.
       programs: [n * count], island by island.
+      lineages: of each.
     """
     shared, rnd, count = self._shared, self._round, places.shape[1]
     own = np.flatnonzero(np.isin(islands, self._own))
@@ -146,9 +168,11 @@ class Worker:
       for k in own:
         if rnd.counts[CHILDREN] + last - first > len(rnd.island):
           self._settle()
+        some = slice(k * count + first, k * count + last)
         rounds.receive(
-            shared.islands, islands[k], places[k, first:last],
-            arrays(programs[k * count + first : k * count + last]), self._means, rnd)
+            shared.islands, islands[k], places[k, first:last], arrays(programs[some]),
+            self._means, rnd)
+        shared.genealogy.note_arrivals(int(islands[k]), places[k, first:last], lineages[some])
       self._settle()
 
   def take_improvements(self) -> list[Improvement]:
@@ -165,15 +189,22 @@ class Worker:
     """Evaluates what a round asks for, commits it and keeps what is good."""
     shared, rnd = self._shared, self._round
     shared.stages.score(rnd, self._devices, self.counts)
-    number = rounds.commit(
-        shared.islands, self._means, rnd, self.hall.bar, shared.watch, self._found)
+    number = rounds.commit(shared.islands, self._means, rnd, self._wanted, self._found)
     self.counts.programs += int(rnd.counts[CHILDREN])
     self.counts.over_budget += int(rnd.counts[OVER_BUDGET])
     self.counts.canonical_hits += int(rnd.counts[CANONICAL_HITS])
     self.unable += int(rnd.counts[UNABLE])
     for child in self._found[:number].tolist():
       self._keep(child)
+    if number:
+      self._set_bars()
     rnd.counts[:] = 0
+
+  def _set_bars(self) -> None:
+    """Says what the next round has to look for."""
+    wanted = self._wanted
+    wanted.bar[0], wanted.bar_number[0] = self.hall.bar
+    self.front.set_bars(wanted.front, wanted.front_number)
 
   def _keep(self, child: int) -> None:
     """Notes a child for what it is good for."""
@@ -190,9 +221,26 @@ class Worker:
         best[island] = array[0]
       self._improvements.append(Improvement(name, fitness, steps, number, program))
     if rnd.new[child]:
-      self.hall.take_in(key, Entry(program, fitness, name, steps, number))
+      self._offer(key, child, program)
     if fitness >= shared.watch[island]:
       self._watched.append(Watched(island, number, key, program))
+
+
+  def _offer(self, key: Key, child: int, program: Programs) -> None:
+    """Offers a new program to the hall of fame and the front."""
+    shared, rnd = self._shared, self._round
+    island, request = int(rnd.island[child]), int(rnd.request[child])
+    known = request == rounds.KNOWN
+    first, second = (0, 0) if known else rnd.prints[request].tolist()
+    entry = Entry(
+        program, float(rnd.fitness[child]), shared.first_island + island, int(rnd.steps[child]),
+        int(rnd.number[child]), int(rnd.size[child]), float(rnd.price[child]),
+        (first, second) if first or second else None,
+        shared.genealogy.lineage(island, int(rnd.place[child])))
+    # What it is a twin of came first.
+    if known or not rnd.twin[request]:
+      self.hall.take_in(key, entry)
+    self.front.take_in(key, entry)
 
 
 def in_threads(work: Sequence[Callable[[], None]]) -> None:

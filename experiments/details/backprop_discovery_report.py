@@ -10,7 +10,8 @@ import numpy as np
 from azero.insight import baselines
 from azero.insight.plots import progress_plot
 from azero.language import zoo
-from experiments.frame import judging, references, reporting, study
+from azero.search import starts
+from experiments.frame import judging, reporting, study
 
 if TYPE_CHECKING:
   from azero.language.program import Programs
@@ -62,8 +63,8 @@ def conclude(config: Any, searched: Searched, select: Tasks, final: Tasks) -> Re
   best, select_fitness = judge.choose(candidates)
   shown = {
       _FOUND: candidates[best],
-      HAND_WRITTEN: references.in_space(zoo.source("plain_nn"), candidates.space),
-      "program of figure 5 as printed": references.in_space(
+      HAND_WRITTEN: starts.in_space(zoo.source("plain_nn"), candidates.space),
+      "program of figure 5 as printed": starts.in_space(
           zoo.source("figure_5"), candidates.space)}
   fitness = {name: judge.judge(program) for name, program in shown.items()}
   fitness[CONSTANT] = baselines.constant(final)
@@ -73,7 +74,8 @@ def conclude(config: Any, searched: Searched, select: Tasks, final: Tasks) -> Re
       candidates[best], select_fitness, fitness, progress, success,
       str(searched.directory.path), searched.result)
   study.conclude(
-      config, searched.directory, _findings(config, searched, result), result=searched.result)
+      config, searched.directory, _findings(config, searched, result, final),
+      result=searched.result)
   return result
 
 
@@ -86,7 +88,8 @@ def progress_of(program: float, constant: float, network: float) -> tuple[float,
   return progress, network > constant and progress >= _SUCCESS
 
 
-def _findings(config: Any, searched: Searched, result: Result) -> study.Findings:
+def _findings(
+    config: Any, searched: Searched, result: Result, final: Tasks) -> study.Findings:
   mean = {name: float(fitness.mean()) for name, fitness in result.final.items()}
   groups = searched.search.groups
   verdict = (
@@ -102,7 +105,7 @@ def _findings(config: Any, searched: Searched, result: Result) -> study.Findings
           f"{config.num_unseen} select tasks. {verdict}",
           "All programs of the table train on the same examples once. Figure 5 prints its "
           "constants with two digits and was searched on tasks of its own."],
-      program=result.program,
+      program=result.program, scores=result.final, tasks=final,
       tables=[
           reporting.fitness_table(result.final), reporting.group_table(searched.search),
           "The program that the paper's figure 5 shows:",

@@ -143,9 +143,9 @@ def discover(
     judged = judge(program, searched.directory)
   said = [*judged.sentences, *_origin(program, known, multiclass=data.final.multiclass)]
   findings = study.Findings(
-      title=title, program=program, multiclass=data.final.multiclass,
+      title=title, program=program, num_classes=data.final.num_classes, data=about,
+      scores=final, tasks=data.final,
       summary=[
-          about,
           f"Of {len(candidates)} candidates the chosen program is best on {len(data.select)} "
           f"select tasks ({config.search.combine} fitness {select_fitness:.4f}). Its mean fitness "
           f"on {data.judged_on}, is **{final[_FOUND].mean():.4f}**.",

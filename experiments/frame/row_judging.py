@@ -32,6 +32,7 @@ PROGRAM = "discovered program"
 _ROUNDING = 1e-6  # of a mean error: a gain below it is none
 _LEVEL = 0.02  # of the two-sided tests
 _RESAMPLES = 2000
+_MOST_RESIDUALS = 500
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -169,9 +170,11 @@ def _resampled_means(values: np.ndarray) -> np.ndarray:
 
 
 def result(table: Table, model: TableModel, errors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-  """What result.json says: of the table, scores with intervals, and verdicts.
+  """What result.json says: of the table, scores with intervals, verdicts, and how rows came out.
 
-  A score is the accuracy, or for a quantity the RMS error in its own unit.
+  The last is "confusion", [C][C] numbers of rows by class and predicted class, or "residuals",
+  [N][2] true and predicted quantities of some rows. A score is the accuracy, or for a quantity the
+  RMS error in its own unit.
 
   Args:
     table: that was learnt from.
@@ -193,7 +196,22 @@ def result(table: Table, model: TableModel, errors: Mapping[str, np.ndarray]) ->
       "scores": scores,
       "verdicts": {name: verdict(errors[PROGRAM], each) for name, each in errors.items()
                    if name != PROGRAM},
-      "warnings": list(table.warnings)}
+      "warnings": list(table.warnings)} | _rows(table, model)
+
+
+def _rows(table: Table, model: TableModel) -> dict[str, Any]:
+  """How the program predicts the final rows; a class that was not learnt is left out."""
+  final, preparation = table.split.final, model.preparation
+  output = model.estimator.predict(preparation.features(table.frame.iloc[final]))
+  truth = _codes(preparation, table.target.iloc[final])
+  if preparation.classes is None:
+    some = np.unique(np.linspace(0, len(final) - 1, _MOST_RESIDUALS).astype(int))
+    pairs = np.stack([preparation.decode_target(each[some]) for each in (truth, output)], 1)
+    return {"residuals": pairs.tolist()}
+  counts = np.zeros((len(preparation.classes),) * 2, int)
+  known = truth >= 0
+  np.add.at(counts, (truth[known].astype(int), output[known].astype(int)), 1)
+  return {"confusion": counts.tolist()}
 
 
 def _score(errors: np.ndarray, unit: float, *, is_class: bool) -> dict[str, Any]:

@@ -18,24 +18,29 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
+from azero import lazy as lazy_packages
 from azero import paths
 from experiments.frame import interruption, lazy, settings
 from experiments.frame.settings import AnyConfig
 
 with lazy.imports():
+  from azero.language import text
+  from azero.report import page
   from azero.runs import directory as directory_lib
-  from azero.runs import runner
+  from azero.runs import reader, runner
   from azero.runs.display import tensorboard
-  from experiments.frame import estimate, reporting, runtimes
+  from experiments.frame import dissection, estimate, reporting, runtimes
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
+  import numpy as np
 
   from azero.language.program import Programs
   from azero.runs.directory import RunDirectory
   from azero.runs.runner import RunResult
   from azero.search.federation import Group
   from azero.search.migration import Migration
+  from azero.tasks.task import Tasks
   from experiments.frame.estimate import Estimate
   from experiments.frame.runtimes import GroupedSearch
 
@@ -65,8 +70,11 @@ class Findings:
   Attributes:
     title: of the report.
     summary: its paragraphs.
+    data: Markdown: what was learnt from, where that is worth a word.
     program: the best program, a batch of one.
-    multiclass: whether its task is multi-class.
+    num_classes: of its task: 0 for real-valued labels, 2 for two classes, or more.
+    tasks: that neither search nor selection saw, to say what each part of the program is worth.
+    scores: [D] fitnesses on unseen tasks of the program and of what it is compared with, by name.
     tables: Markdown.
     figure: the picture.
     picture: its file name.
@@ -76,13 +84,21 @@ class Findings:
 
   title: str
   summary: Sequence[str]
+  data: str = ""
   program: Programs | None = None
-  multiclass: bool = False
+  num_classes: int = 0
+  tasks: Tasks | None = None
+  scores: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
   tables: Sequence[str] = ()
   figure: Figure | None = None
   picture: str = PICTURE
   files: Mapping[str, str] = dataclasses.field(default_factory=dict)
   lines: Sequence[str] = ()
+
+  @property
+  def multiclass(self) -> bool:
+    """Whether the task has vectors as labels and predictions."""
+    return self.num_classes > 2
 
 
 def search(
@@ -111,7 +127,8 @@ def search(
   islands = sum(len(group.task_sets) for group in groups)
 
   def record() -> RunDirectory:
-    directory = open_directory(name, config, facts)
+    tasks = directory_lib.describe_tasks(groups[0].task_sets[0])
+    directory = open_directory(name, config, facts, tasks)
     verb = "Continuing" if directory.resumed else "Searching"
     print(f"{verb} with {islands} islands; everything is recorded in {directory.path}")
     return directory
@@ -169,22 +186,54 @@ def conclude(
   for name, content in findings.files.items():
     directory.write(name, content)
   directory.write("report.md", reporting.report(
-      findings.title, summary=findings.summary, program=findings.program,
+      findings.title, summary=[*filter(None, [findings.data]), *findings.summary],
+      program=findings.program,
       multiclass=findings.multiclass, tables=findings.tables, result=result, config=config,
       picture=None if findings.figure is None else findings.picture))
   if findings.program is not None:
+    directory.write(page.PROGRAM, text.format_program(findings.program) + "\n")
     print(f"\n{reporting.live_text(findings.program, multiclass=findings.multiclass)}\n")
   for line in findings.lines:
     print(line)
+  ended = signum is None and (result is None or result.signum is None)
+  parts = {}
+  if ended and findings.program is not None and findings.tasks is not None:
+    parts = dissection.dissect(findings.program, findings.tasks, config.search)
+  directory.write(
+      reader.FINDINGS, json.dumps(_to_json(findings, result) | parts, indent=2) + "\n")
   print(f"Report: {directory.path / 'report.md'}")
+  write_page(directory.path)
   signum = result.signum if result is not None and signum is None else signum
   if signum is not None:
     print(f"Interrupted; --resume={directory.path} continues the search.")
     interruption.note(signum)
 
 
+def write_page(path: str | os.PathLike) -> None:
+  """Writes report.html into a run directory, or says what it takes."""
+  try:
+    print(f"Page: {page.read(path).write()}")
+  except lazy_packages.MissingPackageError as error:
+    print(f"No report.html: {error}")
+
+
+def _to_json(findings: Findings, result: RunResult | None) -> dict[str, Any]:
+  """Findings as their file holds them, for a page that is made from it."""
+  program, ended = findings.program, None
+  if result is not None:
+    ended = f"{result.status}: {result.reason}" if result.reason else result.status
+  return {
+      "title": findings.title, "summary": list(findings.summary), "data": findings.data,
+      "tables": list(findings.tables), "ended": ended, "num_classes": findings.num_classes,
+      "program": None if program is None else text.format_program(program),
+      "num_features": None if program is None else program.space.num_features,
+      "scores": {name: values.tolist() for name, values in findings.scores.items()}}
+
+
 def open_directory(
-    experiment: str, config: Any, facts: Mapping[str, Any] | None = None) -> RunDirectory:
+    experiment: str, config: Any, facts: Mapping[str, Any] | None = None,
+    tasks: Mapping[str, Any] | None = None,
+) -> RunDirectory:
   """The run directory of settings with `run`: a new one, or the one to continue.
 
   Args:
@@ -192,6 +241,7 @@ def open_directory(
     config: the settings.
     facts: what identifies the run besides them, for instance a digest of the data: a run is
       not continued with others. `FACTS` of the settings' class names them.
+    tasks: what its search tasks are, for readers; see `directory.describe_tasks`.
 
   Raises:
     FileExistsError: a new one exists already.
@@ -217,7 +267,9 @@ def open_directory(
   directory = directory_lib.RunDirectory(path, saved)
   defaults = _to_save(type(config)())
   directory.write("run.json", json.dumps(
-      {"experiment": experiment, "started": time.time(), "defaults": defaults}, indent=2) + "\n")
+      {"experiment": experiment, "started": time.time(), "command": reporting.command(config),
+       "defaults": defaults} | ({} if tasks is None else {"tasks": dict(tasks)}),
+      indent=2) + "\n")
   if "resume" in settings.leaves(type(config)):
     interruption.note_directory(directory.path)
   return directory

@@ -201,6 +201,24 @@ def test_show(tmp_path, call):
   assert "another" in "\n".join(call("show", path, "--programs=2")[1])
 
 
+def test_a_notebook_shows_how_a_run_stands_and_its_best_program(tmp_path):
+  path = make(tmp_path / "run", row(2000, 0.75, "budget"))
+  (path / "hall_of_fame.json").write_text(json.dumps([{"program": "s1 < s2"}]))
+  shown = reader.read_run(path)._repr_html_()
+  for text in ("finished", "2,000", "0.750000", "s1 &lt; s2"):
+    assert text in shown
+
+
+def test_report(tmp_path, call):
+  path = make(tmp_path / "run", row(2000, 0.75, "budget"))
+  status, lines, _ = call("report", path)
+  assert (status, lines) == (0, [f"page: {path / 'report.html'}"])
+  assert "2,000" in (path / "report.html").read_text(encoding="utf-8")
+  other = tmp_path / "a.html"
+  assert call("report", path, "--output", other)[1] == [f"page: {other}"]
+  assert call("report", tmp_path / "nowhere")[2].startswith("error: there is no directory '")
+
+
 def test_show_without_known_defaults_has_all_settings(tmp_path, call):
   _, lines, _ = call("show", make(tmp_path / "run", search={"seed": 3, "hurdle": None}))
   assert "settings" in lines and "  search.seed   3" in lines

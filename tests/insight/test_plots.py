@@ -3,6 +3,7 @@
 import pytest
 
 import azero
+from azero.insight import discoveries
 from azero.insight.plots import progress_plot
 from azero.search.worker import Improvement
 
@@ -21,9 +22,9 @@ _IMPROVEMENTS = [
 
 
 def test_new_instructions_are_the_live_ones_that_were_not_there():
-  assert progress_plot.new_instructions(None, _FIRST) == ["s1 = dot(v0, v0)"]
-  assert progress_plot.new_instructions(_FIRST, _SECOND) == ["s1 = dot(v0, v1)", "v1 = v0 + v1"]
-  assert progress_plot.new_instructions(_SECOND, _SECOND) == []
+  assert discoveries.new_instructions(None, _FIRST) == ["s1 = dot(v0, v0)"]
+  assert discoveries.new_instructions(_FIRST, _SECOND) == ["s1 = dot(v0, v1)", "v1 = v0 + v1"]
+  assert discoveries.new_instructions(_SECOND, _SECOND) == []
 
 
 @pytest.mark.parametrize("metric", ["rms", "accuracy"])

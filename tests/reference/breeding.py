@@ -30,12 +30,17 @@ def copied(program: Program) -> Program:
 
 
 class Breeder:
-  """Makes random programs of a space, and mutates programs."""
+  """Makes random programs of a space, and mutates programs.
+
+  Attributes:
+    mutation: the last action that was drawn; "copy" if there was none.
+  """
 
   def __init__(self, space: SearchSpace, actions: Sequence[str], probability: float):
     self.space = space
     self.actions = actions
     self.probability = probability
+    self.mutation = "copy"
     self.searched = [
         f for f, component in enumerate(space.components)
         if component.searched and component.ops and component.max_length]
@@ -52,8 +57,9 @@ class Breeder:
     """The child, which may be an exact copy."""
     child = copied(parent)
     if stream.uniform() >= self.probability:
+      self.mutation = "copy"
       return child
-    action = self.actions[stream.pick(len(self.actions))]
+    action = self.mutation = self.actions[stream.pick(len(self.actions))]
     f = self.searched[stream.pick(len(self.searched))]
     body, component = child[f], self.space.components[f]
     if action == "insert_or_remove":

@@ -39,14 +39,26 @@ class History(NamedTuple):
   Attributes:
     children: every child in order, the initial population first.
     train_steps: spent up to each child.
+    parents: number of the parent of each child, None in the initial population.
+    mutations: what was drawn to make each child of it; "start" without a parent.
     population: the last population, oldest first.
     best: the first of the best.
   """
 
   children: list[Member]
   train_steps: list[int]
+  parents: list[int | None]
+  mutations: list[str]
   population: list[Member]
   best: Member
+
+  def lineage(self, child: int) -> list[int]:
+    """The numbers of a child and its ancestors, the first of them first."""
+    line, parent = [child], self.parents[child]
+    while parent is not None:
+      line.append(parent)
+      parent = self.parents[parent]
+    return line[::-1]
 
 
 class Textbook:
@@ -79,6 +91,8 @@ class Textbook:
     population: list[Member] = []
     children: list[Member] = []
     steps: list[int] = []
+    parents: list[int | None] = []
+    mutations: list[str] = []
     spent = 0
     best: Member | None = None
     for n in range(num_children):
@@ -89,10 +103,14 @@ class Textbook:
         program = copied(given[n % len(given)])
         if random_start:
           program = self.breeder.random_program(program, stream)
+        parents.append(None)
+        mutations.append("start")
       else:
         del population[0]
         winner = tournament([member.fitness for member in population], tournament_size, stream)
         program = self.breeder.mutate(population[winner].program, stream)
+        parents.append(n - len(population) + winner)
+        mutations.append(self.breeder.mutation)
       fitness, cost = self.score(program)
       spent += cost
       child = Member(program, fitness)
@@ -102,7 +120,7 @@ class Textbook:
       if best is None or fitness > best.fitness:
         best = child
     assert best is not None
-    return History(children, steps, population, best)
+    return History(children, steps, parents, mutations, population, best)
 
 
 def to_programs(space: SearchSpace, program: Program) -> Programs:

@@ -3,8 +3,8 @@ import fcntl
 import json
 import os
 
-import numpy as np
 import pytest
+from support.hall_entries import entry
 from support.search_cases import FIXED, config, tasks
 from support.toy_evaluator import ToyEvaluator
 
@@ -12,7 +12,7 @@ from azero.language.text import parse
 from azero.runs import lock
 from azero.runs.directory import RunDirectory, settings_of
 from azero.search.evolution import Evolution
-from azero.search.hall_of_fame import HallOfFame
+from azero.search.hall_of_fame import Front, HallOfFame
 from azero.search.worker import Improvement
 
 TEXT = "def Setup():\n  s2 = 0.125\ndef Predict():\n  s1 = dot(v0, v1)\ndef Learn():"
@@ -82,24 +82,33 @@ def test_improvements_come_with_their_programs(tmp_path):
 
 def test_the_hall_of_fame_is_replaced_when_it_changed(tmp_path):
   path = tmp_path / "run"
-  records, hall = RunDirectory(path, {}), HallOfFame(2)
-  path = path / "hall_of_fame.json"
+  records, hall, front = RunDirectory(path, {}), HallOfFame(2), Front()
 
   def offer(fitness, key):
-    hall.offer(parse(TEXT, FIXED), np.array([fitness]), np.array([[key, key]], np.uint64),
-               np.array([1]), np.array([0, 700]), np.array([0, 50]))
+    found = entry(
+        parse(TEXT, FIXED), fitness, island=1, train_steps=700, num_programs=50, complexity=key,
+        cost=12.5)
+    hall.take_in((key, key), found)
+    front.take_in((key, key), found)
 
   offer(0.25, 1)
-  records.save_hall_of_fame(hall)
-  assert json.loads(path.read_text()) == [{
-      "fitness": 0.25, "island": 1, "train_steps": 700, "num_programs": 50, "num_features": 4,
-      "program": TEXT}]
-  path.unlink()
-  records.save_hall_of_fame(hall)
-  assert not path.exists()
+  records.save_best(hall, front)
+  assert json.loads((path / "hall_of_fame.json").read_text()) == [{
+      "fitness": 0.25, "island": 1, "train_steps": 700, "num_programs": 50, "complexity": 1,
+      "cost": 12.5, "num_features": 4, "program": TEXT}]
+  assert (path / "front.json").read_text() == (path / "hall_of_fame.json").read_text()
+  assert not (path / "lineage.json").exists()
+  for name in ("hall_of_fame.json", "front.json"):
+    (path / name).unlink()
+  records.save_best(hall, front)
+  assert not (path / "hall_of_fame.json").exists() and not (path / "front.json").exists()
   offer(0.5, 2)
-  records.save_hall_of_fame(hall)
-  assert [entry["fitness"] for entry in json.loads(path.read_text())] == [0.5, 0.25]
+  records.save_best(hall, front, lineages=True)
+  assert [each["fitness"] for each in json.loads((path / "hall_of_fame.json").read_text())] == [
+      0.5, 0.25]
+  assert [each["fitness"] for each in json.loads((path / "front.json").read_text())] == [0.25, 0.5]
+  assert json.loads((path / "lineage.json").read_text())["lineages"] == [
+      {"island": 1, "num_programs": 50, "steps": [0]}]
 
 
 @pytest.mark.parametrize(("kind", "released"), [

@@ -42,6 +42,13 @@ def test_a_budget_ends_a_run():
   assert result.seconds > 0
 
 
+def test_a_notebook_shows_how_it_ended_and_the_best_program():
+  result = run(evolution(max_programs=30))
+  shown = result._repr_html_()
+  assert "budget" in shown and f"{result.search.hall_of_fame.best.fitness:.6f}" in shown
+  assert result.search.hall_of_fame.best.program._repr_html_() in shown
+
+
 def test_a_budget_of_training_steps_ends_a_run():
   result = run(evolution(max_train_steps=2000))
   assert result.status == "budget"

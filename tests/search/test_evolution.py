@@ -136,6 +136,7 @@ def assert_sequential(search, recording, *, hurdle=False, **bounds):
     assert recording.steps[island] == expected.train_steps
     if len(expected.children) >= search.config.population_size:
       assert population(search, island) == expected.population
+    assert_lineages(search, island, expected)
     assert from_programs(search.best_programs, island) == expected.best.program
     assert search.best_fitness[island] == expected.best.fitness
     assert search.train_steps[island] == expected.train_steps[-1]
@@ -147,6 +148,27 @@ def assert_sequential(search, recording, *, hurdle=False, **bounds):
           counts.hurdle_stopped, counts.evaluated] == [
               answers.count(each) for each in ("key", "print", "stopped", "hurdle", "trained")]
   return answers
+
+
+def assert_lineages(search, island, expected):
+  """Checks what is kept of an island's ancestors, and the lineages of all that is kept."""
+  number, alive = search.first_island + island, len(expected.children)
+  living = range(max(0, alive - search.config.population_size), alive)
+  lineages = {
+      n: search._genealogy.lineage(island, n % search.config.population_size) for n in living}
+  lineages |= {
+      entry.num_programs - 1: entry.lineage
+      for entry in itertools.chain(search.hall_of_fame, search.front) if entry.island == number}
+  for n, lineage in lineages.items():
+    line = expected.lineage(n)
+    assert [step.num_programs - 1 for step in lineage] == line
+    assert [step.mutation for step in lineage] == [expected.mutations[k] for k in line]
+    assert [Member(from_programs(step.program), step.fitness) for step in lineage] == [
+        expected.children[k] for k in line]
+    assert {(step.island, step.skipped) for step in lineage} == {(number, 0)}
+  ancestry = search.islands.ancestry
+  kept = ancestry.number[island, ancestry.uses[island] > 0] - 1
+  assert sorted(kept) == sorted(set().union(*map(expected.lineage, living)))
 
 
 SPACES = {

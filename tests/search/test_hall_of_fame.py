@@ -1,7 +1,6 @@
-import dataclasses
-
 import numpy as np
 import pytest
+from support.hall_entries import entry
 from support.search_cases import FIXED
 
 from azero.language.program import Programs
@@ -13,20 +12,27 @@ STEPS, PROGRAMS = np.array([100, 200]), np.array([10, 20])
 def offer(hall, fitness, keys=None, islands=None):
   """Offers programs; their constants say which they are."""
   count = len(fitness)
-  programs = Programs.empty(FIXED, count)
-  programs.constants[:, 0, 0] = np.arange(count)
   keys = np.arange(count) + 1000 * hall.changes if keys is None else np.array(keys)
-  hall.offer(
-      programs, np.array(fitness), np.stack([keys, keys], axis=1).astype(np.uint64),
-      np.zeros(count, int) if islands is None else np.array(islands), STEPS, PROGRAMS)
+  islands = np.zeros(count, int) if islands is None else np.array(islands)
+  for k in range(count):
+    island = int(islands[k])
+    hall.take_in((int(keys[k]), int(keys[k])), entry(
+        marked(k), float(fitness[k]), island=island, train_steps=int(STEPS[island]),
+        num_programs=int(PROGRAMS[island])))
+
+
+def marked(k):
+  program = Programs.empty(FIXED)
+  program.constants[:, 0, 0] = k
+  return program
 
 
 def fitnesses(hall):
-  return [entry.fitness for entry in hall]
+  return [each.fitness for each in hall]
 
 
 def marks(hall):
-  return [int(entry.program.constants[0, 0, 0]) for entry in hall]
+  return [int(each.program.constants[0, 0, 0]) for each in hall]
 
 
 def test_keeps_the_best_in_order():
@@ -36,6 +42,14 @@ def test_keeps_the_best_in_order():
   offer(hall, [0.4, 0.0])
   assert fitnesses(hall) == [0.5, 0.4, 0.3] and hall.best.fitness == 0.5
   assert len(hall) == 3
+
+
+def test_a_notebook_shows_a_row_for_each_and_the_best_program():
+  hall = HallOfFame(3)
+  assert hall._repr_html_().count("<tr>") == 1  # names alone
+  offer(hall, [0.1, 0.5], islands=[1, 0])
+  shown = hall._repr_html_()
+  assert shown.index("0.500000") < shown.index("0.100000") < shown.index("Setup")
 
 
 def test_equal_keys_count_once_and_the_first_stays():
@@ -57,9 +71,8 @@ def test_many_copies_of_the_best_do_not_crowd_out_others():
 
 def test_keys_are_compared_as_a_whole():
   hall = HallOfFame(4)
-  programs = Programs.empty(FIXED, 3)
-  keys = np.array([[1, 1], [1, 2], [2, 1]], np.uint64)
-  hall.offer(programs, np.array([0.1, 0.2, 0.3]), keys, np.zeros(3, int), STEPS, PROGRAMS)
+  for key, fitness in {(1, 1): 0.1, (1, 2): 0.2, (2, 1): 0.3}.items():
+    hall.take_in(key, entry(marked(0), fitness))
   assert len(hall) == 3
 
 
@@ -95,13 +108,6 @@ def test_changes_grow_only_with_a_change():
   assert hall.changes == 3
 
 
-def test_entries_do_not_change_with_the_batch_they_came_from():
-  hall, programs = HallOfFame(), Programs.empty(FIXED)
-  hall.offer(programs, np.array([0.1]), np.ones((1, 2), np.uint64), np.array([0]), STEPS, PROGRAMS)
-  programs.constants[:] = 5.0
-  assert marks(hall) == [0]
-
-
 def test_empty():
   hall = HallOfFame()
   assert len(hall) == 0 and list(hall) == []
@@ -112,19 +118,17 @@ def test_empty():
 def test_the_order_of_islands_does_not_matter():
   rng = np.random.default_rng(3)
   count = 300
-  programs = Programs.empty(FIXED, count)
-  programs.constants[:, 0, 0] = np.arange(count)
   fitness = rng.integers(0, 4, count) / 4
-  keys = np.repeat(rng.integers(0, 100, count), 2).reshape(-1, 2).astype(np.uint64)
+  keys = rng.integers(0, 100, count)
   islands = np.sort(rng.integers(0, 2, count))
 
   def filled(orders):
     hall = HallOfFame(12)
     for chosen in orders:
-      hall.offer(
-          programs[chosen], fitness[chosen], keys[chosen], islands[chosen], STEPS,
-          np.array([10, 10]))
-    return [(key, *dataclasses.astuple(entry)[1:]) for key, entry in hall.items()]
+      for k in chosen.tolist():
+        hall.take_in((int(keys[k]), 0), entry(
+            marked(k), float(fitness[k]), island=int(islands[k])))
+    return [(key, each.fitness, each.island, marks([each])) for key, each in hall.items()]
 
   one, other = (np.flatnonzero(islands == k) for k in (0, 1))
   together = filled([np.arange(count)])

@@ -1,16 +1,13 @@
 """Pictures of a search: its progress, after figure 6 of the AutoML-Zero paper."""
 
 from collections.abc import Mapping, Sequence
-import difflib
 import io
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-import numpy as np
 
-from azero.compiler import liveness
-from azero.language.program import Programs
-from azero.language.text import format_program
+from azero.insight import discoveries
+from azero.insight.discoveries import height
 from azero.search.worker import Improvement
 
 _LINE, _OTHERS, _CALLOUT = "#1f5fa8", "#b9c7d8", "#b5442b"
@@ -66,40 +63,21 @@ def plot_progress(
   for items in islands.values():
     strong = items is best
     x = [max(item.num_programs, 1) for item in items] + [max(end, 1)]
-    y = [_height(item.fitness, metric) for item in items]
+    y = [height(item.fitness, metric) for item in items]
     label = "best island" if strong else "other islands" if items is _first_other(
         islands, best) else None
     axes.step(x, [*y, y[-1]], where="post", color=_LINE if strong else _OTHERS,
               linewidth=2.2 if strong else 0.8, zorder=3 if strong else 1, label=label)
   for colour, (name, value) in zip(_REFERENCES * 9, (references or {}).items()):
-    axes.axhline(_height(value, metric), color=colour, linestyle="--", linewidth=1, label=name)
+    axes.axhline(height(value, metric), color=colour, linestyle="--", linewidth=1, label=name)
   _label(axes, metric, title)
   _call_out(axes, best, metric, multiclass, num_callouts)
   axes.legend(loc="upper left", frameon=False, fontsize=9)
   return figure
 
 
-def new_instructions(old: Programs | None, new: Programs, *, multiclass: bool = False) -> list[str]:
-  """Live instructions of a program that another one (None: the empty one) does not have."""
-  before = [] if old is None else _live_lines(old, multiclass)
-  after = _live_lines(new, multiclass)
-  matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
-  return [line for tag, _, _, start, stop in matcher.get_opcodes()
-          if tag in ("insert", "replace") for line in after[start:stop]]
-
-
 def _first_other(islands, best):
   return next((items for items in islands.values() if items is not best), None)
-
-
-def _live_lines(program: Programs, multiclass: bool) -> list[str]:
-  dead = ~liveness.live_instructions(program, multiclass=multiclass)[0]
-  lines = format_program(program, dead=dead).splitlines()
-  return [line.strip() for line in lines if line.startswith(" ") and not line.endswith("# dead")]
-
-
-def _height(fitness: float, metric: str) -> float:
-  return fitness if metric == "accuracy" else max(1.0 - fitness, 1e-7)
 
 
 def _label(axes: Axes, metric: str, title: str) -> None:
@@ -120,17 +98,16 @@ def _call_out(
     axes: Axes, items: Sequence[Improvement], metric: str, multiclass: bool, count: int
 ) -> None:
   """Numbers the largest jumps, and lists beside the axes what is new in them."""
-  heights = np.array([_height(item.fitness, metric) for item in items])
-  scale = heights if metric == "accuracy" else -np.log10(heights)
-  gains = np.diff(scale, prepend=scale[0])
-  chosen = sorted(k for k in np.argsort(-gains, kind="stable")[:count] if gains[k] > 0)
+  chosen = discoveries.largest_steps([item.fitness for item in items], metric, count)
   legend = []
   for number, k in enumerate(chosen, start=1):
+    place = max(items[k].num_programs, 1), height(items[k].fitness, metric)
     axes.annotate(
-        str(number), (max(items[k].num_programs, 1), heights[k]), xytext=(-9, 0),
+        str(number), place, xytext=(-9, 0),
         textcoords="offset points", ha="center", va="center", fontsize=8, color="white",
         zorder=5, bbox={"boxstyle": "circle,pad=0.2", "color": _CALLOUT})
-    lines = new_instructions(items[k - 1].program, items[k].program, multiclass=multiclass)
+    lines = discoveries.new_instructions(
+        items[k - 1].program, items[k].program, multiclass=multiclass)
     shown = lines[:_CALLOUT_LINES] + (["..."] if len(lines) > _CALLOUT_LINES else [])
     heading = f"{number}  after {items[k].num_programs:,} programs"
     legend.append("\n".join([heading, *(f"   {line}" for line in shown or ["(constants)"])]))

@@ -126,7 +126,8 @@ def progress_of(run: Run) -> Progress | None:
 def walk_of(run: Run) -> Walk | None:
   """The inventions that led to the program of a run.
 
-  They are those of its lineage, or else the improvements of the island that reached most.
+  They are those of its lineage, or else the improvements of the island that it was found on or,
+  where that is not known either, of the one that reached most.
   """
   if run.parts:
     return None
@@ -138,8 +139,11 @@ def walk_of(run: Run) -> Walk | None:
     rows = run.improvements()
     if not rows:
       return None
-    best = max(rows, key=lambda row: row["fitness"])["island"]
-    found = [row for row in rows if row["island"] == best]
+    _, source = facts.program_of(run)
+    last = next((row for row in rows if row["program"] == source), None) or max(
+        rows, key=lambda row: row["fitness"])
+    found = [row for row in rows
+             if row["island"] == last["island"] and row["fitness"] <= last["fitness"]]
     changes = [[] for _ in found]
   metric = facts.metric_of(run)
   chosen = discoveries.largest_steps(

@@ -93,9 +93,10 @@ def comparison_of(run: Run) -> Comparison | None:
               verdict=words.get(result["verdicts"].get(name, {}).get("verdict"), ""))
         for name, each in result["scores"].items()]
     title = {"accuracy": "accuracy", "rms_error": "RMS error"}[result["metric"]]
-    unit = f" of {result['target']}, less is better" if result["metric"] == "rms_error" else ""
-    title = f"{title}{unit}, on {result['rows']['judged']:,} rows that nobody saw"
-    caption = "Intervals hold 95 % of resamples of these rows."
+    better = "Less is better. " if result["metric"] == "rms_error" else ""
+    title += f" of {result['target']}"
+    caption = (f"{better}On {result['rows']['judged']:,} rows that nobody saw; intervals hold 95 % of "
+               "resamples of these rows.")
   else:
     scores, title = task_scores(run), "mean fitness on unseen tasks"
     caption = "Intervals are two standard errors of the mean over tasks."

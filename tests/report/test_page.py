@@ -40,7 +40,7 @@ def test_sections_are_there_when_their_data_are(tmp_path, make, shown):
   assert report.write() == tmp_path / "run" / "report.html"
   assert (tmp_path / "run" / "report.html").read_text(encoding="utf-8") == report.html
   # Neither does anything come from elsewhere, nor is it allowed to.
-  assert not re.search(r'(?:src|href)="(?!#)|@import|url\((?!#)', report.html)
+  assert not re.search(r'(?:src|href)="(?!#|data:)|@import|url\((?!#)', report.html)
   assert "default-src 'none'" in report.html
 
 
@@ -48,6 +48,16 @@ def test_a_run_without_a_program_has_what_there_is(tmp_path):
   (tmp_path / "run").mkdir()
   (tmp_path / "run" / "config.json").write_text('{"seed": 0}')
   assert sections(azero.report.read(tmp_path / "run")) == ALWAYS
+
+
+def test_a_picture_of_an_experiment_is_in_the_page(tmp_path):
+  path = run_cases.concluded(tmp_path / "run")
+  findings = json.loads((path / "findings.json").read_text())
+  (path / "findings.json").write_text(json.dumps(findings | {"picture": "a.png"}))
+  assert "<img" not in azero.report.read(path).html  # the file is gone
+  (path / "a.png").write_bytes(b"abc")
+  assert '<img src="data:image/png;base64,YWJj" alt="A title &amp; &lt;more&gt;">' in (
+      azero.report.read(path).html)
 
 
 def test_what_people_wrote_is_text_and_no_code(tmp_path):
@@ -72,6 +82,15 @@ def test_without_a_lineage_the_steps_of_the_best_island_have_what_is_new_in_them
       (1, 30, 0.25, 0.5, [f"+ {line}" for line in run_cases.SLOW_LINES]),
       (2, 4000, 0.5, 0.995, ["+ s2 = 0.1"])]
   assert found.inventions == []
+
+
+def test_without_a_lineage_the_island_is_that_of_the_program(tmp_path):
+  path = run_cases.concluded(tmp_path / "run")
+  rows = [json.loads(line) for line in (path / "improvements.jsonl").read_text().splitlines()]
+  rows.append(rows[-1] | {"island": 0, "fitness": 0.999, "program": run_cases.SLOW})
+  (path / "improvements.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+  found = history.walk_of(reader.read_run(path))
+  assert [(step.island, step.fitness) for step in found.steps] == [(1, 0.5), (1, 0.995)]
 
 
 def test_a_lineage_is_told_by_its_inventions(tmp_path):
@@ -111,7 +130,8 @@ def test_references_that_lie_together_share_a_name(tmp_path):
 
 def test_scores_of_rows_have_their_verdicts(tmp_path):
   found = scores.comparison_of(reader.read_run(run_cases.of_quantity(tmp_path / "run")))
-  assert found.title == "RMS error of price, less is better, on 30 rows that nobody saw"
+  assert found.title == "RMS error of price"
+  assert found.caption.startswith("Less is better. On 30 rows that nobody saw")
   assert [(each.name, each.own, each.score, each.verdict) for each in found.scores] == [
       ("discovered program", True, 3.5, ""),
       ("constant prediction", False, 0.5, "the program is better")]

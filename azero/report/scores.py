@@ -95,8 +95,8 @@ def comparison_of(run: Run) -> Comparison | None:
     title = {"accuracy": "accuracy", "rms_error": "RMS error"}[result["metric"]]
     better = "Less is better. " if result["metric"] == "rms_error" else ""
     title += f" of {result['target']}"
-    caption = (f"{better}On {result['rows']['judged']:,} rows that nobody saw; intervals hold 95 % of "
-               "resamples of these rows.")
+    caption = (f"{better}On {result['rows']['judged']:,} rows that nobody saw; intervals hold 95 % "
+               "of resamples of these rows.")
   else:
     scores, title = task_scores(run), "mean fitness on unseen tasks"
     caption = "Intervals are two standard errors of the mean over tasks."
@@ -110,7 +110,7 @@ def task_scores(run: Run) -> list[Score]:
   """Mean fitnesses over unseen tasks, of the program and of what it is compared with."""
   found = []
   for name, values in run.findings().get("scores", {}).items():
-    mean, error = statistics.mean_and_two_sem(values)
+    mean, error = np.nan_to_num(statistics.mean_and_two_sem(values)).tolist()
     found.append(Score(name, name in _OWN_NAMES, mean, mean - error, mean + error))
   return found
 

@@ -143,6 +143,14 @@ def test_scores_of_tasks_have_two_standard_errors(tmp_path):
       (pytest.approx(0.95), 0.2), (pytest.approx(0.3), 0.2), (pytest.approx(0.93), 0.2)]
 
 
+def test_a_score_of_one_task_has_no_interval(tmp_path):
+  path = run_cases.concluded(tmp_path / "run")
+  findings = json.loads((path / "findings.json").read_text())
+  (path / "findings.json").write_text(json.dumps(findings | {"scores": {"best program": [0.75]}}))
+  [score] = scores.comparison_of(reader.read_run(path)).scores
+  assert score.own and (score.score, score.low, score.high) == (0.75, 0.75, 0.75)
+
+
 def test_of_many_classes_the_frequent_ones_are_shown(tmp_path):
   path = run_cases.of_classes(tmp_path / "run")
   result = json.loads((path / "result.json").read_text())

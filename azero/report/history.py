@@ -167,7 +167,11 @@ def walk_of(run: Run) -> Walk | None:
 
 def front_of(run: Run) -> Front | None:
   """The front of a run, of several searches that of the first."""
-  entries = next(iter(run.searches())).front()
+  entries: list[dict[str, Any]] = []
+  for entry in sorted(next(iter(run.searches())).front(), key=lambda each: (
+      each["complexity"], -each["fitness"])):  # groups of islands have a front each
+    if not entries or entry["fitness"] > entries[-1]["fitness"]:
+      entries.append(entry)
   if not entries:
     return None
   metric = facts.metric_of(run)

@@ -104,6 +104,16 @@ def test_a_lineage_is_told_by_its_inventions(tmp_path):
       ("4,000", "1", "alter_constant", "0.995000", "+0.495000")]
 
 
+def test_fronts_of_groups_are_one(tmp_path):
+  path = run_cases.with_history(tmp_path / "run")
+  entries = json.loads((path / "front.json").read_text())
+  worse = [entry | {"fitness": 0.2, "complexity": 5} for entry in entries]
+  (path / "front.json").write_text(json.dumps(entries + worse))
+  found = history.front_of(reader.read_run(path))
+  assert [(point["complexity"], point["fitness"], round(point["height"], 9))
+          for point in found.points] == [(0, 0.25, 0.75), (6, 0.995, 0.005)]
+
+
 def test_ablations_begin_with_the_largest_loss(tmp_path):
   found = anatomy.ablations_of(reader.read_run(run_cases.with_history(tmp_path / "run")))
   assert [(row["name"], row["loss"], row["low"], row["high"]) for row in found.rows] == [

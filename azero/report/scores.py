@@ -133,9 +133,9 @@ def residuals_of(run: Run) -> Residuals | None:
   if "residuals" not in result:
     return None
   pairs = np.array(result["residuals"], float)
-  correlation = float(np.corrcoef(pairs.T)[0, 1]) if len(pairs) > 1 else float("nan")
+  middle = float(np.median(np.abs(pairs[:, 1] - pairs[:, 0])))
   return Residuals(
       result["target"], [{"truth": truth, "predicted": output} for truth, output in pairs.tolist()],
       (float(pairs.min()), float(pairs.max())),
-      f"Predicted over true {result['target']} of {len(pairs)} rows; correlation "
-      f"{correlation:.2f}.")
+      f"Predicted over true {result['target']} of {len(pairs)} rows; half of the predictions are "
+      f"at most {middle:.4g} away.")

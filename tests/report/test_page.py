@@ -147,6 +147,13 @@ def test_scores_of_rows_have_their_verdicts(tmp_path):
       ("constant prediction", False, 0.5, "the program is better")]
 
 
+def test_residuals_are_told_in_words(tmp_path):
+  found = scores.residuals_of(reader.read_run(run_cases.of_quantity(tmp_path / "run")))
+  assert found.bounds == (1.0, 4.5) and found.points[0] == {"truth": 1.0, "predicted": 1.5}
+  assert found.alt == (
+      "Predicted over true price of 3 rows; half of the predictions are at most 0.5 away.")
+
+
 def test_scores_of_tasks_have_two_standard_errors(tmp_path):
   found = scores.comparison_of(reader.read_run(run_cases.concluded(tmp_path / "run")))
   assert [(each.score, round(each.high - each.low, 12)) for each in found.scores] == [

@@ -10,7 +10,7 @@ from azero.insight import discoveries
 from azero.report import facts, scores
 from azero.runs.reader import Run
 
-_MOST_CURVES = 40  # beside that of the best island
+_MOST_CURVES, _MOST_POINTS = 40, 80  # beside the curve of the best island
 _NEAR = 0.05  # of the height of a figure
 _MOST_STEPS = 6
 _MOST_LINES = 10  # of changes that are shown of a step
@@ -113,7 +113,7 @@ def progress_of(run: Run) -> Progress | None:
     return None
   order = sorted(curves, key=lambda name: -curves[name][-1]["fitness"])
   best = curves[order[0]]
-  others = [point for name in order[1 : _MOST_CURVES + 1] for point in curves[name]]
+  others = [point for name in order[1 : _MOST_CURVES + 1] for point in _thinned(curves[name])]
   alt = (
       f"Best fitness over {across}. The best {what}, {order[0]}, rose from "
       f"{best[0]['fitness']:.4f} to {best[-1]['fitness']:.4f} by {best[-1]['programs']:,} "
@@ -217,6 +217,12 @@ def _references(run: Run, metric: str, heights: Sequence[float]) -> list[dict[st
     else:
       found.append({"name": score.name, "height": height})
   return found
+
+
+def _thinned(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+  """Some points of a curve, the first and the last among them."""
+  count = min(len(points), _MOST_POINTS)
+  return [points[int(k)] for k in np.linspace(0, len(points) - 1, count)]
 
 
 def _of_metrics(run: Run, metric: str) -> list[dict[str, Any]]:

@@ -75,6 +75,17 @@ def test_the_best_island_is_the_strong_curve(tmp_path):
   assert "rose from 0.2500 to 0.9950" in found.alt
 
 
+def test_long_curves_are_thinned_but_for_the_best(tmp_path):
+  path = run_cases.under_way(tmp_path / "run")
+  rows = [
+      {"island": island, "fitness": 0.9 - island / 10 - 0.5 / k, "num_programs": k,
+       "num_features": 4, "program": run_cases.LINEAR} for k in range(1, 500) for island in (0, 1)]
+  (path / "improvements.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+  found = history.progress_of(reader.read_run(path))
+  assert len(found.best) == 500 and len(found.others) == 80
+  assert [found.others[k]["programs"] for k in (0, -1)] == [1, 5000]
+
+
 def test_without_a_lineage_the_steps_of_the_best_island_have_what_is_new_in_them(tmp_path):
   found = history.walk_of(reader.read_run(run_cases.under_way(tmp_path / "run")))
   assert [(step.number, step.programs, step.before, step.fitness, step.changes)

@@ -91,8 +91,7 @@ def _gradient_steps(terms: Terms) -> Mechanism | None:
 
 def is_taught(terms: Terms, weight: Weight) -> bool:
   """Whether products of the error are added to a weight."""
-  reached = terms.flow.walk(terms.increments(weight), lambda n: n not in terms.weights)
-  return bool(reached & terms.errors)
+  return terms.has_error(terms.increments(weight))
 
 
 def _noisy_input(terms: Terms) -> Mechanism | None:
@@ -360,7 +359,7 @@ def _forgetting(terms: Terms, num_examples: int) -> Mechanism | None:
   for weight in terms.weights.values():
     if weight.update in sums:  # what momentum forgets are gradients
       continue
-    for number, edit in _shrinking(terms, weight, num_examples):
+    for number, edit in shrinking(terms, weight, num_examples):
       if number not in numbers:
         edits.append(edit)
       numbers |= {number, weight.update}
@@ -372,7 +371,7 @@ def _forgetting(terms: Terms, num_examples: int) -> Mechanism | None:
       "the weights do not shrink", edits)
 
 
-def _shrinking(
+def shrinking(
     terms: Terms, weight: Weight, num_examples: int) -> Iterator[tuple[int, Edit]]:
   """What makes an old value smaller on its way to the new one, and how that is undone."""
 

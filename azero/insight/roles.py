@@ -277,9 +277,7 @@ class Roles:
 
   def _has_error(self, number: int) -> bool:
     """Whether a value depends on the error but for what weights hold of it."""
-    reached = self.terms.flow.walk(
-        self.terms.operands(number), lambda n: n not in self.terms.weights)
-    return bool(reached & self.terms.errors)
+    return self.terms.has_error(self.terms.operands(number))
 
   def _has_error_now(self, number: int) -> bool:
     """Whether a value depends on the error of its own example, but not by way of weights."""

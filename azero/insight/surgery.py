@@ -144,7 +144,7 @@ def space_of(
     num_features: F.
     multiclass: whether label and prediction are vectors.
     least: a space whose programs it must hold, too.
-    helpers: whether it has the ops of `HELPERS`.
+    helpers: whether it has the ops of `HELPERS`, and all of its ops in each function.
     spare: further addresses of each kind that is used, and further instructions.
 
   Raises:
@@ -163,7 +163,8 @@ def space_of(
     ops = [own | set(part.ops) for own, part in zip(ops, least.components)]
   if helpers:
     names = [name for kind in Kind if sizes[kind] for name in HELPERS[kind]]
-    ops = [own | {op_table.op_by_name(name).id for name in names} for own in ops]
+    every = {op_table.op_by_name(name).id for name in names}.union(*ops)
+    ops = [every] * 3  # an executor is made for all of them, wherever they stand
   if sum(sizes) > MAX_ADDRESSES:
     raise ValueError(
         f"The program and what is changed in it need {sum(sizes)} addresses, more than the "

@@ -12,7 +12,7 @@ of them (section 4.3 and supplement S8 of the AutoML-Zero paper).
 - *Noise* is drawn anew for every example.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
 import functools
 
@@ -253,6 +253,10 @@ class Terms:
             (first.label and second.prediction) or (first.prediction and second.label)):
           found.add(number)
     return frozenset(found)
+
+  def has_error(self, sources: Iterable[Source]) -> bool:
+    """Whether something is made of the error, other than by way of weights."""
+    return bool(self.flow.walk(sources, lambda n: n not in self.weights) & self.errors)
 
   def scaled_sources(self, source: Source, *, training: bool | None = None) -> frozenset[int]:
     """What a value is, but for sums and scalar factors; weights, met, are not passed."""

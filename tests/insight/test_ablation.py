@@ -1,5 +1,6 @@
 """Ablations, simplifications and the bench they are measured on: one small set of tasks."""
 
+from collections.abc import Iterator
 import dataclasses
 import json
 
@@ -12,7 +13,19 @@ from azero.compiler import canonical
 from azero.insight import surgery
 from azero.insight.ablation import INSTRUCTION, MECHANISM, ablate
 from azero.insight.bench import Bench
-from azero.insight.mechanisms import AVERAGING, BILINEAR, GRADIENT_STEPS, NOISY_INPUT, NORMALISED
+from azero.insight.decoupling import decouple
+from azero.insight.knocking_in import KNOCK_INS, knock_in
+from azero.insight.mechanisms import (
+  AVERAGING,
+  BILINEAR,
+  FORGETTING,
+  GRADIENT_STEPS,
+  MOMENTUM,
+  NOISY_INPUT,
+  NORMALISED,
+  find_mechanisms,
+)
+from azero.insight.motifs import NOISY_RELU, RATE_DECAY
 from azero.insight.observation import observe
 from azero.insight.plots import ablation_plot
 from azero.insight.simplification import KEY, ORDER, PREDICTIONS, TOLERANCE, simplify
@@ -24,6 +37,21 @@ from azero.tasks.task import Tasks
 
 _LEARN, _PREDICT = Function.LEARN, Function.PREDICT
 _PROGRAMS = ("figure_6", "s1b", "plain_nn")
+# The ops and addresses that knock-ins and other changes bring with them.
+_ROOM = """
+def Setup():
+  s14 = norm(v14)
+  s14 = arctan(s14)
+  s14 = 1 / s14
+  s14 = s14 * s14
+  m6 = s14 * m6
+  v14 = s14 * v14
+  v14 = gaussian(0.0, 1.0)
+  s14 = log(s14)
+def Predict():
+  s1 = cos(s1)
+def Learn():
+""" + "  s14 = sin(s14)\n" * 22
 
 
 def _tasks() -> Tasks:
@@ -35,11 +63,15 @@ def _tasks() -> Tasks:
 
 
 @pytest.fixture(scope="module")
-def bench() -> Bench:
+def bench() -> Iterator[Bench]:
   """One for all tests: its evaluator is compiled once, for all programs."""
   made = Bench(_tasks(), num_seeds=2, num_devices=1)
-  made.measure([surgery.take_apart(zoo.load(name)) for name in (*_PROGRAMS, "linear_regressor")])
-  return made
+  programs = [zoo.load(name) for name in (*_PROGRAMS, "linear_regressor")]
+  programs.append(azero.parse(_ROOM, num_features=4))
+  made.measure([surgery.take_apart(program) for program in programs])
+  first = made._evaluator
+  yield made
+  assert made._evaluator is first
 
 
 def _code(source: str) -> surgery.Code:
@@ -204,6 +236,109 @@ def test_observed_values_are_those_of_training(bench):
   np.testing.assert_allclose(seen[At(_LEARN, 1)], errors, rtol=1e-5)
   np.testing.assert_allclose(seen[At(_LEARN, 4)][-1], weights.mean(), rtol=1e-4)
   np.testing.assert_allclose(seen[At(Function.SETUP, 1)], [0.01], rtol=1e-6)
+
+
+_MOMENTUM = _LINEAR.replace("s2 = 0.01", "s2 = 0.01\n  s5 = 0.875").replace(
+    "  v1 = v1 + v2", "  v3 = s5 * v3\n  v3 = v3 + v2\n  v1 = v1 + v3")
+_FORGETTING = _LINEAR.replace("s2 = 0.01", "s2 = 0.01\n  s5 = 0.875").replace(
+    "  v1 = v1 + v2", "  v1 = s5 * v1\n  v1 = v1 + v2")
+_DONORS = {
+    NOISY_INPUT: "figure_6", BILINEAR: "figure_6", NORMALISED: "figure_6", AVERAGING: "figure_6",
+    NOISY_RELU: "s2a", RATE_DECAY: "s2b", MOMENTUM: _MOMENTUM, FORGETTING: _FORGETTING}
+
+
+@pytest.mark.parametrize("recipient", ["linear_regressor", "plain_nn"])
+@pytest.mark.parametrize("name", KNOCK_INS)
+def test_what_is_knocked_in_is_there_then(bench, name, recipient):
+  donor = _DONORS[name]
+  donor = zoo.load(donor) if donor in zoo.names() else donor
+  before = [each.name for each in find_mechanisms(zoo.load(recipient))]
+  if name == NOISY_RELU and recipient == "linear_regressor":
+    with pytest.raises(ValueError, match="no rectified vector"):
+      knock_in(name, donor, zoo.load(recipient), bench)
+    return
+  result = knock_in(name, donor, zoo.load(recipient), bench)
+  after = [each.name for each in find_mechanisms(result.program)]
+  assert sorted(after) == sorted([*before, name])
+  assert result.gain.estimate == pytest.approx(result.fitness - result.original_fitness)
+  assert f"With {name}: fitness" in str(result)
+
+
+def test_a_bilinear_model_helps_a_linear_one(bench):
+  fast = zoo.source("linear_regressor").replace("0.001", "0.03")
+  result = knock_in(BILINEAR, zoo.load("figure_6"), fast, bench)
+  assert result.helps and result.gain.estimate > 0.15
+  [constant] = [
+      line for line in str(knock_in(FORGETTING, _FORGETTING, fast, bench).program).splitlines()
+      if "0.875" in line]
+  assert constant.strip() == "s5 = 0.875"
+
+
+def test_what_cannot_be_knocked_in_is_refused(bench):
+  figure_6, linear = zoo.load("figure_6"), zoo.load("linear_regressor")
+  with pytest.raises(ValueError, match=r"'luck' cannot be moved .* noise on the inputs"):
+    knock_in("luck", figure_6, linear, bench)
+  with pytest.raises(ValueError, match="donor has no momentum; it has gradient steps, noise"):
+    knock_in(MOMENTUM, figure_6, linear, bench)
+  with pytest.raises(ValueError, match="recipient has weight averaging already"):
+    knock_in(AVERAGING, figure_6, figure_6, bench)
+  fixed = "def Setup():\ndef Predict():\n  s1 = norm(v0)\ndef Learn():\n"
+  for name in (BILINEAR, NORMALISED):
+    with pytest.raises(ValueError, match="recipient has no gradient steps"):
+      knock_in(name, figure_6, fixed, bench)
+  with pytest.raises(ValueError, match="no weights that Learn updates"):
+    knock_in(AVERAGING, figure_6, fixed, bench)
+
+
+_COUPLED = """
+def Setup():
+  s5 = 0.25
+  s6 = 0.5
+  s7 = 4.0
+  s8 = 5.0
+def Predict():
+  s1 = dot(v0, v1)
+def Learn():
+  s3 = s0 - s1
+  s3 = s3 * s5
+  s3 = s3 * s6
+  s3 = s3 / s7
+  v2 = s3 * v0
+  v3 = s8 * v0
+  s4 = norm(v3)
+  s4 = s8 / s4
+  v2 = s4 * v2
+  v1 = v1 + v2
+"""
+
+
+def test_constants_that_only_matter_as_a_product_are_found(bench):
+  decoupled = decouple(_COUPLED, bench)
+  [idle, group] = decoupled.couplings
+  assert str(idle) == "The size of 5 in Setup 4: s8 = 5.0 makes no difference."
+  assert group.values == (0.25, 0.5, 4.0) and group.powers == (1, 1, -1)
+  lines = [line.strip() for line in str(decoupled.program).splitlines()]
+  assert lines[1:4] == ["s5 = 0.03125", "s6 = 1.0", "s7 = 1.0"]
+  measured = bench.measure(
+      [surgery.take_apart(each) for each in (decoupled.original, decoupled.program)])
+  assert (measured.fingerprint[0] == measured.fingerprint[1]).all()
+  [rate] = decoupled.rates
+  assert rate.place.text == "s4 = s8 / s4" and rate.value > 0
+  wanted = _COUPLED.replace("v2 = s4 * v2", "v2 = s9 * v2").replace(
+      "def Setup():", f"def Setup():\n  s9 = {rate.value!r}")
+  assert str(rate.program) == str(azero.parse(wanted, num_features=4))
+  assert json.loads(json.dumps(decoupled.as_dict()))["couplings"][1]["powers"] == [1, 1, -1]
+  for shown in (str(decoupled), decoupled.markdown(), decoupled._repr_html_()):
+    assert "makes no difference" in shown
+
+
+def test_constants_that_matter_alone_are_left_alone(bench):
+  for program in (_LINEAR, str(zoo.load("plain_nn")), _MOMENTUM):
+    decoupled = decouple(program, bench)
+    assert not decoupled.couplings and not decoupled.rates
+    assert "No constants are coupled." in decoupled.markdown()
+  [rate] = decouple(zoo.load("figure_6"), bench).rates
+  assert rate.place.text == "s2 = norm(m1)"
 
 
 @pytest.mark.parametrize("edit, wanted", [

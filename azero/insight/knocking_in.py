@@ -1,0 +1,419 @@
+"""Mechanisms moved from one program into another (supplement S8 (d) of the AutoML-Zero paper).
+
+Where an ablation suggests that a section of code helps the algorithm it is from, the paper inserts
+it into simpler algorithms, to see whether it helps there, too. The section is fitted in by what
+things are, not by their addresses: noise joins the features of the recipient, its own weights are
+averaged, its own learning rate decays as the donor's.
+"""
+
+from collections.abc import Callable
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from azero.insight import bench as bench_lib
+from azero.insight import mechanisms, motifs, surgery, tables
+from azero.insight.bench import Bench
+from azero.insight.flow import Source
+from azero.insight.mechanisms import (
+  AVERAGING,
+  BILINEAR,
+  FORGETTING,
+  MOMENTUM,
+  NOISY_INPUT,
+  NORMALISED,
+)
+from azero.insight.motifs import NOISY_RELU, RATE_DECAY
+from azero.insight.statistics import Interval
+from azero.insight.surgery import Code, Line
+from azero.insight.terms import RECTIFIERS, SCALES, Mechanism, Terms, Weight
+from azero.language.ops import Kind, op_by_name
+from azero.language.program import FEATURES_VECTOR, PREDICTION_SCALAR, Function, Programs
+from azero.language.text import format_program
+from azero.tasks.task import Tasks
+
+_SCALE = {
+    Kind.SCALAR: "scalar_product", Kind.VECTOR: "scalar_vector_product",
+    Kind.MATRIX: "scalar_matrix_product"}
+_WATCHED = 800  # training examples over which a schedule is watched
+
+
+@dataclasses.dataclass(frozen=True)
+class KnockIn:
+  """A program that has got a mechanism of another one.
+
+  Attributes:
+    name: of the mechanism.
+    original: the recipient, a batch of one.
+    program: the recipient with the mechanism, a batch of one.
+    original_fitness: of the recipient.
+    fitness: with the mechanism.
+    gain: of fitness, as a mean over tasks with its interval.
+  """
+
+  name: str
+  original: Programs
+  program: Programs
+  original_fitness: float
+  fitness: float
+  gain: Interval
+
+  @property
+  def helps(self) -> bool:
+    """Whether the gain is clear: its interval is above zero."""
+    return self.gain.low > 0
+
+  def __str__(self) -> str:
+    return f"{self._caption()}\n{self.program}"
+
+  def _repr_html_(self) -> str:
+    return f"<p>{self._caption()}</p>{self.program._repr_html_()}"
+
+  def markdown(self) -> str:
+    """What came of it, in a sentence."""
+    return self._caption()
+
+  def as_dict(self) -> dict[str, Any]:
+    """What JSON can hold of it."""
+    return {
+        "name": self.name, "program": format_program(self.program),
+        "original_fitness": self.original_fitness, "fitness": self.fitness,
+        "gain": tables.interval_dict(self.gain)}
+
+  def _caption(self) -> str:
+    gain, interval = tables.interval_cells(self.gain)
+    return (f"With {self.name}: fitness {self.original_fitness:.4f} became {self.fitness:.4f}, a "
+            f"gain of {gain} (95 %: {interval}).")
+
+
+def knock_in(
+    name: str, donor: Programs | str, recipient: Programs | str, tasks: Tasks | Bench, *,
+    num_seeds: int = 3, **settings: Any,
+) -> KnockIn:
+  """Moves a mechanism into another program, and measures what it is worth there.
+
+  Args:
+    name: of the mechanism, one of `KNOCK_INS`.
+    donor: the program that has it, a batch of one or its text.
+    recipient: the program that gets it, a batch of one or its text.
+    tasks: to measure on, or a `Bench`.
+    num_seeds: evaluations with other random numbers.
+    **settings: of `Evaluator`.
+
+  Raises:
+    ValueError: a mechanism that cannot be moved or that the donor does not have, a recipient
+      without what it needs or that has it already, or a bad setting.
+  """
+  bench = bench_lib.bench_for(tasks, num_seeds, settings)
+  if name not in KNOCK_INS:
+    raise ValueError(
+        f"{name!r} cannot be moved into another program; these can: {', '.join(KNOCK_INS)}.")
+  donor, recipient = bench.read(donor), bench.read(recipient)
+  source = Terms(donor, multiclass=bench.multiclass)
+  target = Terms(recipient, multiclass=bench.multiclass)
+  found = {each.name: each for each in mechanisms.mechanisms_of(source, _WATCHED)}
+  if name not in found:
+    raise ValueError(f"The donor has no {name}; it has {', '.join(found) or 'nothing known'}.")
+  if name in {each.name for each in mechanisms.mechanisms_of(target, _WATCHED)}:
+    raise ValueError(f"The recipient has {name} already.")
+  graft = _Graft(source, found[name], donor, target, recipient, multiclass=bench.multiclass)
+  KNOCK_INS[name](graft)
+  codes = [surgery.take_apart(recipient), graft.build()]
+  measured = bench.measure(codes)
+  space = surgery.space_of([codes[1]], bench.tasks.num_features, multiclass=bench.multiclass)
+  return KnockIn(
+      name, recipient, surgery.assemble([codes[1]], space), measured.fitness(0),
+      measured.fitness(1), measured.loss(0, reference=1))
+
+
+class _Graft:
+  """A recipient that gets a mechanism: what is inserted, and who reads it.
+
+  Attributes:
+    donor: terms of the donor.
+    mechanism: of the donor.
+    target: terms of the recipient.
+    ends: what is put behind Setup, Predict and Learn.
+    start: what is put in front of Predict.
+  """
+
+  def __init__(
+      self, donor: Terms, mechanism: Mechanism, donor_program: Programs, target: Terms,
+      recipient: Programs, *, multiclass: bool):
+    self.donor, self.mechanism, self.target = donor, mechanism, target
+    self.ends: dict[Function, list[Line]] = {function: [] for function in Function}
+    self.start: list[Line] = []
+    self._donor_code = surgery.take_apart(donor_program)
+    self._lines = [list(part) for part in surgery.take_apart(recipient)]
+    self._before: dict[tuple[int, int], list[Line]] = {}
+    self._after: dict[tuple[int, int], list[Line]] = {}
+    self._next = surgery.fresh_addresses(
+        tuple(map(tuple, self._lines)), multiclass=multiclass)
+    self._constants: dict[float, int] = {}
+    self._zeros: dict[Kind, int] = {}
+
+  def fresh(self, kind: Kind) -> int:
+    """An address that nothing uses."""
+    self._next[kind] += 1
+    return self._next[kind] - 1
+
+  def zero(self, kind: Kind) -> int:
+    """An address that nothing writes."""
+    if kind not in self._zeros:
+      self._zeros[kind] = self.fresh(kind)
+    return self._zeros[kind]
+
+  def constant(self, value: float) -> int:
+    """A scalar address that Setup writes a constant to."""
+    if value not in self._constants:
+      self._constants[value] = self.fresh(Kind.SCALAR)
+      self.ends[Function.SETUP].append(_line("scalar_constant", self._constants[value], (), value))
+    return self._constants[value]
+
+  def donor_line(self, number: int) -> Line:
+    """An instruction of the donor."""
+    at = self.donor.at(number)
+    return self._donor_code[at.function][at.line - 1]
+
+  def line(self, number: int) -> Line:
+    """An instruction of the recipient."""
+    at = self.target.at(number)
+    return self._lines[at.function][at.line - 1]
+
+  def insert(self, number: int, *lines: Line, behind: bool = False) -> None:
+    """Puts instructions in front of one of the recipient, or behind it."""
+    at = self.target.at(number)
+    where = self._after if behind else self._before
+    where.setdefault((at.function, at.line - 1), []).extend(lines)
+
+  def read(self, number: int, operand: int, address: int) -> None:
+    """Lets an instruction of the recipient read another address."""
+    at = self.target.at(number)
+    old = self._lines[at.function][at.line - 1]
+    inputs = list(old.inputs)
+    inputs[operand] = address
+    self._lines[at.function][at.line - 1] = old._replace(inputs=tuple(inputs))
+
+  def noise(self) -> int:
+    """The address of the donor's noise, drawn where the donor draws it."""
+    number = next(
+        n for n in range(len(self.donor.flow.instructions))
+        if self.donor.is_noise(n) and self.donor.place(n) in self.mechanism.places
+        and self.donor.flow.instructions[n].op.output is Kind.VECTOR)
+    address = self.fresh(Kind.VECTOR)
+    drawn = self.donor_line(number)._replace(output=address)
+    if self.donor.at(number).function is Function.LEARN:
+      self.ends[Function.LEARN].append(drawn)
+    else:
+      self.start.append(drawn)
+    return address
+
+  def taught(self) -> list[Weight]:
+    """The recipient's weights that follow the error."""
+    weights = [
+        each for each in self.target.weights.values() if mechanisms.is_taught(self.target, each)]
+    if not weights:
+      raise ValueError(f"The recipient has no gradient steps, which {self.mechanism.name} changes.")
+    return weights
+
+  def build(self) -> Code:
+    """The recipient with what was put into it."""
+    parts = []
+    for function in Function:
+      part = list(self.start) if function is Function.PREDICT else []
+      for k, each in enumerate(self._lines[function]):
+        part += [*self._before.get((function, k), ()), each, *self._after.get((function, k), ())]
+      parts.append((*part, *self.ends[function]))
+    return tuple(parts)
+
+
+def _line(name: str, output: int, inputs: tuple[int, ...], *constants: float) -> Line:
+  """An instruction by the name of its op."""
+  return Line(op_by_name(name), output, inputs, constants)
+
+
+def _noisy_input(graft: _Graft) -> None:
+  join = min(mechanisms.noisy_features(graft.donor))
+  noise, noisy = graft.noise(), graft.fresh(Kind.VECTOR)
+  features_first = graft.donor.has_features(graft.donor.operands(join)[0])
+  inputs = (FEATURES_VECTOR, noise) if features_first else (noise, FEATURES_VECTOR)
+  graft.start.append(graft.donor_line(join)._replace(output=noisy, inputs=inputs))
+  for number in range(len(graft.target.flow.instructions)):
+    for operand, source in enumerate(graft.target.operands(number)):
+      if source.features:
+        graft.read(number, operand, noisy)
+
+
+def _noisy_relu(graft: _Graft) -> None:
+  terms = graft.target
+  for number in sorted(terms.forward):
+    kinds = terms.flow.instructions[number].op.inputs
+    if terms.op(number) in RECTIFIERS and kinds[0] is Kind.VECTOR:
+      operand = next(k for k, each in enumerate(terms.operands(number)) if terms.has_features(each))
+      noisy = graft.fresh(Kind.VECTOR)
+      graft.insert(number, _line(
+          "vector_sum", noisy, (graft.line(number).inputs[operand], graft.noise())))
+      graft.read(number, operand, noisy)
+      return
+  raise ValueError("The recipient has no rectified vector that noise could be added to.")
+
+
+def _bilinear(graft: _Graft) -> None:
+  terms = graft.target
+  # Where the error, scaled by the learning rate, meets what it is multiplied by.
+  errors = [
+      (number, k) for weight in graft.taught() for number in sorted(terms.made_by_products(weight))
+      for k, source in enumerate(terms.operands(number))
+      if terms.flow.instructions[number].op.inputs[k] is Kind.SCALAR and terms.has_error([source])
+      and not terms.is_scalar(number)]
+  if not errors:
+    raise ValueError("A bilinear model needs a recipient with a scalar error that is multiplied.")
+  weights, step = graft.fresh(Kind.MATRIX), graft.fresh(Kind.MATRIX)
+  hidden, part = graft.fresh(Kind.VECTOR), graft.fresh(Kind.VECTOR)
+  more = graft.fresh(Kind.SCALAR)
+  graft.ends[Function.PREDICT] += [
+      _line("matrix_vector_product", hidden, (weights, FEATURES_VECTOR)),
+      _line("vector_inner_product", more, (hidden, FEATURES_VECTOR)),
+      _line("scalar_sum", PREDICTION_SCALAR, (PREDICTION_SCALAR, more))]
+  reader, operand = errors[0]
+  graft.insert(
+      reader, _line("scalar_vector_product", part, (
+          graft.line(reader).inputs[operand], FEATURES_VECTOR)),
+      _line("vector_outer_product", step, (part, FEATURES_VECTOR)),
+      _line("matrix_sum", weights, (weights, step)))
+
+
+def _normalised(graft: _Graft) -> None:
+  terms = graft.target
+  done: set[int] = set()
+  for weight in graft.taught():
+    for number in sorted(terms.made_by_products(weight) - done):
+      sources, kinds = terms.operands(number), terms.flow.instructions[number].op.inputs
+      inputs = [
+          k for k, source in enumerate(sources) if kinds[k] is Kind.VECTOR
+          and terms.has_features(source) and not terms.has_weights(source)]
+      if len(sources) != 2 or len(inputs) != 1 or not terms.has_error([sources[1 - inputs[0]]]):
+        continue
+      done.add(number)
+      [own], error = inputs, 1 - inputs[0]
+      size, inverse = graft.fresh(Kind.SCALAR), graft.fresh(Kind.SCALAR)
+      scaled = graft.fresh(kinds[error])
+      graft.insert(
+          number, _line("vector_norm", size, (graft.line(number).inputs[own],)),
+          _line("scalar_reciprocal", inverse, (size,)),
+          _line(_SCALE[kinds[error]], scaled, (inverse, graft.line(number).inputs[error])))
+      graft.read(number, error, scaled)
+  if not done:
+    raise ValueError(
+        "The recipient has no gradient that is a product of its error and the features.")
+
+
+def _averaging(graft: _Graft) -> None:
+  """A running mean: a sum would make the predictions of a regression too large."""
+  terms = graft.target
+  readers: dict[tuple[int, Source], list[tuple[int, int]]] = {}
+  for number in sorted(terms.forward):
+    for operand, source in enumerate(terms.operands(number)):
+      writer = source.writer(training=True)
+      if writer in mechanisms.used_weights(terms) and source.predict is None:
+        assert writer is not None
+        readers.setdefault((writer, source), []).append((number, operand))
+  if not readers:
+    raise ValueError("The recipient has no weights that Learn updates and Predict reads.")
+  one, count, part = graft.constant(1.0), graft.fresh(Kind.SCALAR), graft.fresh(Kind.SCALAR)
+  learn = graft.ends[Function.LEARN]
+  learn += [
+      _line("scalar_sum", count, (count, one)), _line("scalar_reciprocal", part, (count,))]
+  for (writer, source), places in readers.items():
+    own, kind = graft.line(writer), graft.line(writer).op.output
+    assert kind is not None
+    used, total = graft.fresh(kind), graft.fresh(kind)
+    plus = surgery.HELPERS[kind][1]
+    latest = _line(plus, used, (own.output, graft.zero(kind)))
+    if source.setup is not None:
+      graft.ends[Function.SETUP].append(latest)
+    learn += [_line(plus, total, (total, own.output)), latest]
+    graft.ends[Function.PREDICT].append(_line(_SCALE[kind], used, (part, total)))
+    for number, operand in places:
+      graft.read(number, operand, used)
+
+
+def _momentum(graft: _Graft) -> None:
+  terms = graft.donor
+  sums = {n for number in terms.weights for n in mechanisms.velocity(terms, number)}
+  decays = [
+      n for number in sorted(sums) for n in sorted(terms.chain(terms.weights[number]))
+      if terms.op(n) in SCALES and terms.flow.instructions[n].op.inputs[0] is Kind.SCALAR]
+  decay = float(terms.flow.observe(decays[0], 0, 2)[-1]) if decays else 1.0
+  for weight in graft.taught():
+    kind = graft.line(weight.update).op.output
+    assert kind is not None
+    total, [operand, *_] = graft.fresh(kind), weight.increments
+    graft.insert(
+        weight.update, _line(_SCALE[kind], total, (graft.constant(decay), total)),
+        _line(surgery.HELPERS[kind][1], total, (
+            total, graft.line(weight.update).inputs[operand])))
+    graft.read(weight.update, operand, total)
+
+
+def _forgetting(graft: _Graft) -> None:
+  terms = graft.donor
+  number = next(
+      n for weight in terms.weights.values()
+      for n, _ in mechanisms.shrinking(terms, weight, _WATCHED))
+  is_difference = terms.op(number) not in SCALES
+  if is_difference:
+    [scaled] = terms.operands(number)[1].writers
+    number = scaled
+  value = float(terms.flow.observe(number, 0, 2)[-1])
+  kept = 1 - value if is_difference else value
+  for weight in graft.taught():
+    kind = graft.line(weight.update).op.output
+    assert kind is not None
+    if kind is Kind.SCALAR:  # a bias does not forget
+      continue
+    shrunk, [operand, *_] = graft.fresh(kind), weight.old
+    graft.insert(weight.update, _line(
+        _SCALE[kind], shrunk, (graft.constant(kept), graft.line(weight.update).inputs[operand])))
+    graft.read(weight.update, operand, shrunk)
+
+
+def _rate_decay(graft: _Graft) -> None:
+  """The recipient's rate times the donor's, as parts of what that is at first."""
+  donor, target = graft.donor, graft.target
+  factor, rate = next(
+      (each, rate) for each in donor.factors
+      if donor.place(each.reader) in graft.mechanism.places
+      and (rate := motifs.watch_schedule(donor, each, _WATCHED)) is not None)
+  own = next((
+      each for each in target.factors if each.source.writers and not target.flow.depends_on(
+          [each.source], lambda source: source.is_data)), None)
+  if own is None:
+    raise ValueError("The recipient has no constant learning rate that could decay.")
+  names: dict[tuple[Kind | None, int], int] = {}
+
+  def name(kind: Kind | None, address: int) -> int:
+    assert kind is not None
+    if (kind, address) not in names:
+      names[kind, address] = graft.fresh(kind)
+    return names[kind, address]
+
+  for number in sorted(donor.flow.closure([factor.source])):
+    old = graft.donor_line(number)
+    graft.ends[donor.at(number).function].append(old._replace(
+        output=name(old.op.output, old.output),
+        inputs=tuple(name(*each) for each in zip(old.op.inputs, old.inputs))))
+  read = graft.donor_line(factor.reader).inputs[factor.operand]
+  part, scaled = graft.fresh(Kind.SCALAR), graft.fresh(Kind.SCALAR)
+  first = graft.constant(float(1 / np.float32(rate[0])))
+  graft.insert(
+      own.reader, _line("scalar_product", part, (first, name(Kind.SCALAR, read))),
+      _line("scalar_product", scaled, (part, graft.line(own.reader).inputs[own.operand])))
+  graft.read(own.reader, own.operand, scaled)
+
+
+KNOCK_INS: dict[str, Callable[[_Graft], None]] = {
+    NOISY_INPUT: _noisy_input, BILINEAR: _bilinear, NORMALISED: _normalised,
+    AVERAGING: _averaging, MOMENTUM: _momentum, FORGETTING: _forgetting,
+    NOISY_RELU: _noisy_relu, RATE_DECAY: _rate_decay}

@@ -224,7 +224,10 @@ def _to_json(findings: Findings, result: RunResult | None) -> dict[str, Any]:
     ended = f"{result.status}: {result.reason}" if result.reason else result.status
   return {
       "title": findings.title, "summary": list(findings.summary), "data": findings.data,
-      "tables": list(findings.tables), "ended": ended, "num_classes": findings.num_classes,
+      "tables": list(findings.tables), "ended": ended,
+      # The page draws progress itself.
+      "picture": None if findings.figure is None or findings.picture == PICTURE
+      else findings.picture, "num_classes": findings.num_classes,
       "program": None if program is None else text.format_program(program),
       "num_features": None if program is None else program.space.num_features,
       "scores": {name: values.tolist() for name, values in findings.scores.items()}}

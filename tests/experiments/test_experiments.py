@@ -15,7 +15,7 @@ from experiments.frame.settings import build
 
 _FILES = {
     "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json", "report.md",
-    "progress.png"}
+    "progress.png", "findings.json", "program.txt", "report.html"}
 
 
 def _lines(path):
@@ -37,6 +37,9 @@ def _check_directory(path, space):
   assert [entry["fitness"] for entry in hall] == sorted(
       (entry["fitness"] for entry in hall), reverse=True)
   assert hall[0]["fitness"] == max(best.values())
+  azero.parse((path / "program.txt").read_text(), space).validate()
+  page = (path / "report.html").read_text(encoding="utf-8")
+  assert re.findall(r'<section id="(\w+)">', page)[:4] == ["summary", "progress", "walk", "program"]
 
 
 def _linear(tmp_path, name="run", **changes):
@@ -265,6 +268,9 @@ def test_custom_data_of_a_csv_file(tmp_path, few_judges):
       "label", ["no", "yes"], ["a", "b"])
   assert found["rows"] == {"search": 48, "select": 16, "judged": 16}
   assert found["scores"]["logistic regression"]["score"] > 0.8
+  confusion = np.array(found["confusion"])
+  assert confusion.shape == (2, 2) and confusion.sum() == 16
+  assert np.trace(confusion) / 16 == found["scores"]["discovered program"]["score"]
   verdicts = found["verdicts"]
   assert verdicts.keys() == found["scores"].keys() - {"discovered program"}
   for name, each in verdicts.items():

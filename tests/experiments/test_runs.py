@@ -209,6 +209,16 @@ def test_a_notebook_shows_how_a_run_stands_and_its_best_program(tmp_path):
     assert text in shown
 
 
+def test_findings_count_until_the_run_goes_on(tmp_path):
+  path = make(tmp_path / "run", row(20, 0.5, "interrupted"))
+  assert reader.read_run(path).findings() == {}
+  (path / "findings.json").write_text('{"title": "one"}')
+  assert reader.read_run(path).findings() == {"title": "one"}
+  with open(path / "metrics.jsonl", "a", encoding="utf-8") as file:
+    file.write(json.dumps(row(30, 0.5, time=time.time() + 5)) + "\n")
+  assert reader.read_run(path).findings() == {}
+
+
 def test_report(tmp_path, call):
   path = make(tmp_path / "run", row(2000, 0.75, "budget"))
   status, lines, _ = call("report", path)

@@ -199,4 +199,4 @@ class Contest:
       ends = np.cumsum([len(fold.held_out.y) for fold in folds])[:-1]
       by_fold = [gain_of(places) for places in np.split(np.arange(len(rows.y)), ends)]
       error = max(error, float(np.std(by_fold, ddof=1)) / len(folds) ** 0.5)
-    return gain > _MARGIN * error
+    return bool(gain > _MARGIN * error)

@@ -147,16 +147,16 @@ class SearchEstimator(Trained):
     y = _check_y(y, y_numeric=self._numeric, estimator=self)
     check_consistent_length(table, y)
     weights = self._weights(sample_weight, table)
-    target = self._learn_target(y, weights)
-    schedule = Schedule(
-        num_epochs=self.num_epochs, max_epochs=self.max_epochs,
-        validation_fraction=self.validation_fraction, scoring=self.scoring)
-    schedule.check(target.num_classes > 0)
     present = weights > 0
     if present.sum() < 2:
       raise ValueError(
           f"n_samples={present.sum()} is too few: a search trains on some rows and validates on "
           "others, so that it needs at least two.")
+    target = self._learn_target(y, weights)
+    schedule = Schedule(
+        num_epochs=self.num_epochs, max_epochs=self.max_epochs,
+        validation_fraction=self.validation_fraction, scoring=self.scoring)
+    schedule.check(target.num_classes > 0)
     table = table.iloc[present] if hasattr(table, "iloc") else table[present]
     self.preparation_ = Preparation.fit(table, scale=False)
     rows = Rows(

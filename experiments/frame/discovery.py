@@ -150,8 +150,7 @@ def discover(
     FileExistsError: the run directory exists.
     FileNotFoundError: there is no run to continue, or nothing to start from.
   """
-  searched = study.search(
-      name, config, _groups(config, space, data, known), facts=facts)
+  searched = study.search(name, config, _groups(config, space, data, known), facts=facts)
   chosen = (choose or functools.partial(_choose, data=data, config=config))(searched.search)
   program = chosen.program
   final = _judge(config.search, program, data.final)

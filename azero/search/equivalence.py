@@ -119,10 +119,6 @@ class Prints(NamedTuple):
     first, second = self.prints[request].tolist()
     return first, second
 
-  def has_twin(self, request: int) -> bool:
-    """Whether a program of the same fingerprint was scored before."""
-    return bool(self.twin[request] >= 0)
-
 
 class Stages:
   """Scores the requests of rounds, of all islands of a search, on any of its devices.
@@ -207,7 +203,7 @@ class Stages:
       counts.stopped_early += stopped
       counts.fingerprint_hits += number - stopped - len(rows)
       self._train(plan, rows, rnd, devices, counts)
-      _fill_prints(self._prints.arrays, rnd.owner, rnd.value, places)
+      _fill_prints(self._prints.arrays, rnd.owner, rnd.value, places, rnd.twin)
       found = Prints(prints, places[1])
     counts.train_steps += int(rnd.cost[:number].sum())
     return found
@@ -318,11 +314,17 @@ def _look_up_prints(
 
 @kernel
 def _fill_prints(
-    cache: CacheArrays, owner: np.ndarray, value: np.ndarray, places: np.ndarray) -> None:
-  """Stores what was trained, and gives twins what their first got; as `_look_up_prints` says."""
+    cache: CacheArrays, owner: np.ndarray, value: np.ndarray, places: np.ndarray,
+    has_twin: np.ndarray,
+) -> None:
+  """Stores what was trained, and gives twins what their first got; as `_look_up_prints` says.
+
+  `has_twin`, [Q] bool, is set for those.
+  """
   entry, twin = places[0], places[1]
   for q in range(len(twin)):
     if twin[q] == _TRAINED:
       fill(cache, owner[q], entry[q], q, value[q])
     elif twin[q] != _STOPPED:
       value[q] = value[twin[q]]
+      has_twin[q] = True

@@ -115,6 +115,7 @@ class Round(NamedTuple):
     analysis: of the requests.
     value: [C] float64, of each request the fitness when it has come.
     cost: [C] int64, of each request the training steps that it caused.
+    twin: [C] bool, of each request whether its fingerprint is that of an earlier program.
   """
 
   counts: np.ndarray
@@ -135,6 +136,7 @@ class Round(NamedTuple):
   analysis: Analysis
   value: np.ndarray
   cost: np.ndarray
+  twin: np.ndarray
 
 
 class Wanted(NamedTuple):
@@ -155,12 +157,12 @@ def new_round(space: SearchSpace, num_children: int) -> Round:
   island, place, request, size, number, steps, child, owner, entry, cost = np.zeros(
       (10, num_children), np.int64)
   fitness, value = np.zeros((2, num_children))
-  new, better = np.zeros((2, num_children), bool)
+  new, better, twin = np.zeros((3, num_children), bool)
   return Round(
       np.zeros(5, np.int64), island, place, request, fitness, new, size, better,
       np.zeros((num_children, 2), np.uint64), number, steps, child, owner, entry,
       arrays(Programs.empty(space, num_children)),
-      Analysis.empty(num_children, space.num_slots), value, cost)
+      Analysis.empty(num_children, space.num_slots), value, cost, twin)
 
 
 @kernel
@@ -268,7 +270,7 @@ def _ask(islands: Islands, i: int, place: int, means: Means, rnd: Round) -> None
   rnd.request[c] = q
   copy_program(programs, row, rnd.programs, q)
   islands.fitness[i, place] = np.nan
-  rnd.child[q], rnd.owner[q], rnd.value[q], rnd.cost[q] = c, i, 0.0, 0
+  rnd.child[q], rnd.owner[q], rnd.value[q], rnd.cost[q], rnd.twin[q] = c, i, 0.0, 0, False
   if rules.cached:
     rnd.entry[q] = reserve(cache, i, first, second, q)
 
@@ -334,8 +336,10 @@ def commit(
     rnd.better[c] = value > islands.best_fitness[i]
     if rnd.better[c]:
       islands.best_fitness[i] = value
+    # The hall takes the first of each fingerprint, the front whatever is simpler.
+    twin = q != KNOWN and rnd.twin[q]
     enters = rnd.new[c] and (
-        _enters(wanted.bars[-1], value, number)
+        (not twin and _enters(wanted.bars[-1], value, number))
         or _enters(wanted.bars[rnd.size[c]], value, number))
     # In evolution a child that the cache knows was watched when it was new.
     watched = value >= wanted.watch[i] and (rnd.new[c] or not rules.evolve)

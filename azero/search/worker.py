@@ -234,7 +234,7 @@ class Worker:
     name = shared.first_island + island
     rank = Rank(-fitness, number, name, key)
     # What it is a twin of came first.
-    twin = prints is not None and prints.has_twin(request)
+    twin = request != rounds.KNOWN and rnd.twin[request]
     in_hall, in_front = not twin and self.hall.admits(rank), self.front.admits(rank, size)
     if not in_hall and not in_front:
       return

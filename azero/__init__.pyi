@@ -32,6 +32,7 @@ from azero import (
 )
 from azero.api import evaluate, evolve, plot, random_search
 from azero.estimators.programs import ProgramClassifier, ProgramRegressor
+from azero.estimators.searched import AutoMLZeroClassifier, AutoMLZeroRegressor
 from azero.executors.devices import configure_jax
 from azero.executors.evaluator import Evaluation, Evaluator
 from azero.language import spaces, zoo
@@ -62,6 +63,7 @@ from azero.tasks.task import Tasks, make_tasks
 __version__: str
 
 __all__ = [
+    "AutoMLZeroClassifier", "AutoMLZeroRegressor",
     "Component", "Evaluation", "Evaluator", "Federation", "Function", "Group", "HallOfFame",
     "Migration", "ProgramClassifier", "ProgramRegressor", "ProgramSyntaxError",
     "Programs", "SearchConfig", "SearchSpace", "Tasks",

@@ -25,8 +25,9 @@ from experiments.frame.workers import SMOKE, Arm, Kind
 with lazy.imports():
   from azero.insight.plots import comparison_plot
   from azero.language import spaces, zoo
+  from azero.search import starts
   from experiments.details import adaptation_motifs
-  from experiments.frame import references, reporting
+  from experiments.frame import reporting
 
 # Repeats in which the paper saw the motif, and all: in the experiment and in the control.
 PAPER = {
@@ -120,7 +121,7 @@ def _arm(
   template = workers.start(
       config if own_start else dataclasses.replace(config, warm_start=None), space,
       multiclass=ten_classes,
-      default=references.ten_class_network() if ten_classes else zoo.source("figure_5"))
+      default=starts.NETWORK_OF_CLASSES if ten_classes else zoo.source("figure_5"))
   return Arm(
       name=name, title=name.capitalize(), space=space, kinds=kinds, workers=config.workers,
       select=select, template=template)

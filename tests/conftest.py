@@ -1,5 +1,6 @@
 """Settings of the whole suite: two CPU devices, strict types, seeded property tests."""
 
+import gc
 import os
 import pathlib
 
@@ -8,6 +9,7 @@ import jax
 
 from azero.executors.devices import set_xla_flags
 
+gc.disable()  # until all is imported: looking through it again and again takes seconds
 set_xla_flags()
 jax.config.update("jax_num_cpu_devices", 2)  # on a machine with one core, too
 # Many tests compile the same executor; the processes of a run share what is compiled.
@@ -36,3 +38,10 @@ def pytest_collection_modifyitems(items):
   """Puts the files that everything waits for, and the longest, first."""
   place = {name: k for k, name in enumerate(_FIRST)}
   items.sort(key=lambda item: place.get(item.path.name, len(_FIRST)))  # stable
+
+
+def pytest_collection_finish():
+  """Leaves what is imported by now, a million objects, out of every later garbage collection."""
+  gc.collect()
+  gc.freeze()
+  gc.enable()

@@ -40,7 +40,8 @@ def test_the_package_alone_loads_nothing_but_its_names():
 
 def test_all_public_names_together_load_no_optional_package():
   # Estimators are scikit-learn's own kind of object, and the only ones that need a package.
-  estimators = {"ProgramClassifier", "ProgramRegressor"}
+  estimators = {
+      "AutoMLZeroClassifier", "AutoMLZeroRegressor", "ProgramClassifier", "ProgramRegressor"}
   assert estimators < set(azero.__all__)
   loaded = _loaded(
       f"import azero\nfor name in {set(azero.__all__) - estimators}: getattr(azero, name)")

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 import graphlib
 import inspect
 import pathlib
@@ -18,7 +19,6 @@ from azero.search import config as search_config
 from azero.search import federation, migration
 
 _ROOT = pathlib.Path(__file__).parents[1]
-_PATHS = sorted([*_ROOT.glob("azero/**/*.py"), *_ROOT.glob("experiments/**/*.py")])
 # The rooms along the road of the data; each may import from itself and from those before it.
 _ROAD = (
     "language", "tasks", "compiler", "executors", "search", "runs", "distributed", "insight",
@@ -45,13 +45,27 @@ def _name(path: pathlib.Path) -> str:
   return ".".join(path.relative_to(_ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-_SOURCES = {_name(path): ast.parse(path.read_text(encoding="utf-8")) for path in _PATHS}
+_PATHS = {
+    _name(path): path
+    for path in sorted([*_ROOT.glob("azero/**/*.py"), *_ROOT.glob("experiments/**/*.py")])}
+
+
+@functools.cache
+def _tree(module: str) -> ast.Module:
+  return ast.parse(_PATHS[module].read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget():
+  """So many nodes would be in the way of every garbage collection afterwards."""
+  yield
+  _tree.cache_clear()
 
 
 def _functions(module: str) -> list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
   """All of a module, nested ones too, with their names: azero.language.ops.columns."""
   return [
-      (f"{module}.{node.name}", node) for node in ast.walk(_SOURCES[module])
+      (f"{module}.{node.name}", node) for node in ast.walk(_tree(module))
       if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
@@ -64,14 +78,14 @@ def _imported(node: ast.AST) -> set[str]:
     elif isinstance(inner, ast.ImportFrom) and inner.module:
       for alias in inner.names:
         inside = f"{inner.module}.{alias.name}"
-        names.add(inside if inside in _SOURCES else inner.module)
+        names.add(inside if inside in _PATHS else inner.module)
   return names
 
 
-@pytest.mark.parametrize("module", _SOURCES)
+@pytest.mark.parametrize("module", _PATHS)
 def test_modules_are_documented_and_import_one_way(module):
-  assert ast.get_docstring(_SOURCES[module])
-  imported = _imported(_SOURCES[module])
+  assert ast.get_docstring(_tree(module))
+  imported = _imported(_tree(module))
   package, *rest = module.split(".")
   assert not any(re.match(r"jax\._src", name) for name in imported)
   if package != "azero":
@@ -86,10 +100,10 @@ def test_modules_are_documented_and_import_one_way(module):
 
 
 @pytest.mark.parametrize("module", [
-    name for name in _SOURCES if name.startswith("experiments.")])
+    name for name in _PATHS if name.startswith("experiments.")])
 def test_experiments_import_what_they_share_and_not_each_other(module):
   rooms = [
-      name.split(".")[1] for name in _imported(_SOURCES[module])
+      name.split(".")[1] for name in _imported(_tree(module))
       if name.startswith("experiments.")]
   own = module.split(".")[1]
   known = own in _EXPERIMENTS_ROAD and _EXPERIMENTS_ROAD[: _EXPERIMENTS_ROAD.index(own) + 1]
@@ -98,12 +112,12 @@ def test_experiments_import_what_they_share_and_not_each_other(module):
 
 def test_no_module_imports_itself_over_others():
   below = {
-      name: {other for other in _imported(tree) if other in _SOURCES} - {name}
-      for name, tree in _SOURCES.items()}
+      name: {other for other in _imported(_tree(name)) if other in _PATHS} - {name}
+      for name in _PATHS}
   graphlib.TopologicalSorter(below).prepare()  # raises CycleError, which names the circle
 
 
-@pytest.mark.parametrize("module", _SOURCES)
+@pytest.mark.parametrize("module", _PATHS)
 def test_functions_are_short_and_take_few_arguments(module):
   for name, node in _functions(module):
     if name in _LARGER:
@@ -114,7 +128,7 @@ def test_functions_are_short_and_take_few_arguments(module):
     assert len(given) <= _MAX_PARAMETERS, name
 
 
-@pytest.mark.parametrize("module", _SOURCES)
+@pytest.mark.parametrize("module", _PATHS)
 def test_only_what_takes_long_is_imported_late(module):
   for function, node in _functions(module):
     for name in _imported(node):

@@ -94,23 +94,25 @@ def analyse(programs: Programs, *, multiclass: bool = False) -> Analysis:
 def _analyse_all(
     programs: ProgramArrays, tables: Tables, analysis: Analysis, scratch: Scratch) -> None:
   for i in range(len(analysis.key)):
-    analyse_program(programs, i, tables, analysis, scratch)
+    analyse_program(programs, i, tables, analysis, i, scratch)
 
 
 @inner_kernel
 def analyse_program(
-    programs: ProgramArrays, i: int, tables: Tables, analysis: Analysis, scratch: Scratch) -> None:
-  """Fills row i of an analysis."""
-  mark_live(programs, i, tables, analysis.live, scratch)
-  predicted = trace(programs, i, tables, analysis.live, scratch)
+    programs: ProgramArrays, i: int, tables: Tables, analysis: Analysis, row: int, scratch: Scratch
+) -> None:
+  """Fills a row of an analysis with that of program i."""
+  live = analysis.live[row]
+  mark_live(programs, i, tables, live, scratch)
+  predicted = trace(programs, i, tables, live, scratch)
   opcodes, constants, position = programs.opcode, programs.constants, analysis.position
   ops, slots, words = tables.ops, scratch.slot, scratch.words
-  position[i] = 0
+  position[row] = 0
   first, second = mix(predicted * _FIRST[7]), mix(predicted * _SECOND[7])
   for function in range(3):
     for k in range(scratch.start[function], scratch.start[function + 1]):
       slot = slots[k]
-      position[i, slot] = k
+      position[row, slot] = k
       opcode = np.int64(opcodes[i, slot])
       in1, in2, old = words[k, IN1], words[k, IN2], words[k, OLD]
       if ops[opcode, COMMUTATIVE] and in1 > in2:
@@ -126,7 +128,7 @@ def analyse_program(
         two += mix(_hash_constants(c0, c1, c2, _SECOND))
       first += mix(one)
       second += mix(two)
-  analysis.key[i, 0], analysis.key[i, 1] = first, second
+  analysis.key[row, 0], analysis.key[row, 1] = first, second
 
 
 @inner_kernel

@@ -29,14 +29,14 @@ def costs(programs: Programs, live: np.ndarray) -> np.ndarray:
 def _cost_all(
     programs: ProgramArrays, tables: Tables, live: np.ndarray, result: np.ndarray) -> None:
   for i in range(len(result)):
-    result[i] = program_cost(programs, i, tables, live)
+    result[i] = program_cost(programs, i, tables, live[i])
 
 
 @inner_kernel
 def program_cost(programs: ProgramArrays, i: int, tables: Tables, live: np.ndarray) -> float:
-  """As `costs`, of program i."""
+  """As `costs`, of program i; `live` is [L]."""
   total = 0.0
-  for slot in range(live.shape[1]):
-    if live[i, slot] and programs.opcode[i, slot] != EMPTY:
+  for slot in range(len(live)):
+    if live[slot] and programs.opcode[i, slot] != EMPTY:
       total += tables.cost[programs.opcode[i, slot]]
   return total

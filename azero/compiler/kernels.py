@@ -43,20 +43,28 @@ DISABLE_JIT = bool(_config.DISABLE_JIT)  # whether kernels are run as Python
 
 def kernel(function: F) -> F:
   """Compiles a function that Python calls, at its first call, for the types it is called with."""
-  before = _config.CACHE_DIR
-  _config.CACHE_DIR = _cache_directory()
-  try:
-    compiled = _njit(cache=True, **_options)(function)
-  finally:
-    _config.CACHE_DIR = before
+  compiled = _kept(function)
   if not DISABLE_JIT:
     compiled.compile = _one_at_a_time(compiled.compile, function)
   return compiled
 
 
 def inner_kernel(function: F) -> F:
-  """Compiles a function that only kernels call, as a part of them."""
-  return _njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)(function)
+  """Compiles a function that only kernels call, as a part of them.
+
+  It is kept on disk, too, for the next kernel that calls it.
+  """
+  return _kept(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def _kept(function: F, **options: bool) -> Any:
+  """A function whose compiled code is kept on disk."""
+  before = _config.CACHE_DIR
+  _config.CACHE_DIR = _cache_directory()
+  try:
+    return _njit(cache=True, **options, **_options)(function)
+  finally:
+    _config.CACHE_DIR = before
 
 
 def _one_at_a_time(compile_it: Callable[..., Any], function: Callable[..., Any]) -> Any:

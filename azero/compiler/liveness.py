@@ -56,13 +56,13 @@ def live_instructions(programs: Programs, *, multiclass: bool = False) -> np.nda
 @kernel
 def _mark_all(programs: ProgramArrays, tables: Tables, live: np.ndarray, scratch: Scratch) -> None:
   for i in range(len(live)):
-    mark_live(programs, i, tables, live, scratch)
+    mark_live(programs, i, tables, live[i], scratch)
 
 
 @inner_kernel
 def mark_live(
     programs: ProgramArrays, i: int, tables: Tables, live: np.ndarray, scratch: Scratch) -> None:
-  """Sets live[i] of [N, L] bool to which instructions of program i can reach a prediction."""
+  """Sets `live`, [L] bool, to which instructions of program i can reach a prediction."""
   list_instructions(programs, i, tables, scratch)
   start, slot, words = scratch.start, scratch.slot, scratch.words
   prediction = _ONE << np.uint64(tables.prediction)
@@ -83,9 +83,9 @@ def mark_live(
     gained = after & ~before & written
     before = after
   _backward(start[_SETUP], start[_PREDICT], before & keep, words)
-  live[i] = False
+  live[:] = False
   for k in range(start[_LEARN + 1]):
-    live[i, slot[k]] = words[k, LIVE_WRITES] != _NONE
+    live[slot[k]] = words[k, LIVE_WRITES] != _NONE
 
 
 @inner_kernel

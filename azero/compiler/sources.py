@@ -67,7 +67,7 @@ def data_flow(program: Programs, live: np.ndarray, *, multiclass: bool = False) 
   """
   room = scratch(program.space)
   predicted = _trace_one(
-      arrays(program), tables(program.space, multiclass), live[None], room)
+      arrays(program), tables(program.space, multiclass), live, room)
   count = int(room.start[3])
   return DataFlow(room.slot[:count], room.words[:count], int(predicted))
 
@@ -82,7 +82,7 @@ def _trace_one(
 def trace(
     programs: ProgramArrays, i: int, tables: Tables, live: np.ndarray, scratch: Scratch
 ) -> np.uint64:
-  """Finds the sources of the instructions of program i that are marked in `live`, [N, L] bool.
+  """Finds the sources of the instructions of program i that are marked in `live`, [L] bool.
 
   They are listed in `scratch.slot`, by component function as `scratch.start` says, and so
   are their sources in `scratch.words`.
@@ -119,7 +119,7 @@ def _list_live(
   for function in range(3):
     scratch.start[function] = count
     for slot in range(tables.functions[function, START], tables.functions[function, STOP]):
-      if live[i, slot]:
+      if live[slot]:
         slots[count] = slot
         count += 1
         written = ops[programs.opcode[i, slot], BASE_OUT] + programs.out[i, slot]

@@ -5,32 +5,21 @@ rows. So rows are drawn in proportion to their weights: in an epoch a row of twi
 comes twice.
 """
 
-import html
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from azero.estimators import layout, training
 from azero.estimators import model as model_lib
-from azero.estimators.model import Model, Target, trains_one_vs_rest
+from azero.estimators import recipe, training
+from azero.estimators.base import Classifies, Quantifies, Trained
+from azero.estimators.model import Target
 from azero.insight import metrics
-from azero.language import text, zoo
-from azero.language.program import Programs, format_program
-from azero.search.hall_of_fame import Entry
-
-Program = str | Programs | Entry
-_MIN_VECTORS = 3  # of a program for several classes: v1 is the label, v2 the prediction
+from azero.language.program import format_program
 
 
-class ProgramEstimator(BaseEstimator):
+class ProgramEstimator(Trained):
   """What `ProgramClassifier` and `ProgramRegressor` share."""
-
-  _numeric = False  # whether targets must be numbers
 
   def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
     """Trains the program on all rows, from its Setup on.
@@ -57,37 +46,17 @@ class ProgramEstimator(BaseEstimator):
     rows = training.Rows(x, y, self._weighted(y, target, weights))
     strata = target.encode(y) if target.num_classes else np.zeros(len(y))
     self._model, self.num_epochs_, tried = training.fit(
-        lambda part: self._new_model(part, target, seed), rows, schedule, strata, rng)
+        self._recipe(target, seed).model, rows, schedule, strata, rng)
     self.validation_scores_ = {rung.epochs: rung.score for rung in tried}
     self.program_ = format_program(self._model.program)
     return self
-
-  @property
-  def memory_(self) -> Any:
-    """What the program remembers; see the class."""
-    check_is_fitted(self)
-    return self._model.memories if self._model.one_vs_rest else self._model.memories[0]
-
-  def __sklearn_is_fitted__(self) -> bool:
-    return hasattr(self, "_model")
 
   def _checked(
       self, X: Any, y: Any, sample_weight: Any, *, reset: bool
   ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """[N, P] and [N] of the data and weights [N]."""
     x, y = validate_data(self, X, y, reset=reset, dtype=np.float64, y_numeric=self._numeric)
-    weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
-    if not weights.any():
-      raise ValueError("Every sample_weight is 0: no row is left to train on.")
-    return x, y, weights
-
-  def _learn_target(self, y: np.ndarray, weights: np.ndarray) -> Target:
-    """What the target is, by the rows that are there."""
-    raise NotImplementedError
-
-  def _weighted(self, y: np.ndarray, target: Target, weights: np.ndarray) -> np.ndarray:
-    """Weights of rows, with those of their classes."""
-    return weights
+    return x, y, self._weights(sample_weight, x)
 
   def _goes_on(self, X: Any, y: Any, sample_weight: Any, classes: np.ndarray | None) -> Any:
     """Trains once through these rows; classes are those of the first time."""
@@ -101,7 +70,7 @@ class ProgramEstimator(BaseEstimator):
     target.encode(y)  # refuses labels that are none of the classes
     rng = self._generator()
     seed = int(rng.integers(2**32))
-    model = self._new_model(rows, target, seed) if first else self._model
+    model = self._recipe(target, seed).model(rows) if first else self._model
     # The order of rows that come later is another one.
     rng = np.random.default_rng([seed, model.num_examples])
     if not model.learn(model.examples(x, y), model_lib.epoch_orders(rows.weights, rng)()):
@@ -113,38 +82,19 @@ class ProgramEstimator(BaseEstimator):
       self.program_ = format_program(model.program)
     return self
 
-  def _generator(self) -> np.random.Generator:
-    return np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
-
-  def _new_model(self, rows: training.Rows, target: Target, seed: int) -> Model:
-    """An untrained model with the scales of these rows."""
-    if target.classes is None:
-      target = quantity(rows.y, rows.weights)
-    arranged = layout.make_layout(
-        rows.x, target.num_classes, num_features=self.num_features,
-        rng=np.random.default_rng(seed), weights=rows.weights)
-    program = read_program(
-        self.program, arranged.num_features, multiclass=target.num_classes > 2)
-    one_vs_rest = trains_one_vs_rest(
-        program, target.num_classes, getattr(self, "multiclass", "auto"))
-    return Model(
-        program, arranged, target, seed=seed, max_abs_error=self.max_abs_error,
-        one_vs_rest=one_vs_rest)
+  def _recipe(self, target: Target, seed: int) -> recipe.Recipe:
+    return recipe.Recipe(
+        program=self.program, target=target, num_features=self.num_features,
+        multiclass=getattr(self, "multiclass", "auto"), max_abs_error=self.max_abs_error,
+        seed=seed)
 
   def _predict(self, X: Any) -> np.ndarray:
     """Values [N] or probabilities [N, C]."""
     check_is_fitted(self)
     return self._model.predict(validate_data(self, X, reset=False, dtype=np.float64))
 
-  def _html_repr(self) -> str:
-    """As scikit-learn shows an estimator, and the program once there is one."""
-    shown = super()._html_repr()
-    if hasattr(self, "program_"):
-      shown += f"<pre>{html.escape(self.program_)}</pre>"
-    return shown
 
-
-class ProgramClassifier(ClassifierMixin, ProgramEstimator):
+class ProgramClassifier(Classifies, ProgramEstimator):
   """A program of the paper's notation as a classifier.
 
   Features are standardised inside. Labels become what the paper's tasks have: 0 and 1, or a
@@ -162,7 +112,7 @@ class ProgramClassifier(ClassifierMixin, ProgramEstimator):
   """
 
   def __init__(
-      self, program: Program = "linear_regressor", *, num_epochs: int | None = None,
+      self, program: recipe.Program = "linear_regressor", *, num_epochs: int | None = None,
       max_epochs: int = 200, validation_fraction: float = 0.2, scoring: metrics.Scoring = None,
       class_weight: Any = None, num_features: int | None = None, multiclass: str = "auto",
       max_abs_error: float = 100.0, random_state: Any = None,
@@ -222,35 +172,16 @@ class ProgramClassifier(ClassifierMixin, ProgramEstimator):
       raise ValueError(f"classes are {classes}, but were {self.classes_} the first time.")
     return self._goes_on(X, y, sample_weight, self.classes_)
 
-  def predict(self, X: Any) -> np.ndarray:
-    """Labels [N] of rows [N, P]."""
-    classes: np.ndarray = self.classes_
-    return classes[self.predict_proba(X).argmax(1)]
 
-  def predict_proba(self, X: Any) -> np.ndarray:
-    """Probabilities [N, C] of the classes for rows [N, P]."""
-    return self._predict(X)
-
-  def _learn_target(self, y: np.ndarray, weights: np.ndarray) -> Target:
-    check_classification_targets(y)
-    self.classes_ = np.unique(y)
-    return classes_of(y, weights)
-
-  def _weighted(self, y: np.ndarray, target: Target, weights: np.ndarray) -> np.ndarray:
-    return weights * class_weights(self.class_weight, y, target)
-
-
-class ProgramRegressor(RegressorMixin, ProgramEstimator):
+class ProgramRegressor(Quantifies, ProgramEstimator):
   """A program of the paper's notation as a regressor.
 
   Features and targets are standardised inside. Attributes are those of `ProgramClassifier`, but
   for the classes.
   """
 
-  _numeric = True
-
   def __init__(
-      self, program: Program = "linear_regressor", *, num_epochs: int | None = None,
+      self, program: recipe.Program = "linear_regressor", *, num_epochs: int | None = None,
       max_epochs: int = 200, validation_fraction: float = 0.2, scoring: metrics.Scoring = None,
       num_features: int | None = None, max_abs_error: float = 100.0, random_state: Any = None,
   ):
@@ -290,66 +221,3 @@ class ProgramRegressor(RegressorMixin, ProgramEstimator):
       ValueError: as for `fit`.
     """
     return self._goes_on(X, y, sample_weight, None)
-
-  def predict(self, X: Any) -> np.ndarray:
-    """Values [N] of rows [N, P]."""
-    return self._predict(X)
-
-  def _learn_target(self, y: np.ndarray, weights: np.ndarray) -> Target:
-    return quantity(y, weights)
-
-
-def read_program(program: Program, num_features: int, *, multiclass: bool) -> Programs:
-  """A program in any of its forms, for F features.
-
-  Args:
-    program: a name of the zoo, a text, `Programs` of one, or an entry of a hall of fame.
-    num_features: F.
-    multiclass: whether v1 and v2 must be there.
-
-  Raises:
-    TypeError: it is none of these.
-    ValueError: an unknown name, a malformed text, or other than one program.
-  """
-  if isinstance(program, Entry):
-    program = program.program
-  if isinstance(program, Programs):
-    if len(program) != 1:
-      raise ValueError(f"program must be one program, got Programs of {len(program)}.")
-    program = format_program(program.with_features(num_features))
-  if not isinstance(program, str):
-    raise TypeError(
-        "program must be a name of the zoo, a text, Programs or an entry of a hall of fame, got "
-        f"{type(program).__name__}.")
-  source = program if "def " in program else zoo.source(program)
-  return text.parse(
-      source, num_features=num_features, min_vectors=_MIN_VECTORS if multiclass else 1)
-
-
-def classes_of(y: np.ndarray, weights: np.ndarray) -> Target:
-  """The classes of labels [N].
-
-  Raises:
-    ValueError: fewer than two classes in the rows with a weight.
-  """
-  classes = np.unique(y)
-  if len(np.unique(y[weights > 0])) < 2:
-    raise ValueError(
-        f"Every row is of class {y[weights > 0][0]!r}; a classifier needs at least two classes.")
-  return Target(classes)
-
-
-def quantity(y: np.ndarray, weights: np.ndarray) -> Target:
-  """Mean and deviation of regression targets [N]."""
-  mean = float(np.average(y, weights=weights))
-  deviation = float(np.sqrt(np.average((y - mean) ** 2, weights=weights)))
-  varies = deviation > 1e-12 * max(abs(float(y.min())), abs(float(y.max())))
-  return Target(None, mean, deviation if varies else 1.0)
-
-
-def class_weights(class_weight: Any, y: np.ndarray, target: Target) -> np.ndarray:
-  """Weight [N] of each row by its class."""
-  assert target.classes is not None
-  present = np.unique(y)
-  by_class = compute_class_weight(class_weight, classes=present, y=y)
-  return by_class[np.searchsorted(present, y)]

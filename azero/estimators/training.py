@@ -1,12 +1,12 @@
 """Training of a program on a table: how many epochs, chosen on held-out rows, then on all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 from typing import NamedTuple
 
 import numpy as np
 
-from azero.estimators.model import Model, epoch_orders
+from azero.estimators.model import Model, Target, epoch_orders
 from azero.insight import metrics
 from azero.tasks.sampling import stratified_order
 
@@ -32,6 +32,22 @@ class Rows(NamedTuple):
     """Some of them."""
     return Rows(self.x[index], self.y[index], self.weights[index])
 
+  def join(self, other: "Rows") -> "Rows":
+    """These rows and others behind them."""
+    return Rows(*(np.concatenate(parts) for parts in zip(self, other)))
+
+
+class Fold(NamedTuple):
+  """Rows to train on, and rows that judge what was learned.
+
+  Attributes:
+    train: some rows.
+    held_out: other rows.
+  """
+
+  train: Rows
+  held_out: Rows
+
 
 class Rung(NamedTuple):
   """So many epochs, and what is reached on held-out rows then.
@@ -40,11 +56,13 @@ class Rung(NamedTuple):
     epochs: passes over the rows.
     score: by the wanted measure.
     tie: of classes minus the log loss: what decides where few rows give equal scores.
+    predictions: for the held-out rows of all folds, see `Model.predict`.
   """
 
   epochs: int
   score: float
   tie: float
+  predictions: np.ndarray
 
   @property
   def rank(self) -> tuple[float, float]:
@@ -84,7 +102,9 @@ class Schedule:
     metrics.check(self.scoring, classification)
 
   def rungs(self, num_rows: int) -> list[int]:
-    """Numbers of epochs to try: 1, 2, 5, 10, ..."""
+    """Numbers of epochs to try: the given one, or 1, 2, 5, 10, ..."""
+    if self.num_epochs is not None:
+      return [self.num_epochs]
     most = max(1, min(self.max_epochs, _MOST_EXAMPLES // num_rows))
     steps = [first * 10**power for power in range(9) for first in _RUNGS]
     return sorted({*(step for step in steps if step < most), most})
@@ -110,18 +130,43 @@ def fit(
     ValueError: the program cannot be trained: its error is not finite or too large.
   """
   tried: list[Rung] = []
-  if schedule.num_epochs is not None:
-    wanted = [schedule.num_epochs]
-  else:
-    train, held_out = split(rows, strata, schedule.validation_fraction, rng)
-    tried = try_epochs(new_model(train), train, held_out, schedule, rng)
-    best = max(tried, key=lambda rung: rung.rank, default=Rung(1, 0.0, 0.0)).epochs
-    wanted = [best, *(rung.epochs for rung in reversed(tried) if rung.epochs < best)]
-  for epochs in wanted:  # on other rows training may diverge that did not on some of them
+  wanted = [schedule.num_epochs or 1]
+  if schedule.num_epochs is None:
+    fold = Fold(*split(rows, strata, schedule.validation_fraction, rng))
+    tried = try_epochs(new_model, [fold], schedule, rng)
+    wanted = good_epochs(tried)
+  model, epochs = train(new_model, rows, wanted, rng)
+  return model, epochs, tried
+
+
+def good_epochs(tried: Sequence[Rung]) -> list[int]:
+  """The best number of epochs, then smaller ones that were tried; 1 if none was."""
+  best = max(tried, key=lambda rung: rung.rank, default=None)
+  if best is None:
+    return [1]
+  return [best.epochs, *(rung.epochs for rung in reversed(tried) if rung.epochs < best.epochs)]
+
+
+def train(
+    new_model: Callable[[Rows], Model], rows: Rows, wanted: Sequence[int],
+    rng: np.random.Generator,
+) -> tuple[Model, int]:
+  """Trains on rows, the first of some numbers of epochs for which training does not diverge.
+
+  Args:
+    new_model: makes an untrained model for rows.
+    rows: all that are trained on.
+    wanted: numbers of epochs; on other rows training may diverge that did not on some of them.
+    rng: of the order of the examples.
+
+  Raises:
+    ValueError: it diverges for all of them.
+  """
+  for epochs in wanted:
     model = new_model(rows)
     examples, order = model.examples(rows.x, rows.y), epoch_orders(rows.weights, rng)
     if all(model.learn(examples, order()) for _ in range(epochs)):
-      return model, epochs, tried
+      return model, epochs
   raise ValueError(
       f"The program cannot be trained on these {len(rows.y)} rows: its error was not finite or "
       f"above max_abs_error={model.max_abs_error:g} after {model.num_examples} examples. Make its "
@@ -129,37 +174,57 @@ def fit(
 
 
 def try_epochs(
-    model: Model, rows: Rows, held_out: Rows, schedule: Schedule, rng: np.random.Generator,
+    new_model: Callable[[Rows], Model], folds: Sequence[Fold], schedule: Schedule,
+    rng: np.random.Generator, *, over: Callable[[], bool] = lambda: False,
 ) -> list[Rung]:
-  """Trains a model for more and more epochs, and scores it after each rung.
+  """Trains a model in every fold for more and more epochs, and scores them after each rung.
+
+  Args:
+    new_model: makes an untrained model for rows.
+    folds: whose held-out rows are scored together.
+    schedule: what to try.
+    rng: of the order of the examples.
+    over: whether time is up; asked after each rung.
 
   Returns:
-    The rungs until training diverged, the score rose no more, or there are none left.
+    The rungs until training diverged, the score rose no more, time was up, or there are none left.
   """
-  examples, order = model.examples(rows.x, rows.y), epoch_orders(rows.weights, rng)
+  models = [new_model(fold.train) for fold in folds]
+  examples = [model.examples(fold.train.x, fold.train.y) for model, fold in zip(models, folds)]
+  orders = [epoch_orders(fold.train.weights, rng) for fold in folds]
+  held_out, target = held_out_rows(folds), models[0].target
   tried: list[Rung] = []
   done = best = 0
-  for epochs in schedule.rungs(len(rows.y)):
-    for _ in range(epochs - done):
-      if not model.learn(examples, order()):
+  for epochs in schedule.rungs(max(len(fold.train.y) for fold in folds)):
+    for model, each, order in zip(models, examples, orders):
+      if not all(model.learn(each, order()) for _ in range(epochs - done)):
         return tried
     done = epochs
-    tried.append(Rung(epochs, *scores(model, held_out, schedule.scoring)))
+    predictions = np.concatenate(
+        [model.predict(fold.held_out.x) for model, fold in zip(models, folds)])
+    tried.append(Rung(
+        epochs, score(predictions, held_out, target, schedule.scoring),
+        score(predictions, held_out, target, "log_loss") if target.num_classes else 0.0,
+        predictions))
     if tried[-1].rank > tried[best].rank:
       best = len(tried) - 1
     elif len(tried) - 1 - best == _PATIENCE:
       break
+    if over():
+      break
   return tried
 
 
-def scores(model: Model, rows: Rows, scoring: metrics.Scoring) -> tuple[float, float]:
-  """Score of a model on rows, and what decides between equal ones."""
-  predictions, classes = model.predict(rows.x), model.target.classes
-  score = metrics.score(scoring, rows.y, predictions, classes=classes, weights=rows.weights)
-  if classes is None:
-    return score, 0.0
-  return score, metrics.score(
-      "log_loss", rows.y, predictions, classes=classes, weights=rows.weights)
+def held_out_rows(folds: Sequence[Fold]) -> Rows:
+  """The held-out rows of all folds."""
+  return Rows(*(np.concatenate(parts) for parts in zip(*(fold.held_out for fold in folds))))
+
+
+def score(
+    predictions: np.ndarray, rows: Rows, target: Target, scoring: metrics.Scoring) -> float:
+  """Score of predictions for rows."""
+  return metrics.score(
+      scoring, rows.y, predictions, classes=target.classes, weights=rows.weights)
 
 
 def split(

@@ -243,13 +243,9 @@ class Evaluator:
 
   def _finish(self, done: list[Any], num_programs: int) -> Evaluation:
     outcomes = self._executor.collect(done, num_programs)
-    per_task = outcomes.fitness.astype(np.float64, copy=False)
-    if self.task_sets[0].num_classes:  # an accuracy is a fraction of the validation examples
-      per_task = np.rint(per_task * self.num_valid) / self.num_valid
-    steps = outcomes.train_steps.astype(np.int64, copy=False)
+    per_task, steps, trained, trace, fingerprint = outcomes
     return Evaluation(
-        combine_tasks(per_task, self.combine), per_task, steps.sum(1), steps >= self.num_train,
-        outcomes.trace, outcomes.fingerprint)
+        combine_tasks(per_task, self.combine), per_task, steps, trained, trace, fingerprint)
 
   def _precision(self) -> contextlib.AbstractContextManager:
     wanted = self.dtype == "float64"

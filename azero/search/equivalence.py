@@ -164,29 +164,23 @@ class Stages:
     number = int(rnd.counts[REQUESTS])
     if not number:
       return
-    rnd.value[:number] = rnd.cost[:number] = 0
     programs = Programs(self._space, *(array[:number] for array in rnd.programs))
     plan = self._full.evaluator.plan(programs, rnd.analysis.take(slice(number)))
     rows = np.arange(number)
-    rnd.prints[:number], rnd.twin[:number] = 0, False
     if self._prints is None:
       self._train(plan, rows, rnd, devices, counts)
     else:
       short = self._run(self._short, plan, rows, rnd, devices)
       prints = short.fingerprint
       assert prints is not None
-      # Of a program that stopped on every task nothing is looked up or kept.
-      twin = np.where(np.any(short.trained, axis=1), _TRAINED, _STOPPED)
-      entry = np.empty(number, np.int64)
-      _look_up_prints(self._prints.arrays, prints, rnd.owner, rnd.value, entry, twin)
-      rows = np.flatnonzero(twin == _TRAINED)
-      stopped = int(np.count_nonzero(twin == _STOPPED))
+      places = np.empty((2, number), np.int64)
+      stopped = _look_up_prints(
+          self._prints.arrays, short.trained, prints, rnd.owner, rnd.value, places)
+      rows = np.flatnonzero(places[1] == _TRAINED)
       counts.stopped_early += stopped
       counts.fingerprint_hits += number - stopped - len(rows)
       self._train(plan, rows, rnd, devices, counts)
-      _fill_prints(self._prints.arrays, rnd.owner, rnd.value, entry, twin)
-      rnd.prints[:number] = np.where(twin[:, None] == _STOPPED, 0, prints)
-      rnd.twin[:number] = twin >= 0
+      _fill_prints(self._prints.arrays, prints, places, rnd)
     counts.train_steps += int(rnd.cost[:number].sum())
 
   def state(self) -> dict[str, Any]:
@@ -254,23 +248,34 @@ def _join(parts: Sequence[Evaluation]) -> Evaluation:
 
 @kernel
 def _look_up_prints(
-    cache: CacheArrays, prints: np.ndarray, owner: np.ndarray, value: np.ndarray,
-    entry: np.ndarray, twin: np.ndarray,
-) -> None:
+    cache: CacheArrays, trained: np.ndarray, prints: np.ndarray, owner: np.ndarray,
+    value: np.ndarray, places: np.ndarray,
+) -> int:
   """Looks the fingerprints of Q requests up, in their order.
+
+  Of a program that stopped on every task nothing is looked up or kept.
 
   Args:
     cache: of fingerprints.
+    trained: [Q, D] bool, whether each came through the few examples of a fingerprint.
     prints: [Q, 2] uint64.
     owner: the island of each.
     value: is given the fitness where it is known.
-    entry: [Q] int64, is given the place that is reserved for it.
-    twin: [Q] int64, whether each was _STOPPED; is given an earlier request of the same
-      fingerprint, itself where the cache knows it, or _TRAINED if it is new.
+    places: [2, Q] int64. The first row is given the place that is reserved for it, the second an
+      earlier request of the same fingerprint, itself where the cache knows it, _TRAINED if it
+      is new, or _STOPPED.
+
+  Returns:
+    How many were stopped.
   """
+  entry, twin = places[0], places[1]
+  stopped = 0
   for q in range(len(prints)):
-    if twin[q] == _STOPPED:
+    if not trained[q].any():
+      twin[q] = _STOPPED
+      stopped += 1
       continue
+    twin[q] = _TRAINED
     place = look_up(cache, owner[q], prints[q, 0], prints[q, 1])
     if place == ABSENT:
       entry[q] = reserve(cache, owner[q], prints[q, 0], prints[q, 1], q)
@@ -279,16 +284,26 @@ def _look_up_prints(
       value[q] = cache.values[owner[q], place]
     else:
       twin[q] = cache.tickets[owner[q], place]
+  return stopped
 
 
 @kernel
-def _fill_prints(
-    cache: CacheArrays, owner: np.ndarray, value: np.ndarray, entry: np.ndarray,
-    twin: np.ndarray,
-) -> None:
-  """Stores what was trained, and gives twins what their first got."""
-  for q in range(len(twin)):
+def _fill_prints(cache: CacheArrays, prints: np.ndarray, places: np.ndarray, rnd: Round) -> None:
+  """Stores what was trained, gives twins what their first got, and notes fingerprints.
+
+  Args:
+    cache: of fingerprints.
+    prints: [Q, 2] uint64.
+    places: as `_look_up_prints` has left them.
+    rnd: of these requests.
+  """
+  entry, twin = places[0], places[1]
+  for q in range(len(prints)):
+    if twin[q] == _STOPPED:
+      continue
+    rnd.prints[q, 0], rnd.prints[q, 1] = prints[q, 0], prints[q, 1]
     if twin[q] == _TRAINED:
-      fill(cache, owner[q], entry[q], q, value[q])
-    elif twin[q] != _STOPPED:
-      value[q] = value[twin[q]]
+      fill(cache, rnd.owner[q], entry[q], q, rnd.value[q])
+    else:
+      rnd.twin[q] = True
+      rnd.value[q] = rnd.value[twin[q]]

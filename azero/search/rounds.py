@@ -253,12 +253,12 @@ def _ask(islands: Islands, i: int, place: int, means: Means, rnd: Round) -> None
   rnd.island[c], rnd.place[c] = i, place
   rnd.request[c], rnd.fitness[c], rnd.new[c] = KNOWN, 0.0, True
   islands.fitness[i, place] = 0.0
-  copy_program(islands.population, i * rules.population_size + place, rnd.programs, q)
-  if rules.learners_only and not program_can_learn(rnd.programs, q, means.tables, means.scratch):
+  programs, row = islands.population, i * rules.population_size + place
+  if rules.learners_only and not program_can_learn(programs, row, means.tables, means.scratch):
     rnd.counts[UNABLE] += 1
     rnd.new[c] = False
     return
-  analyse_program(rnd.programs, q, means.tables, rnd.analysis, means.scratch)
+  analyse_program(programs, row, means.tables, rnd.analysis, q, means.scratch)
   first, second = rnd.analysis.key[q, 0], rnd.analysis.key[q, 1]
   rnd.key[c, 0], rnd.key[c, 1] = first, second
   rnd.size[c] = means.scratch.start[3]
@@ -273,14 +273,16 @@ def _ask(islands: Islands, i: int, place: int, means: Means, rnd: Round) -> None
         rnd.request[c] = cache.tickets[i, entry]
         islands.fitness[i, place] = np.nan
       return
-  rnd.price[c] = program_cost(rnd.programs, q, means.tables, rnd.analysis.live)
+  rnd.price[c] = program_cost(programs, row, means.tables, rnd.analysis.live[q])
   if rnd.price[c] > rules.max_cost:
     rnd.counts[OVER_BUDGET] += 1
     return
   rnd.counts[REQUESTS] += 1
   rnd.request[c] = q
+  copy_program(programs, row, rnd.programs, q)
   islands.fitness[i, place] = np.nan
-  rnd.child[q], rnd.owner[q] = c, i
+  rnd.child[q], rnd.owner[q], rnd.value[q], rnd.cost[q] = c, i, 0.0, 0
+  rnd.prints[q, 0], rnd.prints[q, 1], rnd.twin[q] = np.uint64(0), np.uint64(0), False
   if rules.cached:
     rnd.entry[q] = reserve(cache, i, first, second, q)
 

@@ -10,7 +10,8 @@ import numpy as np
 from azero.insight import baselines
 from azero.insight.plots import progress_plot
 from azero.language import zoo
-from experiments.frame import judging, references, reporting, study
+from azero.search import starts
+from experiments.frame import judging, reporting, study
 
 if TYPE_CHECKING:
   from azero.language.program import Programs
@@ -62,8 +63,8 @@ def conclude(config: Any, searched: Searched, select: Tasks, final: Tasks) -> Re
   best, select_fitness = judge.choose(candidates)
   shown = {
       _FOUND: candidates[best],
-      HAND_WRITTEN: references.in_space(zoo.source("plain_nn"), candidates.space),
-      "program of figure 5 as printed": references.in_space(
+      HAND_WRITTEN: starts.in_space(zoo.source("plain_nn"), candidates.space),
+      "program of figure 5 as printed": starts.in_space(
           zoo.source("figure_5"), candidates.space)}
   fitness = {name: judge.judge(program) for name, program in shown.items()}
   fitness[CONSTANT] = baselines.constant(final)

@@ -8,6 +8,7 @@ import dataclasses
 import logging
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 import numpy as np
 import pytest
 from reference import counter_hash
@@ -236,9 +237,20 @@ def test_later_batches_compile_nothing(programs, reference):
   assert _compilations(run) == []
 
 
+@pytest.fixture
+def nothing_on_disk():
+  """Compiles anew what an earlier run of the tests has left on disk."""
+  before = jax.config.jax_enable_compilation_cache
+  jax.config.update("jax_enable_compilation_cache", False)
+  compilation_cache.reset_cache()
+  yield
+  jax.config.update("jax_enable_compilation_cache", before)
+  compilation_cache.reset_cache()
+
+
 @pytest.mark.parametrize(("executor", "name"), [
     ("waves", "jit(execute)"), ("interpreter", "jit(run)")])
-def test_first_batch_compiles_once_for_all_devices(executor, name):
+def test_first_batch_compiles_once_for_all_devices(executor, name, nothing_on_disk):
   # A first batch of one program reaches one device only, later ones both.
   space = SearchSpace(2, 1, 0, 4, Component((), 0), Component((50,), 1), Component((), 0))
   tasks = random_programs.random_tasks(4)

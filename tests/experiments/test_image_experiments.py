@@ -12,6 +12,7 @@ from support.tiny_tfds import prepare, random_images
 
 from azero.insight.plots import comparison_plot
 from azero.language import spaces, text, zoo
+from azero.search import starts
 from azero.search.federation import Federation
 from azero.tasks.images import paper_tasks
 from azero.tasks.images.sources import find_source
@@ -372,7 +373,7 @@ def test_one_process_of_the_full_method_needs_two_tasks():
 def test_a_report_shows_the_best_program_of_the_experiment_not_of_its_control(tmp_path):
   config = build(adaptation.Config, task_type="multiple_classes", output_dir=str(tmp_path))
   arms = adaptation.make_arms(config)
-  network = references.ten_class_network()
+  network = starts.NETWORK_OF_CLASSES
   outcomes = [
       trials.Outcome("experiment", 3, network, 0.5, 0.5, 0.5, 1, 1),
       trials.Outcome("control", 0, "def Setup():\ndef Predict():\n  s1 = 0.5\ndef Learn():\n",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ from azero.compiler import canonical
 from azero.executors import executables
 from azero.executors.activity import DEVICES
 from azero.executors.interpreter import evaluation, pack
-from azero.executors.outcomes import Outcomes, hash_predictions
+from azero.executors.outcomes import Measure, Outcomes, hash_predictions, take_in
 from azero.executors.settings import Settings
 from azero.language.ops import Kind
 from azero.language.program import Programs, SearchSpace
@@ -24,6 +25,7 @@ from azero.tasks.task import Tasks
 
 _VECTOR_WIDTH = 16  # lanes are a multiple of the widest vector register
 _TARGET_BYTES = 64 * 1024  # memories of all lanes and tasks together
+_NO_WORDS = np.empty((0, 2, 0), np.uint32)
 
 
 class InterpreterExecutor:
@@ -74,7 +76,24 @@ class InterpreterExecutor:
 
   def collect(self, done: Sequence["_Done"], num_programs: int) -> Outcomes:
     """Puts the results of the jobs in the order of the programs."""
-    order = np.concatenate([chunk for chunk, _ in done])[:num_programs]
+    settings, tasks = self._settings, self._sets[0]
+    measure = Measure.make(
+        tasks.num_train, tasks.num_valid, self._num_tasks, accuracy=tasks.num_classes > 0)
+    trace = self._join_traces(done, num_programs)
+    outcomes = Outcomes.empty(
+        num_programs, self._num_tasks, False, trace if settings.trace else None)
+    for programs, outcome in done:
+      take_in(
+          outcomes, programs[:num_programs], outcome.fitness, outcome.train_steps, _NO_WORDS,
+          measure)
+    if settings.fingerprint:
+      outcomes = outcomes._replace(fingerprint=hash_predictions(trace))
+    return outcomes
+
+  @staticmethod
+  def _join_traces(done: Sequence["_Done"], num_programs: int) -> Any:
+    """Traces in the order of the programs, or None."""
+    order = np.concatenate([programs for programs, _ in done])[:num_programs]
 
     def gather(*leaves: np.ndarray) -> np.ndarray:
       joined = np.concatenate(leaves)[:num_programs]
@@ -82,11 +101,7 @@ class InterpreterExecutor:
       result[order] = joined
       return result
 
-    joined = jax.tree.map(gather, *(outcome for _, outcome in done))
-    return Outcomes(
-        joined.fitness, joined.train_steps,
-        joined.trace if self._settings.trace else None,
-        hash_predictions(joined.trace) if self._settings.fingerprint else None)
+    return jax.tree.map(gather, *(outcome.trace for _, outcome in done))
 
   def _run(
       self, chunk: np.ndarray, packed: pack.Packed, sets: np.ndarray, device: int
@@ -114,7 +129,7 @@ class InterpreterExecutor:
     return self._run(np.zeros(1, int), nothing, np.zeros(1, np.int32), device)
 
 
-_Done = tuple[np.ndarray, evaluation.Outcome]  # [n] programs of a chunk, and NumPy arrays
+_Done = tuple[np.ndarray, Any]  # [n] programs of a chunk, and an Outcome of NumPy arrays
 
 
 @functools.lru_cache(maxsize=64)

@@ -20,6 +20,8 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
+from azero.executors import executables
+from azero.executors.devices import find_devices
 from azero.executors.single import straight_line
 from azero.executors.single.straight_line import Address, Constants, Memory, Straight
 from azero.executors.single.training import TaskData, Training, Trial
@@ -88,7 +90,7 @@ class Learner:
 
   def start(self) -> Remembered:
     """What the program remembers after Setup."""
-    return _remembered(self._start(self._trial))
+    return _remembered(_run(self._start, self._trial))
 
   def learn(
       self, memory: Mapping[str, np.ndarray], examples: Examples, order: np.ndarray, *,
@@ -111,8 +113,8 @@ class Learner:
       piece = order[start : start + _PIECE]
       rows = np.zeros(_PIECE, np.int32)
       rows[: len(piece)] = piece
-      carry, alive = self._learn(
-          self._trial, (examples.x, examples.y), carry, rows,
+      carry, alive = _run(
+          self._learn, self._trial, (examples.x, examples.y), carry, rows,
           (np.int32(len(piece)), np.int32((num_before + start) % 2**31)))
       if not alive:
         return _remembered(carry), False
@@ -129,7 +131,7 @@ class Learner:
       [N] float64 predictions, for two classes the probability of class 1; [N, C] for more
       classes. NaN where a program computes nothing finite.
     """
-    predictions = self._predict(self._trial, _carry(memory), _padded(x))
+    predictions = _run(self._predict, self._trial, _carry(memory), _padded(x))
     return np.asarray(predictions, np.float64)[: len(x)]
 
 
@@ -204,6 +206,12 @@ def _compiled(
       code.settles, code.varying_matrices)
   stream = _Stream(straight, num_features, num_classes, max_abs_error=max_abs_error)
   return jax.jit(stream.start), jax.jit(stream.learn), jax.jit(stream.predict)
+
+
+def _run(jitted: Any, *arguments: Any) -> Any:
+  """Calls a function on the first device, compiled or read from disk as all executables are."""
+  [compiled] = executables.compile_for(jitted, arguments, find_devices()[:1])
+  return compiled(*arguments)
 
 
 def _rows(count: int) -> int:

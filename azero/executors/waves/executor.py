@@ -16,11 +16,10 @@ import jax
 import numpy as np
 
 from azero.compiler import canonical
-from azero.compiler.kernels import kernel
 from azero.executors import executables
 from azero.executors.activity import DEVICES
 from azero.executors.interpreter import evaluation
-from azero.executors.outcomes import Outcomes, hash_words
+from azero.executors.outcomes import Measure, Outcomes, take_in
 from azero.executors.settings import Settings
 from azero.executors.waves import loop
 from azero.executors.waves.layout import Layout, make_layout
@@ -84,7 +83,7 @@ class WaveExecutor:
                      jax.device_put((settings.seed32, bound), device)),
             jax.device_put(loop.new_memory(self._layout, self._dtype), device), threading.Lock())
         for device in settings.devices]
-    self._put_extents()
+    self._set_extent()
 
   def part(self, num_train: int, num_valid: int, *, fingerprint: bool) -> "WaveExecutor":
     """The executor of one epoch of the first examples; it shares what is on the devices."""
@@ -92,7 +91,7 @@ class WaveExecutor:
     other._settings = dataclasses.replace(
         self._settings, num_epochs=1, fingerprint=fingerprint, trace=False)
     other._counts = 1, num_train, num_valid
-    other._put_extents()
+    other._set_extent()
     return other
 
   def plan(self, programs: Programs, analysis: canonical.Analysis, raw: bool) -> StraightLine:
@@ -116,23 +115,20 @@ class WaveExecutor:
 
   def collect(self, done: Sequence["_Done"], num_programs: int) -> Outcomes:
     """Puts the results of the jobs in the order of the programs."""
-    settings, num_tasks = self._settings, self._num_tasks
-    fitness = np.empty((num_programs, num_tasks))
-    steps = np.empty((num_programs, num_tasks), np.int64)
-    fingerprint = np.empty((num_programs, 2), np.uint64) if settings.fingerprint else None
-    trace = self._empty_trace(num_programs) if settings.trace else None
+    settings = self._settings
+    outcomes = Outcomes.empty(
+        num_programs, self._num_tasks, settings.fingerprint,
+        self._empty_trace(num_programs) if settings.trace else None)
     for programs, results in done:
-      _take(programs, results.fitness, results.train_steps, fitness, steps)
-      if fingerprint is not None:
-        words = results.fingerprint[: len(programs), :num_tasks].astype(np.uint64)
-        fingerprint[programs] = hash_words(words[..., 0] << np.uint64(32) | words[..., 1])
-      if trace is not None:
+      take_in(
+          outcomes, programs, results.fitness, results.train_steps, results.fingerprint,
+          self._measure)
+      if outcomes.trace is not None:
         # [E, T + V, P, A, ...] -> [n, D, E, T + V, ...]
-        rows = results.trace.transpose(2, 3, 0, 1, 4)[: len(programs), :num_tasks]
-        num_train = self._counts[1]
-        trace[0][programs] = rows[:, :, :, :num_train]
-        trace[1][programs] = rows[:, :, :, num_train:]
-    return Outcomes(fitness, steps, trace, fingerprint)
+        rows = results.trace.transpose(2, 3, 0, 1, 4)[: len(programs), : self._num_tasks]
+        train, valid = outcomes.trace
+        train[programs], valid[programs] = np.split(rows, [self._counts[1]], axis=3)
+    return outcomes
 
   def _run(self, call: Call, index: int) -> "_Done":
     """Runs a call on a device."""
@@ -160,8 +156,10 @@ class WaveExecutor:
       own.execute = execute
     return compiled[index]
 
-  def _put_extents(self) -> None:
+  def _set_extent(self) -> None:
     num_epochs, num_train, num_valid = self._counts
+    self._measure = Measure.make(
+        num_train, num_valid, self._num_tasks, accuracy=self._layout.num_classes > 0)
     extent = np.array(loop.Extent(
         num_train, num_valid, num_epochs, *self._stored, int(self._settings.fingerprint)),
         np.int32)
@@ -177,17 +175,6 @@ class WaveExecutor:
 
 
 _Done = tuple[np.ndarray, loop.Results]  # [n] programs of a call, and NumPy arrays
-
-
-@kernel
-def _take(
-    programs: np.ndarray, fitness: np.ndarray, train_steps: np.ndarray, all_fitness: np.ndarray,
-    all_steps: np.ndarray) -> None:
-  """Puts [Q, A] results of a call into the rows `programs`, [n], of those of all, [N, D]."""
-  for k in range(len(programs)):
-    for d in range(all_fitness.shape[1]):
-      all_fitness[programs[k], d] = fitness[k, d]
-      all_steps[programs[k], d] = train_steps[k, d]
 
 
 def _examples(sets: list[Tasks], settings: Settings, layout: Layout) -> loop.Examples:

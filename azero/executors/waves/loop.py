@@ -79,7 +79,7 @@ class Results(NamedTuple):
   Attributes:
     fitness: [Q, A] in [0, 1]; columns beyond D mean nothing, here and below.
     train_steps: [Q, A] int32, examples on which Learn ran.
-    fingerprint: [Q, A, 2] uint32, hash of the truncated predictions, if they are hashed.
+    fingerprint: [Q, 2, A] uint32, hash of the truncated predictions, if they are hashed.
     trace: of the last chunk, [E, T + V, P, A, 1 + C] errors and predictions, NaN once
       stopped, or None.
   """
@@ -113,10 +113,10 @@ class _Draws(NamedTuple):
   example: jax.Array
 
 
-def new_memory(layout: Layout, dtype: np.dtype) -> Memory:
-  """Memory to lend to `execute`: zeros."""
+def new_memory(layout: Layout, dtype: np.dtype) -> tuple[np.ndarray, ...]:
+  """Memory to lend to `execute`, once it is on a device: zeros."""
   return tuple(
-      jnp.zeros((rows, *shape), dtype)
+      np.zeros((rows, *shape), dtype)
       for rows, shape in zip(layout.num_rows, layout.row_shapes))
 
 

@@ -116,10 +116,19 @@ class _Chunk(NamedTuple):
 
 
 class _Output(NamedTuple):
-  """The tables of a call: [...] int32 and [...] floats."""
+  """The tables of a call, of constants of either type: one of their two arrays is empty.
+
+  So kernels are compiled once for both.
+
+  Attributes:
+    integers: [...] int32.
+    single: [...] float32.
+    double: [...] float64.
+  """
 
   integers: np.ndarray
-  constants: np.ndarray
+  single: np.ndarray
+  double: np.ndarray
 
 
 class Scheduler:
@@ -185,19 +194,20 @@ class Scheduler:
     while first < len(order):
       output = self._unused_output()
       last = _fill(first, limit, *batch, *self._shapes, *chunk, *output)
-      calls.append(Call(*output, order[first:last]))
+      constants = output.single if self._dtype == np.float32 else output.double
+      calls.append(Call(output.integers, constants, order[first:last]))
       first = last
     return calls
 
   def recycle(self, call: Call) -> None:
     """Takes back the tables of a call that has run; touching new memory takes longer."""
-    self._unused.append(_Output(call.integers, call.constants))
+    self._unused.append(_output(call.integers, call.constants))
 
   def _unused_output(self) -> _Output:
     try:
       return self._unused.pop()
     except IndexError:
-      return _Output(*tables.new_arrays(self._layout, self._dtype))
+      return _output(*tables.new_arrays(self._layout, self._dtype))
 
   def _room(self, num_instructions: int) -> _Chunk:
     """Room of this thread for chunks of so many instructions or more."""
@@ -210,6 +220,12 @@ class Scheduler:
           np.empty(self._num_keys + 1, np.int64), *counters)
     chunk.needed[_PROGRAMS] = 0
     return chunk
+
+
+def _output(integers: np.ndarray, constants: np.ndarray) -> _Output:
+  if constants.dtype == np.float32:
+    return _Output(integers, constants, np.empty(0))
+  return _Output(integers, np.empty(0, np.float32), constants)
 
 
 @kernel
@@ -516,7 +532,11 @@ def _write_data(
       number = batch.constants[batch.code[i, ssa.SLOT], c] if filled else 0.0
       if shapes.ops[op, ssa.IS_INDEX + c]:
         number = np.floor(number * shapes.num_features)
-      output.constants[own[_CONSTANTS] + at * own[_NUM_CONSTANTS] + c] = number
+      place = own[_CONSTANTS] + at * own[_NUM_CONSTANTS] + c
+      if len(output.double):
+        output.double[place] = number
+      else:
+        output.single[place] = np.float32(number)
     if own[_IS_RANDOM]:
       output.integers[own[_POSITION] + at] = batch.code[i, ssa.POSITION] if filled else 0
       output.integers[own[_TASK_SET] + at] = (

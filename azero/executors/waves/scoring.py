@@ -31,7 +31,7 @@ class Scores(NamedTuple):
       stopped in a validation.
     total: [P, A] sum of squared errors in this validation.
     best: [P, A] fitness of the best epoch.
-    fingerprint: [P, A, 2] uint32.
+    fingerprint: [P, 2, A] uint32.
     trace: [E, T + V, P, A, 1 + C], or an empty tuple.
   """
 
@@ -74,7 +74,7 @@ class Scorer:
       width = 1 + (self._layout.num_classes if self._layout.multiclass else 1)
       epochs, num_train, num_valid = self._spec.traced
       trace = jnp.full((epochs, num_train + num_valid, *shape, width), jnp.nan, self._dtype)
-    return Scores(integers, floats, floats, jnp.zeros((*shape, 2), jnp.uint32), trace)
+    return Scores(integers, floats, floats, jnp.zeros((shape[0], 2, shape[1]), jnp.uint32), trace)
 
   def start(self, g: jax.Array) -> Scores:
     """Scores of chunk `g` before its evaluation."""
@@ -202,7 +202,7 @@ class Scorer:
     def hashed(_, fingerprint):
       # Of a stopped program it stays as it is: how long its chunk runs depends on the others.
       own = _slice(fingerprint, first)
-      folded = jnp.where(stopped[..., None], own, _fold_in(own, shown))
+      folded = jnp.where(stopped[:, None], own, _fold_in(own, shown))
       return rows.write(fingerprint, folded, first)
 
     scores = scores._replace(fingerprint=lax.fori_loop(
@@ -234,11 +234,11 @@ def _put(scores: Scores, first: jax.Array, **tiles: jax.Array) -> Scores:
 
 
 def _fold_in(fingerprint: jax.Array, shown: jax.Array) -> jax.Array:
-  """Fingerprints [n, A, 2] after one more example with predictions [n, A, 1 or C]."""
+  """Fingerprints [n, 2, A] after one more example with predictions [n, A, 1 or C]."""
   # Without the lowest bits of the mantissa, and one zero.
   numbers = shown.astype(jnp.float32)
   bits = lax.bitcast_convert_type(numbers + jnp.float32(0), jnp.uint32) & jnp.uint32(_KEPT_BITS)
-  key = fingerprint[..., 0], fingerprint[..., 1]
+  key = fingerprint[:, 0], fingerprint[:, 1]
   for k in range(shown.shape[-1]):
     key = noise.fold(key, bits[..., k])
-  return jnp.stack(key, -1)
+  return jnp.stack(key, 1)

@@ -1,0 +1,93 @@
+"""What all estimators share: what is seen of their model, and how they learn a target."""
+
+import html
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from azero.estimators import targets
+from azero.estimators.model import Model, Target
+
+
+class Trained(BaseEstimator):
+  """An estimator with a program that was trained."""
+
+  _numeric = False  # whether targets must be numbers
+  _model: Model
+
+  @property
+  def memory_(self) -> Any:
+    """What the program remembers; see the class."""
+    check_is_fitted(self)
+    return self._model.memories if self._model.one_vs_rest else self._model.memories[0]
+
+  def __sklearn_is_fitted__(self) -> bool:
+    return hasattr(self, "_model")
+
+  def _predict(self, X: Any) -> np.ndarray:
+    """Values [N] or probabilities [N, C]."""
+    raise NotImplementedError
+
+  def _learn_target(self, y: np.ndarray, weights: np.ndarray) -> Target:
+    """What the target is, by the rows that are there."""
+    raise NotImplementedError
+
+  def _weighted(self, y: np.ndarray, target: Target, weights: np.ndarray) -> np.ndarray:
+    """Weights of rows, with those of their classes."""
+    return weights
+
+  def _weights(self, sample_weight: Any, x: Any) -> np.ndarray:
+    """Weights [N] of rows."""
+    weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
+    if not weights.any():
+      raise ValueError("Every sample_weight is 0: no row is left to train on.")
+    return weights
+
+  def _generator(self) -> np.random.Generator:
+    return np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+
+  def _html_repr(self) -> str:
+    """As scikit-learn shows an estimator, and the program once there is one."""
+    shown = super()._html_repr()
+    if hasattr(self, "program_"):
+      shown += f"<pre>{html.escape(self.program_)}</pre>"
+    return shown
+
+
+class Classifies(ClassifierMixin, Trained):
+  """What predicts classes."""
+
+  def predict(self, X: Any) -> np.ndarray:
+    """Labels [N] of rows [N, P]."""
+    chances = self.predict_proba(X)
+    classes: np.ndarray = self.classes_
+    return classes[chances.argmax(1)]
+
+  def predict_proba(self, X: Any) -> np.ndarray:
+    """Probabilities [N, C] of the classes for rows [N, P]."""
+    return self._predict(X)
+
+  def _learn_target(self, y: np.ndarray, weights: np.ndarray) -> Target:
+    check_classification_targets(y)
+    self.classes_ = np.unique(y)
+    return targets.classes_of(y, weights)
+
+  def _weighted(self, y: np.ndarray, target: Target, weights: np.ndarray) -> np.ndarray:
+    return weights * targets.class_weights(self.class_weight, y, target)
+
+
+class Quantifies(RegressorMixin, Trained):
+  """What predicts a quantity."""
+
+  _numeric = True
+
+  def predict(self, X: Any) -> np.ndarray:
+    """Values [N] of rows [N, P]."""
+    return self._predict(X)
+
+  def _learn_target(self, y: np.ndarray, weights: np.ndarray) -> Target:
+    return targets.quantity(y, weights)

@@ -1,0 +1,37 @@
+"""What a column of targets is, by its rows: classes, or a quantity of some mean and deviation."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+from azero.estimators.model import Target
+
+
+def classes_of(y: np.ndarray, weights: np.ndarray) -> Target:
+  """The classes of labels [N].
+
+  Raises:
+    ValueError: fewer than two classes in the rows with a weight.
+  """
+  classes = np.unique(y)
+  if len(np.unique(y[weights > 0])) < 2:
+    raise ValueError(
+        f"Every row is of class {y[weights > 0][0]!r}; a classifier needs at least two classes.")
+  return Target(classes)
+
+
+def quantity(y: np.ndarray, weights: np.ndarray) -> Target:
+  """Mean and deviation of regression targets [N]."""
+  mean = float(np.average(y, weights=weights))
+  deviation = float(np.sqrt(np.average((y - mean) ** 2, weights=weights)))
+  varies = deviation > 1e-12 * max(abs(float(y.min())), abs(float(y.max())))
+  return Target(None, mean, deviation if varies else 1.0)
+
+
+def class_weights(class_weight: Any, y: np.ndarray, target: Target) -> np.ndarray:
+  """Weight [N] of each row by its class."""
+  assert target.classes is not None
+  present = np.unique(y)
+  by_class = compute_class_weight(class_weight, classes=present, y=y)
+  return by_class[np.searchsorted(present, y)]

@@ -9,16 +9,13 @@ from collections.abc import Iterable, Sequence
 import dataclasses
 from typing import Any
 
-import numpy as np
-
 from azero.insight import bench as bench_lib
 from azero.insight import mechanisms as mechanisms_lib
-from azero.insight import observation, surgery, tables, tuning
-from azero.insight.bench import Bench, Measured
+from azero.insight import observation, surgery, tables, variants
+from azero.insight.bench import Bench
 from azero.insight.statistics import Interval
-from azero.insight.surgery import At, Code, Drop, Edit, Typical
+from azero.insight.surgery import At, Drop, Edit, Typical
 from azero.insight.terms import Mechanism, Place, Terms
-from azero.language.ops import Constant
 from azero.language.program import Programs
 from azero.tasks.task import Tasks
 
@@ -137,10 +134,7 @@ def ablate(
   """
   bench = bench_lib.bench_for(tasks, num_seeds, settings)
   program = bench.read(program)
-  if num_trials < 0 or (num_trials and len(bench.tasks) < 2):
-    raise ValueError(
-        "num_trials must not be negative, and needs two tasks or more: some to tune on and others "
-        f"to measure on; got {num_trials} and {len(bench.tasks)} task(s).")
+  variants.check_trials(bench, num_trials)
   terms = Terms(program, multiclass=bench.multiclass)
   if mechanisms is None:
     mechanisms = mechanisms_lib.mechanisms_of(terms, max(2, bench.tasks.num_train))
@@ -155,12 +149,12 @@ def ablate(
   codes += [
       surgery.apply(codes[0], each.edits, typical=typical, multiclass=bench.multiclass)
       for _, each in planned]
-  codes, measured = _measured(codes, num_trials, bench)
+  codes, measured = variants.measure(bench, codes, num_trials)
   space = surgery.space_of(codes, bench.tasks.num_features, multiclass=bench.multiclass)
-  variants = surgery.assemble(codes, space)
+  programs = surgery.assemble(codes, space)
   rows = [
       Ablation(each.name, kind, each.places, each.without, measured.loss(k), measured.fitness(k),
-               variants[k])
+               programs[k])
       for k, (kind, each) in enumerate(planned, start=1)]
   return Ablations(
       program, measured.fitness(0), tuple(rows), measured.per_task.shape[2], bench.num_seeds,
@@ -175,34 +169,3 @@ def typical_for(
   if not wanted:
     return {}
   return observation.typical_values(observation.observe(program, bench.tasks))
-
-
-def _measured(
-    codes: list[Code], num_trials: int, bench: Bench) -> tuple[list[Code], Measured]:
-  """The variants, tuned if that is asked for, and what they come to."""
-  if not num_trials:
-    return codes, bench.measure(codes)
-  trials = [tuned for code in codes for tuned in _trials(code, num_trials)]
-  every = bench.measure(trials)
-  to_tune = every.per_task[:, :, ::2].mean((1, 2)).reshape(len(codes), -1)
-  best = to_tune.argmax(1) + np.arange(len(codes)) * to_tune.shape[1]
-  measured = Measured(
-      every.per_task[best][:, :, 1::2], every.fingerprint[best], every.combine)
-  return [trials[k] for k in best], measured
-
-
-def _trials(code: Code, num_trials: int) -> list[Code]:
-  """A code with other constants, its own first."""
-  places = [
-      (f, k, c) for f, lines in enumerate(code) for k, line in enumerate(lines)
-      for c, meaning in enumerate(line.op.constants) if meaning is not Constant.INDEX]
-  factors = tuning.draw_factors(num_trials - 1, len(places), seed=0)
-  result = [code]
-  for row in factors:
-    lines = [list(part) for part in code]
-    for (f, k, c), factor in zip(places, row):
-      constants = list(lines[f][k].constants)
-      constants[c] *= float(factor)
-      lines[f][k] = lines[f][k]._replace(constants=tuple(constants))
-    result.append(tuple(map(tuple, lines)))
-  return result

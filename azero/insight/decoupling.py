@@ -20,10 +20,9 @@ from azero.insight import bench as bench_lib
 from azero.insight import observation, surgery, tables
 from azero.insight.bench import Bench
 from azero.insight.statistics import Interval
-from azero.insight.surgery import Code, Read, Typical
+from azero.insight.surgery import Code, Read, Spot, Typical
 from azero.insight.terms import Factor, Place, Terms
-from azero.language.ops import Constant
-from azero.language.program import Function, Programs
+from azero.language.program import Programs
 from azero.language.text import format_program
 from azero.tasks.task import Tasks
 
@@ -117,16 +116,6 @@ class Decoupling:
              "loss": tables.interval_dict(each.loss)} for each in self.rates]}
 
 
-@dataclasses.dataclass(frozen=True)
-class _Spot:
-  """A constant: its component function, line from 0 and number, and its value."""
-
-  function: int
-  line: int
-  number: int
-  value: float
-
-
 def decouple(
     program: Programs | str, tasks: Tasks | Bench, *, num_seeds: int = 1, **settings: Any
 ) -> Decoupling:
@@ -146,22 +135,19 @@ def decouple(
   terms = Terms(program, multiclass=bench.multiclass)
   code = surgery.take_apart(program)
   places = {terms.at(n): terms.place(n) for n in range(len(terms.flow.instructions))}
-  spots = [
-      _Spot(at.function, at.line - 1, number, value) for at in places
-      for number, (value, meaning) in enumerate(zip(
-          code[at.function][at.line - 1].constants, code[at.function][at.line - 1].op.constants))
-      if meaning is not Constant.INDEX and value]
+  spots = [spot for spot in surgery.spots(code) if spot.at in places and spot.value]
   groups = _groups(code, spots, bench)
   merged = _merged(code, groups)
   couplings = tuple(
-      Coupling(tuple(places[surgery.At(Function(spot.function), spot.line + 1)] for spot in group),
-               tuple(spot.value for spot in group), powers) for group, powers in groups)
+      Coupling(
+          tuple(places[spot.at] for spot in group), tuple(spot.value for spot in group), powers)
+      for group, powers in groups)
   return Decoupling(
       program, _program(merged, bench), couplings, _computed_rates(program, terms, code, bench))
 
 
 def _groups(
-    code: Code, spots: Sequence[_Spot], bench: Bench) -> list[tuple[tuple[_Spot, ...], tuple]]:
+    code: Code, spots: Sequence[Spot], bench: Bench) -> list[tuple[tuple[Spot, ...], tuple]]:
   """Constants that are coupled, each in one group, with the powers by which they act.
 
   If c doubles and d times 2^p makes up for that, what matters is c^-p d, or c d^(-1/p).
@@ -172,15 +158,15 @@ def _groups(
       _scaled(code, {first: 1, second: power}) for first, second in pairs for power in _POWERS]
   same = _same([code, *trials], bench) if trials else np.zeros(0, bool)
   free = {spot for (spot,), is_same in zip(alone, same) if is_same}
-  groups: list[tuple[tuple[_Spot, ...], tuple[int, ...]]] = [((s,), (1,)) for s in spots
+  groups: list[tuple[tuple[Spot, ...], tuple[int, ...]]] = [((s,), (1,)) for s in spots
                                                              if s in free]
   rest = iter(same[len(alone):])
-  links: dict[_Spot, dict[_Spot, int]] = {}
+  links: dict[Spot, dict[Spot, int]] = {}
   for first, second in pairs:
     for power in _POWERS:
       if next(rest) and not {first, second} & free:
         links.setdefault(first, {}).setdefault(second, power)
-  taken: set[_Spot] = set()
+  taken: set[Spot] = set()
   for first, others in links.items():
     members = {spot: power for spot, power in others.items() if spot not in taken}
     if first in taken or not members:
@@ -193,20 +179,10 @@ def _groups(
   return groups
 
 
-def _scaled(code: Code, powers: dict[_Spot, int]) -> Code:
+def _scaled(code: Code, powers: dict[Spot, int]) -> Code:
   """The code with constants multiplied by powers of two."""
-  return _with(code, {spot: spot.value * 2.0**power for spot, power in powers.items()})
-
-
-def _with(code: Code, values: dict[_Spot, float]) -> Code:
-  """The code with other constants."""
-  lines = [list(part) for part in code]
-  for spot, value in values.items():
-    line = lines[spot.function][spot.line]
-    constants = list(line.constants)
-    constants[spot.number] = value
-    lines[spot.function][spot.line] = line._replace(constants=tuple(constants))
-  return tuple(map(tuple, lines))
+  return surgery.with_constants(
+      code, {spot: spot.value * 2.0**power for spot, power in powers.items()})
 
 
 def _same(codes: Sequence[Code], bench: Bench) -> np.ndarray:
@@ -216,12 +192,12 @@ def _same(codes: Sequence[Code], bench: Bench) -> np.ndarray:
 
 
 def _merged(
-    code: Code, groups: Sequence[tuple[tuple[_Spot, ...], tuple[int, ...]]]) -> Code:
+    code: Code, groups: Sequence[tuple[tuple[Spot, ...], tuple[int, ...]]]) -> Code:
   """The code in which the first constant of each group stands for all.
 
   The others become 1, or -1 as their sign is, which scaling has not tried.
   """
-  values: dict[_Spot, float] = {}
+  values: dict[Spot, float] = {}
   for (first, *others), (own, *powers) in groups:
     product = abs(first.value) ** own
     for spot, power in zip(others, powers):
@@ -229,7 +205,7 @@ def _merged(
       values[spot] = float(np.sign(spot.value))
     if others:
       values[first] = float(np.sign(first.value) * product ** (1 / own))
-  return _with(code, values)
+  return surgery.with_constants(code, values)
 
 
 def _computed_rates(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from azero.insight import bench as bench_lib
-from azero.insight import mechanisms, motifs, surgery, tables
+from azero.insight import mechanisms, motifs, surgery, tables, variants
 from azero.insight.bench import Bench
 from azero.insight.flow import Source
 from azero.insight.mechanisms import (
@@ -89,7 +89,7 @@ class KnockIn:
 
 def knock_in(
     name: str, donor: Programs | str, recipient: Programs | str, tasks: Tasks | Bench, *,
-    num_seeds: int = 3, **settings: Any,
+    num_seeds: int = 3, num_trials: int = 0, **settings: Any,
 ) -> KnockIn:
   """Moves a mechanism into another program, and measures what it is worth there.
 
@@ -99,6 +99,7 @@ def knock_in(
     recipient: the program that gets it, a batch of one or its text.
     tasks: to measure on, or a `Bench`.
     num_seeds: evaluations with other random numbers.
+    num_trials: settings of the constants that both programs are tuned by first, as in `ablate`.
     **settings: of `Evaluator`.
 
   Raises:
@@ -109,6 +110,7 @@ def knock_in(
   if name not in KNOCK_INS:
     raise ValueError(
         f"{name!r} cannot be moved into another program; these can: {', '.join(KNOCK_INS)}.")
+  variants.check_trials(bench, num_trials)
   donor, recipient = bench.read(donor), bench.read(recipient)
   source = Terms(donor, multiclass=bench.multiclass)
   target = Terms(recipient, multiclass=bench.multiclass)
@@ -119,8 +121,8 @@ def knock_in(
     raise ValueError(f"The recipient has {name} already.")
   graft = _Graft(source, found[name], donor, target, recipient, multiclass=bench.multiclass)
   KNOCK_INS[name](graft)
-  codes = [surgery.take_apart(recipient), graft.build()]
-  measured = bench.measure(codes)
+  codes, measured = variants.measure(
+      bench, [surgery.take_apart(recipient), graft.build()], num_trials)
   space = surgery.space_of([codes[1]], bench.tasks.num_features, multiclass=bench.multiclass)
   return KnockIn(
       name, recipient, surgery.assemble([codes[1]], space), measured.fitness(0),

@@ -12,7 +12,7 @@ import dataclasses
 from typing import NamedTuple
 
 from azero.language import ops as op_table
-from azero.language.ops import Kind, Op
+from azero.language.ops import Constant, Kind, Op
 from azero.language.program import (
   EMPTY,
   FEATURES_VECTOR,
@@ -59,6 +59,14 @@ class Typical(NamedTuple):
 
 
 Value = float | Typical
+
+
+class Spot(NamedTuple):
+  """A constant that may be tuned: of which instruction, its number there, and its value."""
+
+  at: At
+  number: int
+  value: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,6 +220,26 @@ def apply(
       lines[function][number - 1] = _edited(line, edit, room)
   parts = [tuple(line for line in part if line is not None) for part in lines]
   return (tuple(room.prologue) + parts[0], *parts[1:])
+
+
+def spots(code: Code) -> list[Spot]:
+  """The constants of a code but its indices, in order."""
+  return [
+      Spot(At(function, k), number, value)
+      for function, lines in zip(Function, code) for k, line in enumerate(lines, start=1)
+      for number, (value, meaning) in enumerate(zip(line.constants, line.op.constants))
+      if meaning is not Constant.INDEX]
+
+
+def with_constants(code: Code, values: Mapping[Spot, float]) -> Code:
+  """The code with other constants."""
+  lines = [list(part) for part in code]
+  for (at, number, _), value in values.items():
+    line = lines[at.function][at.line - 1]
+    constants = list(line.constants)
+    constants[number] = value
+    lines[at.function][at.line - 1] = line._replace(constants=tuple(constants))
+  return tuple(map(tuple, lines))
 
 
 def fresh_addresses(code: Code, *, multiclass: bool = False) -> dict[Kind, int]:

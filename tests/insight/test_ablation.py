@@ -268,6 +268,10 @@ def test_a_bilinear_model_helps_a_linear_one(bench):
   fast = zoo.source("linear_regressor").replace("0.001", "0.03")
   result = knock_in(BILINEAR, zoo.load("figure_6"), fast, bench)
   assert result.helps and result.gain.estimate > 0.15
+  # Both are tuned on every other task, and measured on those between.
+  tuned = knock_in(BILINEAR, zoo.load("figure_6"), fast, bench, num_trials=8)
+  assert tuned.gain.estimate == pytest.approx(tuned.fitness - tuned.original_fitness)
+  assert tuned.fitness >= 0.8
   [constant] = [
       line for line in str(knock_in(FORGETTING, _FORGETTING, fast, bench).program).splitlines()
       if "0.875" in line]
@@ -379,3 +383,15 @@ def test_bad_input_is_refused(bench):
     simplify(_LINEAR, tolerance=0.1)
   with pytest.raises(ValueError, match="fails on every task"):
     simplify(_LINEAR.replace("s1 = dot(v0, v1)", "s1 = log(s2)\n  s1 = log(s1)"), bench)
+
+
+@pytest.mark.slow
+def test_the_raw_code_of_the_paper_becomes_figure_6():
+  """As docs/understanding.md tells it."""
+  tasks = azero.projected_digits("groups", "final", num_tasks=30, seed=0)
+  place = Bench(tasks, num_seeds=4)
+  simpler = simplify(zoo.load("s1a", 16), place, tolerance=0.004)
+  assert str(simpler.program) == str(simplify(zoo.load("figure_6", 16)).program)
+  losses = {row.name: row.loss for row in ablate(simpler.program, place).mechanisms}
+  assert losses[BILINEAR].low > 0.1 and losses[AVERAGING].low > 0.005
+  assert abs(losses[NORMALISED].estimate) < 0.01 and abs(losses[NOISY_INPUT].estimate) < 0.01

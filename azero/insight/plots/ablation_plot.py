@@ -42,4 +42,5 @@ def plot_ablations(ablations: Ablations, *, title: str = "") -> Picture:
   axes.set_xlabel(f"loss of fitness, of {ablations.fitness:.4f}; intervals of 95 %")
   axes.set_title(title, wrap=True)
   axes.grid(axis="x", alpha=0.3)
+  axes.set_axisbelow(True)
   return figure

@@ -108,7 +108,7 @@ def progress_of(run: Run) -> Progress | None:
   else:
     what, across = "island", "programs evaluated on an island"
     curves = _of_improvements(run, metric)
-  curves = {name: points for name, points in curves.items() if points}
+  curves = {name: points for name, points in curves.items() if len(points) > 1}
   if not curves:
     return None
   order = sorted(curves, key=lambda name: -curves[name][-1]["fitness"])

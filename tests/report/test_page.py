@@ -47,7 +47,7 @@ def test_sections_are_there_when_their_data_are(tmp_path, make, shown):
 def test_a_run_without_a_program_has_what_there_is(tmp_path):
   (tmp_path / "run").mkdir()
   (tmp_path / "run" / "config.json").write_text('{"seed": 0}')
-  assert sections(azero.report.read(tmp_path / "run")) == ALWAYS
+  assert sections(azero.report.read(tmp_path / "run")) == ["next", "settings"]
 
 
 def test_a_picture_of_an_experiment_is_in_the_page(tmp_path):
@@ -193,8 +193,11 @@ def test_of_many_classes_the_frequent_ones_are_shown(tmp_path):
 def test_searches_of_an_experiment_are_compared(tmp_path):
   (tmp_path / "run").mkdir()
   (tmp_path / "run" / "config.json").write_text('{"seed": 0}')
-  for name in ("a", "b"):
-    run_cases.under_way(tmp_path / "run" / name)
+  paths = [run_cases.under_way(tmp_path / "run" / name) for name in ("a", "b")]
+  assert history.progress_of(reader.read_run(tmp_path / "run")) is None  # a point is no curve
+  for path in paths:
+    line = (path / "metrics.jsonl").read_text()
+    (path / "metrics.jsonl").write_text(line + line.replace("10000", "20000"))
   found = history.progress_of(reader.read_run(tmp_path / "run"))
   assert {point["curve"] for point in found.best + found.others} == {"a", "b"}
   assert history.walk_of(reader.read_run(tmp_path / "run")) is None

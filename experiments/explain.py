@@ -11,12 +11,12 @@ the explanation, and writes explain.md, explain.json and ablations.png; see docs
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import pathlib
 from typing import TYPE_CHECKING, Any
 
 from azero.search.config import SearchConfig
+from experiments.details import explain_tasks
 from experiments.frame import command_line, lazy, settings
 from experiments.frame.settings import nested, setting
 
@@ -24,9 +24,7 @@ with lazy.imports():
   from azero import files
   from azero.insight import ablation, bench, explanation, simplification
   from azero.insight.plots import ablation_plot
-  from azero.language import zoo
-  from azero.tasks import synthetic, tables
-  from azero.tasks.images import digits
+  from azero.tasks import tables
   from experiments.frame import candidates, reporting
 
 if TYPE_CHECKING:
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
   from azero.insight.simplification import Simplification
   from azero.tasks.task import Tasks
 
-_SYNTHETIC, _DIGITS = ("linear", "affine", "teacher"), ("pairs", "groups", "ten_classes")
 _PICTURE = "ablations.png"
 
 
@@ -47,12 +44,13 @@ class Config:
       None, "A text file, or the name of a program of the zoo.", path=True)
   run: str | None = setting(None, "In place of it a run directory: its best program.", path=True)
   tasks: str | None = setting(
-      None, f"An .npz file of tasks, or one of {', '.join((*_SYNTHETIC, *_DIGITS))}; best such as "
-      "the program was not searched on.", path=True)
+      None, f"An .npz file of tasks, or one of {', '.join(explain_tasks.NAMES)}; best such as the "
+      "program was not searched on.", path=True)
   num_tasks: int = setting(10, "D, of tasks by name.")
   num_features: int | None = setting(
       None, "F; default that of the tasks or the run, else 16 for digits and 4.")
-  num_classes: int = setting(0, "Of the program's tasks, where --tasks is none.")
+  num_classes: int | None = setting(
+      None, "Of the program's tasks, where --tasks is none; default that of the run, else 0.")
   tolerance: float = setting(
       0.0, "Fitness that simplification may lose, by the upper bound of its interval.")
   num_seeds: int = setting(3, "Evaluations with other random numbers.")
@@ -80,15 +78,14 @@ def run(config: Config) -> tuple[Explanation, Simplification, Ablations | None]:
     raise ValueError("Give either --program, a file or a name of the zoo, or --run, a directory.")
   if config.run and not pathlib.Path(config.run).is_dir():
     raise FileNotFoundError(f"--run: there is no directory '{config.run}'.")
-  given = _given(config.tasks)
-  num_classes = config.num_classes if given is None else given.num_classes
-  if config.tasks == "ten_classes" or (name in zoo.names() and zoo.is_multiclass(name)):
-    num_classes = max(num_classes, 3)
+  given = None if config.tasks in (None, *explain_tasks.NAMES) else tables.load_tasks_npz(
+      str(config.tasks))
+  num_classes = explain_tasks.num_classes_of(config, name) if given is None else given.num_classes
   num_features = config.num_features if given is None else given.num_features
   if num_features is None and not config.run:
-    num_features = 16 if config.tasks in _DIGITS else 4
+    num_features = 16 if config.tasks in explain_tasks.DIGITS else 4
   candidate = candidates.named(name, num_features=num_features, multiclass=num_classes > 2)
-  tasks = given or _named(config, candidate.program.space.num_features)
+  tasks = given or explain_tasks.make(config, candidate.program.space.num_features)
   simplified, ablations = _look(candidate.program, tasks, num_classes, config)
   explained = explanation.explain(
       simplified.program, num_classes=tasks.num_classes if tasks else num_classes)
@@ -108,22 +105,6 @@ def _look(
       tasks, num_seeds=config.num_seeds, **config.evaluation.evaluator_settings())
   simplified = simplification.simplify(program, place, tolerance=config.tolerance)
   return simplified, ablation.ablate(simplified.program, place, num_trials=config.num_trials)
-
-
-def _given(tasks: str | None) -> Tasks | None:
-  """The tasks of a file."""
-  return None if tasks in (None, *_SYNTHETIC, *_DIGITS) else tables.load_tasks_npz(str(tasks))
-
-
-def _named(config: Config, num_features: int) -> Tasks | None:
-  """The tasks of a name."""
-  make: Any = None
-  if config.tasks in _DIGITS:
-    make = functools.partial(digits.projected_digits, config.tasks, "final")
-  elif config.tasks in _SYNTHETIC:
-    make = getattr(synthetic, f"{config.tasks}_regression")
-  return make and make(
-      num_tasks=config.num_tasks, seed=config.evaluation.seed, num_features=num_features)
 
 
 def _write(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import dataclasses
 from typing import Any
 
+from azero import html_text
 from azero.insight import bench as bench_lib
 from azero.insight import mechanisms as mechanisms_lib
 from azero.insight import observation, surgery, tables, variants
@@ -84,7 +85,7 @@ class Ablations:
     return f"{self._caption()}\n{tables.plain(*self._table())}"
 
   def _repr_html_(self) -> str:
-    return tables.html(*self._table(), caption=self._caption())
+    return html_text.table(*self._table(), caption=self._caption())
 
   def markdown(self) -> str:
     """The table in Markdown."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from azero import html_text
 from azero.insight import bench as bench_lib
 from azero.insight import observation, surgery, tables
 from azero.insight.bench import Bench
@@ -96,7 +97,7 @@ class Decoupling:
 
   def _repr_html_(self) -> str:
     rows = [(str(each),) for each in (*self.couplings, *self.rates)]
-    return tables.html(("found",), rows or [("No constants are coupled.",)]) + (
+    return html_text.table(("found",), rows or [("No constants are coupled.",)]) + (
         self.program._repr_html_())
 
   def markdown(self) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
+from azero import html_text
 from azero.insight import bench, mechanisms, tables, wording
 from azero.insight.mechanisms import BILINEAR, GRADIENT_STEPS, HIDDEN_LAYER
 from azero.insight.roles import Role, Roles
@@ -73,9 +74,9 @@ class Explanation:
     return "\n".join(lines)
 
   def _repr_html_(self) -> str:
-    found = tables.html(
-        ("mechanism", "how"), [(each.name, each.why) for each in self.mechanisms])
-    return tables.html(*self._table(), caption=self.summary) + (found if self.mechanisms else "")
+    lines = html_text.table(*self._table(), caption=self.summary)
+    found = [(each.name, each.why) for each in self.mechanisms]
+    return lines + (html_text.table(("mechanism", "how"), found) if found else "")
 
   def markdown(self) -> str:
     """Summary, lines and mechanisms in Markdown."""

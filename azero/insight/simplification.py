@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from azero import html_text
 from azero.insight import bench as bench_lib
 from azero.insight import observation, rewriting, surgery, tables
 from azero.insight.bench import Bench
@@ -72,7 +73,7 @@ class Simplification:
     return f"{self._caption()}\n{tables.plain(*self._table())}\n\n{format_program(self.program)}"
 
   def _repr_html_(self) -> str:
-    return tables.html(*self._table(), caption=self._caption()) + self.program._repr_html_()
+    return html_text.table(*self._table(), caption=self._caption()) + self.program._repr_html_()
 
   def markdown(self) -> str:
     """The steps in Markdown."""

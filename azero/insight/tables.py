@@ -1,9 +1,8 @@
-"""Tables of findings as text, Markdown and HTML."""
+"""Tables of findings as text and Markdown, and the cells of intervals; for HTML see `html_text`."""
 
 from collections.abc import Sequence
 import math
 
-from azero import html_text
 from azero.insight.statistics import Interval
 
 
@@ -21,11 +20,6 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
   lines = [header, ["---"] * len(header), *rows]
   return "\n".join(
       "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def html(header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> str:
-  """An HTML table."""
-  return html_text.table(header, rows, caption=caption)
 
 
 def interval_cells(interval: Interval) -> tuple[str, str]:

@@ -119,7 +119,7 @@ Progress = Callable[[Tuning], None]
 
 def tune(
     program: Programs | str, tasks: Tasks, *, num_trials: int = 65, seed: int = 0,
-    combine: str = "mean", progress: Progress | None = None, **settings: Any,
+    combine: str = "mean", reduction: int = 4, progress: Progress | None = None, **settings: Any,
 ) -> TunedProgram:
   """Tunes the constants of a program by random search, and puts the best into it.
 
@@ -129,6 +129,7 @@ def tune(
     num_trials: settings to try, its own included.
     seed: of the factors, and the evaluation seed.
     combine: "mean" or "median" over tasks.
+    reduction: how early trials are given up, as for `random_search`; 1 trains all in full.
     progress: called after every bracket.
     **settings: of `DirectEvaluator`: num_epochs, max_abs_error, dtype, num_devices.
 
@@ -138,7 +139,7 @@ def tune(
   program = read_program(program, tasks.num_features, multiclass=tasks.multiclass)
   tuning = random_search(
       DirectEvaluator(program, tasks, **settings), num_trials=num_trials, seed=seed,
-      combine=combine, progress=progress)
+      combine=combine, reduction=reduction, progress=progress)
   return TunedProgram(
       straight_line.with_constants(program, tuning.constants, multiclass=tasks.multiclass), tuning)
 

@@ -54,6 +54,13 @@ def test_a_run_is_explained_by_its_best_program(tmp_path):
   explained, _, _ = explain.run(settings.build(Config, run=str(run)))
   assert explained.program.space.num_features == 8
   assert (run / "explain.md").read_text().startswith("# run, explained\n\nA bilinear model")
+  # What a run says of its tasks is known.
+  (run / "hall_of_fame.json").write_text(json.dumps(
+      [{"program": str(zoo.load("s2c", 8)), "num_features": 8}]))
+  (run / "config.json").write_text("{}")
+  (run / "findings.json").write_text(json.dumps({"num_classes": 10}))
+  explained, _, _ = explain.run(settings.build(Config, run=str(run)))
+  assert "learning rate from the mean of weights" in explained.summary
 
 
 def test_bad_settings_are_refused_before_anything_is_written(tmp_path):

@@ -22,6 +22,7 @@ from azero.insight.mechanisms import (
 )
 from azero.insight.motifs import MEAN_RATE, NOISY_RELU, RATE_DECAY
 from azero.language import text, zoo
+from azero.language.own_ops import register_op
 from azero.language.program import Function, Programs
 
 _FIGURE_6 = [GRADIENT_STEPS, NOISY_INPUT, BILINEAR, NORMALISED, AVERAGING]
@@ -223,3 +224,13 @@ def test_bad_input_is_refused():
     explain(3)
   with pytest.raises(ValueError, match="for F = 4, the tasks have 8"):
     explain(zoo.load("plain_nn"), num_features=8)
+
+
+def test_an_op_of_ones_own_is_said_by_its_name():
+  register_op("vector_softsign", "v", "v", lambda x: x / (1 + abs(x)), text="{out} = softsign({a})")
+  explained = explain(
+      "def Setup():\ndef Predict():\n  v1 = softsign(v0)\n  s1 = dot(v1, v2)\ndef Learn():\n"
+      "  s2 = s0 - s1\n  v3 = s2 * v1\n  v2 = v2 + v3\n", num_features=4)
+  assert explained.lines[0].words == "Made of the features: vector_softsign of the features."
+  assert explained.summary == (
+      "A model of the features, trained by steps along the gradient of its error.")

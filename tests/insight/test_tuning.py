@@ -132,3 +132,14 @@ def test_tuning_has_one_result_for_a_seed_whatever_the_devices():
   np.testing.assert_array_equal(results[0].constants, results[1].constants)
   assert results[0].history == results[1].history
   assert results[0].constants[0] != results[2].constants[0]
+
+
+def test_a_tuned_program_has_the_constants_that_were_found():
+  tasks = linear_regression(1, seed=2, num_train=16, num_valid=16)
+  slow = zoo.source("linear_regressor").replace("0.001", "0.0001")
+  tuned = tuning.tune(slow, tasks, num_trials=5, seed=1, reduction=1)
+  np.testing.assert_array_equal(
+      straight_line.straighten(tuned.program).constants.values, tuned.tuning.constants)
+  assert tuned.tuning.trials == 5 and tuned.tuning.fitness > tuned.tuning.original
+  assert str(tuned).startswith(f"Fitness {tuned.tuning.original:.4f} became")
+  assert str(tuned).endswith(str(tuned.program))

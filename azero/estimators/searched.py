@@ -39,6 +39,7 @@ from azero.search.starts import Known
 from azero.tasks.preparation import Preparation
 
 START = ("known", "empty")
+_ENDS = {"stopped": "max_seconds", "budget": "max_programs", "interrupted": "interrupted"}
 _TASKS = 4  # of each island
 _SEARCH_SHARE = 0.75  # of the time until which the search goes on; the rest is for its finds
 _KNOWN_SHARE = 0.4  # of the time, at most for known programs
@@ -129,13 +130,15 @@ class SearchEstimator(Trained):
     self._train(ranked, problem)
     self.hall_of_fame_ = list(result.search.hall_of_fame)
     self.history_ = result.improvements
-    self.stopped_by_ = result.reason or result.status
+    self.stopped_by_ = _ENDS[result.status]
     return self
 
   def _check_settings(self) -> None:
     if self.max_seconds is None and self.max_programs is None:
       raise ValueError("The search would never end: set max_seconds, max_programs or both.")
-    for name in ("max_seconds", "max_programs", "num_islands"):
+    if self.n_jobs == 0:
+      raise ValueError("n_jobs must be a number of devices, -1 for all or None for one, got 0.")
+    for name in ("max_seconds", "max_programs", "num_islands", "population_size"):
       value = getattr(self, name)
       if value is not None and not value > 0:
         raise ValueError(f"{name} must be positive, got {value}.")
@@ -159,6 +162,8 @@ class SearchEstimator(Trained):
     schedule.check(target.num_classes > 0)
     table = table.iloc[present] if hasattr(table, "iloc") else table[present]
     self.preparation_ = Preparation.fit(table, scale=False)
+    if self.verbose:
+      print(self.preparation_.describe())
     rows = Rows(
         self.preparation_.features(table), y[present],
         self._weighted(y, target, weights)[present])
@@ -196,10 +201,8 @@ class SearchEstimator(Trained):
         search, progress="auto" if self.verbose else "off",
         stop=StopSettings(max_seconds=None if left is None else max(left, 1e-3)))
 
-  def _num_devices(self) -> int | None:
+  def _num_devices(self) -> int:
     """As scikit-learn counts jobs: -1 for all, None for one."""
-    if self.n_jobs == 0:
-      raise ValueError("n_jobs must be a number of devices, -1 for all or None for one, got 0.")
     count = 1 if self.n_jobs is None else self.n_jobs
     present = len(devices.find_devices())
     return min(count, present) if count > 0 else max(1, present + 1 + count)
@@ -248,7 +251,7 @@ class AutoMLZeroClassifier(Classifies, SearchEstimator):
     origin_: "found by the search", or which known program it is.
     hall_of_fame_: the best programs of the search, entries with program and fitness.
     history_: every new best of an island, see `Improvement`.
-    stopped_by_: what ended the search.
+    stopped_by_: what ended the search: "max_seconds", "max_programs" or "interrupted" (Ctrl-C).
     candidates_: name and score of those that were compared, the chosen one first.
     num_epochs_: passes over the rows.
     validation_scores_: of the chosen one on held-out rows, by epochs.
@@ -286,7 +289,7 @@ class AutoMLZeroClassifier(Classifies, SearchEstimator):
       n_jobs: devices of the search: -1 for all, None for one.
       random_state: of everything that is drawn. With a limit in seconds results differ all the
         same, for a search comes further at one time than at another.
-      verbose: 0 for silence, 1 to show progress.
+      verbose: 0 for silence, 1 to show how columns are encoded, and progress.
     """
     self.max_seconds = max_seconds
     self.max_programs = max_programs

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
@@ -72,6 +73,26 @@ def test_partial_fit_goes_on_and_needs_all_classes_the_first_time(data, classifi
   assert model.score(x, labels) >= 0.85
   with pytest.raises(ValueError, match="but were"):
     model.partial_fit(x, labels, classes=["no", "perhaps"])
+
+
+def test_a_frame_of_text_and_missing_cells_is_encoded_inside(data, classifier):
+  colours = np.array(["red", "green", "blue"])[np.arange(len(data[0])) % 3]
+  frame = pd.DataFrame({"size": data[1], "colour": colours})
+  frame.loc[5, "size"] = np.nan
+  model = azero.ProgramClassifier(num_epochs=10, random_state=0).fit(frame, classifier[1])
+  assert model.feature_names_in_.tolist() == ["size", "colour"]
+  assert model.score(frame, classifier[1]) >= 0.9
+  encoded = model.preparation_.features(frame)
+  assert encoded.shape == _SHAPE
+  of_numbers = clone(model).fit(encoded, classifier[1])
+  np.testing.assert_array_equal(of_numbers.predict_proba(encoded), model.predict_proba(frame))
+  again = pickle.loads(pickle.dumps(model))
+  sure = frame.loc[[data[1].argmax(), data[1].argmin()]].assign(colour="violet")
+  assert again.predict(sure).tolist() == ["yes", "no"]
+  with pytest.raises(ValueError, match="colour"):
+    model.predict(frame[["size"]])
+  begun = clone(model).partial_fit(frame[:60], classifier[1][:60], classes=["no", "yes"])
+  assert begun.partial_fit(frame[60:], classifier[1][60:]).score(frame, classifier[1]) >= 0.8
 
 
 @pytest.mark.parametrize(("x", "y", "message"), [

@@ -623,6 +623,9 @@ def _read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
   except FileNotFoundError as error:
     raise FileNotFoundError(f"There is no file {path}.") from error
   except (AttributeError, EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    if not zipfile.is_zipfile(paths.expand(path)):
+      raise ValueError(
+          f"{path} is not an .npz file of plain arrays, as numpy.savez writes.") from error
     raise ValueError(
         f"{path} is not an .npz file of plain arrays, as numpy.savez writes: {error}.") from error
 

@@ -90,6 +90,10 @@ def test_the_words_say_what_goes_where():
   for classes, end in ((0, "v1."), (2, "v1; its sigmoid is the probability of class 1.")):
     words = explain(zoo.load("linear_regressor"), num_classes=classes).lines[1].words
     assert words == f"Prediction: the inner product of the features and the weights {end}"
+  scaled = explain("def Setup():\n  s2 = 0.17\ndef Predict():\n  v1 = s2 * v2\n  s1 = dot(v0, v1)\n"
+                   "def Learn():\n  s3 = s0 - s1\n  v3 = s3 * v0\n  v2 = v2 + v3", num_features=4)
+  assert scaled.lines[0].words == "Scale of the prediction, and so of every step: 0.17."
+  assert scaled.lines[1].words == "Weights, prepared for use: the scale s2 times the weights v2."
   difference = explain("def Predict():\n  s1 = dot(v0, v1)\ndef Learn():\n  s2 = s1 - s0\n"
                        "  v2 = s2 * v0\n  v1 = v1 - v2\ndef Setup():\n", num_features=4)
   assert difference.lines[-1].words == "Gradient step: takes the gradient v2 off the weights v1."

@@ -60,9 +60,8 @@ class Config(workers.WorkersSettings):
 
   PRESETS: ClassVar[settings.Presets] = {
       "smoke": SMOKE | {
-          "workers": 1, "repeats": 2, "tasks": (2,), "few_examples": 10, "num_train": 20,
-          "fast_epochs": 1, "num_epochs": 2, "class_train": 50, "class_valid": 20,
-          "binary_train": 20},
+          "tasks": (2,), "num_train": 20, "few_examples": 10, "fast_epochs": 1, "num_epochs": 2,
+          "class_train": 50, "class_valid": 20, "binary_train": 20, "workers": 1, "repeats": 2},
       # As many programs in the control: at equal steps it would have a tenth of them.
       "small": {
           "dataset": "fashion_mnist", "workers": 1, "repeats": 12, "task_sets": 12,
@@ -94,21 +93,20 @@ def make_arms(config: Config) -> list[Arm]:
   """
   config.check()
   settings.require_positive(config, "workers", "few_examples", "fast_epochs", "num_epochs")
-  experiment, control = {
-      "few_examples": ((config.few_examples, config.search.num_epochs),
-                       (config.num_train, config.search.num_epochs)),
-      "fast_training": ((config.num_train, config.fast_epochs),
-                        (config.num_train, config.search.num_epochs)),
-      "multiple_classes": ((config.class_train, 1), (config.binary_train, 1)),
-  }[config.task_type]
-  ten_classes = config.task_type == "multiple_classes"
+  num_epochs, ten_classes = config.search.num_epochs, config.task_type == "multiple_classes"
+  experiment = {
+      "few_examples": (config.few_examples, num_epochs),
+      "fast_training": (config.num_train, config.fast_epochs),
+      "multiple_classes": (config.class_train, 1)}[config.task_type]
+  control = (config.binary_train, 1) if ten_classes else (config.num_train, num_epochs)
+  # A program for ten classes is none for their control.
+  of_control = dataclasses.replace(config, warm_start=None) if ten_classes else config
   return [
       _arm(config, "experiment", *experiment, ten_classes=ten_classes),
-      _arm(config, "control", *control, ten_classes=False)]
+      _arm(of_control, "control", *control, ten_classes=False)]
 
 
-def _arm(
-    config: Config, name: str, num_train: int, num_epochs: int, *, ten_classes: bool) -> Arm:
+def _arm(config: Config, name: str, num_train: int, num_epochs: int, ten_classes: bool) -> Arm:
   select = Kind(
       name="select", datasets=(config.dataset,), num_features=config.num_features,
       num_tasks=config.num_select, num_train=num_train, num_epochs=num_epochs,
@@ -116,11 +114,8 @@ def _arm(
   kinds = [
       dataclasses.replace(select, name=f"d{count}", num_tasks=count) for count in config.tasks]
   space = spaces.adaptation(config.num_features)
-  # A program for ten classes is none for their control.
-  own_start = config.task_type != "multiple_classes" or ten_classes
   template = workers.start(
-      config if own_start else dataclasses.replace(config, warm_start=None), space,
-      multiclass=ten_classes,
+      config, space, multiclass=ten_classes,
       default=starts.NETWORK_OF_CLASSES if ten_classes else zoo.source("figure_5"))
   return Arm(
       name=name, title=name.capitalize(), space=space, kinds=kinds, workers=config.workers,
@@ -130,11 +125,9 @@ def _arm(
 def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
   task_type = config.task_type.replace("_", " ")
   sightings = adaptation_motifs.look(config.task_type, arms, result)
-  rows, compared = [], []
-  for arm in arms:
-    values = [outcome.accuracy for outcome in result.of(arm)]
-    rows.append((arm.title, *trials.summary_cells(values, result.references[arm.name])))
-    compared.append(comparison_plot.Setting(arm.title, values))
+  values = {arm.name: [outcome.accuracy for outcome in result.of(arm)] for arm in arms}
+  rows = [(arm.title, *trials.summary_cells(values[arm.name], result.references[arm.name]))
+          for arm in arms]
   names = list(result.references[arms[0].name])
   return Comparison(
       title=f"Section 4.3: adaptation, {task_type}",
@@ -148,8 +141,8 @@ def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
           reporting.table(("", "best accuracy", *(f"over the {name}" for name in names)), rows),
           *(f"{arm.title}:\n\n{trials.reference_table(result.references[arm.name])}"
             for arm in arms)],
-      settings=compared, label="accuracy on unseen tasks of the same type",
-      picture_title=f"Adaptation: {task_type}",
+      settings=[comparison_plot.Setting(arm.title, values[arm.name]) for arm in arms],
+      label="accuracy on unseen tasks of the same type", picture_title=f"Adaptation: {task_type}",
       files={"motifs.jsonl": sightings.lines})
 
 

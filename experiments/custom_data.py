@@ -23,11 +23,11 @@ from experiments.frame.settings import setting
 with lazy.imports():
   from azero import files
   from azero.language import spaces
+  from azero.search import starts
   from azero.tasks import preparation, tables
-  from experiments.frame import memory, row_judging, starts
+  from experiments.frame import memory, row_choice, row_judging
 
 if TYPE_CHECKING:
-  from azero.language.program import Programs
   from azero.runs.directory import RunDirectory
   from azero.tasks.tables import Table
 
@@ -75,7 +75,7 @@ class Config(DiscoverySettings):
       64, "More features than this are projected to so many; none for never.")
   start: str = setting(
       "known", "Whether half of the islands start from linear programs and a network, or all "
-      "from empty ones.", choices=("known", "empty"))
+      "from empty ones. Known programs are candidates in any case.", choices=("known", "empty"))
 
 
 def run(config: Config) -> discovery.Result:
@@ -103,16 +103,16 @@ def run(config: Config) -> discovery.Result:
       [tasks[rows] for rows in per_island], loaded.select[judges], loaded.final[judges],
       f"{loaded.final.num_valid} rows that neither search nor selection saw, over "
       f"{judges.stop} draws of the training rows")
-  known = None
-  if config.start == "known" and not config.warm_start:
-    known = starts.starts(space, multiclass=tasks.multiclass)
+  known = starts.known_programs(space, multiclass=tasks.multiclass)
   about = (
       f"Data: {path.name}; {tasks.num_train} training and {tasks.num_valid} validation rows in a "
       f"search task.\n\n```\n{table.about}\n```")
   return discovery.discover(
       config, space, data, name="custom_data", title=f"Your data: {path.name}", about=about,
-      facts={"data_digest": hashlib.sha256(path.read_bytes()).hexdigest()[:16]}, known=known,
-      judge=lambda program, directory: _judge(program, directory, table, path.name))
+      facts={"data_digest": hashlib.sha256(path.read_bytes()).hexdigest()[:16]},
+      known=known if config.start == "known" else (),
+      choose=lambda search: row_choice.choose(search, table, known),
+      judge=lambda chosen, directory: _judge(chosen, directory, table, path.name))
 
 
 def _read(config: Config, path: pathlib.Path) -> Table:
@@ -152,14 +152,15 @@ def _require_memory(config: Config, table: Table) -> None:
 
 
 def _judge(
-    program: Programs, directory: RunDirectory, table: Table, name: str) -> discovery.Judged:
+    chosen: discovery.Chosen, directory: RunDirectory, table: Table, name: str) -> discovery.Judged:
   """Judges the program row by row, and writes what predicts."""
   learnt = row_judging.learnt_rows(table)
   # A test part of its own is not learnt from.
   every = learnt if table.num_test else np.concatenate([learnt, table.split.final])
   try:
-    judged = row_judging.fit_model(program, table, learnt, name)
-    model = row_judging.fit_model(program, table, every, name)
+    judged = row_judging.fit_model(
+        chosen.program, table, learnt, name, epochs=chosen.epochs)
+    model = row_judging.fit_model(chosen.program, table, every, name, epochs=chosen.epochs)
   except ValueError as error:  # of an error that is not finite
     sentence = f"No model was written, since the program cannot be trained on all rows: {error}"
     return discovery.Judged(

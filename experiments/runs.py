@@ -1,7 +1,7 @@
 """Looks at run directories: python -m experiments.runs list|show|compare|report.
 
 Reads what searches have written by now, of runs under way too, and needs neither a device nor
-JAX. `--help` of each command says more.
+JAX; only a report analyses a program. `--help` of each command says more.
 """
 
 import argparse

@@ -194,30 +194,55 @@ class _Setup:
   Attributes:
     num_devices: CPU devices.
     jax_settings: of the driver, by name.
-    own_ops: rows of the driver's op table that are not the paper's.
-    own_mutations: likewise.
+    own: pickled, rows of the driver's op table that are not the paper's, and its mutations that
+      are not. In a pickle of their own, since Ray tells nothing of a process that fails to read
+      what it is made with.
   """
 
   num_devices: int
   jax_settings: dict[str, Any]
-  own_ops: tuple[op_table.Op, ...]
-  own_mutations: dict[str, mutation.Mutation]
+  own: bytes
 
   @classmethod
   def here(cls, num_devices: int) -> "_Setup":
-    """That of this process, with other devices."""
-    return cls(
-        num_devices, {name: getattr(jax.config, name) for name in _JAX_SETTINGS},
-        op_table.all_ops()[op_table.NUM_PAPER_OPS :], mutation.own_mutations())
+    """That of this process, with other devices.
+
+    Raises:
+      ValueError: an op or a mutation of the user's own cannot be sent to another process.
+    """
+    own = op_table.all_ops()[op_table.NUM_PAPER_OPS :], mutation.own_mutations()
+    try:
+      pickled = import_ray().cloudpickle.dumps(own)
+    except Exception as error:  # whatever it refers to says in its own way that it cannot be
+      raise ValueError(
+          "An op or a mutation of your own cannot be sent to other processes "
+          f"({type(error).__name__}: {error}): let it refer to plain values and functions only, "
+          "or search in one process.") from error
+    return cls(num_devices, {name: getattr(jax.config, name) for name in _JAX_SETTINGS}, pickled)
 
   def apply(self) -> None:
-    """Makes it so."""
+    """Makes it so.
+
+    Raises:
+      ValueError: an op or a mutation of the user's own is of a module that is not found here.
+    """
     devices.configure_jax(self.num_devices)
     logging.getLogger("jax").setLevel(logging.WARNING)
     for name, value in self.jax_settings.items():
       jax.config.update(name, value)
-    op_table.adopt(self.own_ops)
-    mutation.adopt(self.own_mutations)
+    self.adopt_own()
+
+  def adopt_own(self) -> None:
+    """Registers ops and mutations of the user's own, see `apply`."""
+    try:
+      ops, mutations = import_ray().cloudpickle.loads(self.own)
+    except (ImportError, AttributeError) as error:
+      raise ValueError(
+          f"An op or a mutation of your own cannot be imported in another process ({error}): "
+          "define it in the script that you run, or install its module where every process "
+          "finds it, or name its folder in PYTHONPATH.") from error
+    op_table.adopt(ops)
+    mutation.adopt(mutations)
 
 
 class _Host:
@@ -226,11 +251,11 @@ class _Host:
   def __init__(self, setup: _Setup | None, make: Callable[..., Any], arguments: Sequence[Any]):
     # Ctrl-C in a terminal reaches all processes; the driver decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if setup is not None:
-      setup.apply()
     self._object: Any = None
     self._error: Exception | None = None
     try:
+      if setup is not None:
+        setup.apply()
       self._object = make(*arguments)
     except Exception as error:  # to be told by the first call: Ray would call the actor dead
       self._error = error

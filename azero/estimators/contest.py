@@ -7,7 +7,7 @@ Known programs may be compared on all rows. What a search found must not be scor
 search has seen: finds and the best known program are compared on rows that were held out from it,
 which join the others in training when it is not their turn. The best of several is lucky, too, and
 scores of few rows are rough: what is less simple displaces what is simpler only if it is better by
-some standard errors of the difference, drawn over rows.
+two standard errors of the difference.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,11 +18,17 @@ import numpy as np
 from azero.estimators import training
 from azero.estimators.recipe import Recipe
 from azero.estimators.training import Fold, Rows, Rung, Schedule
+from azero.language.program import Programs
+from azero.search.hall_of_fame import Hall
+from azero.search.starts import Known
 from azero.tasks.sampling import stratified_order
 
+FOUND = "found by the search"
 _TURNS = ((600, 5), (3000, 3))  # up to so many rows take so many turns; more are divided once
 _HELD_OUT = 0.2  # of those that are divided once
 _RESAMPLES = 100
+_FINDS = 8  # of a search that are candidates
+_MARGIN = 2.0  # standard errors by which one must be better
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,66 +86,117 @@ def make_folds(
       Fold(besides.join(fold.train), fold.held_out) for fold in folds]
 
 
-def compare(
-    candidates: Sequence[Candidate], folds: Sequence[Fold], schedule: Schedule,
-    rng: np.random.Generator, *, over: Callable[[], bool] = lambda: False,
-) -> list[Tried]:
-  """Tries candidates in their order.
+def finds_of(hall: Hall) -> list[Programs]:
+  """Programs of a search that are candidates: the best of each island, then the best of all."""
+  entries = list(hall)
+  of_islands = {entry.island: entry for entry in reversed(entries)}
+  first = sorted(of_islands.values(), key=lambda entry: -entry.fitness)
+  chosen = dict.fromkeys([*map(id, first), *map(id, entries)])
+  programs = {id(entry): entry.program for entry in entries}
+  return [programs[key] for key in chosen][:_FINDS]
 
-  Args:
-    candidates: the most promising first.
-    folds: from `make_folds`.
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Contest:
+  """How candidates are compared.
+
+  Attributes:
+    recipe: of their models, but for the program.
     schedule: epochs, and what is measured.
-    rng: of the order of the examples.
-    over: whether time is up; then the candidate under way is the last one.
-
-  Returns:
-    Those that could be trained.
+    rng: of the order of the examples, and of rows drawn for standard errors.
   """
-  found = []
-  for candidate in candidates:
-    rungs = training.try_epochs(candidate.recipe.model, folds, schedule, rng, over=over)
-    if rungs:
-      found.append(Tried(candidate, rungs))
-    if over():
-      break
-  return found
 
+  recipe: Recipe
+  schedule: Schedule
+  rng: np.random.Generator
 
-def in_order(tried: Sequence[Tried]) -> list[Tried]:
-  """The best first."""
-  return sorted(tried, key=lambda each: each.best.rank, reverse=True)
+  def compare_known(
+      self, known: Sequence[Known], folds: Sequence[Fold], *,
+      over: Callable[[], bool] = lambda: False,
+  ) -> list[Tried]:
+    """The known programs, the best first; a network only if it clearly is better.
 
+    Args:
+      known: the most promising first.
+      folds: from `make_folds`.
+      over: whether time is up; then the program under way is the last one.
+    """
+    linear, others = (
+        [self._candidate(each.name, each.program) for each in known if each.is_linear is side]
+        for side in (True, False))
+    tried = self._compare([*linear, *others], folds, over)
+    return self._in_order(
+        [each for each in tried if each.candidate in linear],
+        [each for each in tried if each.candidate in others], folds)
 
-def displace(
-    challengers: Sequence[Tried], incumbents: Sequence[Tried], folds: Sequence[Fold],
-    schedule: Schedule, rng: np.random.Generator, *, margin: float,
-) -> bool:
-  """Whether the best of some candidates is better than the best of others by a margin.
+  def with_finds(
+      self, known: Sequence[Tried], finds: Sequence[Programs], folds: Sequence[Fold], *,
+      over: Callable[[], bool] = lambda: False,
+  ) -> list[Tried]:
+    """The known programs in their order, and finds behind them, or before if clearly better.
 
-  Args:
-    challengers: the best first, tried in these folds, as the others.
-    incumbents: the best first.
-    folds: from `make_folds`.
-    schedule: what is measured.
-    rng: draws rows for the standard error.
-    margin: in standard errors of the difference.
-  """
-  if not challengers or not incumbents:
-    return not incumbents
-  pair = [each[0].best for each in (challengers, incumbents)]
-  target = challengers[0].candidate.recipe.target
-  rows = training.held_out_rows(folds)
-  gain = pair[0].score - pair[1].score
-  if not gain > 0:
-    return False
-  gains = []
-  for _ in range(_RESAMPLES):
-    drawn = rng.integers(len(rows.y), size=len(rows.y))
-    taken = rows.take(drawn)
-    if taken.weights.any():
-      first, second = (
-          training.score(rung.predictions[drawn], taken, target, schedule.scoring)
-          for rung in pair)
-      gains.append(first - second)
-  return len(gains) > 1 and gain > margin * float(np.std(gains, ddof=1))
+    Args:
+      known: from `compare_known`.
+      finds: of a search, each a batch of one, the most promising first.
+      folds: from `make_folds`, whose held-out rows the search has not seen.
+      over: as there.
+    """
+    candidates = [self._candidate(FOUND, program) for program in finds]
+    champion = [each.candidate for each in known[:1]]
+    tried = self._compare([*champion, *candidates], folds, over)
+    order = self._in_order(
+        [each for each in tried if each.candidate in champion],
+        [each for each in tried if each.candidate in candidates], folds)
+    found = [each for each in order if each.candidate in candidates]
+    return [*found, *known] if order[:1] == found[:1] else [*known, *found]
+
+  def _candidate(self, name: str, program: Programs) -> Candidate:
+    return Candidate(name, dataclasses.replace(self.recipe, program=program))
+
+  def _compare(
+      self, candidates: Sequence[Candidate], folds: Sequence[Fold], over: Callable[[], bool]
+  ) -> list[Tried]:
+    """Those that can be trained, until time is up."""
+    tried = []
+    for candidate in candidates:
+      rungs = training.try_epochs(
+          candidate.recipe.model, folds, self.schedule, self.rng, over=over)
+      if rungs:
+        tried.append(Tried(candidate, rungs))
+      if over():
+        break
+    return tried
+
+  def _in_order(
+      self, simpler: Sequence[Tried], others: Sequence[Tried], folds: Sequence[Fold]
+  ) -> list[Tried]:
+    """The best first, but the simpler ones before the others unless these are clearly better."""
+    simpler, others = (
+        sorted(part, key=lambda each: each.best.rank, reverse=True) for part in (simpler, others))
+    if not simpler or (others and self._is_clear(others[0].best, simpler[0].best, folds)):
+      return [*others, *simpler]
+    return [*simpler, *others]
+
+  def _is_clear(self, first: Rung, second: Rung, folds: Sequence[Fold]) -> bool:
+    """Whether the first is better by two standard errors."""
+    gain = first.score - second.score
+    if not gain > 0:
+      return False
+    rows = training.held_out_rows(folds)
+
+    def gain_of(places: np.ndarray) -> float:
+      taken = rows.take(places)
+      if not taken.weights.any():
+        return 0.0
+      scores = [training.score(
+          rung.predictions[places], taken, self.recipe.target, self.schedule.scoring)
+          for rung in (first, second)]
+      return scores[0] - scores[1]
+
+    gains = [gain_of(self.rng.integers(len(rows.y), size=len(rows.y))) for _ in range(_RESAMPLES)]
+    error = float(np.std(gains, ddof=1))
+    if len(folds) > 1:  # which also differ in what was learned, and so tell how much that varies
+      ends = np.cumsum([len(fold.held_out.y) for fold in folds])[:-1]
+      by_fold = [gain_of(places) for places in np.split(np.arange(len(rows.y)), ends)]
+      error = max(error, float(np.std(by_fold, ddof=1)) / len(folds) ** 0.5)
+    return bool(gain > _MARGIN * error)

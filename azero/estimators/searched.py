@@ -20,14 +20,15 @@ from sklearn.utils.validation import (
 
 from azero.estimators import contest, drawn_tasks, jax_setup, targets, training
 from azero.estimators.base import Classifies, Quantifies, Trained
-from azero.estimators.contest import Candidate, Tried
+from azero.estimators.contest import Tried
+from azero.estimators.layout import Layout
 from azero.estimators.model import Target
 from azero.estimators.recipe import Recipe
 from azero.estimators.training import Rows, Schedule
 from azero.executors import devices
 from azero.insight import metrics
 from azero.language import spaces
-from azero.language.program import Programs, format_program
+from azero.language.program import format_program
 from azero.runs import runner
 from azero.runs.runner import RunResult
 from azero.runs.stopping import StopSettings
@@ -38,10 +39,8 @@ from azero.search.starts import Known
 from azero.tasks.preparation import Preparation
 
 START = ("known", "empty")
-FOUND = "found by the search"
+_ENDS = {"stopped": "max_seconds", "budget": "max_programs", "interrupted": "interrupted"}
 _TASKS = 4  # of each island
-_FINDS = 8  # of a search that are candidates
-_KNOWN_MARGIN, _FIND_MARGIN = 1.0, 2.0  # standard errors by which one must be better
 _SEARCH_SHARE = 0.75  # of the time until which the search goes on; the rest is for its finds
 _KNOWN_SHARE = 0.4  # of the time, at most for known programs
 
@@ -112,21 +111,34 @@ class SearchEstimator(Trained):
     problem = self._problem(X, y, sample_weight, clock)
     train, held_out = training.split(
         problem.rows, problem.strata, self.validation_fraction, problem.rng)
-    space = spaces.baseline(self._recipe("", problem).arrange(train).num_features)
-    known = starts.known_programs(space, multiclass=problem.target.num_classes > 2)
-    tried = self._compare_known(known, problem)
-    result = self._search(problem, train, known if self.start == "known" else ())
-    ranked = self._with_finds(tried, _finds(result.search), (train, held_out), problem)
+    recipe = Recipe(
+        program="", target=problem.target, num_features=self.num_features,
+        max_abs_error=self.max_abs_error, seed=problem.seed)
+    layout = recipe.arrange(train)
+    known = starts.known_programs(
+        spaces.baseline(layout.num_features), multiclass=problem.target.num_classes > 2)
+    rivals = contest.Contest(recipe, problem.schedule, problem.rng)
+    ranked = rivals.compare_known(
+        known, contest.make_folds(problem.rows, problem.strata, problem.rng),
+        over=clock.over(_KNOWN_SHARE))
+    result = self._search(problem, train, layout, known if self.start == "known" else ())
+    folds = contest.make_folds(
+        held_out, _strata(held_out, problem.target), problem.rng,
+        besides=None if held_out is train else train)
+    finds = contest.finds_of(result.search.hall_of_fame)
+    ranked = rivals.with_finds(ranked, finds, folds, over=clock.over(1.0))
     self._train(ranked, problem)
     self.hall_of_fame_ = list(result.search.hall_of_fame)
     self.history_ = result.improvements
-    self.stopped_by_ = result.reason or result.status
+    self.stopped_by_ = _ENDS[result.status]
     return self
 
   def _check_settings(self) -> None:
     if self.max_seconds is None and self.max_programs is None:
       raise ValueError("The search would never end: set max_seconds, max_programs or both.")
-    for name in ("max_seconds", "max_programs", "num_islands"):
+    if self.n_jobs == 0:
+      raise ValueError("n_jobs must be a number of devices, -1 for all or None for one, got 0.")
+    for name in ("max_seconds", "max_programs", "num_islands", "population_size"):
       value = getattr(self, name)
       if value is not None and not value > 0:
         raise ValueError(f"{name} must be positive, got {value}.")
@@ -138,18 +150,20 @@ class SearchEstimator(Trained):
     y = _check_y(y, y_numeric=self._numeric, estimator=self)
     check_consistent_length(table, y)
     weights = self._weights(sample_weight, table)
-    target = self._learn_target(y, weights)
-    schedule = Schedule(
-        num_epochs=self.num_epochs, max_epochs=self.max_epochs,
-        validation_fraction=self.validation_fraction, scoring=self.scoring)
-    schedule.check(target.num_classes > 0)
     present = weights > 0
     if present.sum() < 2:
       raise ValueError(
           f"n_samples={present.sum()} is too few: a search trains on some rows and validates on "
           "others, so that it needs at least two.")
+    target = self._learn_target(y, weights)
+    schedule = Schedule(
+        num_epochs=self.num_epochs, max_epochs=self.max_epochs,
+        validation_fraction=self.validation_fraction, scoring=self.scoring)
+    schedule.check(target.num_classes > 0)
     table = table.iloc[present] if hasattr(table, "iloc") else table[present]
     self.preparation_ = Preparation.fit(table, scale=False)
+    if self.verbose:
+      print(self.preparation_.describe())
     rows = Rows(
         self.preparation_.features(table), y[present],
         self._weighted(y, target, weights)[present])
@@ -164,50 +178,11 @@ class SearchEstimator(Trained):
       return X
     return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
 
-  def _recipe(self, program: str | Programs, problem: _Problem) -> Recipe:
-    return Recipe(
-        program=program, target=problem.target, num_features=self.num_features,
-        max_abs_error=self.max_abs_error, seed=problem.seed)
-
-  def _compare_known(self, known: Sequence[Known], problem: _Problem) -> list[Tried]:
-    """The known programs, the best first; a network only if it clearly is."""
-    folds = contest.make_folds(problem.rows, problem.strata, problem.rng)
-    tried = contest.in_order(contest.compare(
-        [Candidate(each.name, self._recipe(each.program, problem)) for each in known],
-        folds, problem.schedule, problem.rng, over=problem.clock.over(_KNOWN_SHARE)))
-    simple = {each.name for each in known if each.is_linear}
-    linear = [each for each in tried if each.candidate.name in simple]
-    others = [each for each in tried if each.candidate.name not in simple]
-    if contest.displace(
-        others, linear, folds, problem.schedule, problem.rng, margin=_KNOWN_MARGIN):
-      return [*others, *linear]
-    return [*linear, *others]
-
-  def _with_finds(
-      self, known: list[Tried], programs: list[Programs], parts: tuple[Rows, Rows],
-      problem: _Problem,
-  ) -> list[Tried]:
-    """The known programs in their order, and finds before or behind them."""
-    train, held_out = parts
-    folds = contest.make_folds(
-        held_out, _strata(held_out, problem.target), problem.rng,
-        besides=None if held_out is train else train)
-    champions = [each.candidate for each in known[:1]]
-    finds = [Candidate(FOUND, self._recipe(program, problem)) for program in programs]
-    tried = contest.compare(
-        champions + finds, folds, problem.schedule, problem.rng, over=problem.clock.over(1.0))
-    champion = [each for each in tried if each.candidate.name != FOUND]
-    found = contest.in_order([each for each in tried if each.candidate.name == FOUND])
-    if contest.displace(
-        found, champion, folds, problem.schedule, problem.rng, margin=_FIND_MARGIN):
-      return [*found, *known]
-    return [*known, *found]
-
   def _search(
-      self, problem: _Problem, train: Rows, known: Sequence[Known]) -> RunResult[Federation]:
+      self, problem: _Problem, train: Rows, layout: Layout, known: Sequence[Known]
+  ) -> RunResult[Federation]:
     """Searches on the training rows, for what is left of the time."""
     jax_setup.set_up()
-    layout = self._recipe("", problem).arrange(train)
     target = problem.target
     if target.classes is None:
       target = targets.quantity(train.y, train.weights)
@@ -226,10 +201,8 @@ class SearchEstimator(Trained):
         search, progress="auto" if self.verbose else "off",
         stop=StopSettings(max_seconds=None if left is None else max(left, 1e-3)))
 
-  def _num_devices(self) -> int | None:
+  def _num_devices(self) -> int:
     """As scikit-learn counts jobs: -1 for all, None for one."""
-    if self.n_jobs == 0:
-      raise ValueError("n_jobs must be a number of devices, -1 for all or None for one, got 0.")
     count = 1 if self.n_jobs is None else self.n_jobs
     present = len(devices.find_devices())
     return min(count, present) if count > 0 else max(1, present + 1 + count)
@@ -267,14 +240,6 @@ def _strata(rows: Rows, target: Target) -> np.ndarray:
   return target.encode(rows.y) if target.num_classes else np.zeros(len(rows.y))
 
 
-def _finds(search: Federation) -> list[Programs]:
-  """The best different programs that were met, those of each group in turn."""
-  halls = [[entry.program for entry in part.hall_of_fame] for part in search.searches]
-  longest = max(map(len, halls))
-  turns = [hall[place] for place in range(longest) for hall in halls if place < len(hall)]
-  return turns[:_FINDS]
-
-
 class AutoMLZeroClassifier(Classifies, SearchEstimator):
   """Evolution as a classifier: it searches for a program that learns the classes.
 
@@ -286,7 +251,7 @@ class AutoMLZeroClassifier(Classifies, SearchEstimator):
     origin_: "found by the search", or which known program it is.
     hall_of_fame_: the best programs of the search, entries with program and fitness.
     history_: every new best of an island, see `Improvement`.
-    stopped_by_: what ended the search.
+    stopped_by_: what ended the search: "max_seconds", "max_programs" or "interrupted" (Ctrl-C).
     candidates_: name and score of those that were compared, the chosen one first.
     num_epochs_: passes over the rows.
     validation_scores_: of the chosen one on held-out rows, by epochs.
@@ -324,7 +289,7 @@ class AutoMLZeroClassifier(Classifies, SearchEstimator):
       n_jobs: devices of the search: -1 for all, None for one.
       random_state: of everything that is drawn. With a limit in seconds results differ all the
         same, for a search comes further at one time than at another.
-      verbose: 0 for silence, 1 to show progress.
+      verbose: 0 for silence, 1 to show how columns are encoded, and progress.
     """
     self.max_seconds = max_seconds
     self.max_programs = max_programs

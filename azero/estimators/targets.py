@@ -17,7 +17,8 @@ def classes_of(y: np.ndarray, weights: np.ndarray) -> Target:
   classes = np.unique(y)
   if len(np.unique(y[weights > 0])) < 2:
     raise ValueError(
-        f"Every row is of class {y[weights > 0][0]!r}; a classifier needs at least two classes.")
+        f"Every row is of one class, {y[weights > 0][0]!r}; a classifier needs at least two "
+        "classes.")
   return Target(classes)
 
 

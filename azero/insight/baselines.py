@@ -121,14 +121,14 @@ def _train_and_validate(
   batches = orders[:, :num_batches * batch_size].reshape(-1, batch_size)
   rates = learning_rate * (1.0 - np.arange(len(batches)) / len(batches))
   parameters = parameters | {"b": np.zeros(_num_outputs(tasks))}
-  to_float32 = functools.partial(jnp.asarray, dtype=jnp.float32)
+  to_float32 = functools.partial(np.asarray, dtype=np.float32)  # JAX would compile that
   # Some accelerators multiply float32 matrices in lower precision unless told not to, and
   # optax's Adam raises a float to an integer power, which strict promotion forbids.
   with jax.default_matmul_precision("float32"), jax.numpy_dtype_promotion("standard"):
     arguments = (
         jax.tree.map(to_float32, parameters), to_float32(tasks.train_x),
         to_float32(tasks.train_y), to_float32(tasks.valid_x),
-        (jnp.asarray(batches, jnp.int32), to_float32(rates)))
+        (np.asarray(batches, np.int32), to_float32(rates)))
     [run] = executables.compile_for(
         _compiled(tasks.num_classes), arguments, find_devices()[:1])
     outputs = run(*arguments)

@@ -74,7 +74,8 @@ def front(found: Front) -> Figure:
   """The best fitness by complexity."""
   x = {"field": "complexity", "type": "quantitative",
        "scale": {"zero": False, "nice": False, "padding": _PADDING},
-       "axis": {"title": "live instructions", "format": "d", "tickMinStep": 1}}
+       "axis": {"title": "live instructions", "format": "d", "labelOverlap": True,
+                "values": [point["complexity"] for point in found.points]}}
   y = _fitness_axis("best fitness on the search tasks", found.metric,
                     [point["height"] for point in found.points])
   return Figure(

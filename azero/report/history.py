@@ -10,7 +10,7 @@ from azero.insight import discoveries
 from azero.report import facts, scores
 from azero.runs.reader import Run
 
-_MOST_CURVES = 40  # beside that of the best island
+_MOST_CURVES, _MOST_POINTS = 40, 80  # beside the curve of the best island
 _NEAR = 0.05  # of the height of a figure
 _MOST_STEPS = 6
 _MOST_LINES = 10  # of changes that are shown of a step
@@ -108,12 +108,12 @@ def progress_of(run: Run) -> Progress | None:
   else:
     what, across = "island", "programs evaluated on an island"
     curves = _of_improvements(run, metric)
-  curves = {name: points for name, points in curves.items() if points}
+  curves = {name: points for name, points in curves.items() if len(points) > 1}
   if not curves:
     return None
   order = sorted(curves, key=lambda name: -curves[name][-1]["fitness"])
   best = curves[order[0]]
-  others = [point for name in order[1 : _MOST_CURVES + 1] for point in curves[name]]
+  others = [point for name in order[1 : _MOST_CURVES + 1] for point in _thinned(curves[name])]
   alt = (
       f"Best fitness over {across}. The best {what}, {order[0]}, rose from "
       f"{best[0]['fitness']:.4f} to {best[-1]['fitness']:.4f} by {best[-1]['programs']:,} "
@@ -126,7 +126,8 @@ def progress_of(run: Run) -> Progress | None:
 def walk_of(run: Run) -> Walk | None:
   """The inventions that led to the program of a run.
 
-  They are those of its lineage, or else the improvements of the island that reached most.
+  They are those of its lineage, or else the improvements of the island that it was found on or,
+  where that is not known either, of the one that reached most.
   """
   if run.parts:
     return None
@@ -138,8 +139,11 @@ def walk_of(run: Run) -> Walk | None:
     rows = run.improvements()
     if not rows:
       return None
-    best = max(rows, key=lambda row: row["fitness"])["island"]
-    found = [row for row in rows if row["island"] == best]
+    _, source = facts.program_of(run)
+    last = next((row for row in rows if row["program"] == source), None) or max(
+        rows, key=lambda row: row["fitness"])
+    found = [row for row in rows
+             if row["island"] == last["island"] and row["fitness"] <= last["fitness"]]
     changes = [[] for _ in found]
   metric = facts.metric_of(run)
   chosen = discoveries.largest_steps(
@@ -163,7 +167,11 @@ def walk_of(run: Run) -> Walk | None:
 
 def front_of(run: Run) -> Front | None:
   """The front of a run, of several searches that of the first."""
-  entries = next(iter(run.searches())).front()
+  entries: list[dict[str, Any]] = []
+  for entry in sorted(next(iter(run.searches())).front(), key=lambda each: (
+      each["complexity"], -each["fitness"])):  # groups of islands have a front each
+    if not entries or entry["fitness"] > entries[-1]["fitness"]:
+      entries.append(entry)
   if not entries:
     return None
   metric = facts.metric_of(run)
@@ -209,6 +217,12 @@ def _references(run: Run, metric: str, heights: Sequence[float]) -> list[dict[st
     else:
       found.append({"name": score.name, "height": height})
   return found
+
+
+def _thinned(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+  """Some points of a curve, the first and the last among them."""
+  count = min(len(points), _MOST_POINTS)
+  return [points[int(k)] for k in np.linspace(0, len(points) - 1, count)]
 
 
 def _of_metrics(run: Run, metric: str) -> list[dict[str, Any]]:

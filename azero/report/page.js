@@ -43,7 +43,7 @@ function config() {
 }
 
 async function draw() {
-  for (const figure of document.querySelectorAll("figure")) {
+  for (const figure of document.querySelectorAll("figure[id]")) {
     const plot = figure.querySelector(".plot");
     const chart = JSON.parse(figure.querySelector("script").textContent);
     await vegaEmbed(plot, chart, { actions: false, renderer: "svg", config: config() });

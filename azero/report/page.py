@@ -1,5 +1,6 @@
 """Puts a page together: sections as HTML, figures and their library in it, nothing fetched."""
 
+import base64
 from collections.abc import Callable, Sequence
 import dataclasses
 import functools
@@ -95,7 +96,7 @@ def _sections(run: Run) -> dict[str, Any]:
       (residuals, figures.residuals)]
   return {
       "title": findings.get("title") or f"{run.experiment}: {run.path.name}",
-      "run": run, "findings": findings, "result": run.result(),
+      "run": run, "findings": findings, "result": run.result(), "picture": _picture(run),
       "facts": _facts(run), "progress": progress, "walk": walk, "front": front,
       "comparison": comparison,
       "confusion": scores.confusion_of(run),
@@ -118,6 +119,15 @@ def _facts(run: Run) -> list[tuple[str, str]]:
       ("programs", None if programs is None else f"{programs:,.0f}"),
       ("best search fitness", None if run.best_fitness is None else f"{run.best_fitness:.4f}")]
   return [(name, value) for name, value in shown if value]
+
+
+def _picture(run: Run) -> str | None:
+  """The picture of what came out, as an address that holds all of it."""
+  name = run.findings().get("picture")
+  if not name or not (run.path / name).exists():
+    return None
+  data = base64.b64encode((run.path / name).read_bytes()).decode()
+  return f"data:image/png;base64,{data}"
 
 
 def _diagram(program: Programs, num_classes: int) -> str | None:

@@ -93,9 +93,10 @@ def comparison_of(run: Run) -> Comparison | None:
               verdict=words.get(result["verdicts"].get(name, {}).get("verdict"), ""))
         for name, each in result["scores"].items()]
     title = {"accuracy": "accuracy", "rms_error": "RMS error"}[result["metric"]]
-    unit = f" of {result['target']}, less is better" if result["metric"] == "rms_error" else ""
-    title = f"{title}{unit}, on {result['rows']['judged']:,} rows that nobody saw"
-    caption = "Intervals hold 95 % of resamples of these rows."
+    better = "Less is better. " if result["metric"] == "rms_error" else ""
+    title += f" of {result['target']}"
+    caption = (f"{better}On {result['rows']['judged']:,} rows that nobody saw; intervals hold 95 % "
+               "of resamples of these rows.")
   else:
     scores, title = task_scores(run), "mean fitness on unseen tasks"
     caption = "Intervals are two standard errors of the mean over tasks."
@@ -109,7 +110,7 @@ def task_scores(run: Run) -> list[Score]:
   """Mean fitnesses over unseen tasks, of the program and of what it is compared with."""
   found = []
   for name, values in run.findings().get("scores", {}).items():
-    mean, error = statistics.mean_and_two_sem(values)
+    mean, error = np.nan_to_num(statistics.mean_and_two_sem(values)).tolist()
     found.append(Score(name, name in _OWN_NAMES, mean, mean - error, mean + error))
   return found
 
@@ -132,9 +133,9 @@ def residuals_of(run: Run) -> Residuals | None:
   if "residuals" not in result:
     return None
   pairs = np.array(result["residuals"], float)
-  correlation = float(np.corrcoef(pairs.T)[0, 1]) if len(pairs) > 1 else float("nan")
+  middle = float(np.median(np.abs(pairs[:, 1] - pairs[:, 0])))
   return Residuals(
       result["target"], [{"truth": truth, "predicted": output} for truth, output in pairs.tolist()],
       (float(pairs.min()), float(pairs.max())),
-      f"Predicted over true {result['target']} of {len(pairs)} rows; correlation "
-      f"{correlation:.2f}.")
+      f"Predicted over true {result['target']} of {len(pairs)} rows; half of the predictions are "
+      f"at most {middle:.4g} away.")

@@ -163,8 +163,10 @@ class Run:
     return json_lines.read(self.path / "improvements.jsonl", growing=True)
 
   def findings(self) -> dict[str, Any]:
-    """What its experiment found, empty before it has concluded; see `RunDirectory`."""
-    return _read(self.path / FINDINGS, dict)
+    """What its experiment found, empty before it has concluded, and when it goes on after that."""
+    path = self.path / FINDINGS
+    newest = max((part.last.get("time", 0) for part in self.searches() if part.last), default=0)
+    return _read(path, dict) if path.exists() and path.stat().st_mtime >= newest else {}
 
   def result(self) -> dict[str, Any]:
     """How its program predicts the rows of a table that nobody saw, empty without them."""

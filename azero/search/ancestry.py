@@ -17,9 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from azero.compiler.arrays import ProgramArrays, arrays
+from azero.compiler.arrays import ProgramArrays
 from azero.compiler.kernels import inner_kernel
-from azero.language.program import EMPTY, Programs, SearchSpace
 from azero.search.edits import copy_program
 
 TRUNK = 256  # ancestors with a single child for which there is room
@@ -28,208 +27,146 @@ NONE = -1  # no node, no place
 # In place of what `mutation.mutate` returns, of a program that has no parent on its island.
 START, ARRIVED = -1, -3
 
-# A packed step: a header of these words, then one for each instruction, followed by its constants.
-# FITNESS has the bits of a float64; LENGTH is that of the whole step.
-FITNESS, NUMBER, ISLAND, ACTION, SKIPPED, LENGTH = range(6)
-HEADER = 6
-_OPCODES, _ADDRESSES, _MASKS = 1 << 12, 1 << 8, 1 << 3  # in the word of an instruction
 
 
 class Ancestry(NamedTuple):
-  """The nodes of I islands, C for each.
+  """The nodes of I islands, C for each. Few arrays: a kernel is handed each as seven words.
 
   Attributes:
-    node: [I, P] int64, that of the program at each place of a population; NONE before the first.
-    place: [I, C] int64, where a living program is in its population; NONE for others.
-    parent: [I, C] int64, its node; NONE for a program without one on its island.
-    uses: [I, C] int64, children that count, and 1 for a living program; 0 for a free node.
-    action: [I, C] int64, by what it differs from its parent: see `mutation.mutate`, or START or
-      ARRIVED.
-    skipped: [I, C] int64, ancestors between it and its parent that were left out.
-    fitness: [I, C] float64.
-    number: [I, C] int64, programs of the island up to it.
-    free: [I, C] int64, the free nodes.
-    num_free: [I] int64, how many those are.
-    child: [I, C] int64, room for work.
-    gain: [I, C] float64, room for work.
-    programs: [I * C], those of nodes that do not live.
+    node: [I, P + 1] int64, the node of the program at each place of a population, NONE before the
+      first; and the first free node.
+    nodes: [I, C, 7] int64, see the names of the columns.
+    fitness: [I, C, 2] float64, that of each node; and room for work.
   """
 
   node: np.ndarray
-  place: np.ndarray
-  parent: np.ndarray
-  uses: np.ndarray
-  action: np.ndarray
-  skipped: np.ndarray
+  nodes: np.ndarray
   fitness: np.ndarray
-  number: np.ndarray
-  free: np.ndarray
-  num_free: np.ndarray
-  child: np.ndarray
-  gain: np.ndarray
-  programs: ProgramArrays
 
 
-def new_ancestry(space: SearchSpace, num_islands: int, population_size: int) -> Ancestry:
+# Columns of `nodes`. Where a living program is in its population, NONE for others. The node of its
+# parent, NONE without one on its island; of a free node the next free one.
+PLACE, PARENT = range(2)
+# Children that count, and 1 for a living program; 0 for a free node.
+USES = 2
+# What made it of its parent, as `mutation.mutate` says, or START or ARRIVED. Ancestors between the
+# two that were left out. Programs of the island up to it.
+MADE_BY, LEFT_OUT, NUMBER = range(3, 6)
+CHILD = 6  # room for work
+
+
+def room_for(population_size: int) -> int:
+  """C, the nodes of an island."""
+  return 2 * population_size + TRUNK
+
+
+def new_ancestry(num_islands: int, population_size: int) -> Ancestry:
   """Nodes of islands that have made no program yet."""
-  size = 2 * population_size + TRUNK
-  shape = num_islands, size
-  uses, action, skipped, number = np.zeros((4, *shape), np.int64)
-  place, parent, child = np.full((3, *shape), NONE)
-  fitness, gain = np.zeros((2, *shape))
-  return Ancestry(
-      np.full((num_islands, population_size), NONE), place, parent, uses, action, skipped,
-      fitness, number, np.tile(np.arange(size), (num_islands, 1)),
-      np.full(num_islands, size), child, gain, arrays(Programs.empty(space, num_islands * size)))
+  size = room_for(population_size)
+  nodes = np.zeros((num_islands, size, 7), np.int64)
+  nodes[:, :, PLACE] = NONE
+  nodes[:, :-1, PARENT], nodes[:, -1, PARENT] = np.arange(1, size), NONE
+  node = np.full((num_islands, population_size + 1), NONE)
+  node[:, -1] = 0
+  return Ancestry(node, nodes, np.zeros((num_islands, size, 2)))
 
 
 @inner_kernel
-def bury(
-    ancestry: Ancestry, i: int, place: int, population: ProgramArrays) -> None:
+def row_of(ancestry: Ancestry, i: int, node: int) -> int:
+  """Where the program of a node of island i is among those of `Islands.programs`."""
+  num_islands, size = ancestry.nodes.shape[0], ancestry.nodes.shape[1]
+  population = ancestry.node.shape[1] - 1
+  if ancestry.nodes[i, node, PLACE] != NONE:
+    return i * population + ancestry.nodes[i, node, PLACE]
+  return num_islands * population + i * size + node
+
+
+@inner_kernel
+def bury(ancestry: Ancestry, i: int, place: int, programs: ProgramArrays) -> None:
   """Takes leave of the program at a place of island i, before another one takes the place."""
   node = ancestry.node[i, place]
   if node == NONE:
     return
-  ancestry.node[i, place] = ancestry.place[i, node] = NONE
-  ancestry.uses[i, node] -= 1
-  if ancestry.uses[i, node] > 0:
-    row = i * ancestry.node.shape[1] + place
-    copy_program(population, row, ancestry.programs, i * ancestry.parent.shape[1] + node)
+  nodes = ancestry.nodes[i]
+  row = row_of(ancestry, i, node)
+  ancestry.node[i, place] = nodes[node, PLACE] = NONE
+  nodes[node, USES] -= 1
+  if nodes[node, USES] > 0:
+    copy_program(programs, row, programs, row_of(ancestry, i, node))
   # Without a child it is needed no more, nor is a parent without another one.
-  while node != NONE and ancestry.uses[i, node] == 0:
-    parent = ancestry.parent[i, node]
+  while node != NONE and nodes[node, USES] == 0:
+    parent = nodes[node, PARENT]
     _set_free(ancestry, i, node)
     if parent != NONE:
-      ancestry.uses[i, parent] -= 1
+      nodes[parent, USES] -= 1
     node = parent
 
 
 @inner_kernel
-def bear(ancestry: Ancestry, i: int, place: int, parent: int, action: int) -> None:
+def bear(ancestry: Ancestry, i: int, place: int, parent: int, made_by: int) -> None:
   """Notes a new program at a place of island i, with the node of its parent or NONE."""
-  if ancestry.num_free[i] == 0:
+  nodes, node = ancestry.nodes[i], ancestry.node[i]
+  if node[-1] == NONE:
     _leave_out_half(ancestry, i)
-  ancestry.num_free[i] -= 1
-  node = ancestry.free[i, ancestry.num_free[i]]
-  ancestry.node[i, place] = node
-  ancestry.place[i, node] = place
-  ancestry.parent[i, node] = parent
-  ancestry.uses[i, node] = 1
-  ancestry.action[i, node] = action
-  ancestry.skipped[i, node] = 0
+  new = node[-1]
+  node[-1], node[place] = nodes[new, PARENT], new
+  nodes[new, PLACE], nodes[new, PARENT], nodes[new, USES] = place, parent, 1
+  nodes[new, MADE_BY], nodes[new, LEFT_OUT] = made_by, 0
   if parent != NONE:
-    ancestry.uses[i, parent] += 1
+    nodes[parent, USES] += 1
 
 
 @inner_kernel
 def judge(ancestry: Ancestry, i: int, place: int, fitness: float, number: int) -> None:
   """Notes the fitness of the program at a place of island i, and which of the island it was."""
   node = ancestry.node[i, place]
-  ancestry.fitness[i, node] = fitness
-  ancestry.number[i, node] = number
+  ancestry.fitness[i, node, 0] = fitness
+  ancestry.nodes[i, node, NUMBER] = number
 
 
 @inner_kernel
 def _set_free(ancestry: Ancestry, i: int, node: int) -> None:
-  ancestry.parent[i, node] = NONE
-  ancestry.uses[i, node] = 0
-  ancestry.free[i, ancestry.num_free[i]] = node
-  ancestry.num_free[i] += 1
+  ancestry.nodes[i, node, USES] = 0
+  ancestry.nodes[i, node, PARENT] = ancestry.node[i, -1]
+  ancestry.node[i, -1] = node
 
 
 @inner_kernel
 def _leave_out_half(ancestry: Ancestry, i: int) -> None:
-  """Leaves out half of the ancestors with one child, those that brought least."""
-  parent, child, gain = ancestry.parent[i], ancestry.child[i], ancestry.gain[i]
-  number = ancestry.number[i]
-  size = len(parent)
+  """Leaves out half of the ancestors with one child, those that brought least; all are in use."""
+  nodes, gain = ancestry.nodes[i], ancestry.fitness[i, :, 1]
+  size = len(nodes)
   for node in range(size):
-    if parent[node] != NONE:
-      child[parent[node]] = node
+    if nodes[node, PARENT] != NONE:
+      nodes[nodes[node, PARENT], CHILD] = node
   count = 0
   for node in range(size):
     gain[node] = np.inf
-    between = ancestry.uses[i, node] == 1 and ancestry.place[i, node] == NONE
-    if between and parent[node] != NONE:
+    between = nodes[node, USES] == 1 and nodes[node, PLACE] == NONE
+    if between and nodes[node, PARENT] != NONE:
       gain[node] = _gain(ancestry, i, node)
       count += 1
   for _ in range((count + 1) // 2):
     least = 0
     for node in range(1, size):
-      if gain[node] < gain[least] or (gain[node] == gain[least] and number[node] < number[least]):
+      if gain[node] < gain[least] or (
+          gain[node] == gain[least] and nodes[node, NUMBER] < nodes[least, NUMBER]):
         least = node
     gain[least] = np.inf
-    after, before = child[least], parent[least]
-    parent[after] = before
-    ancestry.skipped[i, after] += ancestry.skipped[i, least] + 1
-    if child[before] == least:
-      child[before] = after
+    after, before = nodes[least, CHILD], nodes[least, PARENT]
+    nodes[after, PARENT] = before
+    nodes[after, LEFT_OUT] += nodes[least, LEFT_OUT] + 1
+    if nodes[before, CHILD] == least:
+      nodes[before, CHILD] = after
     _set_free(ancestry, i, least)
 
 
 @inner_kernel
 def _gain(ancestry: Ancestry, i: int, node: int) -> float:
   """By how much a node is fitter than all before it, 0 if it is not."""
-  best, before = -np.inf, ancestry.parent[i, node]
+  fitness, best = ancestry.fitness[i, :, 0], -np.inf
+  before = ancestry.nodes[i, node, PARENT]
   while before != NONE:
-    best = max(best, ancestry.fitness[i, before])
-    before = ancestry.parent[i, before]
-  return max(ancestry.fitness[i, node] - best, 0.0)
-
-
-@inner_kernel
-def write_step(words: np.ndarray, start: int, programs: ProgramArrays, i: int) -> int:
-  """Writes the instructions of program i behind a header, and the LENGTH in it.
-
-  Args:
-    words: [W] int64; empty to learn the end alone.
-    start: of the header.
-    programs: the batch.
-    i: which.
-
-  Returns:
-    Where the step ends.
-  """
-  bits = programs.constants.view(np.int64)
-  writes, end = len(words) > 0, start + HEADER
-  for slot in range(programs.opcode.shape[1]):
-    if programs.opcode[i, slot] == EMPTY:
-      continue
-    head, mask = end, 0
-    end += 1
-    for k in range(bits.shape[2]):
-      if bits[i, slot, k] != 0:
-        mask |= 1 << k
-        if writes:
-          words[end] = bits[i, slot, k]
-        end += 1
-    if writes:
-      word = np.int64(slot) * _OPCODES + programs.opcode[i, slot]
-      word = word * _ADDRESSES + programs.in1[i, slot]
-      word = word * _ADDRESSES + programs.in2[i, slot]
-      word = word * _ADDRESSES + programs.out[i, slot]
-      words[head] = word * _MASKS + mask
-  if writes:
-    words[start + LENGTH] = end - start
-  return end
-
-
-@inner_kernel
-def read_step(words: np.ndarray, start: int, programs: ProgramArrays, i: int) -> None:
-  """Reads the step whose header begins at `start` into the empty program i."""
-  bits = programs.constants.view(np.int64)
-  at = start + HEADER
-  while at < start + words[start + LENGTH]:
-    word = words[at]
-    at += 1
-    mask, word = word % _MASKS, word // _MASKS
-    out, word = word % _ADDRESSES, word // _ADDRESSES
-    in2, word = word % _ADDRESSES, word // _ADDRESSES
-    in1, word = word % _ADDRESSES, word // _ADDRESSES
-    slot = word // _OPCODES
-    programs.opcode[i, slot] = word % _OPCODES
-    programs.in1[i, slot], programs.in2[i, slot], programs.out[i, slot] = in1, in2, out
-    for k in range(bits.shape[2]):
-      if mask >> k & 1:
-        bits[i, slot, k] = words[at]
-        at += 1
+    best = max(best, fitness[before])
+    before = ancestry.nodes[i, before, PARENT]
+  return max(fitness[node] - best, 0.0)

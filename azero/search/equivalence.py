@@ -101,6 +101,25 @@ class _Stage(NamedTuple):
   num_valid: int
 
 
+class Prints(NamedTuple):
+  """Fingerprints of Q requests.
+
+  Attributes:
+    prints: [Q, 2] uint64.
+    twin: [Q] int64, see `_look_up_prints`.
+  """
+
+  prints: np.ndarray
+  twin: np.ndarray
+
+  def of(self, request: int) -> tuple[int, int] | None:
+    """The fingerprint of a request; None if it was stopped while it was taken."""
+    if self.twin[request] == _STOPPED:
+      return None
+    first, second = self.prints[request].tolist()
+    return first, second
+
+
 class Stages:
   """Scores the requests of rounds, of all islands of a search, on any of its devices.
 
@@ -153,17 +172,21 @@ class Stages:
     plan = evaluator.plan(programs, Analysis.empty(1, self._space.num_slots))
     evaluator.evaluate_plan(plan, np.zeros(1, np.int64))
 
-  def score(self, rnd: Round, devices: Sequence[int], counts: Counts) -> None:
+  def score(
+      self, rnd: Round, devices: Sequence[int], counts: Counts) -> "Prints | None":
     """Finds value and cost of every request of a round.
 
     Args:
       rnd: the round.
       devices: that share the work.
       counts: are told how the requests were answered.
+
+    Returns:
+      The fingerprints of the requests, if they were taken.
     """
-    number = int(rnd.counts[REQUESTS])
+    number, found = int(rnd.counts[REQUESTS]), None
     if not number:
-      return
+      return None
     programs = Programs(self._space, *(array[:number] for array in rnd.programs))
     plan = self._full.evaluator.plan(programs, rnd.analysis.take(slice(number)))
     rows = np.arange(number)
@@ -180,8 +203,10 @@ class Stages:
       counts.stopped_early += stopped
       counts.fingerprint_hits += number - stopped - len(rows)
       self._train(plan, rows, rnd, devices, counts)
-      _fill_prints(self._prints.arrays, prints, places, rnd)
+      _fill_prints(self._prints.arrays, rnd.owner, rnd.value, places, rnd.twin)
+      found = Prints(prints, places[1])
     counts.train_steps += int(rnd.cost[:number].sum())
+    return found
 
   def state(self) -> dict[str, Any]:
     """All that decides how programs are answered; see `state`."""
@@ -288,22 +313,18 @@ def _look_up_prints(
 
 
 @kernel
-def _fill_prints(cache: CacheArrays, prints: np.ndarray, places: np.ndarray, rnd: Round) -> None:
-  """Stores what was trained, gives twins what their first got, and notes fingerprints.
+def _fill_prints(
+    cache: CacheArrays, owner: np.ndarray, value: np.ndarray, places: np.ndarray,
+    has_twin: np.ndarray,
+) -> None:
+  """Stores what was trained, and gives twins what their first got; as `_look_up_prints` says.
 
-  Args:
-    cache: of fingerprints.
-    prints: [Q, 2] uint64.
-    places: as `_look_up_prints` has left them.
-    rnd: of these requests.
+  `has_twin`, [Q] bool, is set for those.
   """
   entry, twin = places[0], places[1]
-  for q in range(len(prints)):
-    if twin[q] == _STOPPED:
-      continue
-    rnd.prints[q, 0], rnd.prints[q, 1] = prints[q, 0], prints[q, 1]
+  for q in range(len(twin)):
     if twin[q] == _TRAINED:
-      fill(cache, rnd.owner[q], entry[q], q, rnd.value[q])
-    else:
-      rnd.twin[q] = True
-      rnd.value[q] = rnd.value[twin[q]]
+      fill(cache, owner[q], entry[q], q, value[q])
+    elif twin[q] != _STOPPED:
+      value[q] = value[twin[q]]
+      has_twin[q] = True

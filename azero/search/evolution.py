@@ -41,7 +41,8 @@ class Evolution(Search):
   @property
   def population(self) -> Programs:
     """The [I * P] programs, island by island; child n of an island is at place n % P."""
-    return Programs(self.space, *self.islands.population)
+    size = self.islands.fitness.size
+    return Programs(self.space, *(array[:size] for array in self.islands.population))
 
   @property
   def fitness(self) -> np.ndarray:

@@ -9,24 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from azero.compiler.kernels import inner_kernel, kernel
+from azero.compiler.arrays import ProgramArrays
+from azero.compiler.kernels import kernel
 from azero.language.program import Programs, SearchSpace
+from azero.search import packed_steps
 from azero.search.ancestry import (
-  ACTION,
   ARRIVED,
-  FITNESS,
-  ISLAND,
+  LEFT_OUT,
+  MADE_BY,
   NONE,
   NUMBER,
-  SKIPPED,
-  write_step,
+  PARENT,
+  PLACE,
+  USES,
+  Ancestry,
+  row_of,
 )
 from azero.search.islands import Islands
 from azero.search.lineage import KnownPrograms, Lineage, lineages_in, lineages_state
+from azero.search.packed_steps import write_step
 
 MOST_CARRIED = 32  # steps that a migrant takes along
 
-_STORED = ("action", "skipped", "fitness", "number")
+_ROOM = 1024  # words, enough for most
+_STORED = (MADE_BY, LEFT_OUT, NUMBER)
 
 
 class Genealogy:
@@ -52,12 +58,14 @@ class Genealogy:
 
   def lineage(self, i: int, place: int) -> Lineage:
     """That of the program at a place of island i, whose fitness is known."""
-    islands, number = self._islands, self._first_island + i
-    room = np.empty(0, np.int64)
-    size, root = _trace(islands, i, place, number, room)
-    words = np.empty(size, np.int64)
-    _trace(islands, i, place, number, words)
-    own, past = Lineage(self._space, words), self._past(i, root)
+    ancestry, population = self._islands.ancestry, self._islands.population
+    node, room = int(ancestry.node[i, place]), np.empty(_ROOM, np.int64)
+    where = i, self._first_island + i
+    size, root = _trace(ancestry, population, where, node, room)
+    if size > _ROOM:
+      room = np.empty(size, np.int64)
+      _trace(ancestry, population, where, node, room)
+    own, past = Lineage(self._space, room[:size].copy()), self._past(i, root)
     return own if past is None else past.before(own)
 
   def leaving(self, i: int, places: np.ndarray) -> list[Lineage]:
@@ -73,119 +81,113 @@ class Genealogy:
 
   def _forget_gone(self, i: int) -> None:
     """Drops what immigrants brought of whom no descendant lives."""
-    ancestry = self._islands.ancestry
+    nodes = self._islands.ancestry.nodes[i]
     self._brought[i] = {
         node: lineage for node, lineage in self._brought[i].items()
-        if ancestry.uses[i, node] > 0 and ancestry.action[i, node] == ARRIVED}
+        if nodes[node, USES] > 0 and nodes[node, MADE_BY] == ARRIVED}
 
   def _past(self, i: int, root: int) -> Lineage | None:
-    ancestry = self._islands.ancestry
-    if ancestry.action[i, root] == ARRIVED:
+    nodes = self._islands.ancestry.nodes[i]
+    if nodes[root, MADE_BY] == ARRIVED:
       return self._brought[i].get(root)
     # The initial population comes first, and takes the programs of the template in turn.
-    turn = int(ancestry.number[i, root]) - 1
+    turn = int(nodes[root, NUMBER]) - 1
     return self._pasts[turn % len(self._pasts)] if self._pasts else None
 
   def state(self) -> dict[str, Any]:
-    """All that decides lineages to come; nodes by their order of age."""
-    ancestry, rows, places = self._islands.ancestry, [], []
-    parents, brought = [], []
-    for i in range(len(ancestry.node)):
+    """All that decides lineages to come; the nodes of each island by their age."""
+    ancestry = self._islands.ancestry
+    programs: list[np.ndarray] = []
+    facts, fitness, brought = [], [], []
+    for i, nodes in enumerate(ancestry.nodes):
       self._forget_gone(i)
-      nodes = np.flatnonzero(ancestry.uses[i])
-      nodes = nodes[np.argsort(ancestry.number[i, nodes])]
-      order = np.full(ancestry.uses.shape[1] + 1, NONE)  # NONE itself is last
-      order[nodes] = np.arange(len(nodes))
-      parents.append(order[ancestry.parent[i, nodes]])
-      places.append(ancestry.place[i, nodes])
-      rows.append(i * ancestry.uses.shape[1] + nodes)
-      brought.append({int(order[node]): lineage for node, lineage in self._brought[i].items()})
-    every = np.concatenate(rows)
-    place = np.concatenate(places)
-    dead = every[place == NONE]
+      used = np.flatnonzero(nodes[:, USES])
+      used = used[np.argsort(nodes[used, NUMBER])]
+      order = np.full(len(nodes) + 1, NONE)  # NONE itself is last
+      order[used] = np.arange(len(used))
+      facts.append(np.column_stack([
+          np.full(len(used), i), order[nodes[used, PARENT]], nodes[used, PLACE],
+          nodes[used][:, _STORED]]))
+      fitness.append(ancestry.fitness[i, used, 0])
+      programs.append(self._rows(i, used[nodes[used, PLACE] == NONE]))
+      brought += [
+          (i, order[node], lineage) for node, lineage in self._brought[i].items()]
+    brought.sort(key=lambda item: item[:2])
+    rows = np.concatenate(programs)
     return {
-        "counts": np.array([len(each) for each in rows]),
-        "parent": np.concatenate(parents), "place": place,
-        **{name: getattr(ancestry, name).reshape(-1)[every] for name in _STORED},
+        "facts": np.concatenate(facts), "fitness": np.concatenate(fitness),
         "programs": {
-            name: array[dead] for name, array in ancestry.programs._asdict().items()},
-        "brought": {
-            "counts": np.array([len(each) for each in brought]),
-            "nodes": np.array([node for each in brought for node in sorted(each)], np.int64),
-            **lineages_state([each[node] for each in brought for node in sorted(each)])}}
+            name: array[rows] for name, array in self._islands.population._asdict().items()},
+        "brought": np.array([item[:2] for item in brought], np.int64).reshape(-1, 2),
+        "lineages": lineages_state([lineage for _, _, lineage in brought])}
 
   def restore(self, state: Mapping[str, Any]) -> None:
     """Takes over the state of the lineages of another search of the same settings."""
-    ancestry = self._islands.ancestry
-    size = ancestry.uses.shape[1]
-    for array in (ancestry.node, ancestry.place, ancestry.parent):
-      array[:] = NONE
-    ancestry.uses[:] = 0
-    start = 0
-    for i, count in enumerate(state["counts"].tolist()):
-      own = slice(start, start + count)
-      start += count
-      parent, place = state["parent"][own], state["place"][own]
-      ancestry.parent[i, :count], ancestry.place[i, :count] = parent, place
-      for name in _STORED:
-        getattr(ancestry, name)[i, :count] = state[name][own]
+    ancestry, rows = self._islands.ancestry, []
+    for i, nodes in enumerate(ancestry.nodes):
+      own = state["facts"][:, 0] == i
+      facts, count = state["facts"][own], int(own.sum())
+      parent, place = facts[:, 1], facts[:, 2]
+      nodes[:count, PARENT], nodes[:count, PLACE] = parent, place
+      nodes[:count, _STORED] = facts[:, 3:]
+      ancestry.fitness[i, :count, 0] = state["fitness"][own]
+      nodes[:, USES] = 0
+      nodes[:count, USES] = place != NONE
+      np.add.at(nodes[:, USES], parent[parent != NONE], 1)
+      free = np.arange(count, len(nodes))
+      nodes[count:, PLACE] = NONE
+      nodes[count:, PARENT] = np.append(free[1:], NONE)[: len(free)]
+      ancestry.node[i] = NONE
       ancestry.node[i, place[place != NONE]] = np.flatnonzero(place != NONE)
-      ancestry.uses[i, :count] = place != NONE
-      np.add.at(ancestry.uses[i], parent[parent != NONE], 1)
-      ancestry.num_free[i] = size - count
-      ancestry.free[i, : size - count] = np.arange(count, size)
-    every = np.concatenate([
-        i * size + np.arange(count) for i, count in enumerate(state["counts"].tolist())])
-    dead = every[state["place"] == NONE]
-    for array, saved in zip(ancestry.programs, state["programs"].values(), strict=True):
-      array[dead] = saved
-    brought = iter(zip(
-        state["brought"]["nodes"].tolist(), lineages_in(self._space, state["brought"])))
-    self._brought = [
-        dict(next(brought) for _ in range(count))
-        for count in state["brought"]["counts"].tolist()]
+      ancestry.node[i, -1] = count if len(free) else NONE
+      rows.append(self._rows(i, np.flatnonzero(place == NONE)))
+    for array, saved in zip(self._islands.population, state["programs"].values(), strict=True):
+      array[np.concatenate(rows)] = saved
+    self._brought = [{} for _ in ancestry.nodes]
+    for (i, node), lineage in zip(
+        state["brought"].tolist(), lineages_in(self._space, state["lineages"]), strict=True):
+      self._brought[i][node] = lineage
 
-
-@inner_kernel
-def _write(islands: Islands, i: int, node: int, start: int, words: np.ndarray) -> int:
-  """As `ancestry.write_step`, of the program of a node."""
-  ancestry = islands.ancestry
-  if ancestry.place[i, node] == NONE:
-    return write_step(words, start, ancestry.programs, i * ancestry.uses.shape[1] + node)
-  row = i * ancestry.node.shape[1] + ancestry.place[i, node]
-  return write_step(words, start, islands.population, row)
+  def _rows(self, i: int, nodes: np.ndarray) -> np.ndarray:
+    """Where the programs of nodes of island i that do not live are."""
+    ancestry = self._islands.ancestry
+    population = ancestry.node.shape[1] - 1
+    return len(ancestry.node) * population + i * ancestry.nodes.shape[1] + nodes
 
 
 @kernel
 def _trace(
-    islands: Islands, i: int, place: int, island: int, words: np.ndarray) -> tuple[int, int]:
-  """Writes the steps to a program, unless there are no words.
+    ancestry: Ancestry, population: ProgramArrays, where: tuple[int, int], last: int,
+    words: np.ndarray,
+) -> tuple[int, int]:
+  """Writes the steps to the program of a node, if there is room for them.
 
   Args:
-    islands: all of them.
-    i: which.
-    place: of the program.
-    island: its number in lineages.
-    words: as many as it takes, or none.
+    ancestry: of all islands.
+    population: see `Islands`.
+    where: the island, and its number in lineages.
+    last: the node.
+    words: [W] int64.
 
   Returns:
     How many words it takes, and the node of the first program.
   """
-  ancestry, size = islands.ancestry, 0
-  node = ancestry.node[i, place]
-  before, nothing = node, words[:0]
-  root = node
-  while before != NONE:
-    size = _write(islands, i, before, size, nothing)
-    root, before = before, ancestry.parent[i, before]
-  if len(words) == 0:
-    return size, root
-  fitness, end = words.view(np.float64), size
+  i, island = where
+  nothing, size, node, root = words[:0], 0, last, last
   while node != NONE:
-    end -= _write(islands, i, node, 0, nothing)
-    words[end + NUMBER], words[end + ISLAND] = ancestry.number[i, node], island
-    words[end + ACTION], words[end + SKIPPED] = ancestry.action[i, node], ancestry.skipped[i, node]
-    fitness[end + FITNESS] = ancestry.fitness[i, node]
-    _write(islands, i, node, end, words)
-    node = ancestry.parent[i, node]
+    size = write_step(nothing, size, population, row_of(ancestry, i, node))
+    root, node = node, ancestry.nodes[i, node, PARENT]
+  if size > len(words):
+    return size, root
+  fitness, end, node = words.view(np.float64), size, last
+  while node != NONE:
+    row = row_of(ancestry, i, node)
+    end -= write_step(nothing, 0, population, row)
+    write_step(words, end, population, row)
+    fitness[end + packed_steps.FITNESS] = ancestry.fitness[i, node, 0]
+    words[end + packed_steps.NUMBER] = ancestry.nodes[i, node, NUMBER]
+    words[end + packed_steps.ISLAND] = island
+    words[end + packed_steps.MADE_BY] = ancestry.nodes[i, node, MADE_BY]
+    words[end + packed_steps.LEFT_OUT] = ancestry.nodes[i, node, LEFT_OUT]
+    node = ancestry.nodes[i, node, PARENT]
   return size, root

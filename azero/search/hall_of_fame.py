@@ -43,6 +43,15 @@ class Entry:
   lineage: Lineage
 
 
+class Rank(NamedTuple):
+  """What entries are ordered by, the best first."""
+
+  loss: float  # minus the fitness
+  num_programs: int
+  island: int
+  key: Key
+
+
 class Hall(abc.ABC):
   """Entries, the best first; islands may have different tasks, and a fitness counts on those
   of its own island.
@@ -99,7 +108,7 @@ class HallOfFame(Hall):
     self.capacity = capacity
     self._changes = 0
     self._entries: dict[Key, Entry] = {}
-    self._bar: _Rank | None = None  # of the last entry, if there is no more room
+    self._bar: Rank | None = None  # of the last entry, if there is no more room
 
   def __iter__(self) -> Iterator[Entry]:
     shown: dict[Key, Entry] = {}
@@ -130,12 +139,16 @@ class HallOfFame(Hall):
     for key, entry in sorted(found, key=lambda item: _rank(*item)):
       self.take_in(key, entry)
 
+  def admits(self, rank: Rank) -> bool:
+    """Whether a program is good enough."""
+    if self._bar is not None and rank >= self._bar:
+      return False
+    known = self._entries.get(rank.key)
+    return known is None or rank < _rank(rank.key, known)
+
   def take_in(self, key: Key, entry: Entry) -> None:
     """Takes in one program, if it is good enough."""
-    rank = _rank(key, entry)
-    if self._bar is not None and rank >= self._bar:
-      return
-    if key in self._entries and rank >= _rank(key, self._entries[key]):
+    if not self.admits(_rank(key, entry)):
       return
     self._entries[key] = entry
     self._changes += 1
@@ -159,17 +172,8 @@ class HallOfFame(Hall):
       self._bar = max(_rank(key, entry) for key, entry in self._entries.items())
 
 
-class _Rank(NamedTuple):
-  """What entries are ordered by, the best first."""
-
-  loss: float  # minus the fitness
-  num_programs: int
-  island: int
-  key: Key
-
-
-def _rank(key: Key, entry: Entry) -> _Rank:
-  return _Rank(-entry.fitness, entry.num_programs, entry.island, key)
+def _rank(key: Key, entry: Entry) -> Rank:
+  return Rank(-entry.fitness, entry.num_programs, entry.island, key)
 
 
 class Front:
@@ -218,32 +222,35 @@ class Front:
         found, key=lambda item: (item[1].complexity, _rank(*item))):
       self.take_in(key, entry)
 
-  def take_in(self, key: Key, entry: Entry) -> bool:
-    """Takes in one program, if it is good enough; whether it was."""
-    for complexity, (other_key, other) in self._entries.items():
-      if complexity < entry.complexity and other.fitness >= entry.fitness:
+  def admits(self, rank: Rank, complexity: int) -> bool:
+    """Whether a program is good enough."""
+    for size, (key, entry) in self._entries.items():
+      if size < complexity and -entry.fitness <= rank.loss:
         return False
-      if complexity == entry.complexity and _rank(other_key, other) <= _rank(key, entry):
+      if size == complexity and _rank(key, entry) <= rank:
         return False
+    return True
+
+  def take_in(self, key: Key, entry: Entry) -> None:
+    """Takes in one program, if it is good enough."""
+    if not self.admits(_rank(key, entry), entry.complexity):
+      return
     self._entries = {
         complexity: item for complexity, item in self._entries.items()
         if complexity < entry.complexity or item[1].fitness > entry.fitness}
     self._entries[entry.complexity] = key, entry
     self._changes += 1
-    return True
 
-  def set_bars(self, fitness: np.ndarray, numbers: np.ndarray) -> None:
-    """Tells with which fitness, and up to which number of programs, a program just may enter.
+  def set_bars(self, bars: np.ndarray) -> None:
+    """Tells fitness and number of programs with which a program just may enter.
 
     Args:
-      fitness: [L + 1] float64, is set for each complexity.
-      numbers: [L + 1] int64, likewise.
+      bars: [L + 1, 2] float64, is set for each complexity.
     """
-    fitness[:], numbers[:] = -np.inf, 0
+    bars[:] = -np.inf, 0
     for entry in self:  # the later, the fitter
-      fitness[entry.complexity :] = entry.fitness
-      numbers[entry.complexity :] = 0
-      numbers[entry.complexity] = entry.num_programs
+      bars[entry.complexity :] = entry.fitness, 0
+      bars[entry.complexity, 1] = entry.num_programs
 
   def state(self, space: SearchSpace) -> dict[str, Any]:
     """The entries, all of this space."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, arrays
 from azero.language.program import Programs, SearchSpace
-from azero.search.ancestry import Ancestry, new_ancestry
+from azero.search.ancestry import Ancestry, new_ancestry, room_for
 
 _STORED = ("fitness", "made", "num_programs", "train_steps", "best_fitness")
 
@@ -24,7 +24,8 @@ class Islands(NamedTuple):
   program of its initial population, is at place n % P, where it replaced the oldest.
 
   Attributes:
-    population: the [I * P] programs, island by island.
+    population: the [I * P] programs, island by island; and behind them, for `ancestry`, those of
+      ancestors.
     fitness: [I, P] float64; NaN where the round under way will tell it.
     made: [I] int64, children so far, the initial population included.
     num_programs: [I] int64, evaluated so far: children and immigrants.
@@ -48,20 +49,22 @@ class Islands(NamedTuple):
 
 def new_islands(space: SearchSpace, num_islands: int, population_size: int) -> Islands:
   """Islands that have made no program yet."""
-  size = num_islands * population_size
+  size = num_islands * (population_size + room_for(population_size))
   made, num_programs, train_steps = np.zeros((3, num_islands), np.int64)
   return Islands(
       arrays(Programs.empty(space, size)), np.zeros((num_islands, population_size)), made,
       num_programs, train_steps, np.full(num_islands, -np.inf),
       arrays(Programs.empty(space, num_islands)), np.ones(num_islands, bool),
-      new_ancestry(space, num_islands, population_size))
+      new_ancestry(num_islands, population_size))
 
 
 def islands_state(islands: Islands) -> dict[str, Any]:
   """What islands are between two rounds, but for their ancestry, for `restore_islands`."""
   state: dict[str, Any] = {name: getattr(islands, name) for name in _STORED}
-  for name in ("population", "best"):
-    state[name] = getattr(islands, name)._asdict()
+  size = islands.fitness.size
+  state["population"] = {
+      name: array[:size] for name, array in islands.population._asdict().items()}
+  state["best"] = islands.best._asdict()
   return state
 
 
@@ -71,4 +74,4 @@ def restore_islands(islands: Islands, state: Mapping[str, Any]) -> None:
     getattr(islands, name)[:] = state[name]
   for name in ("population", "best"):
     for array, saved in zip(getattr(islands, name), state[name].values(), strict=True):
-      array[:] = saved
+      array[: len(saved)] = saved

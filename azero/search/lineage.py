@@ -1,7 +1,7 @@
 """Lineages: what a program came from, step by step from the program that its search began with.
 
-A lineage is packed into words, see `ancestry`: a few hundred bytes for each step. It owns what it
-says, so that an entry of the hall of fame, a migrant or a checkpoint carries it anywhere.
+A lineage is packed into words, see `packed_steps`: a few hundred bytes for each step. It owns what
+it says, so that an entry of the hall of fame, a migrant or a checkpoint carries it anywhere.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,16 +17,15 @@ from azero.compiler.arrays import ProgramArrays, arrays
 from azero.compiler.kernels import kernel
 from azero.language.program import Programs, SearchSpace, format_program
 from azero.search import mutation
-from azero.search.ancestry import (
-  ACTION,
-  ARRIVED,
+from azero.search.ancestry import ARRIVED, START
+from azero.search.packed_steps import (
   FITNESS,
   HEADER,
   ISLAND,
+  LEFT_OUT,
   LENGTH,
+  MADE_BY,
   NUMBER,
-  SKIPPED,
-  START,
   read_step,
   write_step,
 )
@@ -100,7 +99,7 @@ class Lineage(Sequence[Step]):
     Args:
       programs: N programs.
       fitness: N numbers.
-      facts: of each step number, island, action and skipped, as in `ancestry`.
+      facts: of each step NUMBER, ISLAND, MADE_BY and LEFT_OUT, as in `packed_steps`.
     """
     numbers = np.array(facts, np.int64).reshape(len(programs), 4)
     values, batch = np.array(fitness, np.float64), arrays(programs)
@@ -160,7 +159,7 @@ class Lineage(Sequence[Step]):
   @property
   def num_steps(self) -> int:
     """From the first program to the last, also those that were left out."""
-    return len(self) - 1 + int(self.words[self._found[0] + SKIPPED].sum())
+    return len(self) - 1 + int(self.words[self._found[0] + LEFT_OUT].sum())
 
   @property
   def inventions(self) -> list[Step]:
@@ -170,7 +169,7 @@ class Lineage(Sequence[Step]):
     """
     starts, gains = self._found
     chosen = [k for k, gain in enumerate(gains.tolist()) if gain > 0 or k == 0]
-    skipped = self.words[starts + SKIPPED] + 1
+    skipped = self.words[starts + LEFT_OUT] + 1
     return [
         dataclasses.replace(
             self._step(k), changes=self._changes(before, k),
@@ -316,7 +315,7 @@ def _find(words: np.ndarray, starts: np.ndarray, gains: np.ndarray) -> int:
   fitness = words.view(np.float64)
   start, count, best, island = 0, 0, 0.0, 0
   while start < len(words):
-    value, action = fitness[start + FITNESS], words[start + ACTION]
+    value, action = fitness[start + FITNESS], words[start + MADE_BY]
     first = action == START or action == ARRIVED or words[start + ISLAND] != island
     if first or count == 0:
       best, island = value, words[start + ISLAND]
@@ -343,11 +342,11 @@ def _condense(
   for k in range(len(starts)):
     start = starts[k]
     if gains[k] < 0:
-      skipped += words[start + SKIPPED] + 1
+      skipped += words[start + LEFT_OUT] + 1
       continue
     length = words[start + LENGTH]
     for w in range(length):
       shorter[end + w] = words[start + w]
-    shorter[end + SKIPPED] += skipped
+    shorter[end + LEFT_OUT] += skipped
     end, skipped = end + length, 0
   return end

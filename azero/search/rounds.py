@@ -104,7 +104,6 @@ class Round(NamedTuple):
     fitness: [C] float64, as far as it is known.
     new: [C] bool, whether the cache of canonical keys did not know it.
     size: [C] int64, live instructions of a new one.
-    price: [C] float64, cost of the live instructions of a new one.
     better: [C] bool, whether it is a new best of its island; set by `commit`.
     key: [C, 2] uint64, canonical keys.
     number: [C] int64, programs of the island up to this one; set by `commit`.
@@ -116,8 +115,7 @@ class Round(NamedTuple):
     analysis: of the requests.
     value: [C] float64, of each request the fitness when it has come.
     cost: [C] int64, of each request the training steps that it caused.
-    prints: [C, 2] uint64, of each request the fingerprint; zeros where there is none.
-    twin: [C] bool, of each request whether a program of that fingerprint was scored before.
+    twin: [C] bool, of each request whether its fingerprint is that of an earlier program.
   """
 
   counts: np.ndarray
@@ -127,7 +125,6 @@ class Round(NamedTuple):
   fitness: np.ndarray
   new: np.ndarray
   size: np.ndarray
-  price: np.ndarray
   better: np.ndarray
   key: np.ndarray
   number: np.ndarray
@@ -139,26 +136,19 @@ class Round(NamedTuple):
   analysis: Analysis
   value: np.ndarray
   cost: np.ndarray
-  prints: np.ndarray
   twin: np.ndarray
 
 
 class Wanted(NamedTuple):
-  """Which children are worth keeping. A bar is a fitness that just is, and a number of programs
-  of an island up to which it is.
+  """Which children are worth keeping.
 
   Attributes:
-    bar: [1] float64, of the hall of fame.
-    bar_number: [1] int64.
-    front: [L + 1] float64, of the front, by the number of live instructions.
-    front_number: [L + 1] int64.
+    bars: [L + 2, 2] float64, a fitness that just is, and up to which number of programs of an
+      island: for the front by the number of live instructions, and last for the hall of fame.
     watch: [I] float64, fitness from which on every new child is; inf for none.
   """
 
-  bar: np.ndarray
-  bar_number: np.ndarray
-  front: np.ndarray
-  front_number: np.ndarray
+  bars: np.ndarray
   watch: np.ndarray
 
 
@@ -166,13 +156,13 @@ def new_round(space: SearchSpace, num_children: int) -> Round:
   """An empty round with room for so many children, each with a request."""
   island, place, request, size, number, steps, child, owner, entry, cost = np.zeros(
       (10, num_children), np.int64)
-  fitness, price, value = np.zeros((3, num_children))
+  fitness, value = np.zeros((2, num_children))
   new, better, twin = np.zeros((3, num_children), bool)
-  key, prints = np.zeros((2, num_children, 2), np.uint64)
   return Round(
-      np.zeros(5, np.int64), island, place, request, fitness, new, size, price, better, key,
-      number, steps, child, owner, entry, arrays(Programs.empty(space, num_children)),
-      Analysis.empty(num_children, space.num_slots), value, cost, prints, twin)
+      np.zeros(5, np.int64), island, place, request, fitness, new, size, better,
+      np.zeros((num_children, 2), np.uint64), number, steps, child, owner, entry,
+      arrays(Programs.empty(space, num_children)),
+      Analysis.empty(num_children, space.num_slots), value, cost, twin)
 
 
 @kernel
@@ -273,16 +263,14 @@ def _ask(islands: Islands, i: int, place: int, means: Means, rnd: Round) -> None
         rnd.request[c] = cache.tickets[i, entry]
         islands.fitness[i, place] = np.nan
       return
-  rnd.price[c] = program_cost(programs, row, means.tables, rnd.analysis.live[q])
-  if rnd.price[c] > rules.max_cost:
+  if program_cost(programs, row, means.tables, rnd.analysis.live[q]) > rules.max_cost:
     rnd.counts[OVER_BUDGET] += 1
     return
   rnd.counts[REQUESTS] += 1
   rnd.request[c] = q
   copy_program(programs, row, rnd.programs, q)
   islands.fitness[i, place] = np.nan
-  rnd.child[q], rnd.owner[q], rnd.value[q], rnd.cost[q] = c, i, 0.0, 0
-  rnd.prints[q, 0], rnd.prints[q, 1], rnd.twin[q] = np.uint64(0), np.uint64(0), False
+  rnd.child[q], rnd.owner[q], rnd.value[q], rnd.cost[q], rnd.twin[q] = c, i, 0.0, 0, False
   if rules.cached:
     rnd.entry[q] = reserve(cache, i, first, second, q)
 
@@ -311,8 +299,8 @@ def receive(
 
 
 @inner_kernel
-def _enters(bar: float, bar_number: int, value: float, number: int) -> bool:
-  return value > bar or (value == bar and number <= bar_number)
+def _enters(bar: np.ndarray, value: float, number: int) -> bool:
+  return value > bar[0] or (value == bar[0] and number <= bar[1])
 
 
 @kernel
@@ -348,9 +336,11 @@ def commit(
     rnd.better[c] = value > islands.best_fitness[i]
     if rnd.better[c]:
       islands.best_fitness[i] = value
+    # The hall takes the first of each fingerprint, the front whatever is simpler.
+    twin = q != KNOWN and rnd.twin[q]
     enters = rnd.new[c] and (
-        _enters(wanted.bar[0], wanted.bar_number[0], value, number)
-        or _enters(wanted.front[rnd.size[c]], wanted.front_number[rnd.size[c]], value, number))
+        (not twin and _enters(wanted.bars[-1], value, number))
+        or _enters(wanted.bars[rnd.size[c]], value, number))
     # In evolution a child that the cache knows was watched when it was new.
     watched = value >= wanted.watch[i] and (rnd.new[c] or not rules.evolve)
     if rnd.better[c] or enters or watched:

@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from azero.compiler import cost, liveness
 from azero.compiler.arrays import arrays, scratch, tables
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws, rounds
-from azero.search.equivalence import Counts, Stages
+from azero.search.equivalence import Counts, Prints, Stages
 from azero.search.genealogy import Genealogy
-from azero.search.hall_of_fame import Entry, Front, HallOfFame, Key
+from azero.search.hall_of_fame import Entry, Front, HallOfFame, Key, Rank
 from azero.search.islands import Islands
 from azero.search.lineage import Lineage
 from azero.search.lru_cache import LruCache
@@ -120,9 +121,7 @@ class Worker:
         shared.mutator, arrays(shared.template), scratch(shared.space), draws.new_stream())
     self._found = np.zeros(room, np.int64)
     sizes = shared.space.num_slots + 1
-    self._wanted = Wanted(
-        np.zeros(1), np.zeros(1, np.int64), np.zeros(sizes), np.zeros(sizes, np.int64),
-        shared.watch)
+    self._wanted = Wanted(np.zeros((sizes + 1, 2)), shared.watch)
     self.forget()
 
   def forget(self) -> None:
@@ -188,25 +187,25 @@ class Worker:
   def _settle(self) -> None:
     """Evaluates what a round asks for, commits it and keeps what is good."""
     shared, rnd = self._shared, self._round
-    shared.stages.score(rnd, self._devices, self.counts)
+    prints = shared.stages.score(rnd, self._devices, self.counts)
     number = rounds.commit(shared.islands, self._means, rnd, self._wanted, self._found)
     self.counts.programs += int(rnd.counts[CHILDREN])
     self.counts.over_budget += int(rnd.counts[OVER_BUDGET])
     self.counts.canonical_hits += int(rnd.counts[CANONICAL_HITS])
     self.unable += int(rnd.counts[UNABLE])
     for child in self._found[:number].tolist():
-      self._keep(child)
+      self._keep(child, prints)
     if number:
       self._set_bars()
     rnd.counts[:] = 0
 
   def _set_bars(self) -> None:
     """Says what the next round has to look for."""
-    wanted = self._wanted
-    wanted.bar[0], wanted.bar_number[0] = self.hall.bar
-    self.front.set_bars(wanted.front, wanted.front_number)
+    bars = self._wanted.bars
+    self.front.set_bars(bars[:-1])
+    bars[-1] = self.hall.bar
 
-  def _keep(self, child: int) -> None:
+  def _keep(self, child: int, prints: Prints | None) -> None:
     """Notes a child for what it is good for."""
     shared, rnd = self._shared, self._round
     island, fitness = int(rnd.island[child]), float(rnd.fitness[child])
@@ -215,32 +214,39 @@ class Worker:
     program = Programs(
         shared.space, *(array[row : row + 1].copy() for array in shared.islands.population))
     key = int(rnd.key[child, 0]), int(rnd.key[child, 1])
+    known = rnd.request[child] == rounds.KNOWN
     name = shared.first_island + island
     if rnd.better[child]:
       for best, array in zip(shared.islands.best, arrays(program)):
         best[island] = array[0]
       self._improvements.append(Improvement(name, fitness, steps, number, program))
     if rnd.new[child]:
-      self._offer(key, child, program)
+      self._offer(key, child, program, None if known else prints)
     if fitness >= shared.watch[island]:
       self._watched.append(Watched(island, number, key, program))
 
 
-  def _offer(self, key: Key, child: int, program: Programs) -> None:
+  def _offer(self, key: Key, child: int, program: Programs, prints: Prints | None) -> None:
     """Offers a new program to the hall of fame and the front."""
     shared, rnd = self._shared, self._round
-    island, request = int(rnd.island[child]), int(rnd.request[child])
-    known = request == rounds.KNOWN
-    first, second = (0, 0) if known else rnd.prints[request].tolist()
-    entry = Entry(
-        program, float(rnd.fitness[child]), shared.first_island + island, int(rnd.steps[child]),
-        int(rnd.number[child]), int(rnd.size[child]), float(rnd.price[child]),
-        (first, second) if first or second else None,
-        shared.genealogy.lineage(island, int(rnd.place[child])))
+    island, request, size = (int(array[child]) for array in (rnd.island, rnd.request, rnd.size))
+    fitness, number = float(rnd.fitness[child]), int(rnd.number[child])
+    name = shared.first_island + island
+    rank = Rank(-fitness, number, name, key)
     # What it is a twin of came first.
-    if known or not rnd.twin[request]:
+    twin = request != rounds.KNOWN and rnd.twin[request]
+    in_hall, in_front = not twin and self.hall.admits(rank), self.front.admits(rank, size)
+    if not in_hall and not in_front:
+      return
+    live = liveness.live_instructions(program, multiclass=shared.multiclass)
+    entry = Entry(
+        program, fitness, name, int(rnd.steps[child]), number, size,
+        float(cost.costs(program, live)[0]), None if prints is None else prints.of(request),
+        shared.genealogy.lineage(island, int(rnd.place[child])))
+    if in_hall:
       self.hall.take_in(key, entry)
-    self.front.take_in(key, entry)
+    if in_front:
+      self.front.take_in(key, entry)
 
 
 def in_threads(work: Sequence[Callable[[], None]]) -> None:

@@ -32,10 +32,16 @@ def add_run(table: Table, run: Run, now: float, depth: int = 0) -> None:
   outcomes = json_lines.read(run.path / "outcomes.jsonl", growing=True)
   if outcomes:
     status += f", {len(outcomes)} repeats ended"
+  rounds = json_lines.read(run.path / "results.jsonl", growing=True)  # of task_difficulty
+  if rounds:
+    acceptable = sum(row["acceptable"] for row in rounds)
+    status += f", {len(rounds)} rounds ended with {number(acceptable)} acceptable programs"
+  seconds, programs, steps = (
+      sum(row[name] for row in rounds) if rounds else run.total(name)
+      for name in ("seconds", "programs", "train_steps"))
   table.add_row(
       "  " * depth + run.path.name, "" if depth else run.experiment, status,
-      f"{clock(now - run.started)} ago", clock(run.total("seconds")),
-      number(run.total("programs")), number(run.total("train_steps")),
+      f"{clock(now - run.started)} ago", clock(seconds), number(programs), number(steps),
       fitness(run.best_fitness),
       f"{clock(now - run.checkpoint)} ago" if run.checkpoint else "-")
   for part in run.parts:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,21 +20,21 @@ from experiments.frame.run_settings import StudySettings
 from experiments.frame.settings import setting
 
 with lazy.imports():
-  from azero.insight import baselines
+  from azero.insight import baselines, verdict
   from azero.insight.plots import progress_plot
-  from azero.language import program as program_lib
   from azero.runs import warm_start
-  from azero.search import federation
+  from azero.search import federation, starts
   from experiments.frame import judging, reporting, study
 
 if TYPE_CHECKING:
   from azero.language.program import Programs, SearchSpace
   from azero.runs.directory import RunDirectory
   from azero.runs.runner import RunResult
+  from azero.search.starts import Known
   from azero.tasks.task import Tasks
-  from experiments.frame.starts import Starts
+  from experiments.frame.runtimes import GroupedSearch
 
-_FOUND = "discovered program"
+_FOUND, _CONSTANT = "discovered program", "constant prediction"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,21 @@ class Data:
 
 
 @dataclasses.dataclass(frozen=True)
+class Chosen:
+  """A program that was chosen among candidates.
+
+  Attributes:
+    program: a batch of one.
+    sentence: among what it was chosen, and by what.
+    epochs: passes over the rows that are good for it, the best first; None to choose them anew.
+  """
+
+  program: Programs
+  sentence: str
+  epochs: Sequence[int | None] = (None,)
+
+
+@dataclasses.dataclass(frozen=True)
 class Judged:
   """What is said of the chosen program in place of a verdict over tasks.
 
@@ -107,8 +123,9 @@ class Result:
 
 def discover(
     config: DiscoverySettings, space: SearchSpace, data: Data, *, name: str, title: str,
-    about: str, facts: Mapping[str, Any] | None = None, known: Starts | None = None,
-    judge: Callable[[Programs, RunDirectory], Judged] | None = None,
+    about: str, facts: Mapping[str, Any] | None = None, known: Sequence[Known] = (),
+    choose: Callable[[GroupedSearch], Chosen] | None = None,
+    judge: Callable[[Chosen, RunDirectory], Judged] | None = None,
 ) -> Result:
   """Searches, selects, judges and reports.
 
@@ -120,8 +137,10 @@ def discover(
     title: of the report.
     about: a sentence on the data, for the report.
     facts: what identifies the run besides its settings, see `study.open_directory`.
-    known: programs that half of the islands start from, and that are candidates themselves.
-    judge: what else to say of the chosen program, with the directory for other files.
+    known: programs that half of the islands start from.
+    choose: a program, when the search has ended; default that of its finds which is best on the
+      select tasks.
+    judge: what else to say of what was chosen, with the directory for other files.
 
   Returns:
     The result.
@@ -131,24 +150,21 @@ def discover(
     FileExistsError: the run directory exists.
     FileNotFoundError: there is no run to continue, or nothing to start from.
   """
-  searched = study.search(
-      name, config, _groups(config, space, data, known), facts=facts)
-  candidates = judging.candidates_of(searched.search)
-  if known is not None:
-    candidates = program_lib.Programs.concatenate([known.programs, candidates])
-  program, select_fitness = judging.select(candidates, data.select, config.search)
+  searched = study.search(name, config, _groups(config, space, data, known), facts=facts)
+  chosen = (choose or functools.partial(_choose, data=data, config=config))(searched.search)
+  program = chosen.program
   final = _judge(config.search, program, data.final)
-  judged = Judged([judging.verdict(final[_FOUND], final["constant prediction"])], {})
+  judged = Judged([verdict.compare(1 - final[_FOUND], 1 - final[_CONSTANT]).sentence(
+      f"the {_CONSTANT}", f"mean fitness of {len(data.final)} tasks")], {})
   if judge is not None:
-    judged = judge(program, searched.directory)
-  said = [*judged.sentences, *_origin(program, known, multiclass=data.final.multiclass)]
+    judged = judge(chosen, searched.directory)
+  said = judged.sentences
   findings = study.Findings(
       title=title, program=program, num_classes=data.final.num_classes, data=about,
       scores=final, tasks=data.final,
       summary=[
-          f"Of {len(candidates)} candidates the chosen program is best on {len(data.select)} "
-          f"select tasks ({config.search.combine} fitness {select_fitness:.4f}). Its mean fitness "
-          f"on {data.judged_on}, is **{final[_FOUND].mean():.4f}**.",
+          f"{chosen.sentence} Its mean fitness on {data.judged_on}, is "
+          f"**{final[_FOUND].mean():.4f}**.",
           *said,
           "The linear model and the network train on the same examples, but many times over (50 "
           f"epochs or 1500 steps); the program goes {config.search.num_epochs} time(s) through "
@@ -167,45 +183,32 @@ def discover(
   return Result(program, final, str(searched.directory.path), searched.result)
 
 
+def _choose(search: GroupedSearch, *, data: Data, config: DiscoverySettings) -> Chosen:
+  """The find that is best on the select tasks."""
+  candidates = judging.candidates_of(search)
+  program, fitness = judging.select(candidates, data.select, config.search)
+  return Chosen(
+      program, f"Of {len(candidates)} candidates the chosen program is best on "
+      f"{len(data.select)} select tasks ({config.search.combine} fitness {fitness:.4f}).")
+
+
 def _groups(
-    config: DiscoverySettings, space: SearchSpace, data: Data, known: Starts | None
+    config: DiscoverySettings, space: SearchSpace, data: Data, known: Sequence[Known]
 ) -> list[federation.Group]:
   """All islands alike, or half of them with known programs to start from."""
-  template = None
-  if config.warm_start:
-    template = warm_start.read_programs(
-        config.warm_start, space, multiclass=data.final.multiclass)
-  if known is None or template is not None:
-    return [federation.Group(
-        name="islands", space=space, task_sets=data.search, config=config.search,
-        template=template)]
-  half = (len(data.search) + 1) // 2
-  groups = [federation.Group(
-      name="from known programs", space=space, task_sets=data.search[:half],
-      config=config.search, template=known.programs)]
-  if data.search[half:]:
-    groups.append(federation.Group(
-        name="from empty programs", space=space, task_sets=data.search[half:],
-        config=config.search))
-  return groups
-
-
-def _origin(program: Programs, known: Starts | None, *, multiclass: bool) -> list[str]:
-  """Whether the chosen program is one that was known before."""
-  if known is None:
-    return []
-  found = reporting.live_text(program, multiclass=multiclass)
-  for place, name in enumerate(known.names):
-    if reporting.live_text(known.programs[place], multiclass=multiclass) == found:
-      return [f"It is one of those that the search started from: {name}."]
-  return ["It is none of those that half of the islands started from."]
+  if not config.warm_start:
+    return starts.groups(space, data.search, config.search, known)
+  template = warm_start.read_programs(config.warm_start, space, multiclass=data.final.multiclass)
+  return [federation.Group(
+      name="islands", space=space, task_sets=data.search, config=config.search,
+      template=template)]
 
 
 def _judge(config: SearchConfig, program: Programs, tasks: Tasks) -> dict[str, np.ndarray]:
   """Fitness on the final tasks, [D] each, of the program and of baselines, by name."""
   return {
       _FOUND: judging.fitness_of(program, tasks, config).per_task[0],
-      "constant prediction": baselines.constant(tasks),
+      _CONSTANT: baselines.constant(tasks),
       "linear model (Adam)": baselines.linear(tasks, seed=config.seed),
       "neural network, 32 hidden units (Adam)": baselines.neural_network(
           tasks, seed=config.seed)}

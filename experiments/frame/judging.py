@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
   from azero.search.config import SearchConfig
   from azero.tasks.task import Tasks
   from experiments.frame.runtimes import GroupedSearch
-
-_ROUNDING = 1e-6  # of a fitness in float32: a gain below it is none
 
 
 def fitness_of(
@@ -77,16 +74,3 @@ class Judge:
     if space not in self._evaluators:
       self._evaluators[space] = evaluator.Evaluator(space, self._tasks, **self._settings)
     return self._evaluators[space]
-
-
-def verdict(program: np.ndarray, constant: np.ndarray) -> str:
-  """How a program stands to the constant prediction, by the fitness of both on D tasks."""
-  gain = program - constant
-  error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-  clear = abs(gain.mean()) > max(2 * error, _ROUNDING)
-  how = "cannot be told from"
-  if clear:
-    how = "is better than" if gain.mean() > 0 else "is worse than"
-  return (
-      f"It {how} the constant prediction: {gain.mean():+.4f} with a standard error of {error:.4f} "
-      "over the tasks.")

@@ -7,7 +7,8 @@ share them, are independent draws, so tests and intervals are over rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+import contextlib
 import dataclasses
 import json
 import pickle
@@ -20,6 +21,7 @@ from experiments.frame import lazy
 
 with lazy.imports():
   from azero.estimators import programs as program_estimators
+  from azero.insight import verdict
   from azero.tasks import preparation as preparation_lib
 
 if TYPE_CHECKING:
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
 MODEL = "model.pkl"
 RESULT = "result.json"
 PROGRAM = "discovered program"
-_ROUNDING = 1e-6  # of a mean error: a gain below it is none
-_LEVEL = 0.02  # of the two-sided tests
-_RESAMPLES = 2000
 _MOST_RESIDUALS = 500
 
 
@@ -63,20 +62,45 @@ class TableModel:
     return self.estimator.predict_proba(self.preparation.features(frame))
 
 
-def fit_model(program: Programs, table: Table, rows: np.ndarray, name: str) -> TableModel:
+def fit_model(
+    program: Programs, table: Table, rows: np.ndarray, name: str, *,
+    epochs: Sequence[int | None] = (None,),
+) -> TableModel:
   """Trains a program on rows of a table.
+
+  Args:
+    program: a batch of one.
+    table: that the rows are of.
+    rows: to train on.
+    name: of the table's file.
+    epochs: numbers of passes over the rows, of which the first counts that does not diverge;
+      None to choose them on some of the rows.
 
   Raises:
     ValueError: its error is not finite there.
   """
   frame, target = table.frame.iloc[rows], table.target.iloc[rows]
-  preparation = preparation_lib.Preparation.fit(
-      frame, target, kind=table.preparation.kind, dropped=table.dropped)
+  preparation = prepare(table, rows)
+  x, y = preparation.features(frame), preparation.encode_target(target)
   kind = (program_estimators.ProgramRegressor if preparation.classes is None
           else program_estimators.ProgramClassifier)
-  estimator = kind(program, random_state=table.settings.seed)
-  return TableModel(preparation, estimator.fit(
-      preparation.features(frame), preparation.encode_target(target)), name)
+
+  def fitted(number: int | None) -> TableModel:
+    estimator = kind(program, num_epochs=number, random_state=table.settings.seed)
+    return TableModel(preparation, estimator.fit(x, y), name)
+
+  *first, last = epochs
+  for number in first:
+    with contextlib.suppress(ValueError):  # it diverges
+      return fitted(number)
+  return fitted(last)
+
+
+def prepare(table: Table, rows: np.ndarray) -> preparation_lib.Preparation:
+  """The preparation of columns and target as these rows have them."""
+  return preparation_lib.Preparation.fit(
+      table.frame.iloc[rows], table.target.iloc[rows], kind=table.preparation.kind,
+      dropped=table.dropped)
 
 
 def learnt_rows(table: Table) -> np.ndarray:
@@ -131,44 +155,6 @@ def _codes(preparation: preparation_lib.Preparation, target: Any) -> np.ndarray:
   return np.array([known.get(label, -1) for label in labels], np.float64)
 
 
-def verdict(program: np.ndarray, baseline: np.ndarray) -> dict[str, Any]:
-  """Whether a program's errors are smaller than a baseline's on the same rows.
-
-  An exact test over the rows that only one of them gets right, where errors are 0 and 1, and a
-  paired bootstrap otherwise.
-
-  Args:
-    program: [V] errors.
-    baseline: [V] errors.
-
-  Returns:
-    "verdict", "better", "same" or "worse"; "gain", by how much the mean error is smaller;
-    "gain_interval", 95 % of the bootstrap.
-  """
-  from scipy import stats
-
-  gain = baseline - program
-  means = _resampled_means(gain)
-  low, high = np.quantile(means, [_LEVEL / 2, 1 - _LEVEL / 2])
-  if np.isin(program, (0, 1)).all() and np.isin(baseline, (0, 1)).all():
-    wins, losses = int((gain > 0).sum()), int((gain < 0).sum())
-    clear = wins + losses > 0 and stats.binomtest(wins, wins + losses).pvalue < _LEVEL
-  else:
-    clear = low > 0 or high < 0
-  word = "same"
-  if clear and abs(gain.mean()) > _ROUNDING:
-    word = "better" if gain.mean() > 0 else "worse"
-  interval = np.quantile(means, [0.025, 0.975])
-  return {"verdict": word, "gain": float(gain.mean()),
-          "gain_interval": [float(value) for value in interval]}
-
-
-def _resampled_means(values: np.ndarray) -> np.ndarray:
-  """[_RESAMPLES] means of rows drawn with replacement."""
-  rng = np.random.default_rng(0)
-  return values[rng.integers(len(values), size=(_RESAMPLES, len(values)))].mean(1)
-
-
 def result(table: Table, model: TableModel, errors: Mapping[str, np.ndarray]) -> dict[str, Any]:
   """What result.json says: of the table, scores with intervals, verdicts, and how rows came out.
 
@@ -194,8 +180,8 @@ def result(table: Table, model: TableModel, errors: Mapping[str, np.ndarray]) ->
       "rows": {"search": len(table.split.search), "select": len(table.split.select),
                "judged": len(table.split.final)},
       "scores": scores,
-      "verdicts": {name: verdict(errors[PROGRAM], each) for name, each in errors.items()
-                   if name != PROGRAM},
+      "verdicts": {name: _as_entry(verdict.compare(errors[PROGRAM], each))
+                   for name, each in errors.items() if name != PROGRAM},
       "warnings": list(table.warnings)} | _rows(table, model)
 
 
@@ -214,9 +200,13 @@ def _rows(table: Table, model: TableModel) -> dict[str, Any]:
   return {"confusion": counts.tolist()}
 
 
+def _as_entry(found: verdict.Verdict) -> dict[str, Any]:
+  return {
+      "verdict": found.word, "gain": found.gain, "gain_interval": [found.low, found.high]}
+
+
 def _score(errors: np.ndarray, unit: float, *, is_class: bool) -> dict[str, Any]:
-  means = _resampled_means(errors)
-  low, high = np.quantile(means, [0.025, 0.975])
+  low, high = verdict.mean_interval(errors)
   if is_class:
     return {"score": float(1 - errors.mean()), "interval": [float(1 - high), float(1 - low)]}
   score, low, high = (float(np.sqrt(value) * unit) for value in (errors.mean(), low, high))
@@ -225,11 +215,10 @@ def _score(errors: np.ndarray, unit: float, *, is_class: bool) -> dict[str, Any]
 
 def sentences(found: Mapping[str, Any]) -> list[str]:
   """The verdicts of a result in words."""
-  words = {"better": "is better than", "same": "cannot be told from", "worse": "is worse than"}
   return [
-      f"It {words[each['verdict']]} {name}: {each['gain']:+.4f} in the mean error of "
-      f"{found['rows']['judged']} rows (95 % from {each['gain_interval'][0]:+.4f} to "
-      f"{each['gain_interval'][1]:+.4f})." for name, each in found["verdicts"].items()]
+      verdict.Verdict(each["verdict"], each["gain"], *each["gain_interval"]).sentence(
+          name, f"mean error of {found['rows']['judged']} rows")
+      for name, each in found["verdicts"].items()]
 
 
 def as_json(found: Mapping[str, Any]) -> str:

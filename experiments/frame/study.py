@@ -195,12 +195,12 @@ def conclude(
     print(f"\n{reporting.live_text(findings.program, multiclass=findings.multiclass)}\n")
   for line in findings.lines:
     print(line)
-  ended = signum is None and (result is None or result.signum is None)
+  whole = signum is None and (result is None or result.signum is None)
   parts = {}
-  if ended and findings.program is not None and findings.tasks is not None:
+  if whole and findings.program is not None and findings.tasks is not None:
     parts = dissection.dissect(findings.program, findings.tasks, config.search)
-  directory.write(
-      reader.FINDINGS, json.dumps(_to_json(findings, result) | parts, indent=2) + "\n")
+  written = _to_json(findings, result, whole=whole) | parts
+  directory.write(reader.FINDINGS, json.dumps(written, indent=2) + "\n")
   print(f"Report: {directory.path / 'report.md'}")
   write_page(directory.path)
   signum = result.signum if result is not None and signum is None else signum
@@ -217,14 +217,17 @@ def write_page(path: str | os.PathLike) -> None:
     print(f"No report.html: {error}")
 
 
-def _to_json(findings: Findings, result: RunResult | None) -> dict[str, Any]:
+def _to_json(findings: Findings, result: RunResult | None, *, whole: bool) -> dict[str, Any]:
   """Findings as their file holds them, for a page that is made from it."""
-  program, ended = findings.program, None
+  program, ended = findings.program, "finished" if whole else "interrupted"
   if result is not None:
     ended = f"{result.status}: {result.reason}" if result.reason else result.status
   return {
       "title": findings.title, "summary": list(findings.summary), "data": findings.data,
-      "tables": list(findings.tables), "ended": ended, "num_classes": findings.num_classes,
+      "tables": list(findings.tables), "ended": ended,
+      # The page draws progress itself.
+      "picture": None if findings.figure is None or findings.picture == PICTURE
+      else findings.picture, "num_classes": findings.num_classes,
       "program": None if program is None else text.format_program(program),
       "num_features": None if program is None else program.space.num_features,
       "scores": {name: values.tolist() for name, values in findings.scores.items()}}

@@ -1,7 +1,9 @@
 """The same with real processes: Ray, and what can happen to processes."""
 
+import importlib
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -9,9 +11,11 @@ import pytest
 from support.federation_cases import EVERY_TEN, groups, make
 from test_cluster import history
 
+from azero.distributed import ray_runtime
 from azero.distributed.cluster import Cluster
 from azero.distributed.ray_runtime import RayRuntime
 from azero.executors.evaluator import Evaluator
+from azero.search import mutation
 from azero.search.protocol import WorkerLost
 
 
@@ -39,6 +43,36 @@ def test_processes_of_ray_do_what_one_process_does(runtime):
 def test_more_processes_than_cores_are_refused(runtime):
   with pytest.raises(ValueError, match=r"1000 processes with 1 device.* and Ray has"):
     RayRuntime(num_processes=1000, num_devices=1)
+
+
+@pytest.fixture
+def own_mutation(tmp_path, monkeypatch):
+  """A mutation in a module of its own, which is gone afterwards, as it is for other processes."""
+  (tmp_path / "only_here.py").write_text(
+      "def swap(programs, i, function, space, stream):\n  pass\n")
+  monkeypatch.syspath_prepend(tmp_path)
+  monkeypatch.setattr(mutation, "_OWN", {})
+  monkeypatch.setattr(mutation, "_own_functions", {})
+  mutation.register_mutation("swap", importlib.import_module("only_here").swap)
+  yield "swap"
+  sys.modules.pop("only_here", None)
+
+
+def test_a_mutation_that_other_processes_cannot_import_is_one_sentence(own_mutation, tmp_path):
+  setup = ray_runtime._Setup.here(1)
+  setup.adopt_own()  # here it can be
+  sys.modules.pop("only_here")
+  sys.path.remove(str(tmp_path))
+  with pytest.raises(
+      ValueError, match=r"cannot be imported in another process \(No module named 'only_here'\)"):
+    setup.adopt_own()
+
+
+def test_a_mutation_that_cannot_be_sent_is_one_sentence(own_mutation, monkeypatch):
+  lock = threading.Lock()
+  monkeypatch.setitem(mutation._own_functions, "swap", lambda *_: lock)
+  with pytest.raises(ValueError, match=r"cannot be sent to other processes \(TypeError: .*lock"):
+    ray_runtime._Setup.here(1)
 
 
 @pytest.mark.slow  # starts processes, again and again

@@ -1,5 +1,7 @@
 """Random numbers: equal to an independent hash, well distributed, independent in every counter."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,6 +60,16 @@ def test_equal_to_the_independent_hash():
   assert [phase.name.lower() for phase in noise.Phase] == list(counter_hash.PHASES)
 
 
+@functools.partial(jax.jit, static_argnames=("shape", "dtype"))
+def _both_kinds(seed, task_seed, *, shape, dtype):
+  """Numbers of a random op in Setup, at position 0: uniform ones and normal ones."""
+  key = noise.make_key(seed, task_seed)
+  for number in (0, 0, 0):
+    key = noise.fold(key, number)
+  return [
+      noise.draw(key, kind, shape, jnp.dtype(dtype)) for kind in (Noise.UNIFORM, Noise.NORMAL)]
+
+
 @pytest.mark.parametrize("shape", [(), (5,), (16, 16)])
 def test_float32_and_float64_agree(shape):
   wanted = {
@@ -65,12 +77,8 @@ def test_float32_and_float64_agree(shape):
       for distribution in ("uniform", "normal")}
   for dtype, tolerance in (("float32", 1e-5), ("float64", 1e-13)):
     with jax.enable_x64(dtype == "float64"):
-      key = noise.make_key(jnp.uint32(9), jnp.uint32(4))
-      for number in (0, 0, 0):
-        key = noise.fold(key, number)
-      uniform, normal = (
-          np.asarray(noise.draw(key, kind, shape, jnp.dtype(dtype)))
-          for kind in (Noise.UNIFORM, Noise.NORMAL))
+      uniform, normal = map(
+          np.asarray, _both_kinds(np.uint32(9), np.uint32(4), shape=shape, dtype=dtype))
     assert uniform.dtype == normal.dtype == dtype
     np.testing.assert_array_equal(uniform, wanted["uniform"])
     np.testing.assert_allclose(normal, wanted["normal"], rtol=tolerance, atol=tolerance)

@@ -1,11 +1,15 @@
 """Experiments in tests do not take their programs apart: that compiles an evaluator for each."""
 
+import types
+
 import pytest
 
-from experiments.frame import dissection
+from experiments.frame import study
 
 
-@pytest.fixture(autouse=True)
-def whole_programs(request, monkeypatch):
-  if request.path.name != "test_dissection.py":
-    monkeypatch.setattr(dissection, "dissect", lambda program, tasks, config: {})
+@pytest.fixture(scope="package", autouse=True)
+def whole_programs():
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(
+        study, "dissection", types.SimpleNamespace(dissect=lambda program, tasks, config: {}))
+    yield

@@ -65,7 +65,7 @@ def network():
 def small_search():
   """The demo search, small, and compiled once for all tests."""
   return linear_demo.make_search(
-      dataclasses.replace(linear_demo.SEARCH, population_size=20, cycles_per_step=100), islands=2)
+      dataclasses.replace(linear_demo.SEARCH, population_size=20, cycles_per_step=20), islands=2)
 
 
 def test_another_legal_order_changes_no_result():
@@ -156,7 +156,8 @@ def test_stages_are_those_of_what_was_called(network, small_search):
 def _small(islands, seed):
   """What `small_search` searches."""
   group = linear_demo.make_group(
-      dataclasses.replace(linear_demo.SEARCH, population_size=20, seed=seed), islands=islands)
+      dataclasses.replace(
+          linear_demo.SEARCH, population_size=20, cycles_per_step=20, seed=seed), islands=islands)
   return group.space, group.task_sets, group.config
 
 
@@ -187,7 +188,7 @@ def test_searches_are_what_their_names_say(monkeypatch):
 def _tiny(tmp_path, **changes):
   settings = {
       "seconds": 0.005, "runs": 1, "num_train": 20, "num_valid": 10, "warm_up_seconds": 0.0,
-      "search_seconds": 0.2, "output_dir": str(tmp_path), "run_name": "run"}
+      "search_seconds": 0.1, "output_dir": str(tmp_path), "run_name": "run"}
   return build(benchmark.Config, **settings | changes)
 
 

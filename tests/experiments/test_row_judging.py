@@ -30,4 +30,7 @@ def test_a_quantity_is_judged_and_predicted_in_its_own_unit():
   rows = table.split.final
   predicted = model.predict(frame.iloc[rows]) / 1e200
   rms = np.sqrt(np.mean((predicted - frame["y"].to_numpy()[rows] / 1e200) ** 2))
+  np.testing.assert_allclose(
+      np.array(found["residuals"]) / 1e200,
+      np.stack([frame["y"].to_numpy()[rows] / 1e200, predicted], 1), rtol=1e-6)
   assert rms * 1e200 == pytest.approx(scores["discovered program"], rel=0.01)

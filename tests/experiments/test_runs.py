@@ -122,6 +122,18 @@ def test_list(tmp_path, call):
   assert first[5:9] == ["0:03:20", "2,000", "200,000", "0.7500"] and first[9].startswith("0:01:0")
 
 
+def test_list_adds_up_rounds_of_an_experiment_without_searches_of_its_own(tmp_path, call):
+  path = make(tmp_path / "task_difficulty-20260101-120000-77", report=True)
+  (path / "results.jsonl").write_text("".join(
+      json.dumps({"task_type": "linear", "method": method, "round": 0, "programs": 1500,
+                  "acceptable": acceptable, "train_steps": 20_000, "seconds": 31.5}) + "\n"
+      for method, acceptable in (("random", 1), ("evolution", 6))))
+  status, (_, line), _ = call("list", tmp_path)
+  assert status == 0
+  assert "finished, 2 rounds ended with 7 acceptable programs" in line
+  assert line.split()[-5:] == ["0:01:03", "3,000", "40,000", "-", "-"]
+
+
 def test_a_checkpoint_may_be_a_directory_of_versions(tmp_path):
   path = make(tmp_path / "run")
   assert reader.read_run(path).checkpoint is None
@@ -207,6 +219,16 @@ def test_a_notebook_shows_how_a_run_stands_and_its_best_program(tmp_path):
   shown = reader.read_run(path)._repr_html_()
   for text in ("finished", "2,000", "0.750000", "s1 &lt; s2"):
     assert text in shown
+
+
+def test_findings_count_until_the_run_goes_on(tmp_path):
+  path = make(tmp_path / "run", row(20, 0.5, "interrupted"))
+  assert reader.read_run(path).findings() == {}
+  (path / "findings.json").write_text('{"title": "one"}')
+  assert reader.read_run(path).findings() == {"title": "one"}
+  with open(path / "metrics.jsonl", "a", encoding="utf-8") as file:
+    file.write(json.dumps(row(30, 0.5, time=time.time() + 5)) + "\n")
+  assert reader.read_run(path).findings() == {}
 
 
 def test_report(tmp_path, call):

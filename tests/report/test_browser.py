@@ -11,8 +11,8 @@ import azero
 pytestmark = pytest.mark.skipif(
     browser.chromium() is None, reason="needs a browser: apt-get install chromium")
 
-_DRAWN = "[...document.querySelectorAll('figure')].every(each => each.dataset.drawn === 'yes')"
-_FIGURES = """[...document.querySelectorAll('figure')].map(each =>
+_DRAWN = "[...document.querySelectorAll('figure[id]')].every(each => each.dataset.drawn === 'yes')"
+_FIGURES = """[...document.querySelectorAll('figure[id]')].map(each =>
   [each.id, each.querySelectorAll(
     'svg [class~=mark-symbol] path, svg [class~=mark-rect] path').length])"""
 _UNNAMED = """[...document.querySelectorAll('[role=img], img')].filter(

@@ -40,14 +40,24 @@ def test_sections_are_there_when_their_data_are(tmp_path, make, shown):
   assert report.write() == tmp_path / "run" / "report.html"
   assert (tmp_path / "run" / "report.html").read_text(encoding="utf-8") == report.html
   # Neither does anything come from elsewhere, nor is it allowed to.
-  assert not re.search(r'(?:src|href)="(?!#)|@import|url\((?!#)', report.html)
+  assert not re.search(r'(?:src|href)="(?!#|data:)|@import|url\((?!#)', report.html)
   assert "default-src 'none'" in report.html
 
 
 def test_a_run_without_a_program_has_what_there_is(tmp_path):
   (tmp_path / "run").mkdir()
   (tmp_path / "run" / "config.json").write_text('{"seed": 0}')
-  assert sections(azero.report.read(tmp_path / "run")) == ALWAYS
+  assert sections(azero.report.read(tmp_path / "run")) == ["next", "settings"]
+
+
+def test_a_picture_of_an_experiment_is_in_the_page(tmp_path):
+  path = run_cases.concluded(tmp_path / "run")
+  findings = json.loads((path / "findings.json").read_text())
+  (path / "findings.json").write_text(json.dumps(findings | {"picture": "a.png"}))
+  assert "<img" not in azero.report.read(path).html  # the file is gone
+  (path / "a.png").write_bytes(b"abc")
+  assert '<img src="data:image/png;base64,YWJj" alt="A title &amp; &lt;more&gt;">' in (
+      azero.report.read(path).html)
 
 
 def test_what_people_wrote_is_text_and_no_code(tmp_path):
@@ -65,6 +75,17 @@ def test_the_best_island_is_the_strong_curve(tmp_path):
   assert "rose from 0.2500 to 0.9950" in found.alt
 
 
+def test_long_curves_are_thinned_but_for_the_best(tmp_path):
+  path = run_cases.under_way(tmp_path / "run")
+  rows = [
+      {"island": island, "fitness": 0.9 - island / 10 - 0.5 / k, "num_programs": k,
+       "num_features": 4, "program": run_cases.LINEAR} for k in range(1, 500) for island in (0, 1)]
+  (path / "improvements.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+  found = history.progress_of(reader.read_run(path))
+  assert len(found.best) == 500 and len(found.others) == 80
+  assert [found.others[k]["programs"] for k in (0, -1)] == [1, 5000]
+
+
 def test_without_a_lineage_the_steps_of_the_best_island_have_what_is_new_in_them(tmp_path):
   found = history.walk_of(reader.read_run(run_cases.under_way(tmp_path / "run")))
   assert [(step.number, step.programs, step.before, step.fitness, step.changes)
@@ -72,6 +93,15 @@ def test_without_a_lineage_the_steps_of_the_best_island_have_what_is_new_in_them
       (1, 30, 0.25, 0.5, [f"+ {line}" for line in run_cases.SLOW_LINES]),
       (2, 4000, 0.5, 0.995, ["+ s2 = 0.1"])]
   assert found.inventions == []
+
+
+def test_without_a_lineage_the_island_is_that_of_the_program(tmp_path):
+  path = run_cases.concluded(tmp_path / "run")
+  rows = [json.loads(line) for line in (path / "improvements.jsonl").read_text().splitlines()]
+  rows.append(rows[-1] | {"island": 0, "fitness": 0.999, "program": run_cases.SLOW})
+  (path / "improvements.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+  found = history.walk_of(reader.read_run(path))
+  assert [(step.island, step.fitness) for step in found.steps] == [(1, 0.5), (1, 0.995)]
 
 
 def test_a_lineage_is_told_by_its_inventions(tmp_path):
@@ -83,6 +113,16 @@ def test_a_lineage_is_told_by_its_inventions(tmp_path):
   assert found.inventions == [
       ("1", "1", "start", "0.250000", ""), ("30", "1", "insert", "0.500000", "+0.250000"),
       ("4,000", "1", "alter_constant", "0.995000", "+0.495000")]
+
+
+def test_fronts_of_groups_are_one(tmp_path):
+  path = run_cases.with_history(tmp_path / "run")
+  entries = json.loads((path / "front.json").read_text())
+  worse = [entry | {"fitness": 0.2, "complexity": 5} for entry in entries]
+  (path / "front.json").write_text(json.dumps(entries + worse))
+  found = history.front_of(reader.read_run(path))
+  assert [(point["complexity"], point["fitness"], round(point["height"], 9))
+          for point in found.points] == [(0, 0.25, 0.75), (6, 0.995, 0.005)]
 
 
 def test_ablations_begin_with_the_largest_loss(tmp_path):
@@ -111,16 +151,32 @@ def test_references_that_lie_together_share_a_name(tmp_path):
 
 def test_scores_of_rows_have_their_verdicts(tmp_path):
   found = scores.comparison_of(reader.read_run(run_cases.of_quantity(tmp_path / "run")))
-  assert found.title == "RMS error of price, less is better, on 30 rows that nobody saw"
+  assert found.title == "RMS error of price"
+  assert found.caption.startswith("Less is better. On 30 rows that nobody saw")
   assert [(each.name, each.own, each.score, each.verdict) for each in found.scores] == [
       ("discovered program", True, 3.5, ""),
       ("constant prediction", False, 0.5, "the program is better")]
+
+
+def test_residuals_are_told_in_words(tmp_path):
+  found = scores.residuals_of(reader.read_run(run_cases.of_quantity(tmp_path / "run")))
+  assert found.bounds == (1.0, 4.5) and found.points[0] == {"truth": 1.0, "predicted": 1.5}
+  assert found.alt == (
+      "Predicted over true price of 3 rows; half of the predictions are at most 0.5 away.")
 
 
 def test_scores_of_tasks_have_two_standard_errors(tmp_path):
   found = scores.comparison_of(reader.read_run(run_cases.concluded(tmp_path / "run")))
   assert [(each.score, round(each.high - each.low, 12)) for each in found.scores] == [
       (pytest.approx(0.95), 0.2), (pytest.approx(0.3), 0.2), (pytest.approx(0.93), 0.2)]
+
+
+def test_a_score_of_one_task_has_no_interval(tmp_path):
+  path = run_cases.concluded(tmp_path / "run")
+  findings = json.loads((path / "findings.json").read_text())
+  (path / "findings.json").write_text(json.dumps(findings | {"scores": {"best program": [0.75]}}))
+  [score] = scores.comparison_of(reader.read_run(path)).scores
+  assert score.own and (score.score, score.low, score.high) == (0.75, 0.75, 0.75)
 
 
 def test_of_many_classes_the_frequent_ones_are_shown(tmp_path):
@@ -137,8 +193,11 @@ def test_of_many_classes_the_frequent_ones_are_shown(tmp_path):
 def test_searches_of_an_experiment_are_compared(tmp_path):
   (tmp_path / "run").mkdir()
   (tmp_path / "run" / "config.json").write_text('{"seed": 0}')
-  for name in ("a", "b"):
-    run_cases.under_way(tmp_path / "run" / name)
+  paths = [run_cases.under_way(tmp_path / "run" / name) for name in ("a", "b")]
+  assert history.progress_of(reader.read_run(tmp_path / "run")) is None  # a point is no curve
+  for path in paths:
+    line = (path / "metrics.jsonl").read_text()
+    (path / "metrics.jsonl").write_text(line + line.replace("10000", "20000"))
   found = history.progress_of(reader.read_run(tmp_path / "run"))
   assert {point["curve"] for point in found.best + found.others} == {"a", "b"}
   assert history.walk_of(reader.read_run(tmp_path / "run")) is None

@@ -14,6 +14,7 @@ from support.toy_evaluator import ToyEvaluator
 from azero.language.text import parse
 from azero.runs import metrics, runner
 from azero.runs.directory import RunDirectory, settings_of
+from azero.runs.reader import read_run
 from azero.runs.stopping import StopSettings
 from azero.search.evolution import Evolution
 
@@ -115,8 +116,8 @@ def test_everything_is_recorded(tmp_path):
   records = RunDirectory(tmp_path / "run", {"seed": 7})
   result = run(evolution(3, max_programs=60), directory=records)
   assert {path.name for path in records.path.iterdir()} == {
-      "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json", "workers.json",
-      "checkpoints"}
+      "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json", "front.json",
+      "lineage.json", "workers.json", "checkpoints"}
   metrics = json_lines(records.path / "metrics.jsonl")
   assert metrics == result.metrics and len(metrics) >= 2
   assert metrics[-1]["programs"] == 180 and metrics[-1]["active_islands"] == 0
@@ -139,6 +140,33 @@ def test_everything_is_recorded(tmp_path):
       "best_fitness": [round(fitness, 6) for fitness in result.search.best_fitness.tolist()]}
   for entry in hall:
     parse(entry["program"], FIXED).validate()
+  assert_best_read_back(read_run(records.path), result.search)
+
+
+def assert_best_read_back(kept, search):
+  """What a reader finds of hall of fame, front and lineages is what the search has."""
+  halls = (kept.hall_of_fame(), search.hall_of_fame), (kept.front(), search.front)
+  lineages = kept.lineages()
+  numbers = set()
+  for rows, entries in halls:
+    for row, entry in zip(rows, entries, strict=True):
+      assert row == {
+          "fitness": entry.fitness, "island": entry.island, "train_steps": entry.train_steps,
+          "num_programs": entry.num_programs, "complexity": entry.complexity,
+          "cost": entry.cost, "num_features": 4, "program": repr(entry.program)}
+      numbers.add((entry.island, entry.num_programs))
+      steps = lineages[entry.island, entry.num_programs]
+      assert steps == [{
+          "island": step.island, "num_programs": step.num_programs, "fitness": step.fitness,
+          "mutation": step.mutation, "skipped": 0, "gain": step.gain,
+          "changes": list(step.changes), "num_features": 4, "program": repr(step.program)}
+                       for step in entry.lineage]
+      assert steps[0]["mutation"] == "start" and steps[-1]["program"] == row["program"]
+  assert numbers == set(lineages)
+  sizes = [entry.complexity for entry in search.front]
+  assert sizes == sorted(set(sizes)) and len(sizes) > 2
+  fitness = [entry.fitness for entry in search.front]
+  assert fitness == sorted(set(fitness)) and fitness[-1] == search.hall_of_fame.best.fitness
 
 
 def test_ctrl_c_stops_cleanly(tmp_path):

@@ -59,7 +59,7 @@ def test_random_programs_keep_what_is_not_searched_of_each_template():
   for method in (Evolution, RandomSearch):
     random = search(template, method, space, initial="random")
     random.step()
-    size = len(random.islands.population.opcode) // 3
+    size = random.islands.fitness.shape[1]
     rows = (np.arange(3)[:, None] * size + np.arange(SIZE)).ravel()
     programs = Programs(space, *random.islands.population)[rows]
     expected = template[[k % 2 for k in range(SIZE)] * 3]
@@ -175,3 +175,42 @@ def test_files_that_hold_no_programs_are_refused(tmp_path):
   (tmp_path / "hall_of_fame.json").write_text("[]")
   with pytest.raises(ValueError, match="holds no program to start from"):
     read_programs(tmp_path, FIXED)
+
+
+def test_lineages_go_on_in_the_next_run(tmp_path):
+  found = run(tmp_path / "run").search.hall_of_fame
+  read = read_programs(tmp_path / "run", VARIABLE)
+  for entry, program, past in zip(found, read, read.pasts, strict=True):
+    assert past[-1].program == program
+    assert [(step.fitness, step.island, step.num_programs, step.mutation, step.skipped)
+            for step in past] == [
+                (step.fitness, step.island, step.num_programs, step.mutation, step.skipped)
+                for step in entry.lineage]
+    assert [repr(step.program) for step in past] == [repr(step.program) for step in entry.lineage]
+  later = search(read, max_programs=60)
+  while not later.finished:
+    later.step()
+  best = later.hall_of_fame.best.lineage
+  starts = [step for step in best if step.mutation == "start"]
+  assert len(starts) == 2 and starts[1].program in list(read)
+  # A narrower space: what does not fit is left out, and counted.
+  narrow = dataclasses.replace(VARIABLE, setup=dataclasses.replace(VARIABLE.setup, max_length=1))
+  fitting = [entry for entry in found if entry.program.lengths[0, 0] <= 1]
+  assert 0 < len(fitting)
+  file = tmp_path / "run" / "hall_of_fame.json"
+  rows = [row for row, entry in zip(json.loads(file.read_text()), found) if entry in fitting]
+  file.write_text(json.dumps(rows))
+  for entry, past in zip(fitting, read_programs(tmp_path / "run", narrow).pasts, strict=True):
+    kept = [step for step in entry.lineage if step.program.lengths[0, 0] <= 1]
+    assert [step.num_programs for step in past] == [step.num_programs for step in kept]
+    assert past.num_steps == entry.lineage.num_steps
+    assert repr(past[-1].program) == repr(entry.program)
+
+
+def test_a_damaged_file_of_lineages_is_named(tmp_path):
+  (tmp_path / "hall_of_fame.json").write_text(json.dumps([
+      {"program": TEXTS[0], "num_features": 4, "island": 0, "num_programs": 5}]))
+  assert read_programs(tmp_path, VARIABLE).pasts == (None,)
+  (tmp_path / "lineage.json").write_text('{"steps": [], "lineages": [{"island": 0}]}')
+  with pytest.raises(ValueError, match=r"lineage\.json' cannot be read as lineages .KeyError: 'n"):
+    read_programs(tmp_path, VARIABLE)

@@ -207,10 +207,21 @@ def test_the_seed_decides_everything(make):
   assert outcome(first) == outcome(second) != outcome(other)
 
 
+_WHOLE: dict[str, tuple] = {}
+
+
+@pytest.fixture
+def whole(make, kind):
+  """Improvements and outcome of a search that nothing stops, by its kind."""
+  if kind not in _WHOLE:
+    search = make()
+    _WHOLE[kind] = rows(finish(search)), outcome(search)
+  return _WHOLE[kind]
+
+
 @pytest.mark.parametrize("stop", [1, 2, 5, 9])
-def test_a_state_continues_alike(make, stop):
-  whole = make()
-  expected = rows(finish(whole))
+def test_a_state_continues_alike(make, whole, stop):
+  expected, end = whole
   first = steps(make(), stop)
   saved = packing.unpack(*packing.pack({"state": first.state()}))["state"]
   later = make()
@@ -221,7 +232,7 @@ def test_a_state_continues_alike(make, stop):
   assert set(rows(continued)) <= set(expected)
   # Whose state was taken goes on as if nothing had been.
   finish(first)
-  assert outcome(later) == outcome(first) == outcome(whole)
+  assert outcome(later) == outcome(first) == end
 
 
 def test_a_state_comes_back_as_it_was(make):

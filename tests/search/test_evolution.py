@@ -20,6 +20,7 @@ from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
 from azero.language.text import parse
 from azero.search import equivalence, rounds
+from azero.search.ancestry import NUMBER, USES
 from azero.search.evolution import Evolution
 
 ISLANDS, CHILDREN = 3, 400
@@ -167,7 +168,8 @@ def assert_lineages(search, island, expected):
         expected.children[k] for k in line]
     assert {(step.island, step.skipped) for step in lineage} == {(number, 0)}
   ancestry = search.islands.ancestry
-  kept = ancestry.number[island, ancestry.uses[island] > 0] - 1
+  nodes = ancestry.nodes[island]
+  kept = nodes[nodes[:, USES] > 0, NUMBER] - 1
   assert sorted(kept) == sorted(set().union(*map(expected.lineage, living)))
 
 

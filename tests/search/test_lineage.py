@@ -128,7 +128,7 @@ def test_a_trunk_that_is_too_long_loses_what_brought_least(monkeypatch):
   monkeypatch.setattr(ancestry, "TRUNK", 6)
   search = finish(evolution())
   size = search.config.population_size
-  assert search.islands.ancestry.uses.shape == (2, 2 * size + 6)
+  assert search.islands.ancestry.nodes.shape == (2, 2 * size + 6, 7)
   shortened = 0
   for island, place in itertools.product(range(2), range(size)):
     full, short = (

@@ -1,4 +1,4 @@
-"""What the README shows first is what it prints."""
+"""What the README shows of a search is what it prints."""
 
 import pathlib
 import subprocess
@@ -10,8 +10,9 @@ _ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_the_first_example_prints_what_stands_below_it():
-  _, _, example = (_ROOT / "README.md").read_text().partition("```python\n")
+def test_the_example_of_a_search_prints_what_stands_below_it():
+  _, _, use = (_ROOT / "README.md").read_text().partition("**In Python or Jupyter**")
+  _, _, example = use.partition("```python\n")
   code, _, printed, *_ = example.split("```")
   done = subprocess.run(
       [sys.executable, "-c", code], cwd=_ROOT, text=True, capture_output=True, timeout=300)

@@ -15,7 +15,7 @@ def Learn():
 SLOW = LINEAR.replace("0.1", "0.001")
 SLOW_LINES = [line.strip() for line in SLOW.splitlines() if line.startswith(" ")]
 SOFTMAX = """def Setup():
-  s2 = 0.1
+  s2 = uniform(0.123456, 0.654321)
 def Predict():
   v2 = dot(m0, v0)
 def Learn():
@@ -107,7 +107,8 @@ def concluded(path, **about):
 def of_classes(path):
   """A table of three classes, of which the last has a name that HTML must not believe."""
   concluded(
-      path, program=SOFTMAX, slow=SOFTMAX.replace("0.1", "0.2"), metric="accuracy", num_classes=3)
+      path, program=SOFTMAX, slow=SOFTMAX.replace("0.123456", "0.2"), metric="accuracy",
+      num_classes=3)
   _write(path / "result.json", _result("accuracy", ["a", "b", "<script>c"], 0.9) | {
       "confusion": [[10, 0, 1], [2, 7, 0], [0, 0, 10]]})
   (path / "model.pkl").write_bytes(b"")

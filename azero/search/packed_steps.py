@@ -1,0 +1,75 @@
+"""Steps of lineages as words: a program, what made it, and how fit it was.
+
+A step has a header, then a word for each instruction, followed by those of its constants that are
+not zero.
+"""
+
+import numpy as np
+
+from azero.compiler.arrays import ProgramArrays
+from azero.compiler.kernels import inner_kernel
+from azero.language.program import EMPTY
+
+# The words of a header. FITNESS has the bits of a float64; MADE_BY and LEFT_OUT are as in
+# `ancestry`; LENGTH is that of the whole step.
+FITNESS, NUMBER, ISLAND, MADE_BY, LEFT_OUT, LENGTH = range(6)
+HEADER = 6
+_OPCODES, _ADDRESSES, _MASKS = 1 << 12, 1 << 8, 1 << 3  # in the word of an instruction
+
+
+@inner_kernel
+def write_step(words: np.ndarray, start: int, programs: ProgramArrays, i: int) -> int:
+  """Writes the instructions of program i behind a header, and the LENGTH in it.
+
+  Args:
+    words: [W] int64; empty to learn the end alone.
+    start: of the header.
+    programs: the batch.
+    i: which.
+
+  Returns:
+    Where the step ends.
+  """
+  bits = programs.constants.view(np.int64)
+  writes, end = len(words) > 0, start + HEADER
+  for slot in range(programs.opcode.shape[1]):
+    if programs.opcode[i, slot] == EMPTY:
+      continue
+    head, mask = end, 0
+    end += 1
+    for k in range(bits.shape[2]):
+      if bits[i, slot, k] != 0:
+        mask |= 1 << k
+        if writes:
+          words[end] = bits[i, slot, k]
+        end += 1
+    if writes:
+      word = np.int64(slot) * _OPCODES + programs.opcode[i, slot]
+      word = word * _ADDRESSES + programs.in1[i, slot]
+      word = word * _ADDRESSES + programs.in2[i, slot]
+      word = word * _ADDRESSES + programs.out[i, slot]
+      words[head] = word * _MASKS + mask
+  if writes:
+    words[start + LENGTH] = end - start
+  return end
+
+
+@inner_kernel
+def read_step(words: np.ndarray, start: int, programs: ProgramArrays, i: int) -> None:
+  """Reads the step whose header begins at `start` into the empty program i."""
+  bits = programs.constants.view(np.int64)
+  at = start + HEADER
+  while at < start + words[start + LENGTH]:
+    word = words[at]
+    at += 1
+    mask, word = word % _MASKS, word // _MASKS
+    out, word = word % _ADDRESSES, word // _ADDRESSES
+    in2, word = word % _ADDRESSES, word // _ADDRESSES
+    in1, word = word % _ADDRESSES, word // _ADDRESSES
+    slot = word // _OPCODES
+    programs.opcode[i, slot] = word % _OPCODES
+    programs.in1[i, slot], programs.in2[i, slot], programs.out[i, slot] = in1, in2, out
+    for k in range(bits.shape[2]):
+      if mask >> k & 1:
+        bits[i, slot, k] = words[at]
+        at += 1

@@ -262,7 +262,7 @@ def test_no_programs():
     fitness, steps = evaluator.evaluate(none, np.zeros(0, int))
     assert len(fitness) == len(steps) == 0
     # Nor of a round that asks for nothing.
-    evaluator.search._workers[0].take_in(np.zeros(1, int), np.zeros((1, 0), int), none)
+    evaluator.search._workers[0].take_in(np.zeros(1, int), np.zeros((1, 0), int), none, [])
     assert evaluator.counts == Counts()
 
 

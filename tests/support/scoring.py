@@ -43,7 +43,7 @@ class Scoring:
       rows = np.flatnonzero(islands == island)
       places, before = np.arange(len(rows)), int(search.train_steps[island])
       seen = search.counts.programs
-      worker.take_in(np.array([island]), places[None], programs[rows])
+      worker.take_in(np.array([island]), places[None], programs[rows], [])
       assert search.counts.programs == seen + len(rows)
       fitness[rows] = search.fitness[island, places]
       steps[rows] = np.diff(worker._round.steps[: len(rows)], prepend=before)

@@ -14,8 +14,8 @@ from experiments.frame import discovery, island_discoveries, row_judging, study
 from experiments.frame.settings import build
 
 _FILES = {
-    "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json", "report.md",
-    "progress.png"}
+    "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json", "front.json",
+    "lineage.json", "report.md", "progress.png"}
 
 
 def _lines(path):

@@ -15,7 +15,8 @@ from experiments.frame.settings import build
 
 _FILES = {
     "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json",
-    "front.json", "lineage.json", "report.md", "progress.png", "findings.json", "program.txt", "report.html"}
+    "front.json", "lineage.json", "report.md", "progress.png", "findings.json", "program.txt",
+    "report.html"}
 
 
 def _lines(path):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from azero.search.config import SearchConfig
 from experiments.details import explain_tasks
@@ -22,15 +22,17 @@ from experiments.frame.settings import nested, setting
 
 with lazy.imports():
   from azero import files
-  from azero.insight import ablation, bench, explanation, simplification
+  from azero.insight import ablation, bench, decoupling, explanation, simplification
   from azero.insight.plots import ablation_plot
   from azero.tasks import tables
   from experiments.frame import candidates, reporting
 
 if TYPE_CHECKING:
   from azero.insight.ablation import Ablations
+  from azero.insight.decoupling import Decoupling
   from azero.insight.explanation import Explanation
   from azero.insight.simplification import Simplification
+  from azero.language.program import Programs
   from azero.tasks.task import Tasks
 
 _PICTURE = "ablations.png"
@@ -62,11 +64,25 @@ class Config:
       SearchConfig(combine="mean"), only=tuple(SearchConfig().evaluator_settings()))
 
 
-def run(config: Config) -> tuple[Explanation, Simplification, Ablations | None]:
-  """Explains, prints and writes.
+@dataclasses.dataclass(frozen=True)
+class Explained:
+  """What there is to say of a program.
 
-  Returns:
-    The explanation of the simplified program, how that was reached, and its ablations.
+  Attributes:
+    simplification: how the simple program was reached.
+    explanation: of the simple program.
+    ablations: of the simple program; None without tasks.
+    decoupling: of its constants; None without tasks.
+  """
+
+  simplification: Simplification
+  explanation: Explanation
+  ablations: Ablations | None = None
+  decoupling: Decoupling | None = None
+
+
+def run(config: Config) -> Explained:
+  """Explains, prints and writes.
 
   Raises:
     ValueError: a bad setting, program or tasks.
@@ -86,42 +102,40 @@ def run(config: Config) -> tuple[Explanation, Simplification, Ablations | None]:
     num_features = 16 if config.tasks in explain_tasks.DIGITS else 4
   candidate = candidates.named(name, num_features=num_features, multiclass=num_classes > 2)
   tasks = given or explain_tasks.make(config, candidate.program.space.num_features)
-  simplified, ablations = _look(candidate.program, tasks, num_classes, config)
-  explained = explanation.explain(
-      simplified.program, num_classes=tasks.num_classes if tasks else num_classes)
+  explained = _look(candidate.program, tasks, num_classes, config)
   directory = pathlib.Path(config.output_dir or config.run or f"explain-{candidate.name}")
-  _write(directory, candidate.name, explained, simplified, ablations)
-  return explained, simplified, ablations
+  _write(directory, candidate.name, explained)
+  return explained
 
 
-def _look(
-    program: Any, tasks: Tasks | None, num_classes: int, config: Config
-) -> tuple[Simplification, Ablations | None]:
+def _look(program: Programs, tasks: Tasks | None, num_classes: int, config: Config) -> Explained:
   if tasks is None:
-    simplified = simplification.simplify(
-        program, num_classes=num_classes, tolerance=config.tolerance)
-    return simplified, None
+    simple = simplification.simplify(program, num_classes=num_classes, tolerance=config.tolerance)
+    return Explained(simple, explanation.explain(simple.program, num_classes=num_classes))
   place = bench.Bench(
       tasks, num_seeds=config.num_seeds, **config.evaluation.evaluator_settings())
-  simplified = simplification.simplify(program, place, tolerance=config.tolerance)
-  return simplified, ablation.ablate(simplified.program, place, num_trials=config.num_trials)
+  simple = simplification.simplify(program, place, tolerance=config.tolerance)
+  return Explained(
+      simple, explanation.explain(simple.program, num_classes=tasks.num_classes),
+      ablation.ablate(simple.program, place, num_trials=config.num_trials),
+      decoupling.decouple(simple.program, place))
 
 
-def _write(
-    directory: pathlib.Path, name: str, explained: Explanation, simplified: Simplification,
-    ablations: Ablations | None,
-) -> None:
-  parts = [f"# {name}, explained", explained.markdown(), "## Simplified", simplified.markdown()]
-  found = {"explanation": explained.as_dict(), "simplification": simplified.as_dict()}
+def _write(directory: pathlib.Path, name: str, explained: Explained) -> None:
+  simple, words = explained.simplification, explained.explanation
+  parts = [f"# {name}, explained", words.markdown(), "## Simplified", simple.markdown()]
+  found = {"explanation": words.as_dict(), "simplification": simple.as_dict()}
   directory.mkdir(parents=True, exist_ok=True)
-  print(f"{explained}\n\n{simplified}")
-  if ablations is not None:
-    print(f"\n{ablations}")
+  print(f"{words}\n\n{simple}")
+  if explained.ablations is not None and explained.decoupling is not None:
+    ablations, constants = explained.ablations, explained.decoupling
+    print(f"\n{ablations}\n\n{constants.markdown()}")
     picture = ablation_plot.plot_ablations(ablations, title=f"{name}: what each part is worth")
     picture.savefig(directory / _PICTURE, dpi=130)
     parts += ["## Knocked out", ablations.markdown(), f"![losses]({_PICTURE})"]
-    found["ablations"] = ablations.as_dict()
-  parts += ["## As it was given", reporting.code_block(str(simplified.original))]
+    parts += ["## Constants", constants.markdown()]
+    found |= {"ablations": ablations.as_dict(), "constants": constants.as_dict()}
+  parts += ["## As it was given", reporting.code_block(str(simple.original))]
   files.write_whole(directory / "explain.md", ("\n\n".join(parts) + "\n").encode())
   files.write_whole(directory / "explain.json", (json.dumps(found, indent=2) + "\n").encode())
   print(f"\nWritten: {directory / 'explain.md'}")

@@ -41,7 +41,11 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-  """Leaves what is imported by now, a million objects, out of every later garbage collection."""
+  """Leaves what is imported by now, a million objects, out of every later garbage collection.
+
+  Those are rarer than usual, too: what JAX and Numba make while they compile is soon gone.
+  """
   gc.collect()
   gc.freeze()
+  gc.set_threshold(20_000, 20, 20)
   gc.enable()

@@ -42,6 +42,7 @@ from azero.tasks.preparation import Preparation
 START = ("known", "empty")
 _ENDS = {"stopped": "max_seconds", "budget": "max_programs", "interrupted": "interrupted"}
 _TASKS = 4  # of each island
+_STEP = 100  # children of each island between two looks at the clock
 _SEARCH_SHARE = 0.75  # of the time until which the search goes on; the rest is for its finds
 _KNOWN_SHARE = 0.4  # of the time, at most for known programs
 
@@ -193,8 +194,8 @@ class SearchEstimator(Trained):
     budget = None if self.max_programs is None else max(1, self.max_programs // self.num_islands)
     config = SearchConfig(
         population_size=self.population_size, max_programs=budget, train_budget=4.0,
-        combine="mean", seed=int(problem.rng.integers(2**31)), num_devices=self._num_devices(),
-        max_abs_error=self.max_abs_error)
+        cycles_per_step=_STEP, combine="mean", seed=int(problem.rng.integers(2**31)),
+        num_devices=self._num_devices(), max_abs_error=self.max_abs_error)
     search = Federation(starts.groups(
         spaces.baseline(layout.num_features), task_sets, config, known))
     left = problem.clock.left(_SEARCH_SHARE)

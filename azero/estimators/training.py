@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from azero.estimators.model import Model, Target, epoch_orders
+from azero.estimators.model import Model, Orders, Target, epoch_orders
+from azero.executors.single.learner import Examples
 from azero.insight import metrics
 from azero.tasks.sampling import stratified_order
 
 _RUNGS = (1, 2, 5)  # and these times powers of ten
 _PATIENCE = 3  # rungs without a better score after which no more epochs are tried
+_AT_ONCE = 4096  # examples, up to which epochs are trained in one call
 _MOST_EXAMPLES = 2_000_000  # to try more epochs than the first
 
 
@@ -165,7 +167,7 @@ def train(
   for epochs in wanted:
     model = new_model(rows)
     examples, order = model.examples(rows.x, rows.y), epoch_orders(rows.weights, rng)
-    if all(model.learn(examples, order()) for _ in range(epochs)):
+    if _learns(model, examples, order, epochs):
       return model, epochs
   raise ValueError(
       f"The program cannot be trained on these {len(rows.y)} rows: its error was not finite or "
@@ -197,7 +199,7 @@ def try_epochs(
   done = best = 0
   for epochs in schedule.rungs(max(len(fold.train.y) for fold in folds)):
     for model, each, order in zip(models, examples, orders):
-      if not all(model.learn(each, order()) for _ in range(epochs - done)):
+      if not _learns(model, each, order, epochs - done):
         return tried
     done = epochs
     predictions = np.concatenate(
@@ -213,6 +215,18 @@ def try_epochs(
     if over():
       break
   return tried
+
+
+def _learns(model: Model, examples: list[Examples], order: Orders, epochs: int) -> bool:
+  """Trains for some epochs; whether the program goes on. Many small ones make one call."""
+  while epochs > 0:
+    orders = [order()]
+    while len(orders) < epochs and len(orders) * len(orders[0]) < _AT_ONCE:
+      orders.append(order())
+    if not model.learn(examples, np.concatenate(orders)):
+      return False
+    epochs -= len(orders)
+  return True
 
 
 def held_out_rows(folds: Sequence[Fold]) -> Rows:

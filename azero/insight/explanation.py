@@ -18,6 +18,10 @@ from azero.insight.terms import Mechanism, Terms
 from azero.language import ops as op_table
 from azero.language.program import EMPTY, Function, Programs, format_program
 
+# What the evaluation makes of the prediction of two or more classes, and Learn finds.
+_SQUASHED = {False: "its sigmoid is the probability of class 1",
+             True: "its softmax are the probabilities of the classes"}
+
 
 @dataclasses.dataclass(frozen=True)
 class ExplainedLine:
@@ -134,6 +138,8 @@ def explain(
         role, words = Role.DEAD, "No effect: no prediction depends on it."
       else:
         role, words = roles.of(number), wording.sentence(roles, number)
+        if role is Role.PREDICTION and num_classes:
+          words = f"{words[:-1]}; {_SQUASHED[multiclass]}."
       lines.append(
           ExplainedLine(function, k, next(texts), role.value, words, number is not None))
   return Explanation(program, _summary(terms, found), tuple(lines), found)

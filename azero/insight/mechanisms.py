@@ -236,32 +236,36 @@ def _backpropagation(terms: Terms) -> Mechanism | None:
 
 
 def _normalised(terms: Terms) -> Mechanism | None:
-  """An increment divided by a norm of something of its own example."""
+  """Increments divided by a norm of something of their own example."""
+  edits: dict[tuple[int, int], Edit] = {}
+  numbers: set[int] = set()
+  divided: set[int] = set()
+  sizes: set[int] = set()
   for weight in terms.weights.values():
     for number in sorted(terms.made_by_products(weight)):
-      if terms.op(number) not in DIVISIONS:
-        continue
       operand = len(terms.operands(number)) - 1
       source = terms.operands(number)[operand]
-      norms = [n for n in size_sources(terms, source) if is_size(terms, n)]
-      if not norms:
-        continue
+      norms = [n for n in sorted(size_sources(terms, source)) if is_size(terms, n)]
       held = source.writer(training=True)
-      assert held is not None
-      is_scalar = terms.flow.instructions[number].op.inputs[operand] is Kind.SCALAR
-      edits: list[Edit] = (
-          [Read(terms.at(number), operand, Typical(terms.at(held)))] if is_scalar
-          else [Hold(terms.at(n), Typical(terms.at(n))) for n in sorted(norms)])
+      if terms.op(number) not in DIVISIONS or not norms or held is None:
+        continue
+      if terms.flow.instructions[number].op.inputs[operand] is Kind.SCALAR:
+        edits[number, operand] = Read(terms.at(number), operand, Typical(terms.at(held)))
+      else:
+        edits |= {(n, -1): Hold(terms.at(n), Typical(terms.at(n))) for n in norms}
       made = terms.flow.walk(
           terms.operands(norms[0]), lambda n: n not in terms.weights,
           along=lambda each: each.same_pass and not each.is_data)
-      return terms.mechanism(
-          NORMALISED, {number, weight.update, *norms} | {
-              n for n in made if n not in terms.forward},
-          f"{terms.texts([number])} divides what is added to the weights by a size that the "
-          f"example itself has ({terms.texts(norms)}).",
-          "the size stays at its mean", edits)
-  return None
+      divided.add(number)
+      sizes |= set(norms)
+      numbers |= {number, weight.update, *norms, *(made - terms.forward)}
+  if not divided:
+    return None
+  return terms.mechanism(
+      NORMALISED, numbers,
+      f"{terms.texts(sorted(divided))} divides what is added to the weights by a size that the "
+      f"example itself has ({terms.texts(sorted(sizes))}).",
+      "the size stays at its mean", list(edits.values()))
 
 
 def size_sources(terms: Terms, source: Source) -> frozenset[int]:

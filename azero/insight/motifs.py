@@ -79,18 +79,25 @@ def _noisy_relu(terms: Terms) -> Mechanism | None:
 def _rate_decay(terms: Terms, num_examples: int) -> Mechanism | None:
   """A factor that depends on nothing but the number of examples, and shrinks with it."""
   flow = terms.flow
-  for factor in terms.factors:
-    rate = watch_schedule(terms, factor, num_examples)
-    if rate is None or not np.isfinite(rate).all() or np.any(np.diff(rate) > _ROUNDING * rate[0]):
-      continue
-    if 0 < rate[0] and rate[-1] <= _DECAYED * rate[0]:
-      return terms.mechanism(
-          RATE_DECAY, flow.closure([factor.source]) | {factor.reader, factor.update},
-          f"The scalar read by {flow.instructions[factor.reader].text} scales an update of "
-          f"weights, depends on the number of examples alone and falls from {rate[0]:.3g} to "
-          f"{rate[-1]:.3g} over {num_examples} examples.",
-          "the rate stays at its mean", [_held(terms, factor)])
-  return None
+  falling = [
+      (factor, rate) for factor in terms.factors
+      if (rate := watch_schedule(terms, factor, num_examples)) is not None and _falls(rate)]
+  if not falling:
+    return None
+  factor, rate = falling[0]
+  return terms.mechanism(
+      RATE_DECAY, flow.closure([factor.source]) | {factor.reader, factor.update},
+      f"The scalar read by {flow.instructions[factor.reader].text} scales an update of "
+      f"weights, depends on the number of examples alone and falls from {rate[0]:.3g} to "
+      f"{rate[-1]:.3g} over {num_examples} examples.",
+      "the rate stays at its mean", _held(terms, [each for each, _ in falling]))
+
+
+def _falls(rate: np.ndarray) -> bool:
+  """Whether a rate, [N], shrinks all the time, and to a part of what it was."""
+  return bool(
+      np.isfinite(rate).all() and not np.any(np.diff(rate) > _ROUNDING * rate[0])
+      and 0 < rate[0] and rate[-1] <= _DECAYED * rate[0])
 
 
 def watch_schedule(terms: Terms, factor: Factor, num_examples: int) -> np.ndarray | None:
@@ -111,27 +118,37 @@ def watch_schedule(terms: Terms, factor: Factor, num_examples: int) -> np.ndarra
 def _mean_rate(terms: Terms) -> Mechanism | None:
   """A factor that scalar functions make of the mean of a weight vector or matrix."""
   flow = terms.flow
-  for factor in terms.factors:
-    reached = flow.walk([factor.source], terms.is_scalar)
-    for number in sorted(reached):
-      mean = flow.instructions[number]
-      if mean.op.name not in MEANS:
-        continue
-      averaged = flow.walk(
-          mean.operands, lambda n: flow.instructions[n].op.name in _KEEPS_WEIGHTS)
-      if averaged & terms.weights.keys():
-        path = {n for n in reached if terms.is_scalar(n) and number in flow.ancestors(n)}
-        return terms.mechanism(
-            MEAN_RATE, {number, factor.reader, factor.update, *path}
-            | averaged & terms.weights.keys(),
-            f"The mean of weights, {mean.text}, becomes by scalar functions the factor of an "
-            f"update of weights in {flow.instructions[factor.reader].text}.",
-            "the rate stays at its mean", [_held(terms, factor)])
-  return None
+  found = [
+      (factor, number, averaged) for factor in terms.factors
+      for number in sorted(flow.walk([factor.source], terms.is_scalar))
+      if (averaged := _averaged_weights(terms, number))]
+  if not found:
+    return None
+  factor, number, averaged = found[0]
+  reached = flow.walk([factor.source], terms.is_scalar)
+  path = {n for n in reached if terms.is_scalar(n) and number in flow.ancestors(n)}
+  return terms.mechanism(
+      MEAN_RATE, {number, factor.reader, factor.update, *path} | averaged,
+      f"The mean of weights, {flow.instructions[number].text}, becomes by scalar functions the "
+      f"factor of an update of weights in {flow.instructions[factor.reader].text}.",
+      "the rate stays at its mean", _held(terms, [each for each, _, _ in found]))
 
 
-def _held(terms: Terms, factor: Factor) -> Read:
-  """A factor read as the mean of what it is in training."""
-  writer = factor.source.writer(training=True)
-  assert writer is not None
-  return Read(terms.at(factor.reader), factor.operand, Typical(terms.at(writer)))
+def _averaged_weights(terms: Terms, number: int) -> frozenset[int]:
+  """The weights that an instruction takes the mean of."""
+  mean = terms.flow.instructions[number]
+  if mean.op.name not in MEANS:
+    return frozenset()
+  reached = terms.flow.walk(mean.operands, lambda n: terms.op(n) in _KEEPS_WEIGHTS)
+  return reached & terms.weights.keys()
+
+
+def _held(terms: Terms, factors: list[Factor]) -> list[Read]:
+  """Factors read as the means of what they are in training, each place once."""
+  edits: dict[tuple[int, int], Read] = {}
+  for factor in factors:
+    writer = factor.source.writer(training=True)
+    assert writer is not None
+    edits[factor.reader, factor.operand] = Read(
+        terms.at(factor.reader), factor.operand, Typical(terms.at(writer)))
+  return list(edits.values())

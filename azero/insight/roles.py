@@ -43,6 +43,7 @@ class Role(enum.Enum):
   SCHEDULE = "learning-rate schedule"
   RATE = "learning rate"
   INVERSE_RATE = "inverse learning rate"
+  SCALE = "scale of the prediction"
   SLOPE = "slope of the rectifier"
   NORMALISATION = "normalisation"
   SIZE = "size of the gradient"
@@ -183,6 +184,22 @@ class Roles:
           found |= self.terms.flow.closure([source]) - self.terms.weights.keys()
     return found
 
+  @functools.cached_property
+  def _scales(self) -> frozenset[int]:
+    """The scalars without data by which the prediction, or weights on the way to it, are scaled."""
+    flow = self.terms.flow
+    found: frozenset[int] = frozenset()
+    for number in self.terms.forward:
+      sources, kinds = self.terms.operands(number), flow.instructions[number].op.inputs
+      if not self.terms.multiplies(number) or not any(map(self.terms.has_weights, sources)):
+        continue
+      for kind, source in zip(kinds, sources):
+        needed = flow.closure([source])
+        if kind is Kind.SCALAR and not flow.depends_on([source], lambda each: each.is_data) and (
+            not any(map(self.terms.is_noise, needed))):
+          found |= needed
+    return found
+
   def _steps(self, number: int) -> bool:
     """Whether a weight follows the gradient, by itself or by a running sum."""
     weights = self.terms.weights
@@ -225,6 +242,7 @@ class Roles:
         (Role.INVERSE_RATE, lambda n: n in self.rates and ops(self.rates[n].reader) in DIVISIONS
          and self.rates[n].operand == len(terms.operands(self.rates[n].reader)) - 1),
         (Role.RATE, self._makes_rate),
+        (Role.SCALE, lambda n: n in self._scales),
         (Role.SLOPE, lambda n: ops(n) in STEPS and n in self._makers and any(
             writer in terms.forward for writer in terms.operands(n)[0].writers)),
         (Role.NORMALISATION, lambda n: n in self._products and self._has_place(normal, n)),

@@ -51,7 +51,8 @@ _NOUNS = {
     Role.GRADIENT_STEP: "the weights", Role.UPDATE: "the weights",
     Role.FORGETTING: "the shrunk weights", Role.START: "the weights", Role.DECAY: "the decay",
     Role.SCHEDULE: "the learning rate", Role.RATE: "the learning rate",
-    Role.INVERSE_RATE: "the inverse learning rate", Role.SLOPE: "the slope",
+    Role.INVERSE_RATE: "the inverse learning rate", Role.SCALE: "the scale",
+    Role.SLOPE: "the slope",
     Role.NORMALISATION: "the normalised error",
     Role.SIZE: "the size", Role.PART: "the sum", Role.MEASURE: "the measure",
     Role.SCALED_ERROR: "the scaled error",
@@ -63,10 +64,11 @@ _LASTING = {  # roles of what has a meaning beyond its own example
     Role.AVERAGING, Role.MOMENTUM, Role.GRADIENT_STEP, Role.UPDATE, Role.FORGETTING, Role.START,
     Role.DECAY, Role.SCHEDULE, Role.RATE, Role.INVERSE_RATE, Role.NOISE,
     Role.LASTING_WEIGHTS, Role.WEIGHTS,
-    Role.MEASURE, Role.CONSTANT}
+    Role.MEASURE, Role.SCALE, Role.CONSTANT}
 _ABOUT = {
     Role.NOISE: "Noise, drawn anew for every example",
     Role.TOWARDS_SIZE: "For the size of the gradient", Role.RECTIFIER: "Hidden units, rectified",
+    Role.SCALE: "Scale of the prediction, and so of every step",
     Role.SLOPE: "Slope of the rectifier, for back-propagation",
     Role.BACKPROPAGATION: "The error sent back through weights",
     Role.GRADIENT: "Part of the gradient", Role.SCALED_ERROR: "Function of the error",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from azero.compiler.arrays import ProgramArrays
-from azero.compiler.kernels import kernel
+from azero.compiler.kernels import inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace
 from azero.search import packed_steps
 from azero.search.ancestry import (
@@ -31,7 +31,7 @@ from azero.search.packed_steps import write_step
 
 MOST_CARRIED = 32  # steps that a migrant takes along
 
-_ROOM = 1024  # words, enough for most
+_ROOM = 1024  # words for each program, enough for most
 _STORED = (MADE_BY, LEFT_OUT, NUMBER)
 
 
@@ -58,19 +58,27 @@ class Genealogy:
 
   def lineage(self, i: int, place: int) -> Lineage:
     """That of the program at a place of island i, whose fitness is known."""
-    ancestry, population = self._islands.ancestry, self._islands.population
-    node, room = int(ancestry.node[i, place]), np.empty(_ROOM, np.int64)
-    where = i, self._first_island + i
-    size, root = _trace(ancestry, population, where, node, room)
-    if size > _ROOM:
-      room = np.empty(size, np.int64)
-      _trace(ancestry, population, where, node, room)
-    own, past = Lineage(self._space, room[:size].copy()), self._past(i, root)
-    return own if past is None else past.before(own)
+    return self._lineages(i, np.array([place]))[0]
 
   def leaving(self, i: int, places: np.ndarray) -> list[Lineage]:
     """What programs that leave island i take along."""
-    return [self.lineage(i, place).condensed(MOST_CARRIED) for place in places.tolist()]
+    return [lineage.condensed(MOST_CARRIED) for lineage in self._lineages(i, places)]
+
+  def _lineages(self, i: int, places: np.ndarray) -> list[Lineage]:
+    ancestry, population = self._islands.ancestry, self._islands.population
+    where, nodes = (i, self._first_island + i), ancestry.node[i, places]
+    ends, roots = np.empty((2, len(nodes)), np.int64)
+    words = np.empty(_ROOM * len(nodes), np.int64)
+    size = _trace(ancestry, population, where, nodes, (words, ends, roots))
+    if size > len(words):
+      words = np.empty(size, np.int64)
+      _trace(ancestry, population, where, nodes, (words, ends, roots))
+    lineages, start = [], 0
+    for end, root in zip(ends.tolist(), roots.tolist()):
+      own, past = Lineage(self._space, words[start:end].copy()), self._past(i, root)
+      lineages.append(own if past is None else past.before(own))
+      start = end
+    return lineages
 
   def note_arrivals(
       self, i: int, places: np.ndarray, lineages: Sequence[Lineage]) -> None:
@@ -157,37 +165,51 @@ class Genealogy:
 
 @kernel
 def _trace(
-    ancestry: Ancestry, population: ProgramArrays, where: tuple[int, int], last: int,
-    words: np.ndarray,
-) -> tuple[int, int]:
-  """Writes the steps to the program of a node, if there is room for them.
+    ancestry: Ancestry, population: ProgramArrays, where: tuple[int, int], nodes: np.ndarray,
+    found: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> int:
+  """Writes the steps to the programs of some nodes, as far as there is room for them.
 
   Args:
     ancestry: of all islands.
     population: see `Islands`.
     where: the island, and its number in lineages.
-    last: the node.
-    words: [W] int64.
+    nodes: [n] int64.
+    found: is given the words, [W] int64; of each node where they end, [n] int64; and the node
+      of its first program, [n] int64.
 
   Returns:
-    How many words it takes, and the node of the first program.
+    How many words it takes.
   """
+  words, ends, roots = found
+  nothing, end = words[:0], 0
+  for k in range(len(nodes)):
+    start, node = end, nodes[k]
+    while node != NONE:
+      end = write_step(nothing, end, population, row_of(ancestry, where[0], node))
+      roots[k], node = node, ancestry.nodes[where[0], node, PARENT]
+    ends[k] = end
+    if end <= len(words):
+      _write(ancestry, population, where, nodes[k], words[start:end])
+  return end
+
+
+@inner_kernel
+def _write(
+    ancestry: Ancestry, population: ProgramArrays, where: tuple[int, int], node: int,
+    words: np.ndarray,
+) -> None:
+  """Writes the steps to the program of one node, from the last to the first."""
   i, island = where
-  nothing, size, node, root = words[:0], 0, last, last
-  while node != NONE:
-    size = write_step(nothing, size, population, row_of(ancestry, i, node))
-    root, node = node, ancestry.nodes[i, node, PARENT]
-  if size > len(words):
-    return size, root
-  fitness, end, node = words.view(np.float64), size, last
+  nodes, nothing, end = ancestry.nodes[i], words[:0], len(words)
+  fitness = words.view(np.float64)
   while node != NONE:
     row = row_of(ancestry, i, node)
     end -= write_step(nothing, 0, population, row)
     write_step(words, end, population, row)
     fitness[end + packed_steps.FITNESS] = ancestry.fitness[i, node, 0]
-    words[end + packed_steps.NUMBER] = ancestry.nodes[i, node, NUMBER]
+    words[end + packed_steps.NUMBER] = nodes[node, NUMBER]
     words[end + packed_steps.ISLAND] = island
-    words[end + packed_steps.MADE_BY] = ancestry.nodes[i, node, MADE_BY]
-    words[end + packed_steps.LEFT_OUT] = ancestry.nodes[i, node, LEFT_OUT]
-    node = ancestry.nodes[i, node, PARENT]
-  return size, root
+    words[end + packed_steps.MADE_BY] = nodes[node, MADE_BY]
+    words[end + packed_steps.LEFT_OUT] = nodes[node, LEFT_OUT]
+    node = nodes[node, PARENT]

@@ -14,7 +14,7 @@ from typing import Any, overload
 import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, arrays
-from azero.compiler.kernels import kernel
+from azero.compiler.kernels import inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace, format_program
 from azero.search import mutation
 from azero.search.ancestry import ARRIVED, START
@@ -194,12 +194,10 @@ class Lineage(Sequence[Step]):
     Args:
       most: 2 or more.
     """
-    if len(self) <= most:
-      return self
+    size = len(self.words) // HEADER
     words = np.empty_like(self.words)
-    starts, gains = self._found
-    end = _condense(self.words, starts, gains.copy(), most, words)
-    return Lineage(self.space, words[:end].copy())
+    end = _condense(self.words, most, np.empty(size, np.int64), np.empty(size), words)
+    return self if end == len(self.words) else Lineage(self.space, words[:end].copy())
 
   def before(self, other: "Lineage") -> "Lineage":
     """This lineage continued by another one."""
@@ -309,8 +307,8 @@ def _unpack(words: np.ndarray, start: int, program: ProgramArrays) -> None:
   read_step(words, start, program, 0)
 
 
-@kernel
-def _find(words: np.ndarray, starts: np.ndarray, gains: np.ndarray) -> int:
+@inner_kernel
+def _scan(words: np.ndarray, starts: np.ndarray, gains: np.ndarray) -> int:
   """Finds where steps begin and what each gains; returns how many there are."""
   fitness = words.view(np.float64)
   start, count, best, island = 0, 0, 0.0, 0
@@ -327,19 +325,26 @@ def _find(words: np.ndarray, starts: np.ndarray, gains: np.ndarray) -> int:
 
 
 @kernel
+def _find(words: np.ndarray, starts: np.ndarray, gains: np.ndarray) -> int:
+  return _scan(words, starts, gains)
+
+
+@kernel
 def _condense(
-    words: np.ndarray, starts: np.ndarray, gains: np.ndarray, most: int, shorter: np.ndarray
+    words: np.ndarray, most: int, starts: np.ndarray, gains: np.ndarray, shorter: np.ndarray
 ) -> int:
-  """Writes what is left of steps; returns where it ends. Uses up `gains`."""
-  last = len(starts) - 1
-  for _ in range(len(starts) - most):
+  """Writes what is left of steps, unless all are; returns where it ends."""
+  count = _scan(words, starts, gains)
+  if count <= most:
+    return len(words)
+  for _ in range(count - most):
     least = 0
-    for k in range(1, last):
+    for k in range(1, count - 1):
       if gains[k] >= 0 and (least == 0 or gains[k] < gains[least]):
         least = k
     gains[least] = -1.0
   end, skipped = 0, 0
-  for k in range(len(starts)):
+  for k in range(count):
     start = starts[k]
     if gains[k] < 0:
       skipped += words[start + LEFT_OUT] + 1

@@ -14,8 +14,9 @@ from experiments.frame import discovery, island_discoveries, study
 from experiments.frame.settings import build
 
 _FILES = {
-    "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json", "report.md",
-    "progress.png", "findings.json", "program.txt", "report.html"}
+    "config.json", "metrics.jsonl", "improvements.jsonl", "hall_of_fame.json",
+    "front.json", "lineage.json", "report.md", "progress.png", "findings.json", "program.txt",
+    "report.html"}
 
 
 def _lines(path):

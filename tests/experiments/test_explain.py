@@ -16,8 +16,9 @@ def _config(tmp_path, **changes) -> Config:
 
 
 def test_without_tasks_it_says_in_words_what_there_is(tmp_path, capsys):
-  explained, simplified, ablations = explain.run(_config(tmp_path, program="s2c"))
-  assert ablations is None and simplified.loss is None
+  found = explain.run(_config(tmp_path, program="s2c"))
+  assert found.ablations is None and found.decoupling is None and found.simplification.loss is None
+  explained = found.explanation
   assert "learning rate from the mean of weights" in [each.name for each in explained.mechanisms]
   report = (tmp_path / "out" / "explain.md").read_text()
   assert report.startswith("# s2c, explained\n\nA neural network with a rectified hidden layer")
@@ -36,14 +37,16 @@ def test_with_tasks_it_measures(tmp_path):
   program = tmp_path / "program.txt"
   program.write_text(zoo.source("linear_regressor").replace("0.001", "0.1"))
   config = _config(tmp_path, program=str(program), tasks=str(path), num_seeds=1)
-  explained, _, ablations = explain.run(config)
+  explained = explain.run(config)
   found = json.loads((tmp_path / "out" / "explain.json").read_text())
-  assert found["explanation"]["summary"] == explained.summary
+  assert found["explanation"]["summary"] == explained.explanation.summary
+  assert found["constants"]["couplings"] == []
   assert found["ablations"]["num_tasks"] == 3
-  assert ablations.mechanisms[0].loss.estimate > 0.2
+  assert explained.ablations.mechanisms[0].loss.estimate > 0.2
   report = (tmp_path / "out" / "explain.md").read_text()
   assert "![losses](ablations.png)" in report and (tmp_path / "out" / "ablations.png").is_file()
   assert "## Knocked out" in report and "| gradient steps |" in report
+  assert "## Constants\n\nNo constants are coupled." in report
 
 
 def test_a_run_is_explained_by_its_best_program(tmp_path):
@@ -51,7 +54,7 @@ def test_a_run_is_explained_by_its_best_program(tmp_path):
   run.mkdir()
   entry = {"program": str(zoo.load("figure_6", 8)), "num_features": 8}
   (run / "hall_of_fame.json").write_text(json.dumps([entry]))
-  explained, _, _ = explain.run(settings.build(Config, run=str(run)))
+  explained = explain.run(settings.build(Config, run=str(run))).explanation
   assert explained.program.space.num_features == 8
   assert (run / "explain.md").read_text().startswith("# run, explained\n\nA bilinear model")
   # What the experiment has chosen comes before the best of the search.
@@ -70,7 +73,7 @@ def test_a_run_is_explained_by_its_best_program(tmp_path):
   (run / "hall_of_fame.json").write_text(json.dumps(
       [{"program": str(zoo.load("s2c", 8)), "num_features": 8}]))
   (run / "findings.json").write_text(json.dumps({"num_classes": 10}))
-  explained, _, _ = explain.run(settings.build(Config, run=str(run)))
+  explained = explain.run(settings.build(Config, run=str(run))).explanation
   assert "learning rate from the mean of weights" in explained.summary
 
 

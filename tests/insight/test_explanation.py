@@ -87,6 +87,13 @@ def test_the_words_say_what_goes_where():
       line.words for line in explain(zoo.load("s2b", 8)).lines
       if line.role == "learning-rate schedule"]
   assert schedule.endswith("it goes from 0.354 to 0.0431 over 800 examples.")
+  for classes, end in ((0, "v1."), (2, "v1; its sigmoid is the probability of class 1.")):
+    words = explain(zoo.load("linear_regressor"), num_classes=classes).lines[1].words
+    assert words == f"Prediction: the inner product of the features and the weights {end}"
+  scaled = explain("def Setup():\n  s2 = 0.17\ndef Predict():\n  v1 = s2 * v2\n  s1 = dot(v0, v1)\n"
+                   "def Learn():\n  s3 = s0 - s1\n  v3 = s3 * v0\n  v2 = v2 + v3", num_features=4)
+  assert scaled.lines[0].words == "Scale of the prediction, and so of every step: 0.17."
+  assert scaled.lines[1].words == "Weights, prepared for use: the scale s2 times the weights v2."
   difference = explain("def Predict():\n  s1 = dot(v0, v1)\ndef Learn():\n  s2 = s1 - s0\n"
                        "  v2 = s2 * v0\n  v1 = v1 - v2\ndef Setup():\n", num_features=4)
   assert difference.lines[-1].words == "Gradient step: takes the gradient v2 off the weights v1."
@@ -234,3 +241,18 @@ def test_an_op_of_ones_own_is_said_by_its_name():
   assert explained.lines[0].words == "Made of the features: vector_softsign of the features."
   assert explained.summary == (
       "A model of the features, trained by steps along the gradient of its error.")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", zoo.names())
+def test_mutants_are_explained_and_their_mechanisms_knocked_out(name):
+  multiclass, rng = zoo.is_multiclass(name), np.random.default_rng(11)
+  typical = {place: 1.0 for place in (
+      surgery.At(function, k) for function in Function for k in range(1, 60))}
+  for _ in range(40):
+    code = rewritten.mutated(surgery.take_apart(zoo.load(name)), rng)
+    program = rewritten.program(code, 4, multiclass=multiclass)
+    for mechanism in explain(program, num_classes=_classes(name)).mechanisms:
+      changed = surgery.apply(code, mechanism.edits, typical=typical, multiclass=multiclass)
+      assert mechanism.name not in _names(
+          rewritten.program(changed, 4, multiclass=multiclass), multiclass=multiclass)

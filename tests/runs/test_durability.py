@@ -101,15 +101,15 @@ def kill_and_continue(tmp_path, kills, **settings):
     processes.start(path)
     assert processes.status() == 0
   assert best > -np.inf
-  for name in ("improvements.jsonl", "hall_of_fame.json"):
+  for name in ("improvements.jsonl", "hall_of_fame.json", "front.json", "lineage.json"):
     assert (path / name).read_text() == (whole / name).read_text()
   first, second = (checkpoints(each).load().state for each in (path, whole))
   assert first["status"] == second["status"] == "budget"
   for name in ("search", "improvements", "settings"):
     assert_same_state(first[name], second[name])
   assert sorted(file.name for file in path.iterdir()) == [
-      "checkpoints", "config.json", "hall_of_fame.json", "improvements.jsonl", "metrics.jsonl",
-      "workers.json"]
+      "checkpoints", "config.json", "front.json", "hall_of_fame.json", "improvements.jsonl",
+      "lineage.json", "metrics.jsonl", "workers.json"]
   assert len(list((path / "checkpoints").iterdir())) == 3
 
 
@@ -138,7 +138,7 @@ def assert_same_end(result, path, expected, whole):
   assert result.status == expected.status == "budget"
   assert_same_state(result.search.state(), expected.search.state())
   assert result.improvements == expected.improvements
-  for name in ("improvements.jsonl", "hall_of_fame.json"):
+  for name in ("improvements.jsonl", "hall_of_fame.json", "front.json", "lineage.json"):
     assert (path / name).read_text() == (whole / name).read_text()
 
 
@@ -220,7 +220,7 @@ def test_going_back_to_the_last_checkpoint_during_a_run(tmp_path, monkeypatch):
     records.save("budget")
   assert_same_state(search.state(), expected.search.state())
   assert records.improvements == expected.improvements
-  for name in ("improvements.jsonl", "hall_of_fame.json"):
+  for name in ("improvements.jsonl", "hall_of_fame.json", "front.json", "lineage.json"):
     assert (path / name).read_text() == (whole / name).read_text()
 
 

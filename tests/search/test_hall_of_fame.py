@@ -4,7 +4,7 @@ from support.hall_entries import entry
 from support.search_cases import FIXED
 
 from azero.language.program import Programs
-from azero.search.hall_of_fame import HallOfFame
+from azero.search.hall_of_fame import Front, HallOfFame
 
 STEPS, PROGRAMS = np.array([100, 200]), np.array([10, 20])
 
@@ -134,3 +134,63 @@ def test_the_order_of_islands_does_not_matter():
   together = filled([np.arange(count)])
   assert together == filled([one, other]) == filled([other, one])
   assert len(together) == 12 and together[-1][1] == 0.75  # ties were decided
+
+
+def test_one_of_each_fingerprint_is_shown():
+  hall = HallOfFame(3)
+  for key, fitness, fingerprint in ((1, 0.5, (7, 7)), (2, 0.6, (7, 7)), (3, 0.4, (7, 8)),
+                                    (4, 0.3, None), (5, 0.6, None)):
+    hall.take_in((key, key), entry(marked(key), fitness, fingerprint=fingerprint))
+  # Of the same fitness the lower key comes first; 1 is held, and not shown.
+  assert marks(hall) == [2, 5] and [key for key, _ in hall.items()] == [(2, 2), (5, 5), (1, 1)]
+  assert len(hall) == 2
+
+
+def front_of(candidates):
+  """A front that was offered (complexity, fitness, num_programs) in this order."""
+  front = Front()
+  for complexity, fitness, number in candidates:
+    front.take_in((number, 0), entry(
+        marked(number), fitness, complexity=complexity, num_programs=number))
+  return front
+
+
+def facts(front):
+  return [(each.complexity, each.fitness, each.num_programs) for each in front]
+
+
+def test_a_front_holds_what_is_fitter_than_all_that_is_simpler():
+  front = front_of([(3, 0.5, 1), (2, 0.5, 2), (5, 0.4, 3), (4, 0.7, 4), (4, 0.7, 5), (0, 0.0, 6)])
+  assert facts(front) == [(0, 0.0, 6), (2, 0.5, 2), (4, 0.7, 4)] and len(front) == 3
+  assert [front.at(size).num_programs for size in (0, 1, 2, 3, 4, 9)] == [6, 6, 2, 2, 4, 4]
+  assert front.changes == 4
+  with pytest.raises(LookupError, match="No program of at most 2 live instructions"):
+    front_of([(3, 0.5, 1)]).at(2)
+
+
+def test_a_front_is_the_same_in_any_order_and_by_its_definition():
+  rng = np.random.default_rng(5)
+  candidates = [
+      (int(size), value / 8, number) for number, (size, value) in enumerate(
+          zip(rng.integers(0, 7, 200), rng.integers(0, 9, 200)), start=1)]
+  expected, best = [], -1.0
+  for size in range(7):
+    fittest = min((-value, number) for each, value, number in candidates if each == size)
+    if -fittest[0] > best:
+      best = -fittest[0]
+      expected.append((size, best, fittest[1]))
+  for seed in range(4):
+    shuffled = [candidates[k] for k in np.random.default_rng(seed).permutation(200)]
+    assert facts(front_of(shuffled)) == expected
+    parts = Front()
+    parts.merge([front_of(shuffled[:90]), front_of(shuffled[90:])])
+    assert facts(parts) == expected
+
+
+def test_bars_let_in_what_a_front_may_admit():
+  front = front_of([(0, 0.1, 9), (2, 0.5, 3), (4, 0.7, 4)])
+  bars = np.zeros((6, 2))
+  front.set_bars(bars)
+  assert bars.tolist() == [[0.1, 9], [0.1, 0], [0.5, 3], [0.5, 0], [0.7, 4], [0.7, 0]]
+  Front().set_bars(bars)
+  assert (bars[:, 0] == -np.inf).all()

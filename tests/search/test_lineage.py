@@ -17,6 +17,7 @@ from support.inline_runtime import InlineRuntime
 from support.search_cases import EVERYTHING, FIXED, VARIABLE, assert_same_state, config, tasks
 from support.toy_evaluator import ToyEvaluator
 
+from azero.compiler import cost, liveness
 from azero.distributed.cluster import Cluster
 from azero.language.program import Programs
 from azero.language.text import parse
@@ -160,6 +161,37 @@ def test_stopped_and_continued_lineages_are_the_same(monkeypatch, stop, trunk):
   assert_same_state(later.state(), first.state())
   assert everything(finish(later)) == everything(finish(whole))
   assert_same_state(later.state(), whole.state())
+
+
+def test_the_front_and_the_fingerprints_of_a_search():
+  search = finish(evolution())
+  prints = [entry.fingerprint for entry in search.hall_of_fame]
+  assert len(set(prints)) == len(prints) and None not in prints[:1]
+  for entry in search.front:
+    live = liveness.live_instructions(entry.program)
+    assert entry.complexity == live.sum() and entry.cost == cost.costs(entry.program, live)[0]
+    simple = [each for each in search.hall_of_fame if each.complexity < entry.complexity]
+    assert all(each.fitness < entry.fitness for each in simple)
+  assert search.front.at(10).fitness == search.best_fitness.max()
+  without = finish(evolution(fingerprint=False, max_programs=200))
+  assert {entry.fingerprint for entry in without.hall_of_fame} == {None}
+
+
+def _nothing(programs, i, function, space, stream):
+  """A mutation of the user's own that leaves a program as it is."""
+
+
+def test_a_mutation_of_the_users_own_is_named(monkeypatch):
+  monkeypatch.setattr(mutation, "_OWN", dict(mutation._OWN))
+  monkeypatch.setattr(mutation, "_own_functions", dict(mutation._own_functions))
+  mutation.register_mutation("nothing", _nothing)
+  search = finish(evolution(initial="random", mutations=("nothing",), max_programs=100))
+  lineages = [search._genealogy.lineage(0, place) for place in range(12)]
+  assert {step.mutation for lineage in lineages for step in lineage} == {
+      "start", "copy", "nothing"}
+  assert all(lineage[0].program == lineage[-1].program for lineage in lineages)
+  monkeypatch.setattr(mutation, "_OWN", {})
+  assert "a mutation of your own" in {step.mutation for step in lineages[0]}
 
 
 def test_a_random_search_has_lineages_of_one_step():

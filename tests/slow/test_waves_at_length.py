@@ -26,15 +26,13 @@ _SPACES = {
 def _evolved(evaluator: Evaluator, start: Programs) -> Programs:
   """What is left after many rounds in which the fitter of two has a child that replaces it."""
   rng = np.random.default_rng(1)
-  actions = ("insert", "remove", "alter", "randomize_instruction", "randomize_function")
-  mutator = mutation.Mutator(evaluator.space, actions)
+  mutator = mutation.mutator(
+      ("insert", "remove", "alter", "randomize_instruction", "randomize_function"))
   population, fitness = start, evaluator.evaluate(start).fitness
-  for _ in range(ROUNDS):
+  for seed in range(ROUNDS):
     first, second = rng.integers(len(start), size=(2, len(start)))
     parents = population[np.where(fitness[first] >= fitness[second], first, second)]
-    head = rng.random((len(parents), mutation.HEAD_DRAWS))
-    tail = rng.random((len(parents), max(1, mutator.tail_draws(parents, head).max())))
-    population = mutator.mutate(parents, head, tail)
+    population = mutation.mutated(parents, mutator, seed=seed)
     fitness = evaluator.evaluate(population).fitness
   return population
 

@@ -61,6 +61,29 @@ def shuffled(code: Code, rng: np.random.Generator) -> tuple[Code, Moved]:
   return tuple(map(tuple, lines)), moved
 
 
+def mutated(code: Code, rng: np.random.Generator) -> Code:
+  """The code after some random changes: a line gone, doubled, reading or writing elsewhere."""
+  lines = [list(part) for part in code]
+  for _ in range(rng.integers(1, 5)):
+    part = lines[rng.integers(3)]
+    if not part:
+      continue
+    k, change = int(rng.integers(len(part))), rng.integers(4)
+    line = part[k]
+    if change == 0 and len(part) > 1:
+      part.pop(k)
+    elif change == 1:
+      part.insert(int(rng.integers(len(part) + 1)), line)
+    elif change == 2 and line.inputs:
+      operand = int(rng.integers(len(line.inputs)))
+      inputs = list(line.inputs)
+      inputs[operand] = int(rng.integers(max(inputs) + 2))
+      part[k] = line._replace(inputs=tuple(inputs))
+    else:
+      part[k] = line._replace(output=1 + int(rng.integers(line.output + 2)))
+  return tuple(map(tuple, lines))
+
+
 def program(code: Code, num_features: int, *, multiclass: bool) -> Programs:
   """A batch of one."""
   return surgery.assemble(

@@ -6,7 +6,6 @@ from support.search_cases import config
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
 from azero.search.evolution import Evolution
-from azero.search.lineage import Lineage
 from azero.search.rounds import CHILDREN
 
 ROUND = 256  # programs at most of an island
@@ -24,7 +23,6 @@ class Scoring:
     self.search = Evolution(
         space, task_sets, config(**({"population_size": ROUND} | settings)), evaluator=evaluator)
     self.keys = np.zeros((0, 2), np.uint64)
-    self._nothing_known = Lineage(space, np.zeros(0, np.int64))
 
   @property
   def counts(self):
@@ -45,8 +43,7 @@ class Scoring:
       rows = np.flatnonzero(islands == island)
       places, before = np.arange(len(rows)), int(search.train_steps[island])
       seen = search.counts.programs
-      worker.take_in(
-          np.array([island]), places[None], programs[rows], [self._nothing_known] * len(rows))
+      worker.take_in(np.array([island]), places[None], programs[rows], [])
       assert search.counts.programs == seen + len(rows)
       fitness[rows] = search.fitness[island, places]
       steps[rows] = np.diff(worker._round.steps[: len(rows)], prepend=before)

@@ -225,12 +225,12 @@ def _padded(array: np.ndarray) -> jax.Array:
   return jax.device_put(padded)
 
 
-def _remembered(carry: Memory) -> Remembered:
+def _remembered(carry: Mapping[Address, Any]) -> Remembered:
   return {
       f"{address.kind.letter}{address.number}": np.asarray(value)
       for address, value in carry.items()}
 
 
-def _carry(memory: Mapping[str, np.ndarray]) -> Memory:
+def _carry(memory: Mapping[str, np.ndarray]) -> dict[Address, np.ndarray]:
   return {
-      Address(_KINDS[name[0]], int(name[1:])): jnp.asarray(value) for name, value in memory.items()}
+      Address(_KINDS[name[0]], int(name[1:])): np.asarray(value) for name, value in memory.items()}

@@ -113,7 +113,7 @@ class ProgramEstimator(Trained):
 
 def _needs_preparation(X: Any) -> bool:
   """Whether it is a DataFrame with more than numbers, or with cells that are missing."""
-  if not hasattr(X, "iloc") or X.ndim != 2 or 0 in X.shape:
+  if not hasattr(X, "iloc") or X.ndim != 2:
     return False
   return bool(any(kind.kind not in "biuf" for kind in X.dtypes) or X.isna().to_numpy().any())
 

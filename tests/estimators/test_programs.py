@@ -98,10 +98,17 @@ def test_a_frame_of_text_and_missing_cells_is_encoded_inside(data, classifier):
 @pytest.mark.parametrize(("x", "y", "message"), [
     (np.full((4, 2), np.nan), [0, 1, 0, 1], "contains NaN"),
     (np.ones((4, 2)), [0.5, 1.5, 0.1, 0.2], "Unknown label type"),
-    (np.ones((4, 2)), [0, 1, 0], "inconsistent numbers of samples")])
+    (np.ones((4, 2)), [0, 1, 0], "inconsistent numbers of samples"),
+    (np.ones((4, 2)), ["a"] * 4, "of one class, 'a'; a classifier needs"),
+    (pd.DataFrame({"a": ["x"]})[:0], [], "must have rows and columns; got 0 rows")])
 def test_bad_data_are_refused(x, y, message):
   with pytest.raises(ValueError, match=message):
     azero.ProgramClassifier(num_epochs=1).fit(x, y)
+
+
+def test_a_regressor_wants_numbers():
+  with pytest.raises(ValueError, match="The target 'a' is not a number"):
+    azero.ProgramRegressor(num_epochs=1).fit(np.ones((4, 2)), np.array(["a", "b"] * 2))
 
 
 def test_other_columns_than_those_of_fit_are_refused(data, classifier):

@@ -61,7 +61,7 @@ def test_a_run_is_explained_by_its_best_program(tmp_path):
   chosen = {"program": str(zoo.load("linear_regressor", 5)), "num_features": 5, "num_classes": 2}
   (run / "config.json").write_text("{}")
   (run / "findings.json").write_text(json.dumps(chosen))
-  explained, _, _ = explain.run(settings.build(Config, run=str(run)))
+  explained = explain.run(settings.build(Config, run=str(run))).explanation
   assert explained.program == zoo.load("linear_regressor", 5)
   (run / "program.txt").write_text(chosen["program"])
   for number, source in enumerate((run, run / "program.txt")):

@@ -244,15 +244,34 @@ class Terms:
 
   @functools.cached_property
   def errors(self) -> frozenset[int]:
-    """The differences of label and prediction."""
+    """The differences of label and prediction, and sums of one and the negated other."""
     found = set()
     for number, instruction in enumerate(self.flow.instructions):
       if instruction.op.name in ADDITIVE and len(instruction.operands) == 2:
         first, second = instruction.operands
-        if instruction.op.name.endswith("_diff") and (
-            (first.label and second.prediction) or (first.prediction and second.label)):
+        if instruction.op.name.endswith("_sum"):
+          negated = self._negated(first), self._negated(second)
+          first, second = (negated[0], second) if negated[0] else (first, negated[1] or Source())
+        if (first.label and second.prediction) or (first.prediction and second.label):
           found.add(number)
     return frozenset(found)
+
+  def _negated(self, source: Source) -> Source | None:
+    """What a value is a negative constant times of, in the same example; None if it is not."""
+    if len(source.writers) != 1 or not source.same_pass:
+      return None
+    [number] = source.writers
+    if self.op(number) not in _BY_SCALARS | {"scalar_product"}:
+      return None
+    pair = self.operands(number)
+    return next((other for constant, other in (pair, pair[::-1])
+                 if self._is_negative_constant(constant)), None)
+
+  def _is_negative_constant(self, source: Source) -> bool:
+    if len(source.writers) != 1 or source.is_data:
+      return False
+    [number] = source.writers
+    return self.op(number) == "scalar_constant" and self.flow.instructions[number].constants[0] < 0
 
   def has_error(self, sources: Iterable[Source]) -> bool:
     """Whether something is made of the error, other than by way of weights."""

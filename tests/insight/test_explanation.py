@@ -24,6 +24,7 @@ from azero.insight.motifs import MEAN_RATE, NOISY_RELU, RATE_DECAY
 from azero.language import text, zoo
 from azero.language.own_ops import register_op
 from azero.language.program import Function, Programs
+from azero.search import starts
 
 _FIGURE_6 = [GRADIENT_STEPS, NOISY_INPUT, BILINEAR, NORMALISED, AVERAGING]
 _NETWORK = [GRADIENT_STEPS, HIDDEN_LAYER, BACKPROPAGATION]
@@ -174,6 +175,23 @@ _PLAIN = "v3 = v0 + v9"
 def test_a_mechanism_is_told_from_what_looks_like_it(predict, learn, decay, more):
   source = _LINEAR.format(predict=predict, learn=learn, decay=decay)
   assert _names(source) == [GRADIENT_STEPS, *more]
+
+
+@pytest.mark.parametrize(("constant", "order", "found"), [
+    (-1, "s0 + s4", [GRADIENT_STEPS]), (-0.5, "s4 + s0", [GRADIENT_STEPS]), (1, "s0 + s4", [])])
+def test_a_label_plus_the_negated_prediction_is_an_error(constant, order, found):
+  assert _names(
+      f"def Setup():\n  s3 = {constant}\n  s2 = 0.1\ndef Predict():\n  s1 = dot(v0, v1)\n"
+      f"def Learn():\n  s4 = s3 * s1\n  s4 = {order}\n  s4 = s4 * s2\n  v2 = s4 * v0\n"
+      "  v1 = v1 + v2") == found
+
+
+def test_the_linear_model_of_several_classes_is_trained_by_its_error():
+  program = text.parse(starts.linear_of_classes("0.1"), num_features=8, min_vectors=3)
+  explained = explain(program, num_classes=3)
+  assert explained.summary == (
+      "A linear model of the features, trained by steps along the gradient of its error.")
+  assert explained.lines[4].words == "Error: the label plus v3."
 
 
 def test_averages_predict_once_training_is_over_only():

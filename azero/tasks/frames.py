@@ -79,6 +79,8 @@ def read_table(
     data = path.read_bytes()
   except FileNotFoundError as error:
     raise FileNotFoundError(f"There is no file {path}.") from error
+  except OSError as error:  # a directory, or not ours to read
+    raise ValueError(f"{path} cannot be read as a file: {error.strerror}.") from error
   data, name, notes = _unpacked(path, data)
   if data.startswith(b"PAR1"):
     return _read_parquet(path, data), tuple(notes)

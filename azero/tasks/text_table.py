@@ -113,6 +113,10 @@ def parse(
   Raises:
     ValueError: rows of different length, only one column, or no rows; names the line.
   """
+  if delimiter is not None and (len(delimiter) != 1 or delimiter in "\r\n\""):
+    raise ValueError(
+        f"cannot be split by the delimiter {delimiter!r}: it must be one character, or 'tab' or "
+        "'spaces'.")
   notes = []
   first, _, rest = text.partition("\n")
   skipped = 0

@@ -95,6 +95,14 @@ def test_thousands_are_no_decimals(tmp_path, text, values):
   assert frame["a"].tolist() == [0.5, 1.5] and frame["price"].tolist() == values
 
 
+@pytest.mark.parametrize("delimiter", ["##", "", "\n"])
+def test_a_delimiter_of_other_than_one_character_is_refused(tmp_path, delimiter):
+  with pytest.raises(ValueError, match="cannot be split by the delimiter .*: it must be one char"):
+    read(tmp_path, PLAIN, delimiter=delimiter)
+  with pytest.raises(ValueError, match="cannot be read as a file: Is a directory"):
+    from_csv(tmp_path)
+
+
 def test_names_are_told_where_they_change(tmp_path):
   data = read(tmp_path, csv(KIND, names=("width", '"wi\ndth"', "width", "kind")))
   assert data.feature_names == ("width", "wi dth", "width.1")

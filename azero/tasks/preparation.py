@@ -267,7 +267,9 @@ class Preparation:
     for role, words in (("truth", "true and false as 1 and 0"), ("date", "dates as days"),
                         ("text", "text, a column for each value"),
                         ("ordered", "ordered categories as their places")):
-      named = [name for name, column in self._columns.items() if column.role == role]
+      named = [
+          name + (f" ({column.date_format})" if "%" in column.date_format else "")
+          for name, column in self._columns.items() if column.role == role]
       if named:
         lines.append(("encoded", f"{_names(named)}: {words}"))
     filled = {name: column.num_missing for name, column in self._columns.items()

@@ -54,6 +54,9 @@ def suspects(
         warnings.append(
             f"column {name!r} numbers the rows from {first[0]}: if rows are sorted, it gives the "
             "target away, and for new rows it means nothing")
+    elif (name in nameless or _INDEX_NAMES.match(name)) and _names_rows(
+        features[name], gaps=name not in nameless):
+      out[name] = "has a whole number of its own for each row"
     elif _equals(features[name], target, is_quantity):
       warnings.append(
           f"column {name!r} alone tells the target {target.name!r}: leave it out if it is not "
@@ -72,6 +75,16 @@ def _counts_rows(column: pd.Series) -> tuple[int] | None:
     if ordered[0] in (0, 1) and (ordered == ordered[0] + np.arange(len(values))).all():
       return (int(ordered[0]),)
   return None
+
+
+def _names_rows(column: pd.Series, *, gaps: bool) -> bool:
+  """Whether a column numbers the rows in another order, from 0 or 1, perhaps with gaps."""
+  import pandas as pd
+
+  if not pd.api.types.is_integer_dtype(column) or column.isna().any():
+    return False
+  low, high = column.min(), column.max()
+  return bool(column.is_unique and low >= 0 and (gaps or (low < 2 and high - low < len(column))))
 
 
 def _equals(column: pd.Series, target: pd.Series, is_quantity: bool) -> bool:

@@ -97,7 +97,7 @@ def test_thousands_are_no_decimals(tmp_path, text, values):
 
 @pytest.mark.parametrize("delimiter", ["##", "", "\n"])
 def test_a_delimiter_of_other_than_one_character_is_refused(tmp_path, delimiter):
-  with pytest.raises(ValueError, match="cannot be split by the delimiter .*: it must be one char"):
+  with pytest.raises(ValueError, match=r"cannot be split by the delimiter .*: it must be one"):
     read(tmp_path, PLAIN, delimiter=delimiter)
   with pytest.raises(ValueError, match="cannot be read as a file: Is a directory"):
     from_csv(tmp_path)
@@ -190,6 +190,25 @@ def test_row_numbers_are_told(tmp_path, name, warning, is_kept):
   assert len(data.feature_names) == 3 + is_kept
   kept = read(tmp_path, text, keep_columns=(name or "column 0",))
   assert len(kept.feature_names) == 4
+
+
+@pytest.mark.parametrize(("name", "numbers", "is_kept"), [
+    ("", RNG.permutation(60), False), ("", RNG.permutation(60) + 1, False),
+    ("", RNG.permutation(60) * 7, True),  # without names any column may hold such numbers
+    ("id", RNG.permutation(60) * 7 + 12345, False), ("salary", RNG.permutation(60) * 7, True)])
+def test_numbers_of_rows_in_another_order_are_left_out(tmp_path, name, numbers, is_kept):
+  lines = csv(Y).splitlines()
+  text = "\n".join([f"{name},{lines[0]}", *(f"{k},{row}" for k, row in zip(numbers, lines[1:]))])
+  data = read(tmp_path, text)
+  assert len(data.feature_names) == 3 + is_kept
+  assert ("has a whole number of its own for each row" in data.table.about) is not is_kept
+  assert len(read(tmp_path, text, keep_columns=(name or "column 0",)).feature_names) == 4
+
+
+def test_the_format_of_dates_is_said(tmp_path):
+  dates = [f"{1 + k % 12:02d}/{1 + k % 9:02d}/2024" for k in range(60)]
+  data = read(tmp_path, csv(KIND, names=(*NAMES, "day", "kind"), extra=dates))
+  assert "day (%m/%d/%Y): dates as days" in data.table.about
 
 
 def test_wide_data_are_projected_and_that_is_said():

@@ -177,7 +177,7 @@ def discover(
                       if label != _FOUND}),
       lines=[
           *(f"{label:40s} {fitness.mean():.4f}" for label, fitness in final.items()),
-          f"on {data.judged_on}. {said[0]}", *said[1:]],
+          f"on {data.judged_on}, the program after {config.search.num_epochs} epoch(s).", *said],
       files=judged.files)
   study.conclude(config, searched.directory, findings, result=searched.result)
   return Result(program, final, str(searched.directory.path), searched.result)

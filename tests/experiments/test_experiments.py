@@ -40,7 +40,9 @@ def _check_directory(path, space):
   assert hall[0]["fitness"] == max(best.values())
   azero.parse((path / "program.txt").read_text(), space).validate()
   page = (path / "report.html").read_text(encoding="utf-8")
-  assert re.findall(r'<section id="(\w+)">', page)[:4] == ["summary", "progress", "walk", "program"]
+  sections = re.findall(r'<section id="(\w+)">', page)
+  # A program that was known before the search has no walk to it.
+  assert [name for name in sections if name != "walk"][:3] == ["summary", "progress", "program"]
 
 
 def _linear(tmp_path, name="run", **changes):

@@ -170,7 +170,8 @@ def _judge(
   files.write_whole(path, row_judging.as_bytes(model))
   print(f"Model: {path}; python -m experiments.predict --run={directory.path} --data=NEW.csv")
   return discovery.Judged(
-      row_judging.sentences(found), {row_judging.RESULT: row_judging.as_json(found)})
+      row_judging.sentences(found), {row_judging.RESULT: row_judging.as_json(found)},
+      row_judging.scores_in_words(found), row_judging.measure(found))
 
 
 if __name__ == "__main__":

@@ -21,12 +21,14 @@ with lazy.imports():
   from azero import export
   from azero.language import text, zoo
   from azero.tasks import tables
+  from experiments.frame import candidates
 
 if TYPE_CHECKING:
   from azero.language.program import Programs
   from azero.tasks.task import Tasks
 
 _FORMATS = ("numpy", "jax", "latex", "json", "svg", "dot", "onnx")
+_PROGRAM = "program.txt"  # in a run directory
 _TEXTS = {"latex": "latex", "svg": "diagram", "dot": "graphviz_source"}  # what writes them
 
 
@@ -35,15 +37,15 @@ class Config:
   """Settings of this command."""
 
   program: str | None = setting(
-      None, "A text file, a JSON file of this command, or the name of a program of the zoo.",
-      path=True)
+      None, "A text file, a JSON file of this command, a run directory, or the name of a program "
+      "of the zoo.", path=True)
   format: str = setting("numpy", "What to write.", choices=_FORMATS)
   output: str | None = setting(None, "The file to write; it must not be there yet.", path=True)
   num_features: int | None = setting(
-      None, "F; default that of the tasks or the JSON file, else 4.")
+      None, "F; default that of the tasks, the run or the JSON file, else 4.")
   num_classes: int | None = setting(
-      None, "0 for real-valued labels, 2 or more for classes; default that of the tasks, else 0, "
-      "or 3 for a program of the zoo for several classes.")
+      None, "0 for real-valued labels, 2 or more for classes; default that of the tasks or the "
+      "run, else 0, or 3 for a program of the zoo for several classes.")
   dtype: str = setting("float32", "Type of the memory.", choices=("float32", "float64"))
   tasks: str | None = setting(
       None, "An .npz file of tasks; format onnx trains on the first.", path=True)
@@ -79,13 +81,16 @@ def _read(config: Config, tasks: Tasks | None) -> tuple[Programs, int]:
   if not config.program:
     raise ValueError("--program is missing: give a text file, or a name of the zoo.")
   path, num_features = pathlib.Path(config.program), config.num_features
-  if num_features is None and tasks is not None:
-    num_features = tasks.num_features
+  if path.is_dir():
+    path = path / _PROGRAM
+  of_run = candidates.chosen_of_run(path.parent) if path.name == _PROGRAM else None
+  if num_features is None:
+    num_features = tasks.num_features if tasks else (of_run or {}).get("num_features")
   in_zoo = not path.exists() and config.program in zoo.names()
   num_classes = config.num_classes
   if num_classes is None:
-    num_classes = tasks.num_classes if tasks else 3 if in_zoo and zoo.is_multiclass(
-        config.program) else 0
+    num_classes = tasks.num_classes if tasks else of_run["num_classes"] if of_run else (
+        3 if in_zoo and zoo.is_multiclass(config.program) else 0)
   if in_zoo:
     return zoo.load(config.program, num_features or 4), num_classes
   if not path.is_file():

@@ -18,4 +18,4 @@ def set_up() -> None:
   if jax.config.values["jax_num_cpu_devices"] < 0:  # nobody has chosen
     devices.configure_jax(late="accept")
   if jax.config.values["jax_compilation_cache_dir"] is None:
-    devices.keep_compiled(1.0)  # of the rest; programs are kept by `executables`
+    devices.keep_compiled()

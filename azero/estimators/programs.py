@@ -8,7 +8,12 @@ comes twice.
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+  _check_y,
+  check_consistent_length,
+  check_is_fitted,
+  validate_data,
+)
 
 from azero.estimators import model as model_lib
 from azero.estimators import recipe, training
@@ -16,6 +21,7 @@ from azero.estimators.base import Classifies, Quantifies, Trained
 from azero.estimators.model import Target
 from azero.insight import metrics
 from azero.language.program import format_program
+from azero.tasks.preparation import Preparation
 
 
 class ProgramEstimator(Trained):
@@ -25,7 +31,7 @@ class ProgramEstimator(Trained):
     """Trains the program on all rows, from its Setup on.
 
     Args:
-      X: [N, P] numbers.
+      X: [N, P] numbers, or a DataFrame, also of text, dates and missing values.
       y: [N] targets.
       sample_weight: [N] of the rows, which are drawn in proportion; None for equal ones.
 
@@ -55,7 +61,15 @@ class ProgramEstimator(Trained):
       self, X: Any, y: Any, sample_weight: Any, *, reset: bool
   ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """[N, P] and [N] of the data and weights [N]."""
-    x, y = validate_data(self, X, y, reset=reset, dtype=np.float64, y_numeric=self._numeric)
+    if reset:
+      self.preparation_ = Preparation.fit(X, scale=False) if _needs_preparation(X) else None
+    if self.preparation_ is None:
+      x, y = validate_data(self, X, y, reset=reset, dtype=np.float64, y_numeric=self._numeric)
+    else:
+      validate_data(self, X, reset=reset, skip_check_array=True)
+      y = _check_y(y, y_numeric=self._numeric, estimator=self)
+      check_consistent_length(X, y)
+      x = self.preparation_.features(X)
     return x, y, self._weights(sample_weight, x)
 
   def _goes_on(self, X: Any, y: Any, sample_weight: Any, classes: np.ndarray | None) -> Any:
@@ -91,7 +105,17 @@ class ProgramEstimator(Trained):
   def _predict(self, X: Any) -> np.ndarray:
     """Values [N] or probabilities [N, C]."""
     check_is_fitted(self)
-    return self._model.predict(validate_data(self, X, reset=False, dtype=np.float64))
+    if self.preparation_ is None:
+      return self._model.predict(validate_data(self, X, reset=False, dtype=np.float64))
+    validate_data(self, X, reset=False, skip_check_array=True)
+    return self._model.predict(self.preparation_.features(X))
+
+
+def _needs_preparation(X: Any) -> bool:
+  """Whether it is a DataFrame with more than numbers, or with cells that are missing."""
+  if not hasattr(X, "iloc") or X.ndim != 2:
+    return False
+  return bool(any(kind.kind not in "biuf" for kind in X.dtypes) or X.isna().to_numpy().any())
 
 
 class ProgramClassifier(Classifies, ProgramEstimator):
@@ -109,6 +133,7 @@ class ProgramClassifier(Classifies, ProgramEstimator):
     validation_scores_: score on held-out rows by epochs, if those were chosen.
     memory_: what the program remembers, by address, such as "v1"; a list with an item for each
       class if it is trained one against the rest.
+    preparation_: how columns become numbers, None if they were.
   """
 
   def __init__(

@@ -7,6 +7,7 @@ measure, see `contest`; the chosen one is trained on all rows.
 
 from collections.abc import Callable, Sequence
 import dataclasses
+import numbers
 import time
 from typing import Any
 
@@ -141,8 +142,8 @@ class SearchEstimator(Trained):
       raise ValueError("n_jobs must be a number of devices, -1 for all or None for one, got 0.")
     for name in ("max_seconds", "max_programs", "num_islands", "population_size"):
       value = getattr(self, name)
-      if value is not None and not value > 0:
-        raise ValueError(f"{name} must be positive, got {value}.")
+      if value is not None and not (isinstance(value, numbers.Real) and float(value) > 0):
+        raise ValueError(f"{name} must be a positive number, got {value!r}.")
     if self.start not in START:
       raise ValueError(f"start must be one of {', '.join(START)}, got {self.start!r}.")
 

@@ -17,13 +17,21 @@ def classes_of(y: np.ndarray, weights: np.ndarray) -> Target:
   classes = np.unique(y)
   if len(np.unique(y[weights > 0])) < 2:
     raise ValueError(
-        f"Every row is of one class, {y[weights > 0][0]!r}; a classifier needs at least two "
+        f"Every row is of one class, {str(y[weights > 0][0])!r}; a classifier needs at least two "
         "classes.")
   return Target(classes)
 
 
 def quantity(y: np.ndarray, weights: np.ndarray) -> Target:
-  """Mean and deviation of regression targets [N]."""
+  """Mean and deviation of regression targets [N].
+
+  Raises:
+    ValueError: they are no numbers.
+  """
+  if y.dtype.kind not in "biuf":
+    raise ValueError(
+        f"The target {str(y[0])!r} is not a number, as a regressor needs; for classes there are "
+        "classifiers.")
   mean = float(np.average(y, weights=weights))
   deviation = float(np.sqrt(np.average((y - mean) ** 2, weights=weights)))
   varies = deviation > 1e-12 * max(abs(float(y.min())), abs(float(y.max())))

@@ -17,6 +17,7 @@ from azero import paths
 _NATIVE_LOOPS = (
     "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=9000000000000000000,"
     "xla_cpu_disable_loop_unrolling=true")
+_NEVER = 1e9  # seconds that nothing takes to compile
 _ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
 
 
@@ -63,10 +64,15 @@ def configure_jax(num_devices: int = 0, *, late: str = "warn") -> None:
   set_xla_flags()
 
 
-def keep_compiled(min_seconds: float) -> None:
-  """Lets JAX keep on disk what takes at least so long to compile, see `paths.cache_directory`."""
+def keep_compiled() -> None:
+  """Keeps on disk what `executables` compiles, see `paths.cache_directory`.
+
+  JAX itself keeps nothing there: all that takes long goes by `executables`, and of whatever else
+  a busy machine once was slow to compile XLA would say at every start that it may not run here
+  (see `quiet`).
+  """
   jax.config.update("jax_compilation_cache_dir", str(paths.cache_directory()))
-  jax.config.update("jax_persistent_cache_min_compile_time_secs", min_seconds)
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", _NEVER)
   jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
 
 

@@ -70,14 +70,16 @@ class Simplification:
   loss: Interval | None = None
 
   def __str__(self) -> str:
-    return f"{self._caption()}\n{tables.plain(*self._table())}\n\n{format_program(self.program)}"
+    table = [tables.plain(*self._table())] if self.steps else []
+    return "\n".join([self._caption(), *table, "", format_program(self.program)])
 
   def _repr_html_(self) -> str:
     return html_text.table(*self._table(), caption=self._caption()) + self.program._repr_html_()
 
   def markdown(self) -> str:
     """The steps in Markdown."""
-    return f"{self._caption()}\n\n{tables.markdown(*self._table())}"
+    table = [tables.markdown(*self._table())] if self.steps else []
+    return "\n\n".join([self._caption(), *table])
 
   def as_dict(self) -> dict[str, Any]:
     """What JSON can hold of it."""
@@ -91,7 +93,8 @@ class Simplification:
 
   def _caption(self) -> str:
     before, after = (int(each.lengths.sum()) for each in (self.original, self.program))
-    text = f"{before} instructions became {after}."
+    text = f"{before} instructions became {after}." if self.steps else (
+        f"Nothing could be simplified: {before} instructions.")
     if self.loss is not None:
       text += (f" Fitness {self.original_fitness:.4f} became {self.fitness:.4f}: a loss of "
                f"{' (95 %: '.join(tables.interval_cells(self.loss))}).")

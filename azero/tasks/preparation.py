@@ -375,6 +375,10 @@ def kind_of(target: pd.Series) -> tuple[str, str]:
             f"{frames.where(target, row)}: the target {values[row]!r} is not a number, but other "
             "targets are. Mend it, or ask for classification to take every distinct text as a "
             "class.")
+      if _date_format([str(value).strip() for value in values]):
+        raise ValueError(
+            f"The target {values[0]!r} is a date: make it a number of days, or ask for "
+            "classification to take every date as a class.")
       return "classification", "text"
     values = np.array([float(value) for value in values])
   distinct = np.unique(values.astype(np.float64))

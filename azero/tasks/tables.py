@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 TARGETS = ("auto", *preparation.KINDS)
 MIN_ROWS = 10  # of each class of arrays, or in all
 MIN_CLASS_ROWS = 3  # of each class of a table: one for each part
+_MOST_RARE = 0.5  # of the rows may have a class of fewer, and be left out
 MAX_FEATURES = 64  # more features of a table are projected to so many
 MAX_TASK_ROWS = 10_000  # that a task of a table trains on
 
@@ -306,7 +307,9 @@ def prepare_file(
   test = None
   if test_data is not None:
     test, more = frames.read_table(test_data, wanted=wanted, **(read or {}))
-    notes += tuple(f"{note} (test data)" for note in more if note not in notes)
+    told = {note.partition(",")[0] for note in notes}  # but for their examples
+    notes += tuple(
+        f"{note} (test data)" for note in more if note.partition(",")[0] not in told)
   try:
     return prepare(frame, target_column, test=test, settings=settings, notes=notes)
   except ValueError as error:
@@ -333,6 +336,8 @@ def prepare(
   settings = settings or TableSettings()
   said = list(notes)
   features, series = _target_of(frame, target)
+  said += [f"a column of a name that is there before is called {name!r}"
+           for name in features.columns if name not in map(str, getattr(frame, "columns", [name]))]
   features, series = _known_rows(features, series, settings, said)
   num_test = 0
   if test is not None:
@@ -436,10 +441,15 @@ def _learnable(
     return learnt.kind, features, series
   if len(learnt.classes) - len(rare) < 2:
     raise ValueError(
-        f"Class {rare[0]!r} of {learnt.name!r} has fewer than {MIN_CLASS_ROWS} rows, and but for "
-        f"such classes there are not two; every class needs at least {MIN_CLASS_ROWS} to be "
+        f"Class {str(rare[0])!r} of {learnt.name!r} has fewer than {MIN_CLASS_ROWS} rows, and but "
+        f"for such classes there are not two; every class needs at least {MIN_CLASS_ROWS} to be "
         "split. Add rows, or, if the target is a quantity, ask for regression.")
   of_rare = series.isin(rare).to_numpy(bool)
+  if of_rare.mean() > _MOST_RARE:
+    raise ValueError(
+        f"{of_rare.sum()} of {len(series)} rows have a class of fewer than {MIN_CLASS_ROWS} rows, "
+        f"such as {str(rare[0])!r}: is {learnt.name!r} the target? Name it, merge its classes, "
+        "or, if it is a quantity, ask for regression.")
   shown = ", ".join(map(str, rare[:8])) + (", ..." if len(rare) > 8 else "")
   said.append(
       f"classes of fewer than {MIN_CLASS_ROWS} rows cannot be learnt and judged: {shown}, "
@@ -613,6 +623,9 @@ def _read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
   except FileNotFoundError as error:
     raise FileNotFoundError(f"There is no file {path}.") from error
   except (AttributeError, EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    if not zipfile.is_zipfile(paths.expand(path)):
+      raise ValueError(
+          f"{path} is not an .npz file of plain arrays, as numpy.savez writes.") from error
     raise ValueError(
         f"{path} is not an .npz file of plain arrays, as numpy.savez writes: {error}.") from error
 

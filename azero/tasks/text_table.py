@@ -18,9 +18,11 @@ SPACES = " "  # between cells, as many as there are
 _SEPARATORS = (",", ";", "\t", "|", SPACES)
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", SPACES: "spaces"}
 _SAMPLE = 200  # lines that decide
+_SHOWN = 40  # characters of a cell in a message
 _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|[+-]?(nan|inf|infinity)$", re.I)
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][+-]?\d+)?$")
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?$")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$")
+_POINT_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+$")  # beside decimal commas
 # As pandas has it.
 MISSING = frozenset((
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
@@ -126,27 +128,41 @@ def parse(
     lines.append(line + skipped)
   if not rows:
     raise ValueError("is empty: it needs rows of features and a target.")
+  if text.lstrip()[0] in "[{<":
+    raise ValueError("looks like JSON or a web page, not like a table: save it as CSV.")
   width = len(rows[0])
   if width < min_columns:
-    raise ValueError(
-        "has one column, but needs at least one feature and the target. Is the delimiter "
-        f"{delimiter!r} right?")
+    raise ValueError(_one_column(rows[0][0], lines[0], delimiter))
   for row, line in zip(rows, lines):
     if len(row) != width:
       raise ValueError(f"line {line}: {len(row)} cells, but the first line has {width}.")
   if decimal is None:
-    decimal, note = _decimal(rows[:_SAMPLE])
+    decimal, note = _decimal(rows[:_SAMPLE], delimiter)
     notes += note
   if header is None:
     header, note = _has_header(rows, decimal, wanted)
     notes += note
-  names = [name or f"column {place}" for place, name in enumerate(rows[0])] if header else [
-      f"column {place}" for place in range(width)]
+  names = [  # of one line
+      " ".join(name.split()) or f"column {place}" for place, name in enumerate(rows[0])
+  ] if header else [f"column {place}" for place in range(width)]
   if header:
     rows, lines = rows[1:], lines[1:]
     if not rows:
       raise ValueError("has a header, but no rows of data.")
   return TextTable(rows, names, lines, decimal, notes)
+
+
+def _one_column(first: str, line: int, delimiter: str) -> str:
+  """Why a text whose first line is one cell is no table, and how to mend it."""
+  if first.startswith("#"):
+    return f"line {line} is a comment, {_shortened(first)!r}: remove the lines above the table."
+  return (
+      f"has one column, {_shortened(first)!r}, but needs at least one feature and the target. Is "
+      f"the delimiter {delimiter!r} right? Are there lines above the table?")
+
+
+def _shortened(cell: str) -> str:
+  return cell if len(cell) <= _SHOWN else cell[:_SHOWN] + "..."
 
 
 def _rows(text: str, delimiter: str) -> Iterator[tuple[list[str], int]]:
@@ -187,14 +203,15 @@ def _recognise(text: str, usual: str) -> str:
   return best if merit(best)[-1] else usual
 
 
-def _decimal(rows: Sequence[Sequence[str]]) -> tuple[str, list[str]]:
+def _decimal(rows: Sequence[Sequence[str]], delimiter: str) -> tuple[str, list[str]]:
   """The decimal mark of some rows."""
   with_comma = [cell for row in rows for cell in row if "," in cell and _comma_number(cell)]
   if not with_comma:
     return ".", []
-  if all(_THOUSANDS.match(cell) for cell in with_comma) and any(
-      cell.count(",") > 1 or "." in cell for cell in with_comma):
-    return ".", ["thousands are marked by commas"]
+  # Quoted between commas 1,200 is a number of thousands rather than one of three decimals.
+  if all(_THOUSANDS.match(cell) for cell in with_comma) and (delimiter == "," or any(
+      cell.count(",") > 1 or "." in cell for cell in with_comma)):
+    return ".", [f"thousands are marked by commas, as in {with_comma[0]}"]
   return ",", [f"decimal commas, as in {with_comma[0]}"]
 
 
@@ -205,18 +222,21 @@ def _comma_number(cell: str) -> bool:
 def is_number(cell: str, decimal: str) -> bool:
   """Whether a cell is a number, "nan" and "inf" among them."""
   if decimal == ",":
-    return bool(_PLAIN.match(cell) or _DECIMAL_COMMA.match(cell))
+    return bool(
+        _PLAIN.match(cell) or _DECIMAL_COMMA.match(cell) or _POINT_THOUSANDS.match(cell))
   return bool(_PLAIN.match(cell) or _THOUSANDS.match(cell))
 
 
 def numbers(cells: Sequence[str], decimal: str) -> np.ndarray:
   """Cells that `is_number` of this mark, as [N] float64; missing ones are NaN."""
+  # Beside decimal commas 1.200 is a number of thousands, if no 0.5 in the column says otherwise.
+  thousands = decimal == "," and all(
+      _POINT_THOUSANDS.match(cell) for cell in cells if "." in cell and "," not in cell)
+
   def plain(cell: str) -> str:
     if cell in MISSING:
       return "nan"
-    if "," not in cell:
-      return cell
-    if decimal == ",":
+    if decimal == "," and ("," in cell or thousands):
       return cell.replace(".", "").replace(",", ".")
     return cell.replace(",", "")
 

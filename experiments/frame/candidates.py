@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import pathlib
+from typing import Any
 
 from azero import files
 from azero.language import text, zoo
 from azero.language.program import Programs
+from azero.runs import reader
 from azero.runs.warm_start import predicts, read_entries
 
 BASELINES = {"linear_regressor": "logistic regression", "plain_nn": "neural network"}
@@ -79,9 +81,21 @@ def named(
       source, num_features=num_features, min_vectors=3 if multiclass else 1))
 
 
+def chosen_of_run(path: pathlib.Path) -> Mapping[str, Any] | None:
+  """What a run directory says of the program that its experiment has chosen, None if it has not.
+
+  "program" is its text, "num_features" and "num_classes" are those of its tasks.
+  """
+  findings = reader.read_run(path).findings() if reader.is_run(path) else {}
+  return findings if findings.get("program") else None
+
+
 def _best_of_run(path: pathlib.Path, multiclass: bool) -> Programs:
-  """The best program of a run directory, for the number of features of its search."""
-  for code, num_features in read_entries(path):
+  """The chosen program of a run directory or else its best, for the features of its search."""
+  chosen = chosen_of_run(path)
+  entries = read_entries(path) if chosen is None else [
+      (chosen["program"], chosen["num_features"])]
+  for code, num_features in entries:
     program = text.parse(code, num_features=num_features, min_vectors=3 if multiclass else 1)
     if predicts(program, multiclass=multiclass).any():
       return program

@@ -199,7 +199,7 @@ def configure_jax(num_devices: int | None = None) -> None:
   devices.configure_jax(num_devices or 0)
   # JAX tells at INFO of every kind of accelerator that it does not find.
   logging.getLogger("jax").setLevel(logging.WARNING)
-  devices.keep_compiled(0.5)
+  devices.keep_compiled()
 
 
 def _fail(message: str) -> typing.NoReturn:

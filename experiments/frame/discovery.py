@@ -98,10 +98,15 @@ class Judged:
   Attributes:
     sentences: for the report and the screen.
     files: other files of the run directory: their texts by name.
+    scores: of the program as it is used and of what it is compared with, by name: a number and
+      its interval in words; empty if it was judged on tasks alone.
+    measure: what the scores are.
   """
 
   sentences: Sequence[str]
   files: Mapping[str, str]
+  scores: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+  measure: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,29 +163,48 @@ def discover(
       f"the {_CONSTANT}", f"mean fitness of {len(data.final)} tasks")], {})
   if judge is not None:
     judged = judge(chosen, searched.directory)
-  said = judged.sentences
   findings = study.Findings(
       title=title, program=program, num_classes=data.final.num_classes, data=about,
       scores=final, tasks=data.final,
       summary=[
-          f"{chosen.sentence} Its mean fitness on {data.judged_on}, is "
-          f"**{final[_FOUND].mean():.4f}**.",
-          *said,
-          "The linear model and the network train on the same examples, but many times over (50 "
-          f"epochs or 1500 steps); the program goes {config.search.num_epochs} time(s) through "
-          "them."],
-      tables=[reporting.fitness_table(final)],
+          chosen.sentence, *judged.sentences,
+          f"As a search evaluates it, {config.search.num_epochs} time(s) through the examples, its "
+          f"mean fitness on {data.judged_on}, is **{final[_FOUND].mean():.4f}**. The linear model "
+          "and the network train on the same examples, but many times over (50 epochs or 1500 "
+          "steps)."],
+      tables=[*_score_table(judged), reporting.fitness_table(final)],
       figure=progress_plot.plot_progress(
           searched.result.improvements, metric=data.final.metric, title=title,
           multiclass=data.final.multiclass, num_programs=int(searched.search.num_programs.max()),
           references={f"{label}, final tasks": fitness.mean() for label, fitness in final.items()
                       if label != _FOUND}),
-      lines=[
-          *(f"{label:40s} {fitness.mean():.4f}" for label, fitness in final.items()),
-          f"on {data.judged_on}, the program after {config.search.num_epochs} epoch(s).", *said],
+      lines=_lines(chosen, judged, final, data),
       files=judged.files)
   study.conclude(config, searched.directory, findings, result=searched.result)
   return Result(program, final, str(searched.directory.path), searched.result)
+
+
+def _score_table(judged: Judged) -> list[str]:
+  """Scores of the program as it is used, if it was judged so."""
+  if not judged.scores:
+    return []
+  return [reporting.table(
+      (judged.measure, "score", "95 % interval"),
+      [(label, *texts) for label, texts in judged.scores.items()])]
+
+
+def _lines(
+    chosen: Chosen, judged: Judged, final: Mapping[str, np.ndarray], data: Data) -> list[str]:
+  """What the screen says below the program: its scores as it is used, or else its fitness."""
+  if judged.scores:
+    return [
+        chosen.sentence, f"{judged.measure}:",
+        *(f"  {label:38s} {score} ({interval})"
+          for label, (score, interval) in judged.scores.items()),
+        *judged.sentences]
+  return [
+      *(f"{label:40s} {fitness.mean():.4f}" for label, fitness in final.items()),
+      f"on {data.judged_on}. {judged.sentences[0]}", *judged.sentences[1:]]
 
 
 def _choose(search: GroupedSearch, *, data: Data, config: DiscoverySettings) -> Chosen:

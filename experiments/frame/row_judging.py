@@ -215,10 +215,24 @@ def _score(errors: np.ndarray, unit: float, *, is_class: bool) -> dict[str, Any]
 
 def sentences(found: Mapping[str, Any]) -> list[str]:
   """The verdicts of a result in words."""
+  gain = {"accuracy": "accuracy", "rms_error": "part of the target's variance that is predicted,"}
+  what = f"{gain[found['metric']]} on {found['rows']['judged']:,} rows"
   return [
-      verdict.Verdict(each["verdict"], each["gain"], *each["gain_interval"]).sentence(
-          name, f"mean error of {found['rows']['judged']} rows")
+      verdict.Verdict(each["verdict"], each["gain"], *each["gain_interval"]).sentence(name, what)
       for name, each in found["verdicts"].items()]
+
+
+def measure(found: Mapping[str, Any]) -> str:
+  """What the scores of a result are."""
+  name = {"accuracy": "accuracy", "rms_error": "RMS error, less is better,"}[found["metric"]]
+  return f"{name} on {found['rows']['judged']:,} rows that nobody saw"
+
+
+def scores_in_words(found: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+  """Each score of a result and its interval, by name."""
+  return {
+      name: (f"{each['score']:.4g}", "{:.4g} to {:.4g}".format(*each["interval"]))
+      for name, each in found["scores"].items()}
 
 
 def as_json(found: Mapping[str, Any]) -> str:

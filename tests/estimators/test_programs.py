@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
@@ -74,13 +75,40 @@ def test_partial_fit_goes_on_and_needs_all_classes_the_first_time(data, classifi
     model.partial_fit(x, labels, classes=["no", "perhaps"])
 
 
+def test_a_frame_of_text_and_missing_cells_is_encoded_inside(data, classifier):
+  colours = np.array(["red", "green", "blue"])[np.arange(len(data[0])) % 3]
+  frame = pd.DataFrame({"size": data[1], "colour": colours})
+  frame.loc[5, "size"] = np.nan
+  model = azero.ProgramClassifier(num_epochs=10, random_state=0).fit(frame, classifier[1])
+  assert model.feature_names_in_.tolist() == ["size", "colour"]
+  assert model.score(frame, classifier[1]) >= 0.9
+  encoded = model.preparation_.features(frame)
+  assert encoded.shape == _SHAPE
+  of_numbers = clone(model).fit(encoded, classifier[1])
+  np.testing.assert_array_equal(of_numbers.predict_proba(encoded), model.predict_proba(frame))
+  again = pickle.loads(pickle.dumps(model))
+  sure = frame.loc[[data[1].argmax(), data[1].argmin()]].assign(colour="violet")
+  assert again.predict(sure).tolist() == ["yes", "no"]
+  with pytest.raises(ValueError, match="colour"):
+    model.predict(frame[["size"]])
+  begun = clone(model).partial_fit(frame[:60], classifier[1][:60], classes=["no", "yes"])
+  assert begun.partial_fit(frame[60:], classifier[1][60:]).score(frame, classifier[1]) >= 0.8
+
+
 @pytest.mark.parametrize(("x", "y", "message"), [
     (np.full((4, 2), np.nan), [0, 1, 0, 1], "contains NaN"),
     (np.ones((4, 2)), [0.5, 1.5, 0.1, 0.2], "Unknown label type"),
-    (np.ones((4, 2)), [0, 1, 0], "inconsistent numbers of samples")])
+    (np.ones((4, 2)), [0, 1, 0], "inconsistent numbers of samples"),
+    (np.ones((4, 2)), ["a"] * 4, "of one class, 'a'; a classifier needs"),
+    (pd.DataFrame({"a": ["x"]})[:0], [], "must have rows and columns; got 0 rows")])
 def test_bad_data_are_refused(x, y, message):
   with pytest.raises(ValueError, match=message):
     azero.ProgramClassifier(num_epochs=1).fit(x, y)
+
+
+def test_a_regressor_wants_numbers():
+  with pytest.raises(ValueError, match="The target 'a' is not a number"):
+    azero.ProgramRegressor(num_epochs=1).fit(np.ones((4, 2)), np.array(["a", "b"] * 2))
 
 
 def test_other_columns_than_those_of_fit_are_refused(data, classifier):

@@ -104,7 +104,8 @@ def test_it_works_in_a_pipeline_and_in_a_grid(data, labels):
 
 @pytest.mark.parametrize(("settings", "message"), [
     ({"max_programs": None}, "never end: set max_seconds, max_programs or both"),
-    ({"max_programs": -1}, "max_programs must be positive, got -1"),
+    ({"max_programs": -1}, "max_programs must be a positive number, got -1"),
+    ({"max_seconds": "60"}, "max_seconds must be a positive number, got '60'"),
     ({"start": "nowhere"}, "start must be one of known, empty, got 'nowhere'"),
     ({"scoring": "r2"}, "scoring='r2' does not suit"),
     ({"validation_fraction": 1.5}, "validation_fraction must lie between 0 and 1, got 1.5"),

@@ -23,8 +23,8 @@ def _lines(path):
   return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def _check_directory(path, space):
-  """A complete run directory whose programs parse in the space of the search."""
+def _check_directory(path, space, walks=True):
+  """A complete run directory whose programs parse; whether its program has steps behind it."""
   assert {file.name for file in path.iterdir()} >= _FILES
   assert (path / "progress.png").read_bytes()[:4] == b"\x89PNG"
   improvements = _lines(path / "improvements.jsonl")
@@ -41,8 +41,7 @@ def _check_directory(path, space):
   azero.parse((path / "program.txt").read_text(), space).validate()
   page = (path / "report.html").read_text(encoding="utf-8")
   sections = re.findall(r'<section id="(\w+)">', page)
-  # A program that was known before the search has no walk to it.
-  assert [name for name in sections if name != "walk"][:3] == ["summary", "progress", "program"]
+  assert sections[: 3 + walks] == ["summary", "progress", *["walk"] * walks, "program"]
 
 
 def _linear(tmp_path, name="run", **changes):
@@ -259,11 +258,11 @@ def few_judges(monkeypatch):
   monkeypatch.setattr(custom_data, "_MAX_JUDGES", _SMALL["num_tasks"])
 
 
-def test_custom_data_of_a_csv_file(tmp_path, few_judges):
+def test_custom_data_of_a_csv_file(tmp_path, few_judges, capsys):
   file = _write_csv(tmp_path / "mine.csv", _two_clusters(np.random.default_rng(0)))
   result = custom_data.run(build(custom_data.Config,
       **_SMALL, output_dir=str(tmp_path), data=file))
-  _check_directory(tmp_path / "run", azero.spaces.baseline(2))
+  _check_directory(tmp_path / "run", azero.spaces.baseline(2), walks=False)  # a known program
   assert result.final["linear model (Adam)"].mean() > 0.9
   assert "mine.csv" in (tmp_path / "run" / "report.md").read_text()
   found = json.loads((tmp_path / "run" / "result.json").read_text())
@@ -279,6 +278,11 @@ def test_custom_data_of_a_csv_file(tmp_path, few_judges):
   for name, each in verdicts.items():
     gain = found["scores"]["discovered program"]["score"] - found["scores"][name]["score"]
     assert each["gain"] == pytest.approx(gain) and each["verdict"] in ("better", "same", "worse")
+  # The screen and the report tell the same scores as the file, of the program as it is used.
+  score = f"{found['scores']['discovered program']['score']:.4g}"
+  printed, report = capsys.readouterr().out, (tmp_path / "run" / "report.md").read_text()
+  assert f"accuracy on 16 rows that nobody saw:\n  {'discovered program':38s} {score} (" in printed
+  assert f"| discovered program | {score} |" in report and "candidates, " in printed
   _predicts_new_rows(tmp_path)
 
 

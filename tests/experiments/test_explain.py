@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from azero.language import zoo
-from experiments import explain
+from experiments import explain, export
 from experiments.explain import Config
 from experiments.frame import settings
 
@@ -57,10 +57,21 @@ def test_a_run_is_explained_by_its_best_program(tmp_path):
   explained = explain.run(settings.build(Config, run=str(run))).explanation
   assert explained.program.space.num_features == 8
   assert (run / "explain.md").read_text().startswith("# run, explained\n\nA bilinear model")
+  # What the experiment has chosen comes before the best of the search.
+  chosen = {"program": str(zoo.load("linear_regressor", 5)), "num_features": 5, "num_classes": 2}
+  (run / "config.json").write_text("{}")
+  (run / "findings.json").write_text(json.dumps(chosen))
+  explained = explain.run(settings.build(Config, run=str(run))).explanation
+  assert explained.program == zoo.load("linear_regressor", 5)
+  (run / "program.txt").write_text(chosen["program"])
+  for number, source in enumerate((run, run / "program.txt")):
+    output = tmp_path / f"{number}.py"
+    export.run(export.Config(program=str(source), output=str(output)))
+    assert "NUM_FEATURES = 5\nNUM_CLASSES = 2 " in output.read_text()
+  (run / "findings.json").unlink()
   # What a run says of its tasks is known.
   (run / "hall_of_fame.json").write_text(json.dumps(
       [{"program": str(zoo.load("s2c", 8)), "num_features": 8}]))
-  (run / "config.json").write_text("{}")
   (run / "findings.json").write_text(json.dumps({"num_classes": 10}))
   explained = explain.run(settings.build(Config, run=str(run))).explanation
   assert "learning rate from the mean of weights" in explained.summary

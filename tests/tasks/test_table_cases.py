@@ -81,6 +81,40 @@ def test_parquet_is_read(tmp_path):
       data.search.train_x, from_arrays(X, KIND, num_tasks=2).search.train_x)
 
 
+@pytest.mark.parametrize(("text", "values"), [
+    # Quoted between commas: thousands. Beside decimal commas points are thousands.
+    ('a,price\n0.5,"1,200"\n1.5,"2,300"\n', [1200, 2300]),
+    ("a;price\n0,5;1.200\n1,5;2.300\n", [1200, 2300]),
+    ("a;price\n0,5;1.200,5\n1,5;2.300.000\n", [1200.5, 2_300_000]),
+    ("a;price\n0,5;0,346\n1,5;2,300\n", [0.346, 2.3]),
+    ("a;price\n0,5;0.5\n1,5;2.300\n", [0.5, 2.3]),
+])
+def test_thousands_are_no_decimals(tmp_path, text, values):
+  (tmp_path / "data.csv").write_text(text)
+  frame, _ = frames.read_table(tmp_path / "data.csv")
+  assert frame["a"].tolist() == [0.5, 1.5] and frame["price"].tolist() == values
+
+
+def test_names_are_told_where_they_change(tmp_path):
+  data = read(tmp_path, csv(KIND, names=("width", '"wi\ndth"', "width", "kind")))
+  assert data.feature_names == ("width", "wi dth", "width.1")
+  assert "a column of a name that is there before is called 'width.1'" in data.table.about
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("# of a tool\n" + PLAIN, "line 1 is a comment, '# of a tool': remove the lines above"),
+    ("Report of May\n\n" + PLAIN, "has one column, 'Report of May', but .* lines above the table"),
+    ('[{"a": 1, "b": 2}]', "looks like JSON"),
+    (csv([f"2024-05-{1 + k % 28:02d}" for k in range(60)]), "'2024-05-01' is a date"),
+    (csv(["a", "b"] * 10 + [f"n{k}" for k in range(40)]),
+     "40 of 60 rows have a class of fewer than 3 rows, such as 'n0': is 'kind' the target"),
+    (csv([1] + [2] * 59), "Class '1' of 'kind' has fewer than 3 rows"),
+])
+def test_what_is_no_table_or_no_target_is_refused_in_plain_words(tmp_path, text, message):
+  with pytest.raises(ValueError, match=message):
+    read(tmp_path, text)
+
+
 def test_latin_1_is_recognised_and_said(tmp_path):
   text = csv(np.where(KIND, "groß", "klein"), names=("länge", "breite", "gewicht", "art"))
   data = read(tmp_path, text.encode("latin-1"))

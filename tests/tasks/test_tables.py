@@ -273,7 +273,7 @@ def with_line(line, text):
     ("", {}, "data.csv is empty"),
     ("\n\n", {}, "data.csv is empty"),
     ("a,b,c\n", {}, "has a header, but no rows of data"),
-    ("1\n2\n", {}, "has one column, but needs at least one feature"),
+    ("1\n2\n", {}, "has one column, '1', but needs at least one feature"),
     ("1;2\n2;3\n", {"delimiter": ","}, "has one column.*Is the delimiter ',' right"),
     (with_line(5, "1,2,3,4"), {}, "line 5: 4 cells, but the first line has 5"),
     (with_line(6, "1,2,low,4,0"), {}, "line 6, column 'c': the cell 'low' is not a number"),

@@ -111,7 +111,7 @@ def _cross_validate(
 
 
 def _models(config: Config, is_class: bool) -> dict[str, Any]:
-  from sklearn import linear_model, neural_network, pipeline, preprocessing
+  from sklearn import compose, linear_model, neural_network, pipeline, preprocessing
 
   search: dict[str, Any] = {
       "max_seconds": config.max_seconds, "max_programs": config.max_programs,
@@ -123,7 +123,10 @@ def _models(config: Config, is_class: bool) -> dict[str, Any]:
       LINEAR: linear_model.LogisticRegression(max_iter=1000),
       NETWORK: neural_network.MLPClassifier(**network)} if is_class else {
           SEARCH: searched.AutoMLZeroRegressor(**search),
-          LINEAR: linear_model.Ridge(), NETWORK: neural_network.MLPRegressor(**network)}
+          LINEAR: linear_model.Ridge(),
+          # Its first weights and step sizes are made for targets of deviation 1.
+          NETWORK: compose.TransformedTargetRegressor(
+              neural_network.MLPRegressor(**network), transformer=preprocessing.StandardScaler())}
   return {name: model if name == SEARCH else pipeline.make_pipeline(
       preprocessing.StandardScaler(), model) for name, model in models.items()}
 

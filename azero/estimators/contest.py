@@ -10,7 +10,7 @@ scores of few rows are rough: what is less simple displaces what is simpler only
 two standard errors of the difference.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import dataclasses
 
 import numpy as np
@@ -19,7 +19,7 @@ from azero.estimators import training
 from azero.estimators.recipe import Recipe
 from azero.estimators.training import Fold, Rows, Rung, Schedule
 from azero.language.program import Programs
-from azero.search.hall_of_fame import Hall
+from azero.search.hall_of_fame import Entry
 from azero.search.starts import Known
 from azero.tasks.sampling import stratified_order
 
@@ -86,14 +86,16 @@ def make_folds(
       Fold(besides.join(fold.train), fold.held_out) for fold in folds]
 
 
-def finds_of(hall: Hall) -> list[Programs]:
-  """Programs of a search that are candidates: the best of each island, then the best of all."""
+def finds_of(hall: Iterable[Entry]) -> list[Programs]:
+  """Programs of a search that are candidates: the best of each island, then the best of all.
+
+  Args:
+    hall: entries, the best first.
+  """
   entries = list(hall)
-  of_islands = {entry.island: entry for entry in reversed(entries)}
-  first = sorted(of_islands.values(), key=lambda entry: -entry.fitness)
-  chosen = dict.fromkeys([*map(id, first), *map(id, entries)])
-  programs = {id(entry): entry.program for entry in entries}
-  return [programs[key] for key in chosen][:_FINDS]
+  best = {entry.island: place for place, entry in reversed(list(enumerate(entries)))}
+  order = dict.fromkeys([*sorted(best.values()), *range(len(entries))])
+  return [entries[place].program for place in order][:_FINDS]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

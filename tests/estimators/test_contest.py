@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from support.hall_entries import entry
 
 from azero.estimators import contest, drawn_tasks, layout, targets, training
 from azero.estimators.recipe import Recipe
 from azero.language import zoo
-from azero.search.hall_of_fame import Entry
 
 
 def _rows(count, num_classes=2, weights=None):
@@ -60,14 +60,10 @@ def test_rows_beside_are_trained_on_in_every_fold():
 
 
 def test_finds_are_the_best_of_each_island_first():
-  program = zoo.load("linear_regressor")
-  hall = [Entry(program, fitness, island, 0, 0)
+  hall = [entry(zoo.load("linear_regressor"), fitness, island=island)
           for fitness, island in ((0.9, 1), (0.8, 1), (0.7, 0), (0.6, 1))]
-  programs = [Entry(zoo.load("linear_regressor"), each.fitness, each.island, 0, 0)
-              for each in hall]
-  found = contest.finds_of(programs)
-  assert [next(entry.fitness for entry in programs if entry.program is each)
-          for each in found] == [0.9, 0.7, 0.8, 0.6]
+  places = {id(each.program): place for place, each in enumerate(hall)}
+  assert [places[id(program)] for program in contest.finds_of(hall)] == [0, 2, 1, 3]
 
 
 @pytest.mark.parametrize(("count", "size"), [(12, (256, 64)), (400, (1024, 256))])

@@ -31,11 +31,17 @@ _SHORT = {
     "num_epochs": 3, "random_state": 0}
 
 
+@pytest.fixture
+def toy(monkeypatch):
+  """Searches that compile nothing."""
+  monkeypatch.setattr(starts, "Group", functools.partial(starts.Group, evaluator=ToyEvaluator))
+
+
 @pytest.mark.parametrize("estimator", [
     azero.ProgramClassifier(num_epochs=3, random_state=0),
     azero.ProgramRegressor(num_epochs=3, random_state=0),
     azero.AutoMLZeroClassifier(**_SHORT), azero.AutoMLZeroRegressor(**_SHORT)])
-def test_estimators_pass_the_checks_of_scikit_learn(estimator):
+def test_estimators_pass_the_checks_of_scikit_learn(estimator, toy):
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # checks provoke warnings
     check_estimator(estimator, expected_failed_checks=_WEIGHTS, on_skip=None)
@@ -49,9 +55,8 @@ def test_a_short_search_is_never_much_worse_than_logistic_regression(load):
   assert cross_val_score(searched, x, y).mean() >= cross_val_score(linear, x, y).mean() - 0.03
 
 
-def test_coins_are_seldom_told_to_be_learned(monkeypatch):
+def test_coins_are_seldom_told_to_be_learned(toy):
   """Of 100 tables of noise, each with a program that was chosen and judged as custom_data does."""
-  monkeypatch.setattr(starts, "Group", functools.partial(starts.Group, evaluator=ToyEvaluator))
   words = []
   for seed in range(100):
     rng = np.random.default_rng(seed)

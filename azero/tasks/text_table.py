@@ -113,10 +113,7 @@ def parse(
   Raises:
     ValueError: rows of different length, only one column, or no rows; names the line.
   """
-  if delimiter is not None and (len(delimiter) != 1 or delimiter in "\r\n\""):
-    raise ValueError(
-        f"cannot be split by the delimiter {delimiter!r}: it must be one character, or 'tab' or "
-        "'spaces'.")
+  _require_one_character(delimiter)
   notes = []
   first, _, rest = text.partition("\n")
   skipped = 0
@@ -154,6 +151,13 @@ def parse(
     if not rows:
       raise ValueError("has a header, but no rows of data.")
   return TextTable(rows, names, lines, decimal, notes)
+
+
+def _require_one_character(delimiter: str | None) -> None:
+  if delimiter is not None and (len(delimiter) != 1 or delimiter in "\r\n\""):
+    raise ValueError(
+        f"cannot be split by the delimiter {delimiter!r}: it must be one character, or 'tab' or "
+        "'spaces'.")
 
 
 def _one_column(first: str, line: int, delimiter: str) -> str:

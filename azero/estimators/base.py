@@ -28,8 +28,25 @@ class Trained(BaseEstimator):
   def __sklearn_is_fitted__(self) -> bool:
     return hasattr(self, "_model")
 
+  def program_features(self, X: Any) -> np.ndarray:
+    """What the program sees of rows, as an exported file wants them.
+
+    Args:
+      X: [N, P] as for `predict`.
+
+    Returns:
+      [N, F] float32: columns encoded and scaled or projected, a feature of 1 behind them, zeros.
+    """
+    check_is_fitted(self)
+    return self._model.layout.features(self._numbers(X))
+
   def _predict(self, X: Any) -> np.ndarray:
     """Values [N] or probabilities [N, C]."""
+    check_is_fitted(self)
+    return self._model.predict(self._numbers(X))
+
+  def _numbers(self, X: Any) -> np.ndarray:
+    """Rows as numbers, [N, P]."""
     raise NotImplementedError
 
   def _learn_target(self, y: np.ndarray, weights: np.ndarray) -> Target:

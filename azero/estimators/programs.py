@@ -11,7 +11,6 @@ import numpy as np
 from sklearn.utils.validation import (
   _check_y,
   check_consistent_length,
-  check_is_fitted,
   validate_data,
 )
 
@@ -102,13 +101,11 @@ class ProgramEstimator(Trained):
         multiclass=getattr(self, "multiclass", "auto"), max_abs_error=self.max_abs_error,
         seed=seed)
 
-  def _predict(self, X: Any) -> np.ndarray:
-    """Values [N] or probabilities [N, C]."""
-    check_is_fitted(self)
+  def _numbers(self, X: Any) -> np.ndarray:
     if self.preparation_ is None:
-      return self._model.predict(validate_data(self, X, reset=False, dtype=np.float64))
+      return validate_data(self, X, reset=False, dtype=np.float64)
     validate_data(self, X, reset=False, skip_check_array=True)
-    return self._model.predict(self.preparation_.features(X))
+    return self.preparation_.features(X)
 
 
 def _needs_preparation(X: Any) -> bool:

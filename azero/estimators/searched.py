@@ -15,7 +15,6 @@ import numpy as np
 from sklearn.utils.validation import (
     _check_y,
     check_consistent_length,
-    check_is_fitted,
     validate_data,
 )
 
@@ -227,9 +226,8 @@ class SearchEstimator(Trained):
         f"None of {len(ranked)} programs can be trained on these {len(problem.rows.y)} rows: the "
         f"error of each was not finite or above max_abs_error={self.max_abs_error:g}.")
 
-  def _predict(self, X: Any) -> np.ndarray:
-    check_is_fitted(self)
-    return self._model.predict(self.preparation_.features(self._table(X, reset=False)))
+  def _numbers(self, X: Any) -> np.ndarray:
+    return self.preparation_.features(self._table(X, reset=False))
 
   def __sklearn_tags__(self) -> Any:
     tags = super().__sklearn_tags__()

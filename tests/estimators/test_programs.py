@@ -106,6 +106,18 @@ def test_bad_data_are_refused(x, y, message):
     azero.ProgramClassifier(num_epochs=1).fit(x, y)
 
 
+def test_an_exported_file_learns_the_same_of_the_features_that_the_program_sees(data, classifier):
+  model, labels = classifier
+  features = model.program_features(data[0])
+  assert features.shape == (_SHAPE[0], 8) and (features[:, 4] == 1).all()
+  alone = {}
+  exec(azero.export.numpy_source(
+      azero.parse(model.program_, num_features=8), num_classes=2), alone)
+  alone["fit"](features, labels == "yes", num_epochs=model.num_epochs_)
+  same = alone["predict"](features) == (model.predict(data[0]) == "yes")
+  assert same.mean() >= 0.95  # the order of the rows is another one
+
+
 def test_a_regressor_wants_numbers():
   with pytest.raises(ValueError, match="The target 'a' is not a number"):
     azero.ProgramRegressor(num_epochs=1).fit(np.ones((4, 2)), np.array(["a", "b"] * 2))

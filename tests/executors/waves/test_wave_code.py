@@ -74,5 +74,7 @@ def test_the_evaluation_is_one_native_call():
   calls = [line for line in entry if " call(" in line]
   assert not any(" while(" in line for line in entry)
   assert len(calls) == 1 and 'xla_cpu_small_call="true"' in calls[0]
+  # XLA runs more than a few kernels in threads of its own, for which a thread of the search waits.
+  assert sum(bool(re.search(r" (fusion|copy|call|dot|reduce)\(", line)) for line in entry) <= 8
   called = re.search(r"to_apply=(%[\w.\-]+)", calls[0]).group(1)
   assert any(" while(" in line for line in computations[called])

@@ -11,7 +11,7 @@ from azero.runs.checkpoints import Checkpoints
 from azero.runs.directory import RunDirectory, read_config
 from azero.tasks.images import idx, sources
 
-_ROWS = "".join(f"{(7 * k) % 20 / 4},{k % 3},{k}.5\n" for k in range(20))  # no column names the rows
+_ROWS = "".join(f"{(7 * k) % 20 / 4},{k % 3},{k}.5\n" for k in range(20))  # none numbers rows
 
 
 @pytest.fixture(autouse=True)

@@ -225,7 +225,6 @@ class Worker:
     if fitness >= shared.watch[island]:
       self._watched.append(Watched(island, number, key, program))
 
-
   def _offer(self, key: Key, child: int, program: Programs, prints: Prints | None) -> None:
     """Offers a new program to the hall of fame and the front."""
     shared, rnd = self._shared, self._round

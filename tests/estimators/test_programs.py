@@ -16,13 +16,6 @@ _SHAPE = 120, 4
 
 
 @pytest.fixture(scope="module")
-def data():
-  rng = np.random.default_rng(0)
-  x = rng.normal(size=_SHAPE) * [1, 10, 100, 0.1] + [0, 5, -50, 1]
-  return x, (x - x.mean(0)) / x.std(0) @ np.array([1.0, -2.0, 0.5, 1.5])
-
-
-@pytest.fixture(scope="module")
 def classifier(data):
   x, value = data
   labels = np.where(value > 0, "yes", "no")

@@ -15,7 +15,6 @@ from support.toy_evaluator import ToyEvaluator
 import azero
 from azero.search import starts
 
-_SHAPE = 120, 4  # as in test_programs, whose compiled programs serve here
 # Too short to make a child: what it finds are the programs that it starts from.
 _SHORT = {
     "max_seconds": None, "max_programs": 4, "num_islands": 2, "population_size": 4,
@@ -25,13 +24,6 @@ _SHORT = {
 @pytest.fixture(autouse=True)
 def toy(monkeypatch):
   monkeypatch.setattr(starts, "Group", functools.partial(starts.Group, evaluator=ToyEvaluator))
-
-
-@pytest.fixture(scope="module")
-def data():
-  rng = np.random.default_rng(0)
-  x = rng.normal(size=_SHAPE) * [1, 10, 100, 0.1] + [0, 5, -50, 1]
-  return x, (x - x.mean(0)) / x.std(0) @ np.array([1.0, -2.0, 0.5, 1.5])
 
 
 @pytest.fixture(scope="module")

@@ -396,7 +396,7 @@ def task_file(tmp_path_factory):
 
 
 def test_evaluate_program_evaluates_a_directory_in_order(tmp_path, task_file, capsys):
-  for name in ("linear_regressor", "plain_nn", "s2c"):
+  for name in ("linear_regressor", "plain_nn", "figure_5"):
     (tmp_path / f"{name}.txt").write_text(azero.zoo.source(name))
   (tmp_path / "broken.txt").write_text("def Predict():\n  s1 = sinus(s2)\n")
   (tmp_path / "note.md").write_text("not a program")
@@ -408,8 +408,8 @@ def test_evaluate_program_evaluates_a_directory_in_order(tmp_path, task_file, ca
   printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
   assert printed == returned
   assert [row["program"] for row in printed] == [
-      "broken.txt", "linear_regressor.txt", "plain_nn.txt", "s2c.txt", "wide.txt"]
-  broken, linear_row, *_ = printed
+      "broken.txt", "figure_5.txt", "linear_regressor.txt", "plain_nn.txt", "wide.txt"]
+  broken, _, linear_row, *_ = printed
   assert "save it as UTF-8" in printed.pop()["error"]
   assert broken["fitness"] is None and broken["fitness_per_task"] == []
   assert "line 2, column 8: unknown function 'sinus'" in broken["error"]

@@ -6,7 +6,8 @@ from typing import Any
 from azero.executors.choices import COMBINE, DTYPES, EXECUTOR_NAMES
 from azero.search import plain
 
-INITIAL = ("empty", "random")
+INITIAL = ("empty", "random", "grown")
+FILTERS = ("changed", "valid")
 # The paper's three actions; removal is twice as likely as insertion (S3).
 PAPER_ACTIONS = ("insert_or_remove", "randomize_function", "alter")
 _MOST = 10**18  # of anything that is counted
@@ -27,7 +28,16 @@ class SearchConfig:
       randomize_function, insert, remove, insert_or_remove, and those of your own.
     cycles_per_step: children of each island between two looks at stop conditions and Ctrl-C;
       None for enough to keep the devices busy.
-    initial: "empty" or "random" programs to start from.
+    initial: "empty", "random" or "grown" programs to start from, see `growth`.
+    filters: what a proposal has to be, or it is drawn again: "changed", of another canonical key
+      than its parent; "valid", a learner by its data flow. The paper has none.
+    structure_limit: programs of a population at most that differ in constants only; others are
+      drawn again; None for no limit.
+    attempts: draws of a child at most; if none passes it is a copy of its parent.
+    constant_trials: settings of its constants that a program is evaluated with if its structure
+      is new to the population; the best is kept. Each counts as a program.
+    restart_patience: children of an island without a better one, after which its population
+      begins anew; None for never.
     max_train_steps: budget of each island in training steps; None for no limit.
     max_programs: budget of each island in programs; None for no limit.
     seed: decides everything that is random; a whole number from 0 on.
@@ -56,6 +66,11 @@ class SearchConfig:
   mutations: tuple[str, ...] = PAPER_ACTIONS
   cycles_per_step: int | None = None
   initial: str = dataclasses.field(default="empty", metadata={"choices": INITIAL})
+  filters: tuple[str, ...] = dataclasses.field(default=(), metadata={"choices": FILTERS})
+  structure_limit: int | None = None
+  attempts: int = 100
+  constant_trials: int = 1
+  restart_patience: int | None = None
   max_train_steps: int | None = None
   max_programs: int | None = None
   seed: int = 0

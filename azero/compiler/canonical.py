@@ -91,6 +91,33 @@ def analyse(programs: Programs, *, multiclass: bool = False) -> Analysis:
   return analysis
 
 
+def structures(programs: Programs, *, multiclass: bool = False) -> np.ndarray:
+  """What programs are but for their constants and the order of independent instructions.
+
+  Args:
+    programs: N programs.
+    multiclass: whether the prediction is v2 and the label v1.
+
+  Returns:
+    [N] uint64, see `structure_of`.
+  """
+  space = programs.space
+  analysis = Analysis.empty(1, space.num_slots)
+  result = np.zeros(len(programs), np.uint64)
+  _structures_of_all(
+      arrays(programs), tables(space, multiclass), analysis, scratch(space), result)
+  return result
+
+
+@kernel
+def _structures_of_all(
+    programs: ProgramArrays, tables: Tables, analysis: Analysis, scratch: Scratch,
+    result: np.ndarray) -> None:
+  for i in range(len(result)):
+    predicted = analyse_program(programs, i, tables, analysis, 0, scratch)
+    result[i] = structure_of(programs, i, tables, predicted, scratch)
+
+
 @kernel
 def _analyse_all(
     programs: ProgramArrays, tables: Tables, analysis: Analysis, scratch: Scratch) -> None:

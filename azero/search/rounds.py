@@ -40,7 +40,7 @@ from azero.search.edits import copy_program, redraw_constants
 from azero.search.islands import Islands
 from azero.search.lru_cache import ABSENT, FILLED, CacheArrays, fill, look_up, reserve
 
-CHILDREN, REQUESTS, OVER_BUDGET, CANONICAL_HITS, UNABLE = range(5)  # of `Round.counts`
+CHILDREN, REQUESTS, OVER_BUDGET, CANONICAL_HITS, UNABLE, TRIED = range(6)  # of `Round.counts`
 KNOWN = -1  # a request: the fitness is known without one
 
 
@@ -94,7 +94,7 @@ class Round(NamedTuple):
   """Children and requests of a round of the islands of one thread.
 
   Attributes:
-    counts: [5] int64, see CHILDREN and the names beside it.
+    counts: [6] int64, see CHILDREN and the names beside it.
     island: [C] int64, whose each child is.
     place: [C] int64, where it is in the population of its island.
     request: [C] int64, which request tells its fitness, or KNOWN. Of several trials the first,
@@ -162,7 +162,7 @@ def new_round(space: SearchSpace, num_children: int, trials: int) -> Round:
   child, owner, entry, cost = np.zeros((4, size), np.int64)
   new, better = np.zeros((2, num_children), bool)
   return Round(
-      np.zeros(5, np.int64), island, place, request, tried, nth, np.zeros(num_children), new,
+      np.zeros(6, np.int64), island, place, request, tried, nth, np.zeros(num_children), new,
       length, better, np.zeros((num_children, 2), np.uint64), number, steps, child, owner, entry,
       arrays(Programs.empty(space, size)), Analysis.empty(size, space.num_slots), np.zeros(size),
       cost, np.zeros(size, bool))
@@ -299,6 +299,7 @@ def _try_constants(i: int, c: int, means: Means, rnd: Round) -> None:
       return
   elif key[0] == rnd.key[c, 0] and key[1] == rnd.key[c, 1]:
     return  # it has no constants
+  rnd.counts[TRIED] += 1
   _request(i, c, means, rnd)
 
 

@@ -24,8 +24,8 @@ from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
 from azero.search import breeding
 from azero.search import state as state_lib
-from azero.search.budgets import Budgeted
 from azero.search.breeding import Breeding
+from azero.search.budgets import Budgeted
 from azero.search.config import INITIAL, SearchConfig
 from azero.search.draws import seed_word
 from azero.search.equivalence import Counts, Stages
@@ -101,8 +101,8 @@ class Search(Budgeted):
     self.hall_of_fame, self.front = HallOfFame(config.hall_of_fame_size), Front()
     self._genealogy = Genealogy(space, self.islands, first_island, template)
     shared = Shared(
-        space, sets[0].multiclass, rules, _breeding(config, self.evolve), children, template or Programs.empty(space),
-        self.islands, self._cache, self._stages, self.watch, first_island,
+        space, sets[0].multiclass, rules, _breeding(config, self.evolve), children,
+        template or Programs.empty(space), self.islands, self._cache, self._stages, self.watch, first_island,
         config.hall_of_fame_size, self._genealogy)
     self._workers = [
         Worker(shared, own, devices) for own, devices in self._shares(share_rounds)]

@@ -27,6 +27,7 @@ from azero.search.rounds import (
   CANONICAL_HITS,
   CHILDREN,
   OVER_BUDGET,
+  TRIED,
   UNABLE,
   Means,
   Rules,
@@ -195,7 +196,7 @@ class Worker:
     shared, rnd = self._shared, self._round
     prints = shared.stages.score(rnd, self._devices, self.counts)
     number = rounds.commit(shared.islands, self._means, rnd, self._wanted, self._found)
-    self.counts.programs += int(rnd.counts[CHILDREN])
+    self.counts.programs += int(rnd.counts[CHILDREN] + rnd.counts[TRIED])
     self.counts.over_budget += int(rnd.counts[OVER_BUDGET])
     self.counts.canonical_hits += int(rnd.counts[CANONICAL_HITS])
     self.unable += int(rnd.counts[UNABLE])

@@ -9,7 +9,9 @@ That is what `PAPER` says. Other rules are parts of other methods, see docs/sear
   whether the population has fewer than so many of its structure, the key without constants. What
   does not pass is drawn again; a child of which no draw passes is a copy of its parent.
 - *Restarts*: after so many children without a better one the population begins anew, with
-  starts; what it has found is in the hall of fame.
+  starts; what it has found is in the hall of fame. How many follows the sequence 1, 1, 2, 1, 1, 2,
+  4, ... of Luby, Sinclair and Zuckerman (1993), which is near the best for any distribution of the
+  time that a search needs.
 
 All of it is decided by programs and by fitnesses that are known, so that a round remains the
 sequential algorithm, see `rounds`.
@@ -47,7 +49,8 @@ class Breeding(NamedTuple):
     attempts: draws of a child at most.
     trials: settings of its constants that a program is evaluated with if its structure is new
       to the population.
-    patience: children without improvement after which a population begins anew.
+    patience: children without improvement after which a population begins anew, times Luby's
+      sequence.
   """
 
   start: int
@@ -157,11 +160,25 @@ def count_structure(islands: Islands, i: int, place: int, structure: np.uint64) 
 @inner_kernel
 def is_stale(islands: Islands, i: int, patience: int) -> bool:
   """Whether the population of island i has waited for long enough for something better."""
-  return islands.made[i] - islands.improved_at[i] >= patience
+  waited = islands.made[i] - islands.improved_at[i]
+  return waited >= patience and waited >= patience * luby(islands.restarts[i] + 1)
+
+
+@inner_kernel
+def luby(k: int) -> int:
+  """The k-th number of the sequence 1, 1, 2, 1, 1, 2, 4, ..., from k = 1 on."""
+  while True:
+    size = 1
+    while 2 * size - 1 < k:
+      size *= 2
+    if 2 * size - 1 == k:
+      return size
+    k -= size - 1
 
 
 @inner_kernel
 def begin_anew(islands: Islands, i: int) -> None:
   """Lets the population of island i begin anew with the next program."""
   islands.epoch[i] = islands.improved_at[i] = islands.made[i]
+  islands.restarts[i] += 1
   islands.epoch_best[i] = -np.inf

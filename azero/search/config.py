@@ -10,6 +10,7 @@ INITIAL = ("empty", "random", "grown")
 FILTERS = ("changed", "valid")
 # The paper's three actions; removal is twice as likely as insertion (S3).
 PAPER_ACTIONS = ("insert_or_remove", "randomize_function", "alter")
+MOST_TRIALS = 256  # of constants: a round has room for them all
 _MOST = 10**18  # of anything that is counted
 # What a search has in common with those who judge its programs.
 _JUDGED_WITH = (
@@ -36,8 +37,8 @@ class SearchConfig:
     attempts: draws of a child at most; if none passes it is a copy of its parent.
     constant_trials: settings of its constants that a program is evaluated with if its structure
       is new to the population; the best is kept. Each counts as a program.
-    restart_patience: children of an island without a better one, after which its population
-      begins anew; None for never.
+    restart_patience: children of an island without a better one, times 1, 1, 2, 1, 1, 2, 4, ...,
+      after which its population begins anew; None for never.
     max_train_steps: budget of each island in training steps; None for no limit.
     max_programs: budget of each island in programs; None for no limit.
     seed: decides everything that is random; a whole number from 0 on.
@@ -92,7 +93,12 @@ class SearchConfig:
     plain.normalise(self)
     if self.initial not in INITIAL:
       raise ValueError(f"initial must be one of {', '.join(INITIAL)}, got {self.initial!r}.")
-    for name in ("population_size", "tournament_size", "hall_of_fame_size", "cache_size"):
+    unknown = [name for name in self.filters if name not in FILTERS]
+    if unknown:
+      raise ValueError(f"Unknown filters {unknown}; choose from {', '.join(FILTERS)}.")
+    for name in (
+        "population_size", "tournament_size", "hall_of_fame_size", "cache_size", "attempts",
+        "constant_trials"):
       if getattr(self, name) < 1:
         raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
       if getattr(self, name) > _MOST:
@@ -104,7 +110,12 @@ class SearchConfig:
           f"hurdle must be a part of the training between 0 and 1, or None, got {self.hurdle}.")
     if self.seed < 0:
       raise ValueError(f"seed must not be negative, got {self.seed}.")
-    for name in ("max_train_steps", "max_programs", "lanes", "cycles_per_step"):
+    if self.constant_trials > MOST_TRIALS:
+      raise ValueError(
+          f"constant_trials must be at most {MOST_TRIALS}, got {self.constant_trials}.")
+    for name in (
+        "max_train_steps", "max_programs", "lanes", "cycles_per_step", "structure_limit",
+        "restart_patience"):
       value = getattr(self, name)
       if value is not None and value < 1:
         raise ValueError(f"{name} must be at least 1 or None, got {value}.")

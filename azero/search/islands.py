@@ -16,7 +16,7 @@ from azero.search.ancestry import Ancestry, new_ancestry, room_for
 
 _STORED = (
     "fitness", "made", "num_programs", "num_evaluated", "train_steps", "best_fitness", "key",
-    "structure", "epoch", "epoch_best", "improved_at")
+    "structure", "restarts", "epoch", "epoch_best", "improved_at")
 
 
 class Islands(NamedTuple):
@@ -40,6 +40,7 @@ class Islands(NamedTuple):
     active: [I] bool, who has budget left and was not taken out.
     key: [I, P, 2] uint64, canonical keys of the populations.
     structure: [I, P] uint64, their keys without constants, where rules ask for them.
+    restarts: [I] int64, how often the population began anew.
     epoch: [I] int64, the child with which the population began anew for the last time.
     epoch_best: [I] float64, best fitness since then.
     improved_at: [I] int64, the child that brought it.
@@ -57,6 +58,7 @@ class Islands(NamedTuple):
   active: np.ndarray
   key: np.ndarray
   structure: np.ndarray
+  restarts: np.ndarray
   epoch: np.ndarray
   epoch_best: np.ndarray
   improved_at: np.ndarray
@@ -66,15 +68,15 @@ class Islands(NamedTuple):
 def new_islands(space: SearchSpace, num_islands: int, population_size: int) -> Islands:
   """Islands that have made no program yet."""
   size = num_islands * (population_size + room_for(population_size))
-  made, num_programs, num_evaluated, train_steps, epoch, improved_at = np.zeros(
-      (6, num_islands), np.int64)
+  made, num_programs, num_evaluated, train_steps, restarts, epoch, improved_at = np.zeros(
+      (7, num_islands), np.int64)
   best_fitness, epoch_best = np.full((2, num_islands), -np.inf)
   shape = num_islands, population_size
   return Islands(
       arrays(Programs.empty(space, size)), np.zeros(shape), made, num_programs, num_evaluated,
       train_steps, best_fitness, arrays(Programs.empty(space, num_islands)),
       np.ones(num_islands, bool), np.zeros((*shape, 2), np.uint64), np.zeros(shape, np.uint64),
-      epoch, epoch_best, improved_at, new_ancestry(num_islands, population_size))
+      restarts, epoch, epoch_best, improved_at, new_ancestry(num_islands, population_size))
 
 
 def islands_state(islands: Islands) -> dict[str, Any]:

@@ -116,7 +116,7 @@ class Textbook:
     for n in range(num_children):
       if number >= budget.programs or spent >= budget.train_steps:
         break
-      if n - improved_at >= method.patience:
+      if n - improved_at >= method.patience * luby(len(history.restarts) + 1):
         epoch, improved_at, epoch_best = n, n, -math.inf
         history.restarts.append(n)
       stream = Stream(self.seed, self.island, n)
@@ -196,6 +196,14 @@ class Textbook:
       if fitness > best.fitness:
         best = Member(other, fitness)
     return best, cost, tried
+
+
+def luby(k: int) -> int:
+  """The k-th number of 1, 1, 2, 1, 1, 2, 4, ...: the sequence is itself twice, and a power of 2."""
+  sequence = [1]
+  while len(sequence) < k:
+    sequence += [*sequence, 2 * sequence[-1]]
+  return sequence[k - 1]
 
 
 def with_other_constants(

@@ -4,7 +4,8 @@ Nearly all random programs, and nearly all mutants of a good one, cannot be lear
 data flow shows it. What a program carries from one example to the next and changes on the way is
 a *parameter*. A program is valid if, over one pass of Predict and Learn,
 
-1. every parameter follows from its own earlier value: it is updated, not replaced;
+1. every parameter follows from its own earlier value, and not by way of the prediction alone: it
+   is updated, not replaced;
 2. every parameter that the prediction reads also follows from the label and the prediction;
 3. the prediction follows from the features and from at least one parameter.
 
@@ -15,7 +16,7 @@ what a program means.
 
 The analysis follows for every address the set of what its value follows from, a word of bits: the
 values of addresses before the pass, of which the label and the features are two, and the
-prediction as Learn finds it.
+prediction as Learn finds it, whatever that follows from.
 """
 
 import numpy as np
@@ -92,7 +93,7 @@ def program_is_valid(programs: ProgramArrays, i: int, tables: Tables, scratch: S
   read = sources[tables.prediction]
   if read & features == _NONE:
     return False
-  sources[tables.prediction] = read | _PREDICTED
+  sources[tables.prediction] = _PREDICTED
   sources[tables.label], sources[tables.features] = label, features
   _follow(start[_LEARN], start[_LEARN + 1], sources, words)
   return _updates_parameters(read, label | features, label | _PREDICTED, sources)

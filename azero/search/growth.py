@@ -25,6 +25,7 @@ from azero.compiler.arrays import (
   OLD,
   OUT,
   START,
+  STOP,
   ProgramArrays,
   Tables,
 )
@@ -70,9 +71,8 @@ def regrow_function(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Grows all instructions of a component function anew, for what the others need of it."""
   first = space.functions[function, START]
-  _grow_between(
-      programs, i, function, first, first + function_length(programs, i, function, space), space,
-      stream)
+  end = first + function_length(programs, i, function, space)
+  _grow_between(programs, i, function, (first, end), space, stream)
 
 
 @inner_kernel
@@ -83,7 +83,7 @@ def regrow_instructions(
   if length > 0:
     count = 1 + pick(stream, min(_MOST_REGROWN, length))
     first = space.functions[function, START] + pick(stream, length - count + 1)
-    _grow_between(programs, i, function, first, first + count, space, stream)
+    _grow_between(programs, i, function, (first, first + count), space, stream)
 
 
 @inner_kernel
@@ -111,21 +111,25 @@ def rewire(
 
 @inner_kernel
 def _grow_between(
-    programs: ProgramArrays, i: int, function: int, first: int, end: int, space: Tables,
+    programs: ProgramArrays, i: int, function: int, slots: tuple[int, int], space: Tables,
     stream: np.ndarray) -> None:
-  """Grows the instructions in the slots from `first` to before `end`."""
+  """Grows the instructions in slots, from the first to before the second of two."""
+  first, end = slots
   last = space.functions[function, START] + function_length(programs, i, function, space)
   needed = _through(programs, i, end, last, _needed_after(programs, i, function, space), space)
   for slot in range(end - 1, first - 1, -1):
-    _write_needed(programs, i, slot, function, needed, space, stream)
+    _write_needed(programs, i, slot, needed, space, stream)
     needed = _above(programs, i, slot, needed, space)
 
 
 @inner_kernel
 def _write_needed(
-    programs: ProgramArrays, i: int, slot: int, function: int, needed: np.uint64, space: Tables,
+    programs: ProgramArrays, i: int, slot: int, needed: np.uint64, space: Tables,
     stream: np.ndarray) -> None:
   """Writes an instruction whose output is needed; where no op can write that, a random one."""
+  function = 0
+  while slot >= space.functions[function, STOP]:
+    function += 1
   useful = 0
   for k in range(space.functions[function, NUM_ALLOWED]):
     useful += _writable(space.allowed[function, k], space) & needed != _NONE

@@ -102,8 +102,8 @@ class Search(Budgeted):
     self._genealogy = Genealogy(space, self.islands, first_island, template)
     shared = Shared(
         space, sets[0].multiclass, rules, _breeding(config, self.evolve), children,
-        template or Programs.empty(space), self.islands, self._cache, self._stages, self.watch, first_island,
-        config.hall_of_fame_size, self._genealogy)
+        template or Programs.empty(space), self.islands, self._cache, self._stages, self.watch,
+        first_island, config.hall_of_fame_size, self._genealogy)
     self._workers = [
         Worker(shared, own, devices) for own, devices in self._shares(share_rounds)]
     self._taken_out = np.zeros(self.num_islands, bool)

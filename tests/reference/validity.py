@@ -26,8 +26,8 @@ def learns_by_its_data_flow(program: Program, multiclass: bool = False) -> bool:
     if address == features or (address == label and f == LEARN):
       return {address}
     if f == LEARN:
-      found = sources(PREDICT, len(program[PREDICT]), address)
-      return found | {PREDICTED} if address == prediction else found
+      return {PREDICTED} if address == prediction else sources(
+          PREDICT, len(program[PREDICT]), address)
     return set() if address == label else {address}
 
   read = sources(PREDICT, len(program[PREDICT]), prediction)

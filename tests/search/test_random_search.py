@@ -95,7 +95,7 @@ def test_random_search_needs_no_population():
 
 
 @pytest.mark.parametrize("settings, message", [
-    ({"initial": "zeros"}, "initial must be one of empty, random, got 'zeros'"),
+    ({"initial": "zeros"}, "initial must be one of empty, random, grown, got 'zeros'"),
     ({"population_size": 0}, "population_size must be at least 1, got 0"),
     ({"tournament_size": 0}, "tournament_size must be at least 1, got 0"),
     ({"cycles_per_step": 0}, "cycles_per_step must be at least 1 or None, got 0"),

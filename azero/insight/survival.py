@@ -59,10 +59,6 @@ class Times:
     last = self.spent == self.spent.max()
     return math.inf if self.success[last].all() else float(self.spent.max())
 
-  def take(self, rows: np.ndarray) -> "Times":
-    """Those of some searches, [n] int."""
-    return Times(self.spent[rows], self.success[rows])
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Curve:
@@ -108,11 +104,17 @@ def restricted_mean(times: Times, horizon: float) -> float:
   """
   if not 0 < horizon < math.inf:
     raise ValueError(f"horizon must be positive and finite, got {horizon}.")
-  curve = kaplan_meier(times)
-  inside = curve.times < horizon
-  edges = np.concatenate([[0.0], curve.times[inside], [horizon]])
-  heights = np.concatenate([[1.0], curve.survival[inside]])
-  return float((np.diff(edges) * heights).sum())
+  return float(_restricted_means(times, horizon, np.ones((1, len(times))))[0])
+
+
+def _restricted_means(times: Times, horizon: float, counts: np.ndarray) -> np.ndarray:
+  """`restricted_mean` of R groups in which search n is so often, [R, N]: [R]."""
+  distinct = np.unique(times.spent[times.success & (times.spent < horizon)])
+  events = counts @ (times.success[:, None] & (times.spent[:, None] == distinct))
+  at_risk = counts @ (times.spent[:, None] >= distinct)
+  left = np.cumprod(1.0 - events / np.maximum(at_risk, 1.0), axis=1)
+  widths = np.diff(np.concatenate([[0.0], distinct, [horizon]]))
+  return widths[0] + left @ widths[1:]
 
 
 def common_horizon(groups: Sequence[Times]) -> float:
@@ -191,13 +193,14 @@ def holm(pvalues: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def bootstrap(
-    statistic: Callable[[np.ndarray], float], count: int, *, seed: int = 0,
+    statistic: Callable[[np.ndarray], np.ndarray], count: int, *, seed: int = 0,
     resamples: int = RESAMPLES, confidence: float = CONFIDENCE,
 ) -> Interval:
   """A statistic of N searches with the percentile interval over resampled searches.
 
   Args:
-    statistic: of the searches in rows, [N] int, some of them more than once; may be infinite.
+    statistic: of R groups at once, in each of which search n is counts[r, n] times, [R, N] float:
+      [R] float, which may be infinite.
     count: N.
     seed: decides the draws.
     resamples: how many.
@@ -212,18 +215,19 @@ def bootstrap(
   if count < 1:
     raise ValueError(f"A bootstrap needs one or more searches, got {count}.")
   rng = np.random.default_rng(seed)
-  drawn = [statistic(rows) for rows in rng.integers(count, size=(resamples, count))]
+  drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
+  values = statistic(drawn.astype(np.float64))
   tail = (1 - confidence) / 2
   # Values that occurred: between a number and infinity there is nothing.
   low, high = (
-      float(np.quantile(drawn, part, method="inverted_cdf")) for part in (tail, 1 - tail))
-  return Interval(float(statistic(np.arange(count))), low, high)
+      float(np.quantile(values, part, method="inverted_cdf")) for part in (tail, 1 - tail))
+  return Interval(float(statistic(np.ones((1, count)))[0]), low, high)
 
 
 def restricted_mean_interval(times: Times, horizon: float, *, seed: int = 0) -> Interval:
   """`restricted_mean` with its bootstrap interval over searches."""
   return bootstrap(
-      lambda rows: restricted_mean(times.take(rows), horizon), len(times), seed=seed)
+      lambda counts: _restricted_means(times, horizon, counts), len(times), seed=seed)
 
 
 def cost_of_success(times: Times, *, seed: int = 0) -> Interval:
@@ -240,8 +244,8 @@ def cost_of_success(times: Times, *, seed: int = 0) -> Interval:
     rate = statistics.poisson_rate(0, float(times.spent.sum()))
     return Interval(math.inf, 1.0 / rate.high, math.inf)
 
-  def cost(rows: np.ndarray) -> float:
-    successes = int(times.success[rows].sum())
-    return float(times.spent[rows].sum()) / successes if successes else math.inf
+  def cost(counts: np.ndarray) -> np.ndarray:
+    spent, successes = counts @ times.spent, counts @ times.success
+    return np.divide(spent, successes, out=np.full(len(counts), np.inf), where=successes > 0)
 
   return bootstrap(cost, len(times), seed=seed)

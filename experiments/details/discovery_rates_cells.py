@@ -12,6 +12,7 @@ shapes comes first, and the clock stands still during looks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
 import functools
 import itertools
@@ -23,11 +24,13 @@ import numpy as np
 from azero.executors.evaluator import Evaluator
 from azero.language import text
 from azero.runs import runner
+from azero.runs.display import durations
 from azero.search.evolution import Evolution
 from experiments.details import discovery_rates_arms as arms
 from experiments.details import discovery_rates_lines as lines_lib
 from experiments.details import discovery_rates_problems as problems
 from experiments.details import discovery_rates_spaces as spaces
+from experiments.details.discovery_rates_lines import Lines
 from experiments.frame import interruption, island_discoveries
 
 if TYPE_CHECKING:
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
   from azero.runs.directory import RunDirectory
   from azero.search.config import SearchConfig
   from azero.tasks.task import Tasks
-  from experiments.details.discovery_rates_lines import Lines
   from experiments.details.discovery_rates_problems import Exam
 
 _FEW = 200  # programs that make a search compile all it needs
@@ -65,6 +67,13 @@ class Cell:
     """Its name."""
     return f"{self.problem} / {self.space_name} / {self.arm}"
 
+  @functools.cached_property
+  def common(self) -> dict[str, Any]:
+    """What its lines have in common."""
+    return {
+        "problem": self.problem, "space": self.space_name, "arm": self.arm,
+        **lines_lib.described(self.exam, self.space, self.config)}
+
 
 def cells_of(config: Any) -> list[Cell]:
   """All cells of some settings; arms are the last to change, as they share what is compiled.
@@ -87,11 +96,30 @@ def cells_of(config: Any) -> list[Cell]:
   return found
 
 
-def run_all(config: Any, lines: Lines, directory: RunDirectory) -> int | None:
+def lines_of(config: Any, cells: Sequence[Cell], directory: RunDirectory) -> Lines:
+  """The lines that a run begins with: its own, and those of --add, which become its own.
+
+  Raises:
+    ValueError: they do not fit each other, or what the cells will add.
+    FileNotFoundError: there are none to add.
+  """
+  lines = Lines.read(directory)
+  added = [row for path in config.add for row in lines.add_file(path)]
+  for cell in cells:
+    lines.require_fit(cell.common)
+  lines_lib.keep(directory, added)
+  directory.config["add"] = []
+  directory.save_config()
+  return lines
+
+
+def run_all(
+    config: Any, cells: Sequence[Cell], lines: Lines, directory: RunDirectory) -> int | None:
   """Runs every cell that has seeds left, and keeps its lines.
 
   Args:
     config: of the experiment.
+    cells: to run.
     lines: what is there, to which each cell is added.
     directory: where they are kept.
 
@@ -99,13 +127,13 @@ def run_all(config: Any, lines: Lines, directory: RunDirectory) -> int | None:
     The number of the signal that interrupted it, of which cells that were done are kept; None if
     nothing is left.
   """
-  cells = cells_of(config)
-  for number, cell in enumerate(cells, start=1):
-    done = {row["seed"] for row in lines.of(cell.problem, cell.space_name, cell.arm)}
-    left = [seed for seed in range(config.seeds) if seed not in done]
-    if not left:
-      continue
-    print(f"{cell}: {len(left)} seeds (cell {number} of {len(cells)})", flush=True)
+  todo = {cell: _seeds_left(cell, config.seeds, lines) for cell in cells}
+  todo = {cell: left for cell, left in todo.items() if left}
+  if todo and config.max_seconds is not None:
+    most = sum(map(len, todo.values())) * config.max_seconds
+    print(f"At most {durations.format_duration(most)} of searching, beside compilation and looks")
+  for number, (cell, left) in enumerate(todo.items(), start=1):
+    print(f"{cell}: {len(left)} seeds (cell {number} of {len(todo)})", flush=True)
     rows = _run(cell, left, config)
     if isinstance(rows, int):
       return rows
@@ -116,13 +144,16 @@ def run_all(config: Any, lines: Lines, directory: RunDirectory) -> int | None:
   return None
 
 
+def _seeds_left(cell: Cell, seeds: int, lines: Lines) -> list[int]:
+  done = {row["seed"] for row in lines.of(cell.problem, cell.space_name, cell.arm)}
+  return [seed for seed in range(seeds) if seed not in done]
+
+
 def _run(cell: Cell, seeds: list[int], config: Any) -> list[dict[str, Any]] | int:
   """The lines of some seeds of a cell, or the number of the signal that interrupted it."""
   settings = cell.config.evaluator_settings() | {"combine": "mean"}
   judge = _judge(cell.problem, cell.exam, cell.space, tuple(settings.items()))
-  common = {
-      "problem": cell.problem, "space": cell.space_name, "arm": cell.arm,
-      **lines_lib.described(cell.exam, cell.space, cell.config)}
+  common = cell.common
   rows = []
   for together in _batches(seeds, config.at_once or len(seeds)):
     found = _search(cell, together, judge, config.run.progress)

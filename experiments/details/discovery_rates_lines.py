@@ -73,8 +73,8 @@ class Lines(list[dict[str, Any]]):
     lines.take_in(json_lines.read(path) if path.exists() else [], path)
     return lines
 
-  def add_file(self, path: str, directory: RunDirectory) -> None:
-    """Takes in the lines of a file or of another run, and keeps them in this run's file.
+  def add_file(self, path: str) -> list[dict[str, Any]]:
+    """Takes in the lines of a file or of another run, and returns those that were not there.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -85,12 +85,11 @@ class Lines(list[dict[str, Any]]):
     if not file.is_file():
       raise FileNotFoundError(
           f"--add: there is no file '{file}'; name a file of lines, or the directory of a run.")
-    json_lines.append(directory.path / FILE, self.take_in(json_lines.read(file), file))
+    return self.take_in(json_lines.read(file), file)
 
   def append_to(self, directory: RunDirectory, rows: Sequence[dict[str, Any]]) -> None:
     """Adds new lines, here and in the file of a run."""
-    json_lines.append(
-        directory.path / FILE, self.take_in(rows, directory.path / FILE))
+    keep(directory, self.take_in(rows, directory.path / FILE))
 
   def take_in(
       self, rows: Iterable[dict[str, Any]], source: pathlib.Path) -> list[dict[str, Any]]:
@@ -124,16 +123,21 @@ class Lines(list[dict[str, Any]]):
         and arm in (None, row["arm"])]
     return sorted(found, key=lambda row: row["seed"])
 
-  def require_fit(self, problem: str, space: str, arm: str, common: Mapping[str, Any]) -> None:
-    """Refuses lines that new ones of these settings could not be added to.
+  def require_fit(self, common: Mapping[str, Any]) -> None:
+    """Refuses lines that new ones of an arm, with this in common, could not be added to.
 
     Raises:
       ValueError: says in what they differ.
     """
-    row = {"problem": problem, "space": space, "arm": arm, "seed": "any", **common}
-    for other in self.of(problem, space):
-      names = ("exam", "ops_and_sizes", *(["settings"] if other["arm"] == arm else []))
+    row = {**common, "seed": "any"}
+    for other in self.of(row["problem"], row["space"]):
+      names = ("exam", "ops_and_sizes", *(["settings"] if other["arm"] == row["arm"] else []))
       _require_same(row, other, None, names)
+
+
+def keep(directory: RunDirectory, rows: Sequence[dict[str, Any]]) -> None:
+  """Adds lines to the file of a run."""
+  json_lines.append(directory.path / FILE, rows)
 
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:

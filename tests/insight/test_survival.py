@@ -99,7 +99,7 @@ def test_holm_by_hand():
 def test_a_bootstrap_is_seeded_and_covers():
   values = np.random.default_rng(0).exponential(3.0, 40)
   first, again, other = (
-      survival.bootstrap(lambda rows: values[rows].mean(), 40, seed=seed) for seed in (1, 1, 2))
+      survival.bootstrap(lambda counts: counts @ values / 40, 40, seed=seed) for seed in (1, 1, 2))
   assert first == again != other
   assert first.estimate == pytest.approx(values.mean())
   # About two standard errors to each side.
@@ -107,7 +107,7 @@ def test_a_bootstrap_is_seeded_and_covers():
   assert first.low == pytest.approx(values.mean() - width, abs=0.35 * width)
   assert first.high == pytest.approx(values.mean() + width, abs=0.35 * width)
   with pytest.raises(ValueError, match="one or more searches, got 0"):
-    survival.bootstrap(lambda rows: 0.0, 0)
+    survival.bootstrap(lambda counts: counts.sum(1), 0)
 
 
 def test_the_cost_of_a_success_is_all_that_was_spent():
@@ -129,6 +129,15 @@ def test_an_interval_of_the_restricted_mean_holds_it():
   interval = survival.restricted_mean_interval(_TREATED, 35, seed=3)
   assert interval.estimate == survival.restricted_mean(_TREATED, 35)
   assert 15 < interval.low < interval.estimate < interval.high < 31
+
+
+def test_resampled_means_are_the_areas_under_their_curves():
+  counts = np.random.default_rng(1).multinomial(3, [1 / 3] * 3, size=20)
+  found = survival._restricted_means(_THREE, 7.0, counts.astype(float))
+  for row, mean in zip(counts, found):
+    curve = survival.kaplan_meier(
+        Times(np.repeat(_THREE.spent, row), np.repeat(_THREE.success, row)))
+    assert mean == pytest.approx(sum(curve.at(time) for time in range(7)))  # times are whole
 
 
 @pytest.mark.parametrize(("spent", "success", "message"), [

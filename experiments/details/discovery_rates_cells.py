@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import dataclasses
 import functools
 import itertools
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +135,10 @@ def run_all(
     print(f"At most {durations.format_duration(most)} of searching, beside compilation and looks")
   for number, (cell, left) in enumerate(todo.items(), start=1):
     print(f"{cell}: {len(left)} seeds (cell {number} of {len(todo)})", flush=True)
-    rows = _run(cell, left, config)
+    try:
+      rows = _run(cell, left, config)
+    except KeyboardInterrupt:  # while it compiles, or for the second time
+      return int(signal.SIGINT)
     if isinstance(rows, int):
       return rows
     lines.append_to(directory, rows)

@@ -51,7 +51,7 @@ class Config:
           "num_unseen": 10, "unseen_train": 100},
       "small": {
           "arms": (PAPER, "paper_no_fingerprint"), "num_tasks": 10, "max_programs": 200_000,
-          "max_seconds": 10.0},
+          "max_seconds": 8.0},
       "full": {"max_seconds": 3600.0},
   }
 

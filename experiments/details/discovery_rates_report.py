@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 _PICTURE = "discovery_rates.png"
 _POINTS = 200  # of a drawn curve
+_NAMES = {
+    "programs": "programs", "evaluated": "evaluated programs", "train_steps": "training steps",
+    "seconds": "seconds"}
+_SHOWN = ("evaluated", "programs", "train_steps", "seconds")  # that by which arms are ranked first
 
 
 def write_report(
@@ -95,7 +99,8 @@ def _summary_table(places: Sequence[Place]) -> str:
           for verdict in (statistics.BETTER, statistics.WORSE, statistics.OPEN)))
     rows.append((name, len(results), f"{solved} of {total}", *cells))
   return reporting.table((
-      "arm", "problems x spaces", "seeds solved", "by evaluated programs", "by seconds"), rows)
+      "arm", "problems x spaces", "seeds solved",
+      *(f"by {_NAMES[measure]}" for measure in statistics.TESTED)), rows)
 
 
 def _section(place: Place) -> list[str]:
@@ -120,12 +125,10 @@ def _cost_table(place: Place) -> str:
         rank if result.times["evaluated"].successes else "-", result.arm,
         f"{result.times['evaluated'].successes} of {len(result.rows)} "
         f"({result.rate.low:.0%} to {result.rate.high:.0%})",
-        *(_cost(result, measure) for measure in (
-            "evaluated", "programs", "train_steps", "seconds")), *verdicts))
+        *(_cost(result, measure) for measure in _SHOWN), *verdicts))
   return reporting.table((
-      "rank", "arm", "solved", "evaluated programs per success", "programs per success",
-      "training steps per success", "seconds per success", "by evaluated programs",
-      "by seconds"), rows)
+      "rank", "arm", "solved", *(f"{_NAMES[measure]} per success" for measure in _SHOWN),
+      *(f"by {_NAMES[measure]}" for measure in statistics.TESTED)), rows)
 
 
 def _cost(result: ArmResult, measure: str) -> str:
@@ -147,7 +150,7 @@ def _verdict(result: ArmResult, measure: str) -> str:
 def _mean_table(place: Place) -> str:
   """Restricted means, and the horizons up to which they are taken."""
   header = [
-      f"{measure.replace('_', ' ')}, up to {_number(place.horizons[measure])}"
+      f"{_NAMES[measure]}, up to {_number(place.horizons[measure])}"
       for measure in statistics.MEASURES]
   return reporting.table(("restricted mean to a success", *header), [
       (result.arm, *(_interval(result.means[measure]) for measure in statistics.MEASURES))
@@ -159,7 +162,7 @@ def _level_table(place: Place) -> str:
   header, rows = [], []
   for measure in statistics.COMPARED:
     spent = place.arms[0].levels[measure].spent
-    header += [f"at {_number(spent)} {measure.replace('_', ' ')}", f"gain over '{PAPER}'"]
+    header += [f"at {_number(spent)} {_NAMES[measure]}", f"gain over '{PAPER}'"]
   for result in place.arms:
     cells = []
     for measure in statistics.COMPARED:

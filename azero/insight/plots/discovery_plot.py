@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from matplotlib import ticker
 from matplotlib.axes import Axes
 import numpy as np
 
@@ -76,6 +77,7 @@ def plot_discovery(panels: Sequence[Panel]) -> Picture:
     _fitness(right, panel, looks)
     for axes in (left, right):
       axes.set_xscale("log")
+      axes.xaxis.set_minor_locator(ticker.LogLocator(subs=(2, 5)))
       axes.set_xlabel("training steps of a search", fontsize=8)
       axes.tick_params(which="both", labelsize=7)
       axes.grid(True, which="major", linewidth=0.4, alpha=0.5)

@@ -67,11 +67,11 @@ def _summary(config: Any, lines: Lines, signum: int | None) -> list[str]:
       f"{ended} {len(lines)} lines, {format_duration(seconds)} of wall time without compilation "
       f"and looks; measured on: {'; '.join(machines) or 'nothing yet'}.",
       f"An arm is a method; '{PAPER}' is the paper's. A seed has the same tasks and the same "
-      "random numbers in every arm, and all have the same unseen tasks. A success is a best "
-      "program whose "
-      "mean fitness reaches the goal on unseen tasks, looked at after fixed numbers of programs, "
-      "and again on as many others. Evaluated programs are those that were sent to a device, "
-      "whether they were trained in full or stopped before; the others were answered by a cache.",
+      "source of random numbers in every arm, and all have the same unseen tasks. A success is a "
+      "best program whose mean fitness reaches the goal on unseen tasks, looked at after fixed "
+      "numbers of programs, and again on as many others. Evaluated programs are those that were "
+      "sent to a device, whether they were trained in full or stopped before; the others were "
+      "answered by a cache.",
       "The cost of a success is all that was spent, that of seeds without one included, by the "
       f"number of successes; intervals of {statistics_lib.CONFIDENCE:.0%} are bootstraps over "
       "seeds. Where no seed succeeded it has only a lower bound. The restricted mean is what a "
@@ -80,12 +80,15 @@ def _summary(config: Any, lines: Lines, signum: int | None) -> list[str]:
       f"Verdicts compare with '{PAPER}' by log-rank tests, on evaluated programs and on seconds; "
       f"the p-values of the whole report are corrected together by Holm's method, and those above "
       f"{statistics.LEVEL} are '{statistics.OPEN}'. With few successes these tests are "
-      "approximate. That an arm is not decided does not say that it is as good."]
+      "approximate. That an arm is not decided does not say that it is as good. 'Times cheaper' "
+      "compares costs of a success, with the exact interval of two Poisson counts."]
 
 
 def _summary_table(places: Sequence[Place]) -> str:
   """How each arm compares with the paper's method, over all problems and spaces."""
-  names = list(dict.fromkeys(result.arm for place in places for result in place.arms))
+  names = sorted(
+      {result.arm for place in places for result in place.arms},
+      key=lambda name: (name != PAPER, name))
   rows = []
   for name in names:
     results = [result for place in places for result in place.arms if result.arm == name]
@@ -144,7 +147,18 @@ def _verdict(result: ArmResult, measure: str) -> str:
   if measure not in result.tests:
     return f"no '{PAPER}' on the same machine" if measure == "seconds" else f"no '{PAPER}'"
   test = result.tests[measure]
-  return f"{test.verdict} (p = {test.corrected:.2g})"
+  return f"{test.verdict}: {_ratio(test.ratio)}p = {test.corrected:.2g}"
+
+
+def _ratio(ratio: Interval) -> str:
+  """How many times cheaper, as far as it is known."""
+  if math.isnan(ratio.estimate):
+    return ""
+  if math.isinf(ratio.estimate):
+    return f"at least {ratio.low:.2g} times cheaper, "
+  if not ratio.estimate:
+    return f"at most {ratio.high:.2g} times as cheap, "
+  return f"{ratio.estimate:.2g} ({ratio.low:.2g} to {ratio.high:.2g}) times cheaper, "
 
 
 def _mean_table(place: Place) -> str:

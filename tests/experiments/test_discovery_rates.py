@@ -76,7 +76,7 @@ def test_the_report_has_costs_and_verdicts(whole):
   report = (path / "report.md").read_text()
   assert (path / "discovery_rates.png").read_bytes()[:4] == b"\x89PNG"
   assert "python -m experiments.discovery_rates --problems=linear" in report
-  assert "## linear, demo" in report and "not decided (p = 1)" in report
+  assert "## linear, demo" in report and "not decided: " in report and "p = 1 |" in report
   assert (path / "report.html").exists()
   [place] = result.places
   for arm in place.arms:
@@ -278,6 +278,8 @@ def test_arms_are_ranked_by_what_a_success_costs():
   assert fast.means["evaluated"].estimate == 14.5 and slow.means["evaluated"].estimate == 105
   verdicts = {result.arm: result.tests["evaluated"].verdict for result in (fast, slow)}
   assert verdicts["fast"] == "better" and not paper.tests
+  assert fast.tests["evaluated"].ratio.estimate == pytest.approx(209 / 14.5)
+  assert slow.tests["evaluated"].ratio.estimate == 0 and slow.tests["evaluated"].ratio.high < 2
   # Six tests were made: the smallest p-value counts six times.
   assert fast.tests["evaluated"].corrected == pytest.approx(6 * fast.tests["evaluated"].pvalue)
 

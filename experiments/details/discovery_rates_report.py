@@ -217,4 +217,6 @@ def _number(value: float) -> str:
   """Three digits are enough of what varies that much."""
   if math.isinf(value):
     return "no bound"
+  if value >= 1e6:
+    return f"{value / 1e6:,.3g}M" if value < 1e9 else f"{value / 1e9:,.3g}G"
   return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

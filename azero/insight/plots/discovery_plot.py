@@ -70,7 +70,7 @@ def plot_discovery(panels: Sequence[Panel]) -> Picture:
       for k, name in enumerate(names)}
   num_rows = -(-len(panels) // _PANELS_IN_ROW)
   columns = 2 * min(len(panels), _PANELS_IN_ROW)
-  figure = Picture(figsize=(4.1 * columns, 2.9 * num_rows + 0.4), layout="constrained")
+  figure = Picture(figsize=(3.3 * columns, 2.5 * num_rows + 0.4), layout="constrained")
   grid = figure.subplots(num_rows, columns, squeeze=False).ravel()
   for panel, left, right in zip(panels, grid[::2], grid[1::2]):
     _successes(left, panel, looks)

@@ -76,7 +76,9 @@ class Config:
   max_seconds: float | None = setting(
       None, "Share of wall time of a seed at most, which ends it without success; none for no "
       "limit.")
-  look_every: int = setting(1000, "Programs of a seed between two looks at unseen tasks.")
+  look_every: int = setting(
+      500, "Children of a seed between two looks at unseen tasks: few tell the time of a success "
+      "closely, many keep the devices busy.")
   goal: float | None = setting(
       None, "Mean fitness on unseen tasks that is a success; none for the problem's own.")
   num_tasks: int | None = setting(

@@ -3,7 +3,7 @@
 Each seed is an island of its own: tasks, random numbers and history follow from its number,
 whatever runs beside it. Seeds of a cell run side by side, which keeps the devices busy. The wall
 time between two looks is divided evenly over the seeds that still search, since each of them makes
-as many programs in it; so the seconds of all seeds add up to those of the machine, and seconds per
+as many children in it; so the seconds of all seeds add up to those of the machine, and seconds per
 success are exact. With --at_once=1 each has the machine by itself, at the price of small batches.
 
 Compilation, and the looks at unseen tasks, are not part of a method: a small search of the same

@@ -88,7 +88,7 @@ class Exam:
     num_features: F.
     num_unseen: tasks to look on, and as many others to confirm a success on.
     unseen_train: their training examples.
-    look_every: programs of a seed between two looks.
+    look_every: children of a seed between two looks; programs, where a method makes one of each.
     max_programs: of a seed at most.
     max_seconds: of a seed at most; None for no limit.
     base_seed: decides all tasks, with the number of the seed.

@@ -69,7 +69,7 @@ def _summary(config: Any, lines: Lines, signum: int | None) -> list[str]:
       f"An arm is a method; '{PAPER}' is the paper's. A seed has the same tasks and the same "
       "source of random numbers in every arm, and all have the same unseen tasks. A success is a "
       "best program whose mean fitness reaches the goal on unseen tasks, looked at after fixed "
-      "numbers of programs, and again on as many others. Evaluated programs are those that were "
+      "numbers of children, and again on as many others. Evaluated programs are those that were "
       "sent to a device, whether they were trained in full or stopped before; the others were "
       "answered by a cache.",
       "The cost of a success is all that was spent, that of seeds without one included, by the "
@@ -114,7 +114,7 @@ def _section(place: Place) -> list[str]:
   text = (
       f"Goal {exam['goal']:g} on {exam['num_unseen']} unseen tasks and on as many others. A seed "
       f"has {exam['num_tasks']} search tasks of {exam['num_train']:,} + {exam['num_valid']} "
-      f"examples, at most {limit}, and is looked at every {exam['look_every']:,} programs.")
+      f"examples, at most {limit}, and is looked at every {exam['look_every']:,} children.")
   return [
       f"## {place.problem}, {place.space}", text, _cost_table(place), _mean_table(place),
       _level_table(place)]
@@ -155,10 +155,10 @@ def _ratio(ratio: Interval) -> str:
   if math.isnan(ratio.estimate):
     return ""
   if math.isinf(ratio.estimate):
-    return f"at least {ratio.low:.2g} times cheaper, "
+    return f"at least {_number(ratio.low)} times cheaper, "
   if not ratio.estimate:
-    return f"at most {ratio.high:.2g} times as cheap, "
-  return f"{ratio.estimate:.2g} ({ratio.low:.2g} to {ratio.high:.2g}) times cheaper, "
+    return f"at most {_number(ratio.high)} times as cheap, "
+  return f"{_interval(ratio)} times cheaper, "
 
 
 def _mean_table(place: Place) -> str:

@@ -122,6 +122,16 @@ def test_finished_cells_are_kept_after_a_stop(whole, tmp_path, monkeypatch, caps
   assert again.status == "done" and _timeless(again.lines) == _timeless(result.lines)
 
 
+def test_a_seed_ends_with_its_share_of_the_time(tmp_path):
+  result = _run(tmp_path, arms="paper", max_seconds=1e-6)
+  assert [(row["ended"], row["programs"]) for row in result.lines] == [
+      ("success", 500), ("seconds", 500)]
+  # Both searched for the whole time, of which each has half.
+  assert result.lines[0]["seconds"] == result.lines[1]["seconds"] > 0
+  report = (tmp_path / "run" / "report.md").read_text()
+  assert "at most 1,500 programs or 1e-06 s" in report and "no success" not in report
+
+
 def test_lines_of_other_runs_are_taken_in_once(whole, tmp_path):
   path, result = whole
   added = _run(tmp_path, add=(str(path), str(path / "seeds.jsonl")))

@@ -77,9 +77,11 @@ def plot_discovery(panels: Sequence[Panel]) -> Picture:
     _fitness(right, panel, looks)
     for axes in (left, right):
       axes.set_xscale("log")
-      axes.xaxis.set_minor_locator(ticker.LogLocator(subs=(2, 5)))
+      axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
+      axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+      axes.xaxis.set_minor_locator(ticker.NullLocator())
       axes.set_xlabel("training steps of a search", fontsize=8)
-      axes.tick_params(which="both", labelsize=7)
+      axes.tick_params(labelsize=7)
       axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
       axes.spines[["top", "right"]].set_visible(False)
   for axes in grid[2 * len(panels):]:

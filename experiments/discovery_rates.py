@@ -28,6 +28,7 @@ from experiments.frame.settings import nested, setting
 
 with lazy.imports():
   from experiments.details import discovery_rates_cells as cells_lib
+  from experiments.details import discovery_rates_lines as lines_lib
   from experiments.details import discovery_rates_report as report_lib
   from experiments.frame import study
 
@@ -137,6 +138,8 @@ def _check(config: Config) -> list[cells_lib.Cell]:
     raise ValueError(f"--goal must be in (0, 1], or none for the problem's own; got {config.goal}.")
   if config.max_seconds is not None and not config.max_seconds > 0:
     raise ValueError(f"--max_seconds must be positive or none, got {config.max_seconds}.")
+  for path in config.add:
+    lines_lib.file_of(path)
   return cells_lib.cells_of(config)
 
 

@@ -80,11 +80,7 @@ class Lines(list[dict[str, Any]]):
       FileNotFoundError: there is no such file.
       ValueError: its lines are none of this bench, or do not fit those that are there.
     """
-    place = paths.expand(path)
-    file = place / FILE if place.is_dir() else place
-    if not file.is_file():
-      raise FileNotFoundError(
-          f"--add: there is no file '{file}'; name a file of lines, or the directory of a run.")
+    file = file_of(path)
     return self.take_in(json_lines.read(file), file)
 
   def append_to(self, directory: RunDirectory, rows: Sequence[dict[str, Any]]) -> None:
@@ -133,6 +129,20 @@ class Lines(list[dict[str, Any]]):
     for other in self.of(row["problem"], row["space"]):
       names = ("exam", "ops_and_sizes", *(["settings"] if other["arm"] == row["arm"] else []))
       _require_same(row, other, None, names)
+
+
+def file_of(path: str) -> pathlib.Path:
+  """The file of lines that --add names, itself or by the directory of its run.
+
+  Raises:
+    FileNotFoundError: there is none.
+  """
+  place = paths.expand(path)
+  file = place / FILE if place.is_dir() else place
+  if not file.is_file():
+    raise FileNotFoundError(
+        f"--add: there is no file '{file}'; name a file of lines, or the directory of a run.")
+  return file
 
 
 def keep(directory: RunDirectory, rows: Sequence[dict[str, Any]]) -> None:

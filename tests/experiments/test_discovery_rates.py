@@ -158,6 +158,7 @@ def test_what_cannot_be_compared_is_refused(whole, tmp_path):
     lines.take_in([{"problem": "linear"}], tmp_path / "other.jsonl")
   with pytest.raises(FileNotFoundError, match="--add: there is no file"):
     _run(tmp_path, name="nothing", add=(str(tmp_path / "nowhere"),))
+  assert not (tmp_path / "nothing").exists()
 
 
 def test_settings_that_came_later_stand_for_their_defaults(whole):

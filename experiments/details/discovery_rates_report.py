@@ -183,7 +183,8 @@ def _level_table(place: Place) -> str:
       level = result.levels[measure]
       gain = level.gain
       cells += [f"{level.mean:.4f}", "-" if gain is None else (
-          f"{gain.estimate:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})")]
+          f"{gain.estimate:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}), above it in "
+          f"{level.wins[0]} of {level.wins[1]} seeds")]
     rows.append((result.arm, *cells))
   return reporting.table(("mean fitness on unseen tasks", *header), rows)
 

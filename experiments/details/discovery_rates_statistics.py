@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import dataclasses
+import operator
 from typing import Any
 
 import numpy as np
@@ -65,11 +66,13 @@ class Level:
     spent: by each seed.
     mean: over seeds.
     gain: over the paper's method, by pairs of seeds; None of that itself or without pairs.
+    wins: pairs in which it is above the paper's method, and all pairs.
   """
 
   spent: float
   mean: float
   gain: Interval | None
+  wins: tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,11 +182,11 @@ def _level(rows: Sequence[Row], paper: Sequence[Row], measure: str, spent: float
   own = {row["seed"]: fitness_at(row, measure, spent) for row in rows}
   others = {row["seed"]: fitness_at(row, measure, spent) for row in paper}
   pairs = sorted(own.keys() & others.keys())
-  gain = None
-  if pairs:
-    gain = statistics.paired_difference(
-        [own[seed] for seed in pairs], [others[seed] for seed in pairs])
-  return Level(spent, float(np.mean(list(own.values()))), gain)
+  first, second = ([each[seed] for seed in pairs] for each in (own, others))
+  return Level(
+      spent, float(np.mean(list(own.values()))),
+      statistics.paired_difference(first, second) if pairs else None,
+      (sum(map(operator.gt, first, second)), len(pairs)))
 
 
 def _tests(

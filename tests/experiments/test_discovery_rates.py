@@ -333,7 +333,7 @@ def test_fitness_is_compared_at_equal_costs_and_by_pairs():
   level = next(result for result in place.arms if result.arm == "arm").levels["train_steps"]
   assert (level.spent, level.mean) == (500, pytest.approx(0.7))
   # Pairs gain 0.2 and, since the paper's second seed still had its first fitness, 0.7.
-  assert level.gain.estimate == pytest.approx(0.45)
+  assert level.gain.estimate == pytest.approx(0.45) and level.wins == (2, 2)
 
 
 def test_arms_are_settings_of_a_search():

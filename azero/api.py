@@ -14,6 +14,7 @@ from azero.runs import runner
 from azero.runs.directory import RunDirectory, settings_of
 from azero.runs.display.progress import Progress
 from azero.runs.stopping import StopSettings
+from azero.search import methods
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.random_search import RandomSearch
@@ -56,7 +57,7 @@ def evolve(
     template: Programs | str | Sequence[str] | None = None,
     max_seconds: float | None = None, target_fitness: float | None = None,
     patience: int | None = None, checkpoint_seconds: float = 60.0, tensorboard: bool = False,
-    **settings,
+    method: str = methods.PAPER, **settings,
 ) -> runner.RunResult:
   """Regularised evolution: searches for programs that learn the tasks.
 
@@ -79,7 +80,9 @@ def evolve(
     checkpoint_seconds: time between checkpoints in the directory.
     tensorboard: whether the directory gets TensorBoard curves, too; needs the extra of that
       name.
-    **settings: of `SearchConfig`: population_size, max_programs, seed, ...
+    method: "paper", or "azero" for settings that find more per program, see `METHODS`.
+    **settings: of `SearchConfig`: population_size, max_programs, seed, ...; they go before those
+      of the method.
 
   Returns:
     The finished search with its hall of fame, and what was recorded. Ctrl-C ends it
@@ -92,7 +95,8 @@ def evolve(
   """
   sets = _task_sets(tasks)
   search = Evolution(
-      space, sets, _config(settings), template=_programs(template, space, sets))
+      space, sets, _config({**methods.method(method), **settings}),
+      template=_programs(template, space, sets))
   return _run(
       search, directory, resume, progress, should_stop=should_stop,
       stop=_stop(max_seconds, target_fitness, patience), checkpoint_seconds=checkpoint_seconds,

@@ -40,6 +40,7 @@ _SELECT, _FINAL = 1, 2  # parts of the tasks that no search sees
 class Config(StudySettings):
   """Settings of this experiment; the published demo's but for the number of islands."""
 
+  method: str = settings.method_setting()
   search: SearchConfig = linear_demo.SEARCH
   # Its estimate would be of the budget, which a discovery cuts short.
   run: RunSettings = nested(RunSettings(estimate_seconds=None), fixed=("estimate_seconds",))

@@ -186,6 +186,7 @@ class Scratch(NamedTuple):
     last: [3, A] uint64, 1 + position of the last live write of each address in each component
       function.
     origin: [A] uint64, the source of what is at each address.
+    colors: [2, L] uint64, of live instructions.
   """
 
   start: np.ndarray
@@ -193,6 +194,7 @@ class Scratch(NamedTuple):
   words: np.ndarray
   last: np.ndarray
   origin: np.ndarray
+  colors: np.ndarray
 
 
 READS, WRITES, LIVE_WRITES = range(3)  # columns of `words`
@@ -203,4 +205,5 @@ def scratch(space: SearchSpace) -> Scratch:
   slots, addresses = space.num_slots, sum(space.num_addresses)
   return Scratch(
       np.zeros(4, np.int64), np.zeros(slots, np.int64), np.zeros((slots, 3), np.uint64),
-      np.zeros((3, addresses), np.uint64), np.zeros(addresses, np.uint64))
+      np.zeros((3, addresses), np.uint64), np.zeros(addresses, np.uint64),
+      np.zeros((2, slots), np.uint64))

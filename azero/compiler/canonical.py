@@ -46,6 +46,7 @@ _Multipliers = tuple[np.uint64, ...]
 _FIRST, _SECOND = (
     tuple(row) for row in
     np.random.default_rng(0x5EED).integers(0, 2**64, (2, 8), np.uint64) | np.uint64(1))
+_REFINEMENTS = 4  # of colours: the longest path that tells two instructions apart
 
 
 class Analysis(NamedTuple):
@@ -90,6 +91,33 @@ def analyse(programs: Programs, *, multiclass: bool = False) -> Analysis:
   return analysis
 
 
+def structures(programs: Programs, *, multiclass: bool = False) -> np.ndarray:
+  """What programs are but for their constants and the order of independent instructions.
+
+  Args:
+    programs: N programs.
+    multiclass: whether the prediction is v2 and the label v1.
+
+  Returns:
+    [N] uint64, see `structure_of`.
+  """
+  space = programs.space
+  analysis = Analysis.empty(1, space.num_slots)
+  result = np.zeros(len(programs), np.uint64)
+  _structures_of_all(
+      arrays(programs), tables(space, multiclass), analysis, scratch(space), result)
+  return result
+
+
+@kernel
+def _structures_of_all(
+    programs: ProgramArrays, tables: Tables, analysis: Analysis, scratch: Scratch,
+    result: np.ndarray) -> None:
+  for i in range(len(result)):
+    predicted = analyse_program(programs, i, tables, analysis, 0, scratch)
+    result[i] = structure_of(programs, i, tables, predicted, scratch)
+
+
 @kernel
 def _analyse_all(
     programs: ProgramArrays, tables: Tables, analysis: Analysis, scratch: Scratch) -> None:
@@ -100,8 +128,8 @@ def _analyse_all(
 @inner_kernel
 def analyse_program(
     programs: ProgramArrays, i: int, tables: Tables, analysis: Analysis, row: int, scratch: Scratch
-) -> None:
-  """Fills a row of an analysis with that of program i."""
+) -> np.uint64:
+  """Fills a row of an analysis with that of program i, and returns as `trace` does."""
   live = analysis.live[row]
   mark_live(programs, i, tables, live, scratch)
   predicted = trace(programs, i, tables, live, scratch)
@@ -129,6 +157,55 @@ def analyse_program(
       first += mix(one)
       second += mix(two)
   analysis.key[row, 0], analysis.key[row, 1] = first, second
+  return predicted
+
+
+@inner_kernel
+def structure_of(
+    programs: ProgramArrays, i: int, tables: Tables, predicted: np.uint64, scratch: Scratch
+) -> np.uint64:
+  """The structure of program i, that was traced last: its data flow without constants or order.
+
+  Every live instruction gets a colour, by its op at first, then again and again by the colours of
+  where its operands come from (Weisfeiler and Lehman): programs that differ in the order of
+  independent instructions have equal structures, and different ones differ but for rare symmetries.
+
+  Args:
+    programs: of the batch.
+    i: which.
+    tables: of the space.
+    predicted: the source of its prediction, as `trace` returned it.
+    scratch: as `trace` left it.
+  """
+  ops, words, old, new = tables.ops, scratch.words, scratch.colors[0], scratch.colors[1]
+  count = scratch.start[3]
+  for k in range(count):
+    opcode = np.int64(programs.opcode[i, scratch.slot[k]])
+    function = (k >= scratch.start[1]) + (k >= scratch.start[2])
+    old[k] = mix(np.uint64(opcode << 8 | function) * _FIRST[0])
+  for _ in range(_REFINEMENTS):
+    for k in range(count):
+      in1, in2 = _color_of(words[k, IN1], old), _color_of(words[k, IN2], old)
+      if ops[programs.opcode[i, scratch.slot[k]], COMMUTATIVE] and in1 > in2:
+        in1, in2 = in2, in1
+      new[k] = mix(_hash(old[k], in1, in2, _color_of(words[k, OLD], old), _FIRST))
+    for k in range(count):
+      old[k] = new[k]
+  structure = mix(_color_of(predicted, old))
+  for k in range(count):
+    structure += mix(old[k])
+  return structure
+
+
+@inner_kernel
+def _color_of(source: np.uint64, colors: np.ndarray) -> np.uint64:
+  """A word from the kind of a source and the colours of the instructions that it may be."""
+  word = (source >> np.uint64(48)) * _SECOND[0]
+  for part in range(3):
+    position = np.int64(source >> np.uint64(16 * part) & np.uint64(0xFFFF))
+    color = colors[position - 1] if position > 0 else np.uint64(0)
+    word = _join(word, color * _SECOND[1])
+  return mix(word)
 
 
 @inner_kernel

@@ -134,7 +134,7 @@ def mean_and_two_sem(values: Sequence[float] | np.ndarray) -> tuple[float, float
     raise ValueError("There is no mean of no values.")
   if array.size == 1:
     return float(array[0]), math.nan
-  return float(array.mean()), float(2 * scipy.stats.sem(array))
+  return float(array.mean()), float(2 * array.std(ddof=1) / math.sqrt(array.size))
 
 
 def paired_difference(

@@ -6,9 +6,11 @@ from typing import Any
 from azero.executors.choices import COMBINE, DTYPES, EXECUTOR_NAMES
 from azero.search import plain
 
-INITIAL = ("empty", "random")
+INITIAL = ("empty", "random", "grown")
+FILTERS = ("changed", "valid")
 # The paper's three actions; removal is twice as likely as insertion (S3).
 PAPER_ACTIONS = ("insert_or_remove", "randomize_function", "alter")
+MOST_TRIALS = 256  # of constants: a round has room for them all
 _MOST = 10**18  # of anything that is counted
 # What a search has in common with those who judge its programs.
 _JUDGED_WITH = (
@@ -27,7 +29,16 @@ class SearchConfig:
       randomize_function, insert, remove, insert_or_remove, and those of your own.
     cycles_per_step: children of each island between two looks at stop conditions and Ctrl-C;
       None for enough to keep the devices busy.
-    initial: "empty" or "random" programs to start from.
+    initial: "empty", "random" or "grown" programs to start from, see `growth`.
+    filters: what a proposal has to be, or it is drawn again: "changed", of another canonical key
+      than its parent; "valid", a learner by its data flow. The paper has none.
+    structure_limit: programs of a population at most that differ in constants only; others are
+      drawn again; None for no limit.
+    attempts: draws of a child at most; if none passes it is a copy of its parent.
+    constant_trials: settings of its constants that a program is evaluated with if its structure
+      is new to the population; the best is kept. Each counts as a program.
+    restart_patience: children of an island without a better one, times 1, 1, 2, 1, 1, 2, 4, ...,
+      after which its population begins anew; None for never.
     max_train_steps: budget of each island in training steps; None for no limit.
     max_programs: budget of each island in programs; None for no limit.
     seed: decides everything that is random; a whole number from 0 on.
@@ -56,6 +67,11 @@ class SearchConfig:
   mutations: tuple[str, ...] = PAPER_ACTIONS
   cycles_per_step: int | None = None
   initial: str = dataclasses.field(default="empty", metadata={"choices": INITIAL})
+  filters: tuple[str, ...] = dataclasses.field(default=(), metadata={"choices": FILTERS})
+  structure_limit: int | None = None
+  attempts: int = 100
+  constant_trials: int = 1
+  restart_patience: int | None = None
   max_train_steps: int | None = None
   max_programs: int | None = None
   seed: int = 0
@@ -77,7 +93,12 @@ class SearchConfig:
     plain.normalise(self)
     if self.initial not in INITIAL:
       raise ValueError(f"initial must be one of {', '.join(INITIAL)}, got {self.initial!r}.")
-    for name in ("population_size", "tournament_size", "hall_of_fame_size", "cache_size"):
+    unknown = [name for name in self.filters if name not in FILTERS]
+    if unknown:
+      raise ValueError(f"Unknown filters {unknown}; choose from {', '.join(FILTERS)}.")
+    for name in (
+        "population_size", "tournament_size", "hall_of_fame_size", "cache_size", "attempts",
+        "constant_trials"):
       if getattr(self, name) < 1:
         raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
       if getattr(self, name) > _MOST:
@@ -89,7 +110,12 @@ class SearchConfig:
           f"hurdle must be a part of the training between 0 and 1, or None, got {self.hurdle}.")
     if self.seed < 0:
       raise ValueError(f"seed must not be negative, got {self.seed}.")
-    for name in ("max_train_steps", "max_programs", "lanes", "cycles_per_step"):
+    if self.constant_trials > MOST_TRIALS:
+      raise ValueError(
+          f"constant_trials must be at most {MOST_TRIALS}, got {self.constant_trials}.")
+    for name in (
+        "max_train_steps", "max_programs", "lanes", "cycles_per_step", "structure_limit",
+        "restart_patience"):
       value = getattr(self, name)
       if value is not None and value < 1:
         raise ValueError(f"{name} must be at least 1 or None, got {value}.")

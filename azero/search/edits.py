@@ -13,6 +13,7 @@ from azero.compiler.arrays import (
   MEANING,
   NO_CONSTANT,
   NUM_ALLOWED,
+  NUM_CONSTANTS,
   START,
   STD,
   STOP,
@@ -30,6 +31,7 @@ OUTPUT = 2  # the third of an instruction's operands in1, in2, out
 # one that evolution does not select for inside the range of float32.
 _MAX_CONSTANT = 1e38
 _SIGNIFICANT_DIGITS = 6
+_DECADES = 3.0  # of constants that are tried
 _POWERS = 10.0 ** np.arange(301)
 _MAX_CONSTANTS = op_table.MAX_CONSTANTS
 
@@ -68,6 +70,14 @@ def write_random(
 ) -> None:
   """Writes a random instruction into a slot: draws its op, addresses and constants, in turn."""
   opcode = space.allowed[function, pick(stream, space.functions[function, NUM_ALLOWED])]
+  write_op(programs, i, slot, opcode, space, stream)
+
+
+@inner_kernel
+def write_op(
+    programs: ProgramArrays, i: int, slot: int, opcode: int, space: Tables, stream: np.ndarray
+) -> None:
+  """Writes an instruction of an op into a slot: draws its addresses and constants, in turn."""
   programs.opcode[i, slot] = opcode
   programs.in1[i, slot] = draw_address(opcode, 0, space, stream)
   programs.in2[i, slot] = draw_address(opcode, 1, space, stream)
@@ -88,11 +98,16 @@ def close_gap(programs: ProgramArrays, i: int, slot: int, end: int) -> None:
   """Moves instructions behind a slot one up, and empties the last; `end` is behind it."""
   for k in range(slot + 1, end):
     _move(programs, i, k, k - 1)
-  last = end - 1
-  programs.opcode[i, last] = EMPTY
-  programs.in1[i, last] = programs.in2[i, last] = programs.out[i, last] = 0
+  empty_slot(programs, i, end - 1)
+
+
+@inner_kernel
+def empty_slot(programs: ProgramArrays, i: int, slot: int) -> None:
+  """Takes the instruction out of a slot."""
+  programs.opcode[i, slot] = EMPTY
+  programs.in1[i, slot] = programs.in2[i, slot] = programs.out[i, slot] = 0
   for k in range(_MAX_CONSTANTS):
-    programs.constants[i, last, k] = 0.0
+    programs.constants[i, slot, k] = 0.0
 
 
 @inner_kernel
@@ -136,6 +151,31 @@ def altered(value: float, meaning: int, stream: np.ndarray) -> float:
   if meaning != STD and uniform(stream) < SIGN_FLIP_PROBABILITY:
     value = -value
   return min(max(round_constant(value), -_MAX_CONSTANT), _MAX_CONSTANT)
+
+
+@inner_kernel
+def redraw_constants(
+    programs: ProgramArrays, i: int, live: np.ndarray, space: Tables, stream: np.ndarray) -> None:
+  """Draws the constants of live instructions, [L] bool, anew: their sizes over three decades.
+
+  Unlike fresh ones, of which nine in ten are above 0.1: a learning rate seldom is.
+  """
+  for slot in range(len(live)):
+    if live[slot]:
+      opcode = programs.opcode[i, slot]
+      for k in range(space.ops[opcode, NUM_CONSTANTS]):
+        programs.constants[i, slot, k] = _of_any_size(space.ops[opcode, MEANING + k], stream)
+
+
+@inner_kernel
+def _of_any_size(meaning: int, stream: np.ndarray) -> float:
+  number = uniform(stream)
+  if meaning == INDEX:
+    return number
+  value = 10.0 ** (-_DECADES * number)
+  if meaning != STD and uniform(stream) < 0.5:
+    value = -value
+  return round_constant(value)
 
 
 @inner_kernel

@@ -10,6 +10,7 @@ import functools
 
 import numpy as np
 
+from azero.compiler import validity
 from azero.compiler.arrays import searched_functions
 from azero.language.program import Programs, SearchSpace
 from azero.search.config import SearchConfig
@@ -30,6 +31,8 @@ class Evolution(Search):
     Raises:
       ValueError: as `Search`, and settings with which no program could ever change.
     """
+    if "valid" in config.filters:
+      _check_valid(space, task_sets, config, template)
     super().__init__(space, task_sets, config, template=template, **others)
     if config.initial == "empty" and not {"insert", "insert_or_remove"} & set(config.mutations):
       lengths = (template or Programs.empty(space)).lengths
@@ -98,3 +101,17 @@ class Evolution(Search):
     return [
         functools.partial(worker.take_in, islands, places, programs, lineages)
         for worker in self._workers]
+
+
+def _check_valid(
+    space: SearchSpace, task_sets: Tasks | Sequence[Tasks], config: SearchConfig,
+    template: Programs | None) -> None:
+  """Refuses a search for valid programs that could never find one."""
+  validity.check_space(space)
+  if config.initial != "empty":
+    return
+  tasks = task_sets if isinstance(task_sets, Tasks) else task_sets[0]
+  if template is None or not validity.is_valid(template, multiclass=tasks.multiclass).any():
+    raise ValueError(
+        'The filter "valid" lets no child of an empty program pass: start from grown or random '
+        'programs (initial="grown"), or from a template that is valid.')

@@ -14,7 +14,9 @@ from azero.compiler.arrays import ProgramArrays, arrays
 from azero.language.program import Programs, SearchSpace
 from azero.search.ancestry import Ancestry, new_ancestry, room_for
 
-_STORED = ("fitness", "made", "num_programs", "train_steps", "best_fitness")
+_STORED = (
+    "fitness", "made", "num_programs", "num_evaluated", "train_steps", "best_fitness", "key",
+    "structure", "restarts", "epoch", "epoch_best", "improved_at")
 
 
 class Islands(NamedTuple):
@@ -28,11 +30,20 @@ class Islands(NamedTuple):
       ancestors.
     fitness: [I, P] float64; NaN where the round under way will tell it.
     made: [I] int64, children so far, the initial population included.
-    num_programs: [I] int64, evaluated so far: children and immigrants.
+    num_programs: [I] int64, so far: children, the other constants that they were tried with,
+      and immigrants.
+    num_evaluated: [I] int64, of these so many no cache of canonical keys knew: what went to a
+      device.
     train_steps: [I] int64, examples trained on so far.
     best_fitness: [I] float64; -inf before the first.
     best: the [I] best programs.
     active: [I] bool, who has budget left and was not taken out.
+    key: [I, P, 2] uint64, canonical keys of the populations.
+    structure: [I, P] uint64, their keys without constants, where rules ask for them.
+    restarts: [I] int64, how often the population began anew.
+    epoch: [I] int64, the child with which the population began anew for the last time.
+    epoch_best: [I] float64, best fitness since then.
+    improved_at: [I] int64, the child that brought it.
     ancestry: whom the programs of the populations descend from.
   """
 
@@ -40,22 +51,32 @@ class Islands(NamedTuple):
   fitness: np.ndarray
   made: np.ndarray
   num_programs: np.ndarray
+  num_evaluated: np.ndarray
   train_steps: np.ndarray
   best_fitness: np.ndarray
   best: ProgramArrays
   active: np.ndarray
+  key: np.ndarray
+  structure: np.ndarray
+  restarts: np.ndarray
+  epoch: np.ndarray
+  epoch_best: np.ndarray
+  improved_at: np.ndarray
   ancestry: Ancestry
 
 
 def new_islands(space: SearchSpace, num_islands: int, population_size: int) -> Islands:
   """Islands that have made no program yet."""
   size = num_islands * (population_size + room_for(population_size))
-  made, num_programs, train_steps = np.zeros((3, num_islands), np.int64)
+  made, num_programs, num_evaluated, train_steps, restarts, epoch, improved_at = np.zeros(
+      (7, num_islands), np.int64)
+  best_fitness, epoch_best = np.full((2, num_islands), -np.inf)
+  shape = num_islands, population_size
   return Islands(
-      arrays(Programs.empty(space, size)), np.zeros((num_islands, population_size)), made,
-      num_programs, train_steps, np.full(num_islands, -np.inf),
-      arrays(Programs.empty(space, num_islands)), np.ones(num_islands, bool),
-      new_ancestry(num_islands, population_size))
+      arrays(Programs.empty(space, size)), np.zeros(shape), made, num_programs, num_evaluated,
+      train_steps, best_fitness, arrays(Programs.empty(space, num_islands)),
+      np.ones(num_islands, bool), np.zeros((*shape, 2), np.uint64), np.zeros(shape, np.uint64),
+      restarts, epoch, epoch_best, improved_at, new_ancestry(num_islands, population_size))
 
 
 def islands_state(islands: Islands) -> dict[str, Any]:

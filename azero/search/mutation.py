@@ -49,6 +49,7 @@ from azero.search.edits import (
   open_gap,
   write_random,
 )
+from azero.search.growth import regrow_function, regrow_instructions, rewire
 
 _INSERTION = 1 / 3  # of insert_or_remove
 
@@ -136,9 +137,11 @@ def insert_or_remove(
 # By their names; a mutation's number is its place, or the address of a user's own.
 _BUILT_IN: dict[str, Mutation] = {
     function.__name__: function for function in (
-        alter, randomize_instruction, randomize_function, insert, remove, insert_or_remove)}
+        alter, randomize_instruction, randomize_function, insert, remove, insert_or_remove,
+        rewire, regrow_instructions, regrow_function)}
 ACTIONS = tuple(_BUILT_IN)
 _ALTER, _RANDOMIZE_INSTRUCTION, _RANDOMIZE_FUNCTION, _INSERT, _REMOVE, _INSERT_OR_REMOVE = range(6)
+_REWIRE, _REGROW_INSTRUCTIONS, _REGROW_FUNCTION = range(6, 9)
 _OWN: dict[str, int] = {}
 _FIRST_OWN_CODE = 1 << 10
 COPY = -2  # in place of a code: nothing was mutated
@@ -347,6 +350,12 @@ def mutate(
     remove(programs, i, function, space, stream)
   elif action == _INSERT_OR_REMOVE:
     insert_or_remove(programs, i, function, space, stream)
+  elif action == _REWIRE:
+    rewire(programs, i, function, space, stream)
+  elif action == _REGROW_INSTRUCTIONS:
+    regrow_instructions(programs, i, function, space, stream)
+  elif action == _REGROW_FUNCTION:
+    regrow_function(programs, i, function, space, stream)
   else:
     foreign.call(action, programs, i, function, space, stream)
   return mutator.codes[choice]

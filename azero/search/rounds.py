@@ -19,21 +19,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from azero.compiler.arrays import ProgramArrays, Scratch, Tables, arrays
-from azero.compiler.canonical import Analysis, analyse_program
+from azero.compiler.arrays import ProgramArrays, arrays
+from azero.compiler.canonical import Analysis, analyse_program, structure_of
 from azero.compiler.cost import program_cost
 from azero.compiler.dependence import program_can_learn
 from azero.compiler.kernels import inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws
-from azero.search.ancestry import ARRIVED, NONE, START, bear, bury, judge
-from azero.search.edits import copy_program
+from azero.search.ancestry import ARRIVED, NONE, bear, bury, judge
+from azero.search.breeding import (
+  UNLIMITED,
+  Tools,
+  begin_anew,
+  breed,
+  count_structure,
+  is_stale,
+  start_program,
+)
+from azero.search.edits import copy_program, redraw_constants
 from azero.search.islands import Islands
 from azero.search.lru_cache import ABSENT, FILLED, CacheArrays, fill, look_up, reserve
-from azero.search.mutation import Mutator, mutate, randomize
-from azero.search.tournament import UNDECIDED, tournament
 
-CHILDREN, REQUESTS, OVER_BUDGET, CANONICAL_HITS, UNABLE = range(5)  # of `Round.counts`
+CHILDREN, REQUESTS, OVER_BUDGET, CANONICAL_HITS, UNABLE, TRIED = range(6)  # of `Round.counts`
 KNOWN = -1  # a request: the fitness is known without one
 
 
@@ -47,7 +54,6 @@ class Rules(NamedTuple):
     tournament_size: T.
     round_size: children of an island in a round at most; not above P.
     evolve: whether children beyond the initial population have parents.
-    random_start: whether programs without parents are random.
     learners_only: whether programs that cannot learn have fitness 0 unseen.
     cached: whether equal canonical keys are answered by the cache.
     max_cost: of a program, in the cost of its live instructions.
@@ -62,7 +68,6 @@ class Rules(NamedTuple):
   tournament_size: int
   round_size: int
   evolve: bool
-  random_start: bool
   learners_only: bool
   cached: bool
   max_cost: float
@@ -77,30 +82,25 @@ class Means(NamedTuple):
   Attributes:
     rules: of the search.
     cache: of canonical keys.
-    tables: of the search space.
-    mutator: how children differ from parents.
-    template: one or more programs to start from.
-    scratch: room for the analysis.
-    stream: [1] uint64, what a child draws from.
+    tools: what programs are made with.
   """
 
   rules: Rules
   cache: CacheArrays
-  tables: Tables
-  mutator: Mutator
-  template: ProgramArrays
-  scratch: Scratch
-  stream: np.ndarray
+  tools: Tools
 
 
 class Round(NamedTuple):
   """Children and requests of a round of the islands of one thread.
 
   Attributes:
-    counts: [5] int64, see CHILDREN and the names beside it.
+    counts: [6] int64, see CHILDREN and the names beside it.
     island: [C] int64, whose each child is.
     place: [C] int64, where it is in the population of its island.
-    request: [C] int64, which request tells its fitness, or KNOWN.
+    request: [C] int64, which request tells its fitness, or KNOWN. Of several trials the first,
+      and after `commit` the best.
+    trials: [C] int64, how many requests it has made: more than one if constants are tried.
+    nth: [C] int64, which child of its island it is.
     fitness: [C] float64, as far as it is known.
     new: [C] bool, whether the cache of canonical keys did not know it.
     size: [C] int64, live instructions of a new one.
@@ -122,6 +122,8 @@ class Round(NamedTuple):
   island: np.ndarray
   place: np.ndarray
   request: np.ndarray
+  trials: np.ndarray
+  nth: np.ndarray
   fitness: np.ndarray
   new: np.ndarray
   size: np.ndarray
@@ -152,17 +154,18 @@ class Wanted(NamedTuple):
   watch: np.ndarray
 
 
-def new_round(space: SearchSpace, num_children: int) -> Round:
-  """An empty round with room for so many children, each with a request."""
-  island, place, request, size, number, steps, child, owner, entry, cost = np.zeros(
-      (10, num_children), np.int64)
-  fitness, value = np.zeros((2, num_children))
-  new, better, twin = np.zeros((3, num_children), bool)
+def new_round(space: SearchSpace, num_children: int, trials: int) -> Round:
+  """An empty round with room for so many children, each with so many requests."""
+  size = num_children * trials
+  island, place, request, tried, nth, length, number, steps = np.zeros(
+      (8, num_children), np.int64)
+  child, owner, entry, cost = np.zeros((4, size), np.int64)
+  new, better = np.zeros((2, num_children), bool)
   return Round(
-      np.zeros(5, np.int64), island, place, request, fitness, new, size, better,
-      np.zeros((num_children, 2), np.uint64), number, steps, child, owner, entry,
-      arrays(Programs.empty(space, num_children)),
-      Analysis.empty(num_children, space.num_slots), value, cost, twin)
+      np.zeros(6, np.int64), island, place, request, tried, nth, np.zeros(num_children), new,
+      length, better, np.zeros((num_children, 2), np.uint64), number, steps, child, owner, entry,
+      arrays(Programs.empty(space, size)), Analysis.empty(size, space.num_slots), np.zeros(size),
+      cost, np.zeros(size, bool))
 
 
 @kernel
@@ -192,87 +195,112 @@ def propose(
 @inner_kernel
 def _advance(islands: Islands, i: int, target: int, means: Means, rnd: Round) -> None:
   """One island makes children."""
-  rules = means.rules
+  rules, tools = means.rules, means.tools
   first, waiting = islands.made[i], rnd.counts[REQUESTS]
   last = min(target, first + rules.round_size)
+  under_way = 0  # programs of this round
   while islands.active[i] and islands.made[i] < last:
     n = islands.made[i]
-    if islands.num_programs[i] + n - first >= rules.max_programs:
+    if islands.num_programs[i] + under_way >= rules.max_programs:
       return
     # What is under way may spend the rest of the budget: that has to be known first.
-    under_way = rnd.counts[REQUESTS] - waiting
-    if islands.train_steps[i] + under_way * rules.most_steps >= rules.max_train_steps:
+    requested = rnd.counts[REQUESTS] - waiting
+    if islands.train_steps[i] + requested * rules.most_steps >= rules.max_train_steps:
       return
+    if is_stale(islands, i, tools.breeding.patience):
+      if n > first:
+        return  # what is under way may be better
+      begin_anew(islands, i)
     place = n % rules.population_size
-    draws.start(means.stream, rules.seed, rules.first_island + i, n)
-    if not _make(islands, i, n, place, means):
+    draws.start(tools.stream, rules.seed, rules.first_island + i, n)
+    if not rules.evolve or n - islands.epoch[i] < rules.population_size:
+      start_program(islands, i, n, place, tools)
+    elif not breed(islands, i, place, rules.tournament_size, tools):
       return
     islands.made[i] = n + 1
-    _ask(islands, i, place, means, rnd)
+    _ask(islands, i, place, means, rnd, tools.breeding.trials)
+    under_way += max(1, rnd.trials[rnd.counts[CHILDREN] - 1])
 
 
 @inner_kernel
-def _make(islands: Islands, i: int, n: int, place: int, means: Means) -> bool:
-  """Puts child n in its place, if its parent can be chosen by now."""
-  rules = means.rules
-  row = i * rules.population_size + place
-  if rules.evolve and n >= rules.population_size:
-    parent = tournament(islands.fitness[i], place, rules.tournament_size, means.stream)
-    if parent == UNDECIDED:
-      return False
-    bury(islands.ancestry, i, place, islands.population)
-    copy_program(
-        islands.population, i * rules.population_size + parent, islands.population, row)
-    action = mutate(islands.population, row, means.tables, means.mutator, means.stream)
-    bear(islands.ancestry, i, place, islands.ancestry.node[i, parent], action)
-    return True
-  bury(islands.ancestry, i, place, islands.population)
-  bear(islands.ancestry, i, place, NONE, START)
-  copy_program(means.template, n % len(means.template.opcode), islands.population, row)
-  if rules.random_start:
-    randomize(islands.population, row, means.tables, means.stream)
-  return True
+def _ask(
+    islands: Islands, i: int, place: int, means: Means, rnd: Round, trials: int) -> None:
+  """Asks for the fitness of the program at a place of an island.
 
-
-@inner_kernel
-def _ask(islands: Islands, i: int, place: int, means: Means, rnd: Round) -> None:
-  """Asks for the fitness of the program at a place of an island."""
-  rules, cache = means.rules, means.cache
+  If its structure is new to the population, also of programs that differ from it in their
+  constants, up to `trials` in all.
+  """
+  rules, tools = means.rules, means.tools
   c, q = rnd.counts[CHILDREN], rnd.counts[REQUESTS]
   rnd.counts[CHILDREN] += 1
-  rnd.island[c], rnd.place[c] = i, place
-  rnd.request[c], rnd.fitness[c], rnd.new[c] = KNOWN, 0.0, True
+  rnd.island[c], rnd.place[c], rnd.nth[c] = i, place, islands.made[i] - 1
+  rnd.request[c], rnd.trials[c], rnd.fitness[c], rnd.new[c] = KNOWN, 0, 0.0, True
   islands.fitness[i, place] = 0.0
   programs, row = islands.population, i * rules.population_size + place
-  if rules.learners_only and not program_can_learn(programs, row, means.tables, means.scratch):
+  if rules.learners_only and not program_can_learn(
+      programs, row, tools.tables, tools.scratch):
     rnd.counts[UNABLE] += 1
     rnd.new[c] = False
     return
-  analyse_program(programs, row, means.tables, rnd.analysis, q, means.scratch)
+  predicted = analyse_program(programs, row, tools.tables, rnd.analysis, q, tools.scratch)
   first, second = rnd.analysis.key[q, 0], rnd.analysis.key[q, 1]
   rnd.key[c, 0], rnd.key[c, 1] = first, second
-  rnd.size[c] = means.scratch.start[3]
+  islands.key[i, place, 0], islands.key[i, place, 1] = first, second
+  rnd.size[c] = tools.scratch.start[3]
+  if trials > 1 or tools.breeding.structures < UNLIMITED:
+    structure = structure_of(programs, row, tools.tables, predicted, tools.scratch)
+    if count_structure(islands, i, place, structure) > 0:
+      trials = 1
+    islands.structure[i, place] = structure
   if rules.cached:
-    entry = look_up(cache, i, first, second)
+    entry = look_up(means.cache, i, first, second)
     if entry != ABSENT:
       rnd.counts[CANONICAL_HITS] += 1
       rnd.new[c] = False
-      if cache.tickets[i, entry] == FILLED:
-        rnd.fitness[c] = islands.fitness[i, place] = cache.values[i, entry]
+      if means.cache.tickets[i, entry] == FILLED:
+        rnd.fitness[c] = islands.fitness[i, place] = means.cache.values[i, entry]
       else:
-        rnd.request[c] = cache.tickets[i, entry]
+        rnd.request[c] = means.cache.tickets[i, entry]
         islands.fitness[i, place] = np.nan
       return
-  if program_cost(programs, row, means.tables, rnd.analysis.live[q]) > rules.max_cost:
+  if program_cost(programs, row, tools.tables, rnd.analysis.live[q]) > rules.max_cost:
     rnd.counts[OVER_BUDGET] += 1
     return
-  rnd.counts[REQUESTS] += 1
   rnd.request[c] = q
   copy_program(programs, row, rnd.programs, q)
   islands.fitness[i, place] = np.nan
+  _request(i, c, means, rnd)
+  for _ in range(1, trials):
+    _try_constants(i, c, means, rnd)
+
+
+@inner_kernel
+def _request(i: int, c: int, means: Means, rnd: Round) -> None:
+  """Makes the program and the analysis behind the last request one of child c of island i."""
+  q = rnd.counts[REQUESTS]
+  rnd.counts[REQUESTS] += 1
+  rnd.trials[c] += 1
   rnd.child[q], rnd.owner[q], rnd.value[q], rnd.cost[q], rnd.twin[q] = c, i, 0.0, 0, False
-  if rules.cached:
-    rnd.entry[q] = reserve(cache, i, first, second, q)
+  if means.rules.cached:
+    rnd.entry[q] = reserve(means.cache, i, rnd.analysis.key[q, 0], rnd.analysis.key[q, 1], q)
+
+
+@inner_kernel
+def _try_constants(i: int, c: int, means: Means, rnd: Round) -> None:
+  """Requests the first program of child c with other constants, if it is a new one."""
+  tools, first, q = means.tools, rnd.request[c], rnd.counts[REQUESTS]
+  copy_program(rnd.programs, first, rnd.programs, q)
+  redraw_constants(
+      rnd.programs, q, rnd.analysis.live[first], tools.tables, tools.stream)
+  analyse_program(rnd.programs, q, tools.tables, rnd.analysis, q, tools.scratch)
+  key = rnd.analysis.key[q]
+  if means.rules.cached:
+    if look_up(means.cache, i, key[0], key[1]) != ABSENT:
+      return
+  elif key[0] == rnd.key[c, 0] and key[1] == rnd.key[c, 1]:
+    return  # it has no constants
+  rnd.counts[TRIED] += 1
+  _request(i, c, means, rnd)
 
 
 @kernel
@@ -295,7 +323,7 @@ def receive(
     bury(islands.ancestry, i, places[k], islands.population)
     copy_program(programs, k, islands.population, row)
     bear(islands.ancestry, i, places[k], NONE, ARRIVED)
-    _ask(islands, i, places[k], means, rnd)
+    _ask(islands, i, places[k], means, rnd, 1)
 
 
 @inner_kernel
@@ -324,18 +352,24 @@ def commit(
       fill(means.cache, rnd.owner[q], rnd.entry[q], q, rnd.value[q])
   count = 0
   for c in range(rnd.counts[CHILDREN]):
-    i, q = rnd.island[c], rnd.request[c]
+    i, own = rnd.island[c], rnd.trials[c]
+    for trial in range(own):
+      islands.train_steps[i] += rnd.cost[rnd.request[c] + trial]
+    if own > 1:
+      _take_best(islands, c, means, rnd)
+    q = rnd.request[c]
     if q != KNOWN:
       rnd.fitness[c] = islands.fitness[i, rnd.place[c]] = rnd.value[q]
-      if rnd.child[q] == c:
-        islands.train_steps[i] += rnd.cost[q]
-    islands.num_programs[i] += 1
+    islands.num_programs[i] += max(1, own)
+    islands.num_evaluated[i] += own
     value, number = rnd.fitness[c], islands.num_programs[i]
     rnd.number[c], rnd.steps[c] = number, islands.train_steps[i]
     judge(islands.ancestry, i, rnd.place[c], value, number)
     rnd.better[c] = value > islands.best_fitness[i]
     if rnd.better[c]:
       islands.best_fitness[i] = value
+    if value > islands.epoch_best[i] and rnd.nth[c] >= islands.epoch[i]:
+      islands.epoch_best[i], islands.improved_at[i] = value, rnd.nth[c]
     # The hall takes the first of each fingerprint, the front whatever is simpler.
     twin = q != KNOWN and rnd.twin[q]
     enters = rnd.new[c] and (
@@ -349,3 +383,20 @@ def commit(
     if number >= rules.max_programs or islands.train_steps[i] >= rules.max_train_steps:
       islands.active[i] = False
   return count
+
+
+@inner_kernel
+def _take_best(islands: Islands, c: int, means: Means, rnd: Round) -> None:
+  """Gives child c the constants of the first of its best trials."""
+  first, i = rnd.request[c], rnd.island[c]
+  best = first
+  for q in range(first + 1, first + rnd.trials[c]):
+    if rnd.value[q] > rnd.value[best]:
+      best = q
+  if best != first:
+    row = i * means.rules.population_size + rnd.place[c]
+    copy_program(rnd.programs, best, islands.population, row)
+    for half in range(2):
+      key = rnd.analysis.key[best, half]
+      rnd.key[c, half] = islands.key[i, rnd.place[c], half] = key
+    rnd.request[c] = best

@@ -22,9 +22,11 @@ from azero.compiler import cost, liveness
 from azero.executors.evaluator import Evaluator
 from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
+from azero.search import breeding
 from azero.search import state as state_lib
+from azero.search.breeding import Breeding
 from azero.search.budgets import Budgeted
-from azero.search.config import SearchConfig
+from azero.search.config import INITIAL, SearchConfig
 from azero.search.draws import seed_word
 from azero.search.equivalence import Counts, Stages
 from azero.search.evaluators import MakeEvaluator
@@ -99,8 +101,8 @@ class Search(Budgeted):
     self.hall_of_fame, self.front = HallOfFame(config.hall_of_fame_size), Front()
     self._genealogy = Genealogy(space, self.islands, first_island, template)
     shared = Shared(
-        space, sets[0].multiclass, rules, children, template or Programs.empty(space),
-        self.islands, self._cache, self._stages, self.watch, first_island,
+        space, sets[0].multiclass, rules, _breeding(config, self.evolve), children,
+        template or Programs.empty(space), self.islands, self._cache, self._stages, self.watch, first_island,
         config.hall_of_fame_size, self._genealogy)
     self._workers = [
         Worker(shared, own, devices) for own, devices in self._shares(share_rounds)]
@@ -123,6 +125,11 @@ class Search(Budgeted):
   def num_programs(self) -> np.ndarray:
     """[I] int, evaluated on each island so far, immigrants included."""
     return self.islands.num_programs
+
+  @property
+  def num_evaluated(self) -> np.ndarray:
+    """[I] int, of these those that went to a device: no cache of canonical keys knew them."""
+    return self.islands.num_evaluated
 
   @property
   def best_fitness(self) -> np.ndarray:
@@ -239,7 +246,7 @@ class Search(Budgeted):
     return Rules(
         seed=seed_word(config.seed), first_island=self.first_island, population_size=size,
         tournament_size=config.tournament_size, round_size=min(size, _ROUND_CHILDREN),
-        evolve=self.evolve, random_start=config.initial == "random" or not self.evolve,
+        evolve=self.evolve,
         learners_only=self.learners_only, cached=config.canonical_cache,
         max_cost=_max_cost(self.space, config.train_budget),
         max_programs=config.max_programs or _UNLIMITED,
@@ -256,6 +263,17 @@ class Search(Budgeted):
     # By their numbers in the larger search, so that groups of few islands share the devices.
     owner = (self.first_island + islands) % count
     return [(islands[owner == device], [device]) for device in range(count)]
+
+
+def _breeding(config: SearchConfig, evolve: bool) -> Breeding:
+  """How programs are proposed; random search takes every random program as it comes."""
+  if not evolve:
+    return breeding.PAPER._replace(start=breeding.RANDOM)
+  return Breeding(
+      start=INITIAL.index(config.initial), changed="changed" in config.filters,
+      valid="valid" in config.filters,
+      structures=config.structure_limit or breeding.UNLIMITED, attempts=config.attempts,
+      trials=config.constant_trials, patience=config.restart_patience or breeding.UNLIMITED)
 
 
 def cycles_of_step(config: SearchConfig, task_sets: Sequence[Tasks]) -> int:

@@ -120,7 +120,8 @@ def groups(
   parts = []
   if templates:
     parts.append(Group(
-        name="from known programs", space=space, task_sets=task_sets[:half], config=config,
+        name="from known programs", space=space, task_sets=task_sets[:half],
+        config=dataclasses.replace(config, initial="empty"),
         template=Programs.concatenate(templates)))
   if task_sets[half:]:
     name = "from empty programs" if templates else "islands"

@@ -12,8 +12,10 @@ import numpy as np
 
 from azero.compiler import cost, liveness
 from azero.compiler.arrays import arrays, scratch, tables
+from azero.compiler.canonical import Analysis
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws, rounds
+from azero.search.breeding import Breeding, Tools
 from azero.search.equivalence import Counts, Prints, Stages
 from azero.search.genealogy import Genealogy
 from azero.search.hall_of_fame import Entry, Front, HallOfFame, Key, Rank
@@ -25,6 +27,7 @@ from azero.search.rounds import (
   CANONICAL_HITS,
   CHILDREN,
   OVER_BUDGET,
+  TRIED,
   UNABLE,
   Means,
   Rules,
@@ -75,6 +78,7 @@ class Shared(NamedTuple):
     space: the search space.
     multiclass: whether v1 and v2 are label and prediction.
     rules: what islands may do.
+    breeding: how programs are proposed.
     mutator: how children differ from their parents.
     template: programs to start from, one or more.
     islands: all of them.
@@ -89,6 +93,7 @@ class Shared(NamedTuple):
   space: SearchSpace
   multiclass: bool
   rules: Rules
+  breeding: Breeding
   mutator: Mutator
   template: Programs
   islands: Islands
@@ -114,11 +119,13 @@ class Worker:
     """Takes over islands `own`, [n] int64."""
     self._shared, self._own, self._devices = shared, own, devices
     size = shared.rules.round_size
-    room = max(size, min(_BATCH_CHILDREN, len(own) * size))
-    self._round = rounds.new_round(shared.space, room)
-    self._means = Means(
-        shared.rules, shared.cache.arrays, tables(shared.space, shared.multiclass),
-        shared.mutator, arrays(shared.template), scratch(shared.space), draws.new_stream())
+    trials = shared.breeding.trials
+    room = max(size, min(_BATCH_CHILDREN // trials, len(own) * size))
+    self._round = rounds.new_round(shared.space, room, trials)
+    self._means = Means(shared.rules, shared.cache.arrays, Tools(
+        shared.breeding, tables(shared.space, shared.multiclass), shared.mutator,
+        arrays(shared.template), scratch(shared.space),
+        Analysis.empty(1, shared.space.num_slots), draws.new_stream()))
     self._found = np.zeros(room, np.int64)
     sizes = shared.space.num_slots + 1
     self._wanted = Wanted(np.zeros((sizes + 1, 2)), shared.watch)
@@ -189,7 +196,7 @@ class Worker:
     shared, rnd = self._shared, self._round
     prints = shared.stages.score(rnd, self._devices, self.counts)
     number = rounds.commit(shared.islands, self._means, rnd, self._wanted, self._found)
-    self.counts.programs += int(rnd.counts[CHILDREN])
+    self.counts.programs += int(rnd.counts[CHILDREN] + rnd.counts[TRIED])
     self.counts.over_budget += int(rnd.counts[OVER_BUDGET])
     self.counts.canonical_hits += int(rnd.counts[CANONICAL_HITS])
     self.unable += int(rnd.counts[UNABLE])

@@ -336,8 +336,9 @@ def prepare(
   settings = settings or TableSettings()
   said = list(notes)
   features, series = _target_of(frame, target)
+  given = set(map(str, getattr(frame, "columns", features.columns)))
   said += [f"a column of a name that is there before is called {name!r}"
-           for name in features.columns if name not in map(str, getattr(frame, "columns", [name]))]
+           for name in features.columns if name not in given]
   features, series = _known_rows(features, series, settings, said)
   num_test = 0
   if test is not None:

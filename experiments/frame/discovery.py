@@ -39,8 +39,9 @@ _FOUND, _CONSTANT = "discovered program", "constant prediction"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DiscoverySettings(StudySettings):
-  """Settings of a search on real data; the method's defaults are S10's."""
+  """Settings of a search on real data; of the paper's method those of S10."""
 
+  method: str = settings.method_setting()
   search: SearchConfig = SearchConfig(
       max_train_steps=100_000_000, train_budget=4.0)
   islands: int = setting(8, "Independent populations that run side by side.")

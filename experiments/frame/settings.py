@@ -30,10 +30,12 @@ import typing
 from typing import Any, TypeVar
 
 from azero import paths
+from azero.search import methods
 
 AnyConfig = TypeVar("AnyConfig")
 
 Presets = Mapping[str, Mapping[str, Any]]  # settings that differ from the defaults, by name
+METHOD = "method"  # a setting that others follow from, see `azero.search.methods`
 PAPER = "paper"  # the preset that changes no default
 NONE = "none"  # how None is written
 _MOST_DIGITS = 40  # of whole numbers: 1e999999999 would take the memory
@@ -71,6 +73,13 @@ def nested(
   if only is not None:
     fixed = [field.name for field in dataclasses.fields(default) if field.name not in only]
   return dataclasses.field(default=default, metadata={"fixed": fixed, "helps": help_texts})
+
+
+def method_setting(default: str = methods.PAPER) -> Any:
+  """The field `method` of an experiment, from which settings of its search follow."""
+  return setting(
+      default, "The paper's search, or azero's: settings that find more per program; other flags "
+      "go before them.", choices=tuple(methods.METHODS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,11 +225,15 @@ def _as_written(text: str) -> str:
 def build(config_class: type[AnyConfig], **flat: Any) -> AnyConfig:
   """Settings that differ from the defaults in these values, by name.
 
-  A text stands for what it does on the command line.
+  A text stands for what it does on the command line. Of a class with a setting `method` the
+  settings of that method come before its defaults.
 
   Raises:
     ValueError: an unknown name, or a value that a setting may not have.
   """
+  known = leaves(config_class)
+  if METHOD in known:
+    flat = {**methods.method(flat.get(METHOD, known[METHOD].default)), **flat}
   return replace(config_class(), **flat)
 
 

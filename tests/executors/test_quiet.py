@@ -11,6 +11,7 @@ import jax
 from jax.experimental import serialize_executable
 import numpy as np
 import pytest
+from support import fresh
 
 from azero.executors import executables, quiet
 
@@ -88,9 +89,9 @@ def test_an_executable_compiled_for_more_than_there_is_is_told(capfd):
 
 def test_a_search_is_quiet_the_first_time_and_the_next(tmp_path):
   script = """
-import azero, jax
+import sys, azero, jax
 azero.configure_jax(1)
-jax.config.update("jax_compilation_cache_dir", "cache")
+jax.config.update("jax_compilation_cache_dir", sys.argv[1])
 space = azero.spaces.demo()
 tasks = azero.linear_regression(num_tasks=1, num_features=space.num_features, num_train=4,
                                 num_valid=4, seed=0)
@@ -99,8 +100,6 @@ azero.evolve(space, tasks, population_size=4, tournament_size=2, max_programs=20
 """
   environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
   for _ in range(2):
-    result = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, text=True, capture_output=True, check=True,
-        env=environment)
+    result = fresh.run(script, str(tmp_path / "cache"), env=environment)
     assert result.stderr == "" and result.stdout == ""
     assert len(list((tmp_path / "cache").glob("azero-*"))) >= 1

@@ -22,16 +22,9 @@ from experiments.frame.settings import preset
 _ROOT = pathlib.Path(__file__).parents[2]
 
 
-def _start(module, *flags):
-  return subprocess.Popen(
-      [sys.executable, "-m", f"experiments.{module}", *flags], cwd=_ROOT, text=True,
-      stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
 def _run(module, *flags):
-  process = _start(module, *flags)
-  out, err = process.communicate(timeout=120)
-  return process.returncode, out, err
+  done = fresh.experiment(module, *flags)
+  return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(("module", "flag", "message"), [
@@ -186,9 +179,11 @@ def test_a_second_signal_ends_a_command_at_once(flags, status, out, err):
 
 
 def test_control_c_saves_everything_and_reports(tmp_path):
-  process = _start(
-      "linear_regression", f"--output_dir={tmp_path}", "--run_name=run", "--islands=2",
-      "--population_size=50", "--cycles_per_step=50", "--progress=off")
+  process = subprocess.Popen(
+      [sys.executable, "-m", "experiments.linear_regression", f"--output_dir={tmp_path}",
+       "--run_name=run", "--islands=2", "--population_size=50", "--cycles_per_step=50",
+       "--progress=off"],
+      cwd=_ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
   metrics = tmp_path / "run" / "metrics.jsonl"
   deadline = time.monotonic() + 90
   while not metrics.exists() and time.monotonic() < deadline:

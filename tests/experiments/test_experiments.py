@@ -1,8 +1,11 @@
 """Every experiment runs small, writes what it promises and refuses bad input."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import re
+import shutil
 import signal
 
 import numpy as np
@@ -80,11 +83,18 @@ def test_linear_regression_has_one_history_for_a_seed(linear, tmp_path):
       path / "run" / "improvements.jsonl").read_text()
 
 
-def test_an_easy_goal_is_a_discovery_and_stops_the_search(tmp_path):
-  result = _linear(tmp_path, select_fitness=0.1)
+@pytest.fixture(scope="module")
+def discovered(tmp_path_factory):
+  """A run with an easy goal."""
+  path = tmp_path_factory.mktemp("discovered")
+  return path, _linear(path, select_fitness=0.1)
+
+
+def test_an_easy_goal_is_a_discovery_and_stops_the_search(discovered):
+  path, result = discovered
   assert result.discovered
   assert all(steps < 300_000 for steps in result.discoveries.values())
-  assert "discovered a learner" in (tmp_path / "run" / "report.md").read_text()
+  assert "discovered a learner" in (path / "run" / "report.md").read_text()
 
 
 def test_without_stopping_every_island_comes_to_an_end(tmp_path):
@@ -121,8 +131,9 @@ def test_linear_regression_continues_as_if_it_had_not_been_stopped(linear, tmp_p
   assert json.loads((directory / "config.json").read_text())["islands"] == 2
 
 
-def test_a_discovery_stays_one(tmp_path):
-  first = _linear(tmp_path, select_fitness=0.1)
+def test_a_discovery_stays_one(discovered, tmp_path):
+  path, first = discovered
+  shutil.copytree(path / "run", tmp_path / "run")
   config = study.continued(linear_regression.Config, tmp_path / "run", max_train_steps=600_000)
   again = linear_regression.run(config)
   assert again.discoveries == first.discoveries and again.program == first.program
@@ -258,14 +269,24 @@ def few_judges(monkeypatch):
   monkeypatch.setattr(custom_data, "_MAX_JUDGES", _SMALL["num_tasks"])
 
 
-def test_custom_data_of_a_csv_file(tmp_path, few_judges, capsys):
-  file = _write_csv(tmp_path / "mine.csv", _two_clusters(np.random.default_rng(0)))
-  result = custom_data.run(build(custom_data.Config,
-      **_SMALL, output_dir=str(tmp_path), data=file))
-  _check_directory(tmp_path / "run", azero.spaces.baseline(2), walks=False)  # a known program
+@pytest.fixture(scope="module")
+def clusters(tmp_path_factory):
+  """A run on two clusters in a CSV file: its parent folder, its result and what it printed."""
+  path, printed = tmp_path_factory.mktemp("clusters"), io.StringIO()
+  file = _write_csv(path / "mine.csv", _two_clusters(np.random.default_rng(0)))
+  config = build(custom_data.Config, **_SMALL, output_dir=str(path), data=file)
+  with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+    patch.setattr(custom_data, "_MAX_JUDGES", _SMALL["num_tasks"])
+    result = custom_data.run(config)
+  return path, result, printed.getvalue()
+
+
+def test_custom_data_of_a_csv_file(clusters, tmp_path):
+  path, result, printed = clusters
+  _check_directory(path / "run", azero.spaces.baseline(2), walks=False)  # a known program
   assert result.final["linear model (Adam)"].mean() > 0.9
-  assert "mine.csv" in (tmp_path / "run" / "report.md").read_text()
-  found = json.loads((tmp_path / "run" / "result.json").read_text())
+  assert "mine.csv" in (path / "run" / "report.md").read_text()
+  found = json.loads((path / "run" / "result.json").read_text())
   assert (found["target"], found["classes"], found["features"]) == (
       "label", ["no", "yes"], ["a", "b"])
   assert found["rows"] == {"search": 48, "select": 16, "judged": 16}
@@ -280,17 +301,17 @@ def test_custom_data_of_a_csv_file(tmp_path, few_judges, capsys):
     assert each["gain"] == pytest.approx(gain) and each["verdict"] in ("better", "same", "worse")
   # The screen and the report tell the same scores as the file, of the program as it is used.
   score = f"{found['scores']['discovered program']['score']:.4g}"
-  printed, report = capsys.readouterr().out, (tmp_path / "run" / "report.md").read_text()
+  report = (path / "run" / "report.md").read_text()
   assert f"accuracy on 16 rows that nobody saw:\n  {'discovered program':38s} {score} (" in printed
   assert f"| discovered program | {score} |" in report and "candidates, " in printed
-  _predicts_new_rows(tmp_path)
+  _predicts_new_rows(path / "run", tmp_path)
 
 
-def _predicts_new_rows(tmp_path):
+def _predicts_new_rows(run, tmp_path):
   new = tmp_path / "new.csv"
   new.write_text("b;a\n4;4\n-2;-2\n")  # columns in another order, without a target
   config = predict.Config(
-      run=str(tmp_path / "run"), data=str(new), output=str(tmp_path / "out.csv"))
+      run=str(run), data=str(new), output=str(tmp_path / "out.csv"))
   assert predict.run(config).tolist() == ["yes", "no"]
   header, first, _ = (tmp_path / "out.csv").read_text().splitlines()
   assert header == "prediction,probability of no,probability of yes"
@@ -303,11 +324,11 @@ def _predicts_new_rows(tmp_path):
     predict.run(dataclasses.replace(config, run=str(tmp_path)))
 
 
-def test_custom_data_continues_on_the_same_data_only(tmp_path, few_judges):
+def test_custom_data_continues_on_the_same_data_only(clusters, tmp_path, few_judges):
+  path, whole, _ = clusters
   rows = _two_clusters(np.random.default_rng(0))
   settings = _SMALL | {
       "output_dir": str(tmp_path), "data": _write_csv(tmp_path / "mine.csv", rows)}
-  whole = custom_data.run(build(custom_data.Config, **settings | {"run_name": "whole"}))
   custom_data.run(build(custom_data.Config, **settings | {"max_programs": 100}))
   config = study.continued(custom_data.Config, tmp_path / "run", max_programs=400)
   _write_csv(tmp_path / "mine.csv", rows[::-1])
@@ -315,7 +336,7 @@ def test_custom_data_continues_on_the_same_data_only(tmp_path, few_judges):
     custom_data.run(config)
   _write_csv(tmp_path / "mine.csv", rows)
   result = custom_data.run(config)
-  _same_files(tmp_path / "run", tmp_path / "whole")
+  _same_files(tmp_path / "run", path / "run")
   assert result.program == whole.program
 
 
@@ -375,7 +396,7 @@ def task_file(tmp_path_factory):
 
 
 def test_evaluate_program_evaluates_a_directory_in_order(tmp_path, task_file, capsys):
-  for name in ("linear_regressor", "plain_nn", "s2c"):
+  for name in ("linear_regressor", "plain_nn", "figure_5"):
     (tmp_path / f"{name}.txt").write_text(azero.zoo.source(name))
   (tmp_path / "broken.txt").write_text("def Predict():\n  s1 = sinus(s2)\n")
   (tmp_path / "note.md").write_text("not a program")
@@ -387,8 +408,8 @@ def test_evaluate_program_evaluates_a_directory_in_order(tmp_path, task_file, ca
   printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
   assert printed == returned
   assert [row["program"] for row in printed] == [
-      "broken.txt", "linear_regressor.txt", "plain_nn.txt", "s2c.txt", "wide.txt"]
-  broken, linear_row, *_ = printed
+      "broken.txt", "figure_5.txt", "linear_regressor.txt", "plain_nn.txt", "wide.txt"]
+  broken, _, linear_row, *_ = printed
   assert "save it as UTF-8" in printed.pop()["error"]
   assert broken["fitness"] is None and broken["fitness_per_task"] == []
   assert "line 2, column 8: unknown function 'sinus'" in broken["error"]

@@ -16,6 +16,8 @@ from azero.language.program import SearchSpace
 FIRST_WRITABLE = {Kind.SCALAR: 1, Kind.VECTOR: 1, Kind.MATRIX: 0}
 
 Program = list[list[list]]
+Addresses = set[tuple[Kind, int]]
+SETUP, PREDICT, LEARN = range(3)
 
 
 def tournament(fitnesses: Sequence[float], contestants: int, stream: Stream) -> int:
@@ -27,6 +29,42 @@ def tournament(fitnesses: Sequence[float], contestants: int, stream: Stream) -> 
 def copied(program: Program) -> Program:
   """A copy that shares no list with the program."""
   return [[[*line[:4], list(line[4])] for line in body] for body in program]
+
+
+def reads(line: list) -> Addresses:
+  """The addresses that a line reads."""
+  op = op_table.op_by_id(line[0])
+  addresses = {(kind, line[1 + k]) for k, kind in enumerate(op.inputs)}
+  return addresses | (writes(line) if op.updates_output else set())
+
+
+def writes(line: list) -> Addresses:
+  """The address that a line writes, if any."""
+  output = op_table.op_by_id(line[0]).output
+  return set() if output is None else {(output, line[3])}
+
+
+def read_before(body: list[list], needed: Addresses) -> Addresses:
+  """What has to be known before some lines run, for what is needed after them."""
+  for line in reversed(body):
+    if writes(line) & needed:
+      needed = (needed - writes(line)) | reads(line)
+  return needed
+
+
+def retried(line: list, stream: Stream) -> list:
+  """A line with constants of any size from 0.001 to 1."""
+  op = op_table.op_by_id(line[0])
+  constants = list(line[4])
+  for k, meaning in enumerate(op.constants):
+    number = stream.uniform()
+    if meaning is Constant.INDEX:
+      constants[k] = number
+      continue
+    value = 10.0 ** (-3.0 * number)
+    negative = meaning is not Constant.STD and stream.uniform() < 0.5
+    constants[k] = rounded(-value if negative else value)
+  return [*line[:4], constants]
 
 
 class Breeder:
@@ -76,11 +114,83 @@ class Breeder:
       body[:] = [self.random_instruction(f, stream) for _ in body]
     elif action == "alter" and body:
       self.alter(body[stream.pick(len(body))], stream)
+    elif action == "rewire":
+      self.rewire(child, f, stream)
+    elif action == "regrow_function":
+      self.regrow(child, f, range(len(body)), stream)
+    elif action == "regrow_instructions" and body:
+      count = 1 + stream.pick(min(3, len(body)))
+      first = stream.pick(len(body) - count + 1)
+      self.regrow(child, f, range(first, first + count), stream)
     return child
+
+  def grown_program(self, given: Program, stream: Stream) -> Program:
+    """As `random_program`, but for component functions that are grown backwards."""
+    program = copied(given)
+    for f in self.searched:
+      component = self.space.components[f]
+      least = max(1, component.min_length)
+      length = least + stream.pick(component.max_length - least + 1)
+      program[f] = [self.random_instruction(f, stream) for _ in range(length)]
+    for f in (PREDICT, LEARN, SETUP):
+      if f in self.searched:
+        self.regrow(program, f, range(len(program[f])), stream)
+    return program
+
+  def regrow(self, program: Program, f: int, lines: range, stream: Stream) -> None:
+    """Redraws some lines of a component function, each for an address that is read below it."""
+    body = program[f]
+    needed = read_before(body[lines.stop :], self.needed_after(program, f))
+    for k in reversed(lines):
+      allowed = self.space.components[f].ops
+      useful = [op for op in allowed if self.outputs(op) & needed]
+      if useful:
+        op = useful[stream.pick(len(useful))]
+        body[k] = self.instruction(op, stream)
+        choices = sorted(address for _, address in self.outputs(op) & needed)
+        body[k][3] = choices[stream.pick(len(choices))]
+      else:
+        body[k] = self.random_instruction(f, stream)
+      needed = read_before([body[k]], needed)
+
+  def rewire(self, program: Program, f: int, stream: Stream) -> None:
+    """Redraws an input of one of the lines whose output is read; the last ones are met first."""
+    body, chosen, seen = program[f], None, 0
+    for k in reversed(range(len(body))):
+      needed = read_before(body[k + 1 :], self.needed_after(program, f))
+      if writes(body[k]) & needed and op_table.op_by_id(body[k][0]).inputs:
+        seen += 1
+        if stream.pick(seen) == 0:
+          chosen = body[k]
+    if chosen is not None:
+      inputs = op_table.op_by_id(chosen[0]).inputs
+      second = len(inputs) > 1 and stream.pick(2) == 1
+      chosen[2 if second else 1] = self.readable(inputs[second], stream)
+
+  def needed_after(self, program: Program, f: int) -> Addresses:
+    """Addresses that are read when a component function has run."""
+    prediction, given = {(Kind.SCALAR, 1)}, {(Kind.SCALAR, 0), (Kind.VECTOR, 0)}
+    by_predict = read_before(program[PREDICT], prediction) - given
+    by_learn = read_before(program[LEARN], by_predict) - given - prediction
+    written = set().union(*map(writes, program[PREDICT]))
+    if f == LEARN:
+      return by_predict
+    return prediction | (by_learn & written) if f == PREDICT else by_predict | (by_learn - written)
+
+  def outputs(self, op: int) -> Addresses:
+    """Addresses that an op can write."""
+    kind = op_table.op_by_id(op).output
+    if kind is None:
+      return set()
+    return {(kind, address) for address in range(
+        FIRST_WRITABLE[kind], self.space.num_addresses[kind])}
 
   def random_instruction(self, function: int, stream: Stream) -> list:
     allowed = self.space.components[function].ops
-    op = op_table.op_by_id(allowed[stream.pick(len(allowed))])
+    return self.instruction(allowed[stream.pick(len(allowed))], stream)
+
+  def instruction(self, number: int, stream: Stream) -> list:
+    op = op_table.op_by_id(number)
     addresses = [0, 0, 0]
     for k, kind in enumerate(op.inputs):
       addresses[k] = self.readable(kind, stream)

@@ -82,6 +82,12 @@ class Scorer:
       self._keyed[first, second] = child
     return fitness, steps
 
+  def is_known(self, program: Program) -> bool:
+    """Whether the cache of keys knows a program, which marks it as used."""
+    key = canonical.analyse(
+        to_programs(self._space, program), multiclass=self._multiclass).key[0].tolist()
+    return self._keys is not None and self._keys.get(tuple(key)) is not None
+
   def _evaluate(self, plan: Any) -> tuple[str, float, int]:
     """What the cache of keys could not answer: how it was answered, fitness and steps."""
     steps, print_ = 0, (0, 0)

@@ -10,9 +10,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from reference.breeding import Breeder, Program, copied, tournament
+from reference.breeding import Breeder, Program, copied, retried, tournament
 from reference.draws import Stream
+from reference.validity import learns_by_its_data_flow
 
+from azero.compiler import canonical, liveness
 from azero.language.program import Programs, SearchSpace
 
 
@@ -21,6 +23,20 @@ class Member(NamedTuple):
 
   program: Program
   fitness: float
+
+
+class Method(NamedTuple):
+  """How programs are proposed; the defaults are the paper's."""
+
+  start: str = "given"
+  filters: tuple[str, ...] = ()
+  structure_limit: float = math.inf
+  attempts: int = 1
+  trials: int = 1
+  patience: float = math.inf
+
+
+PAPER = Method()
 
 
 class Budget(NamedTuple):
@@ -41,6 +57,8 @@ class History(NamedTuple):
     train_steps: spent up to each child.
     parents: number of the parent of each child, None in the initial population.
     mutations: what was drawn to make each child of it; "start" without a parent.
+    numbers: programs up to each child, with other constants that it was tried with.
+    restarts: children with which the population began anew.
     population: the last population, oldest first.
     best: the first of the best.
   """
@@ -49,6 +67,8 @@ class History(NamedTuple):
   train_steps: list[int]
   parents: list[int | None]
   mutations: list[str]
+  numbers: list[int]
+  restarts: list[int]
   population: list[Member]
   best: Member
 
@@ -83,44 +103,115 @@ class Textbook:
 
   def run(
       self, population_size: int, tournament_size: int, num_children: int, *,
-      given: Sequence[Program], random_start: bool, budget: Budget = UNLIMITED,
+      given: Sequence[Program], method: Method = PAPER, budget: Budget = UNLIMITED,
   ) -> History:
-    """Evolves from copies of the given programs in turn, or from programs that are random
-    wherever search may change them; the initial population counts among the children.
+    """Evolves from copies of the given programs in turn, or from others in their place; the
+    initial population counts among the children.
     """
-    population: list[Member] = []
-    children: list[Member] = []
-    steps: list[int] = []
-    parents: list[int | None] = []
-    mutations: list[str] = []
-    spent = 0
-    best: Member | None = None
+    self.method = method
+    self.population: list[Member] = []
+    history = History([], [], [], [], [], [], self.population, Member([[], [], []], -math.inf))
+    spent = number = epoch = improved_at = 0
+    epoch_best = -math.inf
     for n in range(num_children):
-      if n >= budget.programs or spent >= budget.train_steps:
+      if number >= budget.programs or spent >= budget.train_steps:
         break
+      if n - improved_at >= method.patience * luby(len(history.restarts) + 1):
+        epoch, improved_at, epoch_best = n, n, -math.inf
+        history.restarts.append(n)
       stream = Stream(self.seed, self.island, n)
-      if n < population_size:
-        program = copied(given[n % len(given)])
-        if random_start:
-          program = self.breeder.random_program(program, stream)
-        parents.append(None)
-        mutations.append("start")
+      if n >= population_size:
+        del self.population[0]
+      if n - epoch < population_size:
+        program, parent, mutation = self._start(given[n % len(given)], stream), None, "start"
       else:
-        del population[0]
-        winner = tournament([member.fitness for member in population], tournament_size, stream)
-        program = self.breeder.mutate(population[winner].program, stream)
-        parents.append(n - len(population) + winner)
-        mutations.append(self.breeder.mutation)
-      fitness, cost = self.score(program)
-      spent += cost
-      child = Member(program, fitness)
-      population.append(child)
-      children.append(child)
-      steps.append(spent)
-      if best is None or fitness > best.fitness:
-        best = child
-    assert best is not None
-    return History(children, steps, parents, mutations, population, best)
+        winner = tournament(
+            [member.fitness for member in self.population], tournament_size, stream)
+        parent = n - len(self.population) + winner
+        program, mutation = self._child(self.population[winner].program, stream)
+      child, cost, tried = self._score(program, stream)
+      spent, number = spent + cost, number + tried
+      if child.fitness > epoch_best:
+        epoch_best, improved_at = child.fitness, n
+      if child.fitness > history.best.fitness:
+        history = history._replace(best=child)
+      self.population.append(child)
+      for column, value in zip(history, (child, spent, parent, mutation, number)):
+        column.append(value)
+    return history
+
+  def _start(self, given: Program, stream: Stream) -> Program:
+    """A program without parents."""
+    make = {"given": lambda program, _: copied(program), "random": self.breeder.random_program,
+            "grown": self.breeder.grown_program}[self.method.start]
+    for _ in range(1000 * self.method.attempts):
+      program = make(given, stream)
+      if self.method.start == "given" or self._passes(program, None):
+        break
+    return program
+
+  def _child(self, parent: Program, stream: Stream) -> tuple[Program, str]:
+    """A child of a parent, and what made it."""
+    for _ in range(self.method.attempts):
+      program = self.breeder.mutate(parent, stream)
+      if self._passes(program, parent):
+        return program, self.breeder.mutation
+    return copied(parent), "copy"
+
+  def _passes(self, program: Program, parent: Program | None) -> bool:
+    space, method = self.breeder.space, self.method
+    if "valid" in method.filters and not learns_by_its_data_flow(program):
+      return False
+    if "changed" in method.filters and parent is not None:
+      keys = [canonical.analyse(to_programs(space, each)).key.tolist() for each in (
+          program, parent)]
+      if keys[0] == keys[1]:
+        return False
+    return self._same_structure(program) < method.structure_limit
+
+  def _same_structure(self, program: Program) -> int:
+    """How many of the population differ from a program in constants only."""
+    if self.method.structure_limit == math.inf and self.method.trials == 1:
+      return 0
+    space = self.breeder.space
+    own, *others = (
+        canonical.structures(to_programs(space, each))[0]
+        for each in (program, *(member.program for member in self.population)))
+    return others.count(own)
+
+  def _score(self, program: Program, stream: Stream) -> tuple[Member, int, int]:
+    """A program as it joins the population, the steps it took, and programs that were tried."""
+    new = self.method.trials > 1 and self._same_structure(program) == 0
+    scored, cost = self.score(program)
+    best, tried = Member(program, scored), 1
+    if not new or self.score.answers[-1] == "key":
+      return best, cost, 1
+    live = liveness.live_instructions(to_programs(self.breeder.space, program))[0]
+    for _ in range(1, self.method.trials):
+      other = with_other_constants(self.breeder.space, program, live, stream)
+      if self.score.is_known(other):
+        continue
+      fitness, more = self.score(other)
+      cost, tried = cost + more, tried + 1
+      if fitness > best.fitness:
+        best = Member(other, fitness)
+    return best, cost, tried
+
+
+def luby(k: int) -> int:
+  """The k-th number of 1, 1, 2, 1, 1, 2, 4, ...: the sequence is itself twice, and a power of 2."""
+  sequence = [1]
+  while len(sequence) < k:
+    sequence += [*sequence, 2 * sequence[-1]]
+  return sequence[k - 1]
+
+
+def with_other_constants(
+    space: SearchSpace, program: Program, live: np.ndarray, stream: Stream) -> Program:
+  """A program with constants of its live lines, [L] bool by slot, drawn anew."""
+  return [
+      [retried(line, stream) if live[space.offsets[f] + k] else line
+       for k, line in enumerate(body)] for f, body in enumerate(program)]
 
 
 def to_programs(space: SearchSpace, program: Program) -> Programs:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 import pathlib
 import pickle
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from reference.breeding import Breeder
 from reference.draws import Stream
 from reference.scoring import Scorer
-from reference.textbook import UNLIMITED, Budget, Member, Textbook, from_programs
+from reference.textbook import UNLIMITED, Budget, Member, Method, Textbook, from_programs
 from support.search_cases import FIXED, VARIABLE, assert_same_state, config, easy_tasks, tasks
 from support.toy_evaluator import ToyEvaluator
 
@@ -47,6 +48,7 @@ class Recording:
   def __init__(self, monkeypatch, num_islands):
     self.children = [[] for _ in range(num_islands)]
     self.steps = [[] for _ in range(num_islands)]
+    self.numbers = [[] for _ in range(num_islands)]
     self.begins = [{0} for _ in range(num_islands)]
     propose, commit = rounds.propose, rounds.commit
 
@@ -64,7 +66,7 @@ class Recording:
         program = Programs(space, *(array[row : row + 1] for array in islands.population))
         self.children[island].append(Member(from_programs(program), float(rnd.fitness[c])))
         self.steps[island].append(int(rnd.steps[c]))
-        assert rnd.number[c] == len(self.children[island])
+        self.numbers[island].append(int(rnd.number[c]))
       return found
 
     monkeypatch.setattr(rounds, "propose", proposed)
@@ -107,6 +109,14 @@ def run(
   return search
 
 
+def method_of(chosen):
+  """The method of the textbook by settings of a search."""
+  return Method(
+      {"empty": "given"}.get(chosen.initial, chosen.initial), chosen.filters,
+      chosen.structure_limit or math.inf, chosen.attempts, chosen.constant_trials,
+      chosen.restart_patience or math.inf)
+
+
 def sequential(search, island, *, moves=(), children=CHILDREN, budget=UNLIMITED):
   """What the textbook does on an island; and how it was scored."""
   space, chosen, template = search.space, search.config, search.template
@@ -122,7 +132,7 @@ def sequential(search, island, *, moves=(), children=CHILDREN, budget=UNLIMITED)
       island=search.first_island + island)
   history = book.run(
       chosen.population_size, chosen.tournament_size, children, given=given,
-      random_start=chosen.initial == "random", budget=budget)
+      method=method_of(chosen), budget=budget)
   return history, scorer
 
 
@@ -135,13 +145,15 @@ def assert_sequential(search, recording, *, hurdle=False, **bounds):
     expected, scorer = sequential(search, island, moves=moves, **bounds)
     assert recording.children[island] == expected.children
     assert recording.steps[island] == expected.train_steps
+    assert recording.numbers[island] == expected.numbers
     if len(expected.children) >= search.config.population_size:
       assert population(search, island) == expected.population
     assert_lineages(search, island, expected)
     assert from_programs(search.best_programs, island) == expected.best.program
     assert search.best_fitness[island] == expected.best.fitness
     assert search.train_steps[island] == expected.train_steps[-1]
-    assert search.num_programs[island] == len(expected.children)
+    assert search.num_programs[island] == expected.numbers[-1]
+    assert search.num_evaluated[island] == len(scorer.answers) - scorer.answers.count("key")
     answers += scorer.answers
   counts = search.counts
   assert counts.programs == len(answers) and counts.train_steps == search.train_steps.sum()
@@ -158,19 +170,25 @@ def assert_lineages(search, island, expected):
   lineages = {
       n: search._genealogy.lineage(island, n % search.config.population_size) for n in living}
   lineages |= {
-      entry.num_programs - 1: entry.lineage
+      expected.numbers.index(entry.num_programs): entry.lineage
       for entry in itertools.chain(search.hall_of_fame, search.front) if entry.island == number}
+  told = {}  # steps by their keys: lineages share most of theirs, and decoding takes long
   for n, lineage in lineages.items():
     line = expected.lineage(n)
-    assert [step.num_programs - 1 for step in lineage] == line
-    assert [step.mutation for step in lineage] == [expected.mutations[k] for k in line]
-    assert [Member(from_programs(step.program), step.fitness) for step in lineage] == [
-        expected.children[k] for k in line]
-    assert {(step.island, step.skipped) for step in lineage} == {(number, 0)}
+    assert len(lineage) == len(line)
+    for place, (key, child) in enumerate(zip(lineage.keys(), line, strict=True)):
+      if key not in told:
+        step = told[key] = lineage[place]
+        assert step.num_programs == expected.numbers[child]
+        assert step.mutation == expected.mutations[child]
+        assert Member(from_programs(step.program), step.fitness) == expected.children[child]
+        assert (step.island, step.skipped) == (number, 0)
+      assert told[key].num_programs == expected.numbers[child]
   ancestry = search.islands.ancestry
   nodes = ancestry.nodes[island]
-  kept = nodes[nodes[:, USES] > 0, NUMBER] - 1
-  assert sorted(kept) == sorted(set().union(*map(expected.lineage, living)))
+  kept = nodes[nodes[:, USES] > 0, NUMBER]
+  assert sorted(kept) == sorted(
+      expected.numbers[k] for k in set().union(*map(expected.lineage, living)))
 
 
 SPACES = {
@@ -218,6 +236,31 @@ def test_children_are_those_of_the_textbook(monkeypatch, case):
   for island in range(ISLANDS):
     assert len(recording.begins[island]) < CHILDREN / 2
     assert len({member.fitness for member in recording.children[island]}) >= 4
+
+
+_GROWN = {
+    "initial": "grown", "mutations": (
+        "alter", "rewire", "regrow_instructions", "regrow_function", "insert_or_remove")}
+METHODS = {
+    "filters": (FIXED, {"filters": ("changed", "valid"), "attempts": 20}),
+    "grown": (VARIABLE, _GROWN),
+    "grown and valid, restarts": (VARIABLE, _GROWN | {
+        "filters": ("valid",), "attempts": 20, "restart_patience": 30}),
+    "structures": (FIXED, {"structure_limit": 2, "attempts": 5}),
+    "constants": (FIXED, {"constant_trials": 3}),
+    "all": (VARIABLE, _GROWN | {
+        "filters": ("changed", "valid"), "attempts": 20, "structure_limit": 1,
+        "constant_trials": 4, "restart_patience": 40}),
+}
+
+
+@pytest.mark.parametrize("case", METHODS)
+def test_other_methods_are_sequential_too(monkeypatch, case):
+  space, settings = METHODS[case]
+  search, recording = evolve(monkeypatch, space, num_devices=2, **settings)
+  assert_sequential(search, recording)
+  epochs = search.islands.epoch
+  assert (epochs > 0).all() == ("restart_patience" in settings)
 
 
 @pytest.mark.parametrize("caches", CACHES)

@@ -1,11 +1,13 @@
 """Code in a process that has imported JAX and not used it yet, for the price of a fork.
 
-For tests of what happens before JAX is first used; importing it takes a second each time. What
-JAX reads when it is imported, such as JAX_PLATFORMS, needs a process from the start.
+For tests of what happens before JAX is first used; importing it takes a second each time, and
+what an experiment needs two more. What JAX reads when it is imported, such as JAX_PLATFORMS,
+needs a process from the start.
 """
 
 import atexit
 import functools
+import importlib
 import json
 import os
 import subprocess
@@ -15,6 +17,13 @@ import traceback
 import types
 
 _MESSAGES = "stdout", "stderr"
+_LIBRARIES = "jax", "azero.executors.devices"
+_OF_EXPERIMENTS = (
+    "azero.export", "azero.runs.runner", "experiments.frame.command_line",
+    "experiments.frame.discovery", "matplotlib.pyplot", "scipy.special")
+_EXPERIMENT = (
+    "import runpy, sys\n"
+    "runpy.run_module(f'experiments.{sys.argv.pop(1)}', run_name='__main__', alter_sys=True)")
 
 
 def run(code: str, *arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess:
@@ -23,9 +32,22 @@ def run(code: str, *arguments: str, env: dict[str, str]) -> subprocess.Completed
   Raises:
     AssertionError: it ended with an error; the message is what it wrote about it.
   """
+  done = _run(_server(*_LIBRARIES), code, arguments, env)
+  assert done.returncode == 0, done.stderr
+  return done
+
+
+def experiment(module: str, *flags: str) -> subprocess.CompletedProcess:
+  """As `python -m experiments.module flags`, whatever its status, with what it wrote as text."""
+  return _run(
+      _server(*_LIBRARIES, *_OF_EXPERIMENTS), _EXPERIMENT, (module, *flags), dict(os.environ))
+
+
+def _run(
+    server: subprocess.Popen, code: str, arguments: tuple[str, ...], env: dict[str, str]
+) -> subprocess.CompletedProcess:
   with tempfile.TemporaryDirectory() as directory:
     paths = {name: os.path.join(directory, name) for name in _MESSAGES}
-    server = _server()
     request = {"code": code, "arguments": arguments, "environment": env, **paths}
     server.stdin.write(json.dumps(request) + "\n")
     server.stdin.flush()
@@ -34,27 +56,24 @@ def run(code: str, *arguments: str, env: dict[str, str]) -> subprocess.Completed
     for name, path in paths.items():
       with open(path, encoding="utf-8") as file:
         written[name] = file.read()
-  assert status == 0, written["stderr"]
   return subprocess.CompletedProcess([code, *arguments], status, **written)
 
 
 @functools.cache
-def _server() -> subprocess.Popen:
+def _server(*imported: str) -> subprocess.Popen:
   environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
   environment["PYTHONPATH"] = os.pathsep.join(sys.path)
   server = subprocess.Popen(
-      [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-      env=environment)
+      [sys.executable, __file__, *imported], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+      text=True, env=environment)
   atexit.register(server.communicate)
   return server
 
 
 def _serve() -> None:
   """Runs each request of standard input in a process of its own; prints how that ended."""
-  import jax  # noqa: F401
-
-  from azero.executors import devices  # noqa: F401
-
+  for name in sys.argv[1:]:
+    importlib.import_module(name)
   for line in sys.stdin:
     if not (child := os.fork()):
       _execute(**json.loads(line))

@@ -212,10 +212,10 @@ def test_the_format_of_dates_is_said(tmp_path):
 
 
 def test_wide_data_are_projected_and_that_is_said():
-  x = np.random.default_rng(1).normal(size=(40, 3000))
+  x = np.random.default_rng(1).normal(size=(40, 1000))
   data = from_frame(pd.DataFrame(x).add_prefix("g"), x[:, 0] > 0, num_tasks=2)
   assert data.search.num_features == 64
-  assert "3000 features to 64 at random" in data.table.about
+  assert "1000 features to 64 at random" in data.table.about
   assert data.table.task_bytes() < 1e5
 
 

@@ -1,0 +1,184 @@
+"""How the next program of an island comes about: a start or a child, and what it has to pass.
+
+The paper (section 3.2) starts from given or random programs and takes every mutant as it comes.
+That is what `PAPER` says. Other rules are parts of other methods, see docs/search.md:
+
+- *Starts* may be grown, see `growth`, instead of random.
+- *Filters* let a proposal pass or not, by what it is, before it costs anything: whether its
+  canonical key differs from its parent's, whether it is valid (`azero.compiler.validity`),
+  whether the population has fewer than so many of its structure, the key without constants. What
+  does not pass is drawn again; a child of which no draw passes is a copy of its parent.
+- *Restarts*: after so many children without a better one the population begins anew, with
+  starts; what it has found is in the hall of fame. How many follows the sequence 1, 1, 2, 1, 1, 2,
+  4, ... of Luby, Sinclair and Zuckerman (1993), which is near the best for any distribution of the
+  time that a search needs.
+
+All of it is decided by programs and by fitnesses that are known, so that a round remains the
+sequential algorithm, see `rounds`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from azero.compiler.arrays import ProgramArrays, Scratch, Tables
+from azero.compiler.canonical import Analysis, analyse_program, structure_of
+from azero.compiler.kernels import inner_kernel
+from azero.compiler.validity import program_is_valid
+from azero.search.ancestry import NONE, START, bear, bury
+from azero.search.edits import copy_program
+from azero.search.growth import grow
+from azero.search.islands import Islands
+from azero.search.mutation import COPY, Mutator, mutate, randomize
+from azero.search.tournament import UNDECIDED, tournament
+
+GIVEN, RANDOM, GROWN = range(3)  # programs without parents
+UNLIMITED = int(np.iinfo(np.int64).max)
+# A start may need many more draws than a child, which is much like a parent that passed.
+_STARTS = 1000
+
+
+class Breeding(NamedTuple):
+  """Rules by which programs are proposed.
+
+  Attributes:
+    start: what programs without parents are: GIVEN, RANDOM or GROWN.
+    changed: whether a child needs another canonical key than its parent.
+    valid: whether programs have to be valid.
+    structures: members of a population at most that share a structure.
+    attempts: draws of a child at most.
+    trials: settings of its constants that a program is evaluated with if its structure is new
+      to the population.
+    patience: children without improvement after which a population begins anew, times Luby's
+      sequence.
+  """
+
+  start: int
+  changed: bool
+  valid: bool
+  structures: int
+  attempts: int
+  trials: int
+  patience: int
+
+
+PAPER = Breeding(
+    start=GIVEN, changed=False, valid=False, structures=UNLIMITED, attempts=1, trials=1,
+    patience=UNLIMITED)
+
+
+class Tools(NamedTuple):
+  """What programs are made with.
+
+  Attributes:
+    breeding: the rules.
+    tables: of the search space.
+    mutator: how children differ from parents.
+    template: one or more programs to start from.
+    scratch: room for the analysis.
+    analysis: room for that of a proposal.
+    stream: [1] uint64, what a program draws from.
+  """
+
+  breeding: Breeding
+  tables: Tables
+  mutator: Mutator
+  template: ProgramArrays
+  scratch: Scratch
+  analysis: Analysis
+  stream: np.ndarray
+
+
+@inner_kernel
+def start_program(islands: Islands, i: int, n: int, place: int, tools: Tools) -> None:
+  """Puts program n of island i, which has no parent, in its place."""
+  row = i * islands.fitness.shape[1] + place
+  bury(islands.ancestry, i, place, islands.population)
+  bear(islands.ancestry, i, place, NONE, START)
+  start = tools.breeding.start
+  for _ in range(tools.breeding.attempts * _STARTS):
+    copy_program(tools.template, n % len(tools.template.opcode), islands.population, row)
+    if start == RANDOM:
+      randomize(islands.population, row, tools.tables, tools.stream)
+    elif start == GROWN:
+      grow(islands.population, row, tools.tables, tools.stream)
+    if start == GIVEN or _passes(islands, i, place, NONE, tools):
+      return
+
+
+@inner_kernel
+def breed(
+    islands: Islands, i: int, place: int, tournament_size: int, tools: Tools) -> bool:
+  """Puts a child in its place on island i, if its parent can be chosen by now."""
+  population, size = islands.population, islands.fitness.shape[1]
+  row = i * size + place
+  parent = tournament(islands.fitness[i], place, tournament_size, tools.stream)
+  if parent == UNDECIDED:
+    return False
+  bury(islands.ancestry, i, place, population)
+  action = COPY
+  for _ in range(tools.breeding.attempts):
+    copy_program(population, i * size + parent, population, row)
+    action = mutate(population, row, tools.tables, tools.mutator, tools.stream)
+    if _passes(islands, i, place, parent, tools):
+      break
+  else:
+    copy_program(population, i * size + parent, population, row)
+    action = COPY
+  bear(islands.ancestry, i, place, islands.ancestry.node[i, parent], action)
+  return True
+
+
+@inner_kernel
+def _passes(islands: Islands, i: int, place: int, parent: int, tools: Tools) -> bool:
+  """Whether the proposal at a place of island i passes; `parent` is a place or NONE."""
+  rules = tools.breeding
+  programs, row = islands.population, i * islands.fitness.shape[1] + place
+  if rules.valid and not program_is_valid(programs, row, tools.tables, tools.scratch):
+    return False
+  changed = rules.changed and parent != NONE
+  if not changed and rules.structures == UNLIMITED:
+    return True
+  predicted = analyse_program(programs, row, tools.tables, tools.analysis, 0, tools.scratch)
+  if changed:
+    key, old = tools.analysis.key[0], islands.key[i, parent]
+    if key[0] == old[0] and key[1] == old[1]:
+      return False
+  structure = structure_of(programs, row, tools.tables, predicted, tools.scratch)
+  return count_structure(islands, i, place, structure) < rules.structures
+
+
+@inner_kernel
+def count_structure(islands: Islands, i: int, place: int, structure: np.uint64) -> int:
+  """How many of a structure are in the population of island i, but for the one at a place."""
+  count = 0
+  for other in islands.structure[i]:
+    count += other == structure
+  return count - (islands.structure[i, place] == structure)
+
+
+@inner_kernel
+def is_stale(islands: Islands, i: int, patience: int) -> bool:
+  """Whether the population of island i has waited for long enough for something better."""
+  waited = islands.made[i] - islands.improved_at[i]
+  return waited >= patience and waited >= patience * luby(islands.restarts[i] + 1)
+
+
+@inner_kernel
+def luby(k: int) -> int:
+  """The k-th number of the sequence 1, 1, 2, 1, 1, 2, 4, ..., from k = 1 on."""
+  while True:
+    size = 1
+    while 2 * size - 1 < k:
+      size *= 2
+    if 2 * size - 1 == k:
+      return size
+    k -= size - 1
+
+
+@inner_kernel
+def begin_anew(islands: Islands, i: int) -> None:
+  """Lets the population of island i begin anew with the next program."""
+  islands.epoch[i] = islands.improved_at[i] = islands.made[i]
+  islands.restarts[i] += 1
+  islands.epoch_best[i] = -np.inf

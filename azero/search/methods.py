@@ -1,0 +1,31 @@
+"""Methods of search by name: settings that belong together; needs no JAX.
+
+"paper" is regularised evolution as the AutoML-Zero paper has it (section 3.2), the default of all
+that repeats its experiments. "azero" finds more per program; docs/search.md has the evidence for
+each part of it. A method is no more than settings of `SearchConfig`, each of which may be given
+beside it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+PAPER, AZERO = "paper", "azero"
+METHODS: Mapping[str, Mapping[str, Any]] = {
+    PAPER: {},
+    AZERO: {
+        "initial": "grown", "filters": ("valid", "changed"), "structure_limit": 1,
+        "constant_trials": 4, "restart_patience": 300, "population_size": 50,
+        "tournament_size": 5,
+        "mutations": ("alter", "rewire", "regrow_instructions", "regrow_function")},
+}
+
+
+def method(name: str) -> Mapping[str, Any]:
+  """The settings of a method.
+
+  Raises:
+    ValueError: there is no such method.
+  """
+  if name not in METHODS:
+    raise ValueError(f"Unknown method {name!r}; use one of {', '.join(METHODS)}.")
+  return METHODS[name]

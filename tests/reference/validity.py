@@ -1,0 +1,54 @@
+"""Which programs are learners by their data flow, found slowly: from every use to its sources.
+
+Written from the rules at the top of azero/compiler/validity.py; shares no code with it. It asks
+for every value what it was made of, where that follows all values forwards.
+"""
+
+from collections.abc import Callable
+
+from reference.breeding import LEARN, PREDICT, Addresses, Program, reads, writes
+
+from azero.language.ops import Kind
+
+PREDICTED = (None, 0)  # a source: the prediction as Learn finds it
+
+
+def learns_by_its_data_flow(program: Program, multiclass: bool = False) -> bool:
+  """Whether a program is valid."""
+  kind, number = (Kind.VECTOR, 1) if multiclass else (Kind.SCALAR, 0)
+  label, prediction, features = (kind, number), (kind, number + 1), (Kind.VECTOR, 0)
+
+  def sources(f: int, line: int, address: tuple) -> Addresses:
+    """What a value follows from that line `line` of a component function would read."""
+    for k in reversed(range(line)):
+      if address in writes(program[f][k]):
+        return set().union(*(sources(f, k, read) for read in reads(program[f][k])))
+    if address == features or (address == label and f == LEARN):
+      return {address}
+    if f == LEARN:
+      found = sources(PREDICT, len(program[PREDICT]), address)
+      return found | {PREDICTED} if address == prediction else found
+    return set() if address == label else {address}
+
+  read = sources(PREDICT, len(program[PREDICT]), prediction)
+  return features in read and _updates(
+      read - {features}, {label, PREDICTED}, {label, features, PREDICTED},
+      lambda address: sources(LEARN, len(program[LEARN]), address))
+
+
+def _updates(
+    read: Addresses, required: Addresses, given: Addresses,
+    after: Callable[[tuple], Addresses]) -> bool:
+  """Whether what the prediction reads, and all that this is made of, is updated properly."""
+  carried, checked, parameters = set(read), set(), 0
+  while carried - checked:
+    address = min(carried - checked)
+    checked.add(address)
+    found = after(address)
+    if found == {address}:
+      continue
+    if address not in found or (address in read and not required <= found):
+      return False
+    parameters += address in read
+    carried |= found - given
+  return parameters > 0

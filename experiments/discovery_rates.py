@@ -19,7 +19,8 @@ import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
 from azero.search.config import SearchConfig
-from experiments.details.discovery_rates_arms import ARMS, PAPER
+from azero.search.methods import AZERO, PAPER
+from experiments.details.discovery_rates_arms import ARMS
 from experiments.details.discovery_rates_problems import PROBLEMS
 from experiments.details.discovery_rates_spaces import SPACES
 from experiments.frame import command_line, lazy, settings
@@ -51,7 +52,7 @@ class Config:
           "arms": (PAPER, "paper_no_fingerprint"), "max_programs": 1500, "look_every": 500,
           "num_unseen": 10, "unseen_train": 100},
       "small": {
-          "arms": (PAPER, "paper_no_fingerprint"), "num_tasks": 10, "max_programs": 200_000,
+          "arms": (PAPER, AZERO), "num_tasks": 10, "max_programs": 200_000,
           "max_seconds": 8.0},
       "full": {"max_seconds": 3600.0},
   }

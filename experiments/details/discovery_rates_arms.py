@@ -1,7 +1,8 @@
 """The arms of the bench of discovery: methods, as settings of `SearchConfig` by name.
 
-An arm is what it changes of the paper's method in a space (see `discovery_rates_spaces`). To add
-one, add a row; runs of the bench that are there already take its lines with --resume.
+An arm is what it changes of the paper's method in a space (see `discovery_rates_spaces`): the named
+methods, and parts by themselves. To add one, add a row; runs of the bench that are there already
+take its lines with --resume.
 """
 
 from collections.abc import Mapping
@@ -9,11 +10,10 @@ import dataclasses
 from typing import Any
 
 from azero.search.config import SearchConfig
-
-PAPER = "paper"  # what all others are compared with
+from azero.search.methods import METHODS
 
 ARMS: Mapping[str, Mapping[str, Any]] = {
-    PAPER: {},
+    **METHODS,
     "paper_no_fingerprint": {"fingerprint": False},
     "paper_always_mutates": {"mutation_probability": 1.0},
 }

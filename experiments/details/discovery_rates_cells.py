@@ -201,19 +201,6 @@ def _judge(
   return Evaluator(space, problems.unseen_tasks(problem, exam), **dict(settings))
 
 
-def evaluated(search: Evolution) -> np.ndarray:
-  """Programs of each island that were sent to a device, [I] int.
-
-  All of those that no cache of canonical keys and no train budget answered. A search counts them
-  over its islands; they are divided by training steps, which is exact for a single island, and
-  whose sum always is.
-  """
-  counts = search.counts
-  sent = counts.programs - counts.over_budget - counts.canonical_hits
-  steps = np.maximum(search.train_steps, 1)
-  return np.round(sent * steps / steps.sum()).astype(int)
-
-
 class Looks(island_discoveries.Looks):
   """Looks at all seeds of a cell after each step of their search; ends who succeeded or is late.
 
@@ -255,11 +242,11 @@ class Looks(island_discoveries.Looks):
 
   def _note(self, search: Evolution) -> None:
     """Adds a point to the curves of the islands that were searching."""
-    sent = evaluated(search)
     for island in np.flatnonzero(self._searching).tolist():
       self._curves[island].append((
-          int(search.num_programs[island]), int(sent[island]), int(search.train_steps[island]),
-          round(float(self._seconds[island]), 3), self.fitness.get(island, 0.0)))
+          int(search.num_programs[island]), int(search.num_evaluated[island]),
+          int(search.train_steps[island]), round(float(self._seconds[island]), 3),
+          self.fitness.get(island, 0.0)))
 
   def rows(self, search: Evolution) -> list[dict[str, Any]]:
     """What became of each seed; of its curve the points where the fitness changed, and the last."""

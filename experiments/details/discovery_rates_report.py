@@ -13,8 +13,8 @@ from azero.insight.plots import discovery_plot
 from azero.insight.plots.discovery_plot import Method, Panel
 from azero.insight.statistics import Interval
 from azero.runs.display.durations import format_duration
+from azero.search.methods import PAPER
 from experiments.details import discovery_rates_statistics as statistics
-from experiments.details.discovery_rates_arms import PAPER
 from experiments.details.discovery_rates_statistics import ArmResult, Place
 from experiments.frame import reporting, study
 

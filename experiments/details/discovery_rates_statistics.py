@@ -17,7 +17,7 @@ import numpy as np
 from azero.insight import statistics, survival
 from azero.insight.statistics import Interval
 from azero.insight.survival import Times
-from experiments.details.discovery_rates_arms import PAPER
+from azero.search.methods import PAPER
 from experiments.details.discovery_rates_lines import Lines
 from experiments.details.discovery_rates_problems import PROBLEMS
 from experiments.details.discovery_rates_spaces import SPACES

@@ -59,7 +59,7 @@ def test_a_line_says_what_became_of_a_seed(whole):
     assert row["curve"][0][0] == 500 and row["curve"][-1] == [
         row[name] for name in (*statistics.MEASURES, "fitness")]
     assert (np.diff([point[:4] for point in row["curve"]], axis=0) >= 0).all()
-    assert 0 < row["evaluated"] < row["programs"] + 50 and row["seconds"] > 0
+    assert 0 < row["evaluated"] <= row["programs"] and row["seconds"] > 0
     # The fitness is that of the program that the line holds.
     exam = problems.Exam(**row["exam"])
     space = spaces.SPACES["demo"].make("linear", 4)

@@ -14,6 +14,13 @@ from azero.search.methods import METHODS
 
 ARMS: Mapping[str, Mapping[str, Any]] = {
     **METHODS,
+    # Parts of the recommended method, each by itself.
+    "paper_valid": {"filters": ("valid",)},
+    "paper_changed": {"filters": ("changed",)},
+    "paper_structures": {"structure_limit": 1},
+    "paper_trials": {"constant_trials": 4},
+    "paper_restarts": {"restart_patience": 1000},
+    # Settings of the paper's.
     "paper_no_fingerprint": {"fingerprint": False},
     "paper_always_mutates": {"mutation_probability": 1.0},
 }

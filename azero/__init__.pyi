@@ -56,7 +56,14 @@ from azero.tasks.images.paper_tasks import (
     select_tasks,
     ten_class_tasks,
 )
-from azero.tasks.synthetic import affine_regression, linear_regression, teacher_regression
+from azero.tasks.synthetic import (
+    affine_classification,
+    affine_regression,
+    linear_classification,
+    linear_regression,
+    teacher_classification,
+    teacher_regression,
+)
 from azero.tasks.tables import from_arrays, from_csv, from_frame, from_npz, load_tasks_npz
 from azero.tasks.task import Tasks, make_tasks
 
@@ -67,11 +74,11 @@ __all__ = [
     "Component", "Evaluation", "Evaluator", "Federation", "Function", "Group", "HallOfFame",
     "Migration", "ProgramClassifier", "ProgramRegressor", "ProgramSyntaxError",
     "Programs", "SearchConfig", "SearchSpace", "Tasks",
-    "affine_regression", "all_ops", "configure_jax", "evaluate", "evolve", "format_program",
-    "from_arrays", "from_csv", "from_frame", "from_npz", "linear_regression", "load_tasks_npz",
-    "make_tasks",
+    "affine_classification", "affine_regression", "all_ops", "configure_jax", "evaluate", "evolve",
+    "format_program", "from_arrays", "from_csv", "from_frame", "from_npz",
+    "linear_classification", "linear_regression", "load_tasks_npz", "make_tasks",
     "original_tasks", "parse", "parse_many", "plot", "projected_digits", "projected_pairs",
     "random_pairs", "random_search", "read_programs", "read_run", "register_mutation",
-    "register_op", "search_tasks", "select_tasks",
-    "spaces", "teacher_regression", "ten_class_tasks", "zoo",
+    "register_op", "search_tasks", "select_tasks", "spaces", "teacher_classification",
+    "teacher_regression", "ten_class_tasks", "zoo",
 ]

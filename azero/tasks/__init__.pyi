@@ -10,7 +10,14 @@ from azero.tasks.images.paper_tasks import (
     select_tasks,
     ten_class_tasks,
 )
-from azero.tasks.synthetic import affine_regression, linear_regression, teacher_regression
+from azero.tasks.synthetic import (
+    affine_classification,
+    affine_regression,
+    linear_classification,
+    linear_regression,
+    teacher_classification,
+    teacher_regression,
+)
 from azero.tasks.tables import (
     CustomData,
     from_arrays,
@@ -22,8 +29,9 @@ from azero.tasks.tables import (
 from azero.tasks.task import METRICS, Tasks, make_tasks
 
 __all__ = [
-  "METRICS", "CustomData", "ProjectedPair", "Tasks", "affine_regression", "class_groups",
-  "from_arrays", "from_csv", "from_frame", "from_npz", "linear_regression", "load_tasks_npz",
-  "make_tasks", "original_digits", "original_tasks", "projected_digits", "projected_pairs",
-  "random_pairs", "search_tasks", "select_tasks", "teacher_regression", "ten_class_tasks",
+  "METRICS", "CustomData", "ProjectedPair", "Tasks", "affine_classification", "affine_regression",
+  "class_groups", "from_arrays", "from_csv", "from_frame", "from_npz", "linear_classification",
+  "linear_regression", "load_tasks_npz", "make_tasks", "original_digits", "original_tasks",
+  "projected_digits", "projected_pairs", "random_pairs", "search_tasks", "select_tasks",
+  "teacher_classification", "teacher_regression", "ten_class_tasks",
 ]

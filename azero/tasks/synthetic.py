@@ -1,11 +1,14 @@
-"""Synthetic regression tasks (section 4.1 of the AutoML-Zero paper).
+"""Synthetic tasks: regression of section 4.1 of the AutoML-Zero paper, and classes by its sign.
 
 Features and all random parts of the labelling function L are Gaussian(0, 1); L is fixed
 within a task and differs between tasks. Task k of a seed does not depend on how many
-tasks are made, nor its training part on the number of validation examples.
+tasks are made, nor its training part on the number of validation examples. A classification
+task has the features and the L of the regression task of its name, seed and number; its class
+is 1 where L is positive and else 0.
 """
 
 from collections.abc import Callable
+import dataclasses
 
 import numpy as np
 
@@ -70,6 +73,50 @@ def teacher_regression(
     return lambda x: np.maximum(x @ matrix.T, 0.0) @ weights
 
   return _regression(make_labels, num_tasks, seed, num_features, num_train, num_valid)
+
+
+def linear_classification(
+    num_tasks: int, *, seed: int, num_features: int = 4, num_train: int = 100,
+    num_valid: int = 100,
+) -> Tasks:
+  """Tasks of two classes, the sign of u . x; half of all examples are of either class.
+
+  Arguments and errors as for `linear_regression`; the tasks are of metric accuracy.
+  """
+  return _by_sign(linear_regression(
+      num_tasks, seed=seed, num_features=num_features, num_train=num_train, num_valid=num_valid))
+
+
+def affine_classification(
+    num_tasks: int, *, seed: int, num_features: int = 4, num_train: int = 100,
+    num_valid: int = 100,
+) -> Tasks:
+  """Tasks of two classes, the sign of u . x + a; arguments as for `linear_regression`.
+
+  Classes are not balanced: of a task with a large offset a nearly all examples are of one class.
+  """
+  return _by_sign(affine_regression(
+      num_tasks, seed=seed, num_features=num_features, num_train=num_train, num_valid=num_valid))
+
+
+def teacher_classification(
+    num_tasks: int, *, seed: int, num_features: int = 4, num_train: int = 100,
+    num_valid: int = 100,
+) -> Tasks:
+  """Tasks of two classes, the sign of u . relu(M x); arguments as for `linear_regression`.
+
+  Classes are not balanced: where all of u have one sign so have all outputs, and there is one
+  class (but where the whole hidden layer is 0, which is class 0).
+  """
+  return _by_sign(teacher_regression(
+      num_tasks, seed=seed, num_features=num_features, num_train=num_train, num_valid=num_valid))
+
+
+def _by_sign(tasks: Tasks) -> Tasks:
+  """Two classes in place of real-valued labels."""
+  return dataclasses.replace(
+      tasks, train_y=(tasks.train_y > 0).astype(float), valid_y=(tasks.valid_y > 0).astype(float),
+      metric="accuracy", num_classes=2)
 
 
 def _regression(

@@ -36,8 +36,12 @@ def add_run(table: Table, run: Run, now: float, depth: int = 0) -> None:
   if rounds:
     acceptable = sum(row["acceptable"] for row in rounds)
     status += f", {len(rounds)} rounds ended with {number(acceptable)} acceptable programs"
+  seeds = json_lines.read(run.path / "seeds.jsonl", growing=True)  # of discovery_rates
+  if seeds:
+    status += f", {len(seeds)} seeds ended, {sum(row['success'] for row in seeds)} with success"
+  lines = rounds or seeds
   seconds, programs, steps = (
-      sum(row[name] for row in rounds) if rounds else run.total(name)
+      sum(row[name] for row in lines) if lines else run.total(name)
       for name in ("seconds", "programs", "train_steps"))
   table.add_row(
       "  " * depth + run.path.name, "" if depth else run.experiment, status,

@@ -11,16 +11,50 @@ from experiments.frame import reporting
 
 if TYPE_CHECKING:
   from azero.executors.evaluator import Evaluator
-  from experiments.frame.runtimes import GroupedSearch
+  from azero.search.protocol import Searching
 
 
-class Selection:
-  """A condition for `runner.run` that evaluates the best programs of islands on T_select.
+class Looks:
+  """Judges the best programs of islands on tasks that no search sees, and ends who is done.
 
   Attributes:
-    fitness: select fitness of the best program of each island at the last look.
+    fitness: of the best program of each island at the last look.
     discoveries: training steps at which each successful island made its discovery.
   """
+
+  def __init__(self, evaluator: Evaluator, *, enough: float):
+    """Takes over.
+
+    Args:
+      evaluator: on those tasks, its first set.
+      enough: fitness that makes a discovery, with which the island ends.
+    """
+    self._evaluator, self._enough = evaluator, enough
+    self._checked: dict[int, float] = {}  # island: search fitness of its program at the last look
+    self.fitness: dict[int, float] = {}
+    self.discoveries: dict[int, int] = {}
+
+  def check(self, search: Searching) -> None:
+    """Evaluates the best programs that are new; notes discoveries and ends those islands."""
+    changed = [
+        island for island in range(search.num_islands)
+        if island not in self.discoveries and np.isfinite(search.best_fitness[island])
+        and search.best_fitness[island] != self._checked.get(island)]
+    select = self._evaluator.evaluate(search.best_programs[changed])
+    for island, value in zip(changed, select.fitness):
+      self._checked[island] = float(search.best_fitness[island])
+      self.fitness[island] = float(value)
+      if value >= self._enough and self._confirmed(search, island):
+        self.discoveries[island] = int(search.train_steps[island])
+        search.finish(island)
+
+  def _confirmed(self, search: Searching, island: int) -> bool:
+    """Whether the program that is good enough counts as a discovery."""
+    return True
+
+
+class Selection(Looks):
+  """A condition for `runner.run` that evaluates the best programs of islands on T_select."""
 
   def __init__(
       self, evaluator: Evaluator, *, enough: float, every: int, stop_at_first: bool):
@@ -32,47 +66,30 @@ class Selection:
       every: programs of an island between two looks.
       stop_at_first: whether the first discovery ends the search.
     """
-    self._evaluator, self._enough, self._every = evaluator, enough, every
-    self._stop_at_first = stop_at_first
-    self._checked: dict[int, float] = {}  # island: search fitness of its program at the last look
-    self.fitness: dict[int, float] = {}
-    self.discoveries: dict[int, int] = {}
+    super().__init__(evaluator, enough=enough)
+    self._every, self._stop_at_first = every, stop_at_first
     self._next = every
 
-  def __call__(self, search: GroupedSearch) -> bool:
+  def __call__(self, search: Searching) -> bool:
     """Looks if it is time; whether the search is to stop."""
     if search.num_programs.max() >= self._next:
       self._next = int(search.num_programs.max()) + self._every
       self.check(search)
     return bool(self.discoveries) and self._stop_at_first
 
-  def check(self, search: GroupedSearch) -> None:
-    """Evaluates the best programs that are new; notes discoveries and ends those islands."""
-    changed = [
-        island for island in range(search.num_islands)
-        if island not in self.discoveries and np.isfinite(search.best_fitness[island])
-        and search.best_fitness[island] != self._checked.get(island)]
-    select = self._evaluator.evaluate(search.best_programs[changed])
-    for island, value in zip(changed, select.fitness):
-      self._checked[island] = float(search.best_fitness[island])
-      self.fitness[island] = float(value)
-      if value >= self._enough:
-        self.discoveries[island] = int(search.train_steps[island])
-        search.finish(island)
-
   @property
   def best(self) -> int:
     """The island of the best select fitness."""
     return max(self.fitness, key=lambda island: self.fitness[island])
 
-  def summary(self, search: GroupedSearch) -> dict[str, Any]:
+  def summary(self, search: Searching) -> dict[str, Any]:
     """Where every island is, to be saved."""
     return {
         "discoveries": self.discoveries, "select_fitness": self.fitness,
         "search_fitness": search.best_fitness.tolist(),
         "train_steps": search.train_steps.tolist(), "num_programs": search.num_programs.tolist()}
 
-  def table(self, search: GroupedSearch) -> str:
+  def table(self, search: Searching) -> str:
     """A line for each island."""
     return reporting.table(
         ("island", "training steps", "programs", "search fitness", "select fitness", "discovery"),

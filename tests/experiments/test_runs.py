@@ -134,6 +134,17 @@ def test_list_adds_up_rounds_of_an_experiment_without_searches_of_its_own(tmp_pa
   assert line.split()[-5:] == ["0:01:03", "3,000", "40,000", "-", "-"]
 
 
+def test_list_adds_up_seeds_of_the_bench_of_discovery(tmp_path, call):
+  path = make(tmp_path / "discovery_rates-20260101-120000-77", report=True)
+  (path / "seeds.jsonl").write_text("".join(
+      json.dumps({"seed": seed, "programs": 700, "success": seed == 1, "train_steps": 9000,
+                  "seconds": 62.5}) + "\n" for seed in range(3)))
+  status, (_, line), _ = call("list", tmp_path)
+  assert status == 0
+  assert "finished, 3 seeds ended, 1 with success" in line
+  assert line.split()[-5:] == ["0:03:07", "2,100", "27,000", "-", "-"]
+
+
 def test_a_checkpoint_may_be_a_directory_of_versions(tmp_path):
   path = make(tmp_path / "run")
   assert reader.read_run(path).checkpoint is None

@@ -1,10 +1,12 @@
-"""The progress plot shows every island and explains the jumps of the best one."""
+"""Pictures: progress of every island with the jumps of the best one, discoveries of methods."""
 
+import numpy as np
 import pytest
 
 import azero
 from azero.insight import discoveries
-from azero.insight.plots import progress_plot
+from azero.insight.plots import discovery_plot, progress_plot
+from azero.insight.survival import Times
 from azero.search.worker import Improvement
 
 _SPACE = azero.spaces.demo()
@@ -51,3 +53,25 @@ def test_a_picture_is_a_png_for_jupyter():
 def test_nothing_to_plot_is_an_error():
   with pytest.raises(ValueError, match="has not evaluated a program yet"):
     progress_plot.plot_progress([], metric="rms")
+
+
+def _method(name, spent, success):
+  return discovery_plot.Method(
+      name, Times(spent, success), np.array([10.0, 100.0]), np.array([0.2, 0.8]))
+
+
+def test_discovery_shows_who_succeeded_and_who_was_broken_off():
+  methods = [_method("old", [30, 60, 90], [True, False, True]), _method("new", [20.0], [True])]
+  figure = discovery_plot.plot_discovery(
+      [discovery_plot.Panel(f"problem {k}", methods, 0.7) for k in range(3)])
+  left, right = figure.axes[:2]
+  old, ticks, new, _ = left.get_lines()
+  assert old.get_xdata()[1:].tolist() == [30, 90, 90]
+  assert old.get_ydata() == pytest.approx([0, 1 / 3, 1, 1])
+  assert (ticks.get_xdata().tolist(), ticks.get_ydata()) == ([60], [pytest.approx(1 / 3)])
+  assert new.get_ydata().tolist() == [0, 1, 1] and new.get_color() != old.get_color()
+  assert [line.get_ydata()[-1] for line in right.get_lines()] == [0.8, 0.8, 0.7]  # and the goal
+  assert [text.get_text() for text in figure.legends[0].get_texts()] == ["old", "new"]
+  assert [axes.axison for axes in figure.axes] == [True] * 6 + [False] * 2
+  with pytest.raises(ValueError, match="no search has ended yet"):
+    discovery_plot.plot_discovery([])

@@ -1,9 +1,18 @@
 import numpy as np
 import pytest
 
-from azero.tasks import affine_regression, linear_regression, teacher_regression
+from azero.tasks import (
+  affine_classification,
+  affine_regression,
+  linear_classification,
+  linear_regression,
+  teacher_classification,
+  teacher_regression,
+)
 
-SOURCES = [linear_regression, affine_regression, teacher_regression]
+REGRESSION = [linear_regression, affine_regression, teacher_regression]
+CLASSIFICATION = [linear_classification, affine_classification, teacher_classification]
+SOURCES = [*REGRESSION, *CLASSIFICATION]
 
 
 def residuals(tasks, with_offset):
@@ -57,6 +66,21 @@ def test_distribution_of_features_and_weights():
   weights = np.stack([np.linalg.lstsq(x, y)[0] for x, y in zip(tasks.train_x, tasks.train_y)])
   assert abs(weights.mean()) < 0.08 and abs(weights.std() - 1) < 0.06
   assert tasks.metric == "rms" and tasks.num_classes == 0
+
+
+@pytest.mark.parametrize(("make", "regression"), [*zip(CLASSIFICATION, REGRESSION)])
+def test_classes_are_the_sign_of_the_regression_of_their_name(make, regression):
+  sizes = {"seed": 2, "num_features": 3, "num_train": 60, "num_valid": 30}
+  tasks, real = make(40, **sizes), regression(40, **sizes)
+  assert (tasks.metric, tasks.num_classes, tasks.multiclass) == ("accuracy", 2, False)
+  np.testing.assert_array_equal(tasks.train_x, real.train_x)
+  np.testing.assert_array_equal(tasks.seeds, real.seeds)
+  for labels, values in ((tasks.train_y, real.train_y), (tasks.valid_y, real.valid_y)):
+    np.testing.assert_array_equal(labels, np.where(values > 0, 1.0, 0.0))
+  # Half of all examples are positive, but of single tasks only where L is odd.
+  shares = tasks.train_y.mean(1)
+  assert abs(shares.mean() - 0.5) < 0.15
+  assert (np.abs(shares - 0.5).max() < 0.25) == (make is linear_classification)
 
 
 @pytest.mark.parametrize("make", SOURCES)

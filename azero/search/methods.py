@@ -16,7 +16,8 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
         "initial": "grown", "filters": ("valid", "changed"), "structure_limit": 1,
         "constant_trials": 4, "restart_patience": 300, "population_size": 50,
         "tournament_size": 5,
-        "mutations": ("alter", "rewire", "regrow_instructions", "regrow_function")},
+        "mutations": (
+            "alter", "rewire", "regrow_instructions", "regrow_function", "insert_or_remove")},
 }
 
 

@@ -122,6 +122,8 @@ class Leaf:
       return None
     if not self.many:
       return self.checked(_parse_one(self.kind, text))
+    if self.default == () and not text.strip():
+      return ()
     if self.kind is int:
       return numbers(self.name, text)
     if self.choices is not None:

@@ -238,29 +238,41 @@ def test_children_are_those_of_the_textbook(monkeypatch, case):
     assert len({member.fitness for member in recording.children[island]}) >= 4
 
 
+VALID = """
+def Setup():
+  s3 = 0.1
+def Predict():
+  s1 = dot(v0, v1)
+def Learn():
+  s2 = s0 - s1
+  v2 = s2 * v0
+  v1 = v1 + v2
+"""
 _GROWN = {
     "initial": "grown", "mutations": (
         "alter", "rewire", "regrow_instructions", "regrow_function", "insert_or_remove")}
+_FILTERS = {"filters": ("changed", "valid"), "attempts": 20}
 METHODS = {
-    "filters": (FIXED, {"filters": ("changed", "valid"), "attempts": 20}),
-    "grown": (VARIABLE, _GROWN),
-    "grown and valid, restarts": (VARIABLE, _GROWN | {
-        "filters": ("valid",), "attempts": 20, "restart_patience": 30}),
-    "structures": (FIXED, {"structure_limit": 2, "attempts": 5}),
-    "constants": (FIXED, {"constant_trials": 3}),
-    "all": (VARIABLE, _GROWN | {
-        "filters": ("changed", "valid"), "attempts": 20, "structure_limit": 1,
-        "constant_trials": 4, "restart_patience": 40}),
+    "filters": (VALID, 200, _FILTERS | _GROWN | {"initial": "empty"}),
+    "grown": (None, 200, _GROWN),
+    "filters and restarts": (VALID, 200, _FILTERS | {"initial": "empty", "restart_patience": 20}),
+    "structures": (None, 200, {"structure_limit": 2, "attempts": 5}),
+    "constants": (None, 200, {"constant_trials": 3}),
+    # Few children: the plain implementation draws hundreds of programs until one is valid.
+    "all": (None, 60, _GROWN | _FILTERS | {
+        "structure_limit": 1, "constant_trials": 4, "restart_patience": 25}),
 }
 
 
 @pytest.mark.parametrize("case", METHODS)
 def test_other_methods_are_sequential_too(monkeypatch, case):
-  space, settings = METHODS[case]
-  search, recording = evolve(monkeypatch, space, num_devices=2, **settings)
-  assert_sequential(search, recording)
-  epochs = search.islands.epoch
-  assert (epochs > 0).all() == ("restart_patience" in settings)
+  text, children, settings = METHODS[case]
+  islands = 1 if case == "all" else 2
+  search, recording = evolve(
+      monkeypatch, VARIABLE, text, islands=islands, children=children,
+      **({"cycles_per_step": children} | settings))
+  assert_sequential(search, recording, children=children)
+  assert (search.islands.restarts > 0).all() == ("restart_patience" in settings)
 
 
 @pytest.mark.parametrize("caches", CACHES)

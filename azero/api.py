@@ -94,9 +94,10 @@ def evolve(
     FileNotFoundError: there is no run to continue.
   """
   sets = _task_sets(tasks)
-  search = Evolution(
-      space, sets, _config({**methods.method(method), **settings}),
-      template=_programs(template, space, sets))
+  chosen = {**methods.method(method), **settings}
+  if template is not None:  # which a start of the method's own would overwrite
+    chosen["initial"] = settings.get("initial", "empty")
+  search = Evolution(space, sets, _config(chosen), template=_programs(template, space, sets))
   return _run(
       search, directory, resume, progress, should_stop=should_stop,
       stop=_stop(max_seconds, target_fitness, patience), checkpoint_seconds=checkpoint_seconds,

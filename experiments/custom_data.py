@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from experiments.frame import command_line, discovery, lazy
+from azero.search import methods
+from experiments.frame import command_line, discovery, lazy, settings
 from experiments.frame.discovery import DiscoverySettings
 from experiments.frame.settings import setting
 
@@ -43,6 +44,7 @@ class Config(DiscoverySettings):
   # The file may have moved: its digest says whether it is the same.
   ALSO_MAY_CHANGE: ClassVar[tuple[str, ...]] = ("data",)
 
+  method: str = settings.method_setting(methods.AZERO)
   data: str | None = setting(
       None, "A table: CSV, TSV or Parquet, packed or not; or a .npz file of x [N, P], y [N].",
       absolute=True)
@@ -75,7 +77,7 @@ class Config(DiscoverySettings):
       64, "More features than this are projected to so many; none for never.")
   start: str = setting(
       "known", "Whether half of the islands start from linear programs and a network, or all "
-      "from empty ones. Known programs are candidates in any case.", choices=("known", "empty"))
+      "as the method does. Known programs are candidates in any case.", choices=("known", "empty"))
 
 
 def run(config: Config) -> discovery.Result:
@@ -117,7 +119,7 @@ def run(config: Config) -> discovery.Result:
 
 def _read(config: Config, path: pathlib.Path) -> Table:
   """Reads and divides the table."""
-  settings = tables.TableSettings(
+  chosen = tables.TableSettings(
       kind=config.target, drop_columns=config.drop_columns, keep_columns=config.keep_columns,
       drop_missing_targets=config.drop_missing_targets, group_column=config.group_column,
       time_column=config.time_column, max_features=config.max_features,
@@ -127,10 +129,10 @@ def _read(config: Config, path: pathlib.Path) -> Table:
       raise ValueError(
           "--target_column and --test_data are for tables; an .npz file has the array y.")
     x, y = tables.read_arrays(path)
-    return tables.prepare(preparation.as_frame(x), y, settings=settings)
+    return tables.prepare(preparation.as_frame(x), y, settings=chosen)
   names = {"auto": None, "tab": "\t", "spaces": " "}
   return tables.prepare_file(
-      path, config.target_column, settings=settings, test_data=config.test_data, read={
+      path, config.target_column, settings=chosen, test_data=config.test_data, read={
           "delimiter": names.get(config.delimiter, config.delimiter),
           "header": {"auto": None, "yes": True, "no": False}[config.header],
           "decimal": {"auto": None, "point": ".", "comma": ","}[config.decimal],

@@ -32,7 +32,7 @@ from azero.language.program import format_program
 from azero.runs import runner
 from azero.runs.runner import RunResult
 from azero.runs.stopping import StopSettings
-from azero.search import starts
+from azero.search import methods, starts
 from azero.search.config import SearchConfig
 from azero.search.federation import Federation
 from azero.search.starts import Known
@@ -145,6 +145,7 @@ class SearchEstimator(Trained):
         raise ValueError(f"{name} must be a positive number, got {value!r}.")
     if self.start not in START:
       raise ValueError(f"start must be one of {', '.join(START)}, got {self.start!r}.")
+    methods.method(self.method)
 
   def _problem(self, X: Any, y: Any, sample_weight: Any, clock: _Clock) -> _Problem:
     table = self._table(X, reset=True)
@@ -191,10 +192,13 @@ class SearchEstimator(Trained):
         drawn_tasks.draw_tasks(train, layout, target, _TASKS, problem.rng)
         for _ in range(self.num_islands)]
     budget = None if self.max_programs is None else max(1, self.max_programs // self.num_islands)
-    config = SearchConfig(
-        population_size=self.population_size, max_programs=budget, train_budget=4.0,
-        cycles_per_step=_STEP, combine="mean", seed=int(problem.rng.integers(2**31)),
-        num_devices=self._num_devices(), max_abs_error=self.max_abs_error)
+    chosen = dict(methods.method(self.method))
+    if self.population_size is not None:
+      chosen["population_size"] = self.population_size
+    config = SearchConfig(**chosen | {
+        "max_programs": budget, "train_budget": 4.0, "cycles_per_step": _STEP,
+        "combine": "mean", "seed": int(problem.rng.integers(2**31)),
+        "num_devices": self._num_devices(), "max_abs_error": self.max_abs_error})
     search = Federation(starts.groups(
         spaces.baseline(layout.num_features), task_sets, config, known))
     left = problem.clock.left(_SEARCH_SHARE)
@@ -262,7 +266,8 @@ class AutoMLZeroClassifier(Classifies, SearchEstimator):
   def __init__(
       self, *, max_seconds: float | None = 60.0, max_programs: int | None = None,
       scoring: metrics.Scoring = None, class_weight: Any = None, start: str = "known",
-      num_islands: int = 8, population_size: int = 100, num_epochs: int | None = None,
+      method: str = methods.AZERO, num_islands: int = 8, population_size: int | None = None,
+      num_epochs: int | None = None,
       max_epochs: int = 200, validation_fraction: float = 1 / 3, num_features: int | None = None,
       max_abs_error: float = 100.0, n_jobs: int | None = -1, random_state: Any = None,
       verbose: int = 0,
@@ -277,9 +282,11 @@ class AutoMLZeroClassifier(Classifies, SearchEstimator):
         "log_loss", "f1", a name of scikit-learn's scorers or a function of (estimator, X, y).
       class_weight: "balanced", or weights by label.
       start: "known" for half of the islands to start from linear programs and a network,
-        "empty" for all to start from nothing. Known programs are candidates in any case.
+        "empty" for none; the others start as the method does. Known programs are candidates in
+        any case.
+      method: "azero", or "paper" for the search as the paper has it; see docs/search.md.
       num_islands: populations side by side.
-      population_size: programs of each.
+      population_size: programs of each; None for the method's.
       num_epochs: passes over the rows; None to choose on held-out rows.
       max_epochs: most of them to try.
       validation_fraction: part of the rows that the search does not see and candidates are
@@ -296,6 +303,7 @@ class AutoMLZeroClassifier(Classifies, SearchEstimator):
     self.scoring = scoring
     self.class_weight = class_weight
     self.start = start
+    self.method = method
     self.num_islands = num_islands
     self.population_size = population_size
     self.num_epochs = num_epochs
@@ -316,9 +324,9 @@ class AutoMLZeroRegressor(Quantifies, SearchEstimator):
 
   def __init__(
       self, *, max_seconds: float | None = 60.0, max_programs: int | None = None,
-      scoring: metrics.Scoring = None, start: str = "known", num_islands: int = 8,
-      population_size: int = 100, num_epochs: int | None = None, max_epochs: int = 200,
-      validation_fraction: float = 1 / 3, num_features: int | None = None,
+      scoring: metrics.Scoring = None, start: str = "known", method: str = methods.AZERO,
+      num_islands: int = 8, population_size: int | None = None, num_epochs: int | None = None,
+      max_epochs: int = 200, validation_fraction: float = 1 / 3, num_features: int | None = None,
       max_abs_error: float = 100.0, n_jobs: int | None = -1, random_state: Any = None,
       verbose: int = 0,
   ):
@@ -329,6 +337,7 @@ class AutoMLZeroRegressor(Quantifies, SearchEstimator):
       max_programs: as there.
       scoring: "r2" (None), "rms", "mae", a name of scikit-learn's scorers or a function.
       start: as there.
+      method: as there.
       num_islands: as there.
       population_size: as there.
       num_epochs: as there.
@@ -344,6 +353,7 @@ class AutoMLZeroRegressor(Quantifies, SearchEstimator):
     self.max_programs = max_programs
     self.scoring = scoring
     self.start = start
+    self.method = method
     self.num_islands = num_islands
     self.population_size = population_size
     self.num_epochs = num_epochs

@@ -13,9 +13,9 @@ PAPER, AZERO = "paper", "azero"
 METHODS: Mapping[str, Mapping[str, Any]] = {
     PAPER: {},
     AZERO: {
-        "initial": "grown", "filters": ("valid", "changed"), "structure_limit": 1,
-        "constant_trials": 4, "restart_patience": 300, "population_size": 50,
-        "tournament_size": 5,
+        "initial": "grown", "filters": ("valid", "changed"), "structure_limit": 4,
+        "constant_trials": 2, "restart_patience": 150, "population_size": 50,
+        "tournament_size": 10,
         "mutations": (
             "alter", "rewire", "regrow_instructions", "regrow_function", "insert_or_remove")},
 }

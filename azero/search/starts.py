@@ -1,8 +1,8 @@
-"""Programs that a search on a table starts from: linear ones and a network, beside empty ones.
+"""Programs that a search on a table starts from: linear ones and a network, beside others.
 
 The paper starts from nothing, and needs long to come as far as logistic regression. Who has a
 table and a minute starts some islands from hand-written programs, with several learning rates,
-and the others from empty programs: a short search is then no worse than what everybody knows,
+and the others as the method does: a short search is then no worse than what everybody knows,
 and a long one may still find something else.
 """
 
@@ -107,13 +107,13 @@ def groups(
     space: SearchSpace, task_sets: Sequence[Tasks], config: SearchConfig,
     known: Sequence[Known] = (),
 ) -> list[Group]:
-  """Half of the islands start from known programs, the others from empty ones.
+  """Half of the islands start from known programs, the others as the settings say.
 
   Args:
     space: of all islands.
     task_sets: one for each island.
     config: settings of each.
-    known: programs; without any that the space holds all islands start from nothing.
+    known: programs; without any that the space holds all islands start as the settings say.
   """
   templates = [each.program for each in known if each.starts]
   half = (len(task_sets) + 1) // 2 if templates else 0
@@ -124,6 +124,6 @@ def groups(
         config=dataclasses.replace(config, initial="empty"),
         template=Programs.concatenate(templates)))
   if task_sets[half:]:
-    name = "from empty programs" if templates else "islands"
+    name = "from others" if templates else "islands"
     parts.append(Group(name=name, space=space, task_sets=task_sets[half:], config=config))
   return parts

@@ -225,8 +225,8 @@ def _groups(
     return starts.groups(space, data.search, config.search, known)
   template = warm_start.read_programs(config.warm_start, space, multiclass=data.final.multiclass)
   return [federation.Group(
-      name="islands", space=space, task_sets=data.search, config=config.search,
-      template=template)]
+      name="islands", space=space, task_sets=data.search,
+      config=dataclasses.replace(config.search, initial="empty"), template=template)]
 
 
 def _judge(config: SearchConfig, program: Programs, tasks: Tasks) -> dict[str, np.ndarray]:

@@ -34,7 +34,8 @@ class SearchConfig:
       than its parent; "valid", a learner by its data flow. The paper has none.
     structure_limit: programs of a population at most that differ in constants only; others are
       drawn again; None for no limit.
-    attempts: draws of a child at most; if none passes it is a copy of its parent.
+    attempts: draws of a child at most; if none passes it is a copy of its parent. A program
+      without parents has a thousand times as many, and is what was drawn last if none passes.
     constant_trials: settings of its constants that a program is evaluated with if its structure
       is new to the population; the best is kept. Each counts as a program.
     restart_patience: children of an island without a better one, times 1, 1, 2, 1, 1, 2, 4, ...,

@@ -69,9 +69,10 @@ def keep_compiled() -> None:
 
   JAX itself keeps nothing there: all that takes long goes by `executables`, and of whatever else
   a busy machine once was slow to compile XLA would say at every start that it may not run here
-  (see `quiet`).
+  (see `quiet`). The folder is one of its own, for what JAX finds beside it is loaded, whoever
+  left it there.
   """
-  jax.config.update("jax_compilation_cache_dir", str(paths.cache_directory()))
+  jax.config.update("jax_compilation_cache_dir", str(paths.cache_directory() / "executables"))
   jax.config.update("jax_persistent_cache_min_compile_time_secs", _NEVER)
   jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
 

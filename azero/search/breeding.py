@@ -32,7 +32,7 @@ from azero.search.islands import Islands
 from azero.search.mutation import COPY, Mutator, mutate, randomize
 from azero.search.tournament import UNDECIDED, tournament
 
-GIVEN, RANDOM, GROWN = range(3)  # programs without parents
+GIVEN, RANDOM, GROWN = range(3)  # programs without parents, as `config.INITIAL` lists them
 UNLIMITED = int(np.iinfo(np.int64).max)
 # A start may need many more draws than a child, which is much like a parent that passed.
 _STARTS = 1000
@@ -144,6 +144,8 @@ def _passes(islands: Islands, i: int, place: int, parent: int, tools: Tools) -> 
     key, old = tools.analysis.key[0], islands.key[i, parent]
     if key[0] == old[0] and key[1] == old[1]:
       return False
+    if rules.structures == UNLIMITED:
+      return True
   structure = structure_of(programs, row, tools.tables, predicted, tools.scratch)
   return count_structure(islands, i, place, structure) < rules.structures
 

@@ -31,9 +31,9 @@ class Evolution(Search):
     Raises:
       ValueError: as `Search`, and settings with which no program could ever change.
     """
-    if "valid" in config.filters:
-      _check_valid(space, task_sets, config, template)
     super().__init__(space, task_sets, config, template=template, **others)
+    if "valid" in config.filters:
+      _check_valid(space, config, template, self.task_sets[0].multiclass)
     if config.initial == "empty" and not {"insert", "insert_or_remove"} & set(config.mutations):
       lengths = (template or Programs.empty(space)).lengths
       if not lengths[:, searched_functions(space)].any():
@@ -104,14 +104,12 @@ class Evolution(Search):
 
 
 def _check_valid(
-    space: SearchSpace, task_sets: Tasks | Sequence[Tasks], config: SearchConfig,
-    template: Programs | None) -> None:
+    space: SearchSpace, config: SearchConfig, template: Programs | None, multiclass: bool) -> None:
   """Refuses a search for valid programs that could never find one."""
   validity.check_space(space)
   if config.initial != "empty":
     return
-  tasks = task_sets if isinstance(task_sets, Tasks) else task_sets[0]
-  if template is None or not validity.is_valid(template, multiclass=tasks.multiclass).any():
+  if template is None or not validity.is_valid(template, multiclass=multiclass).any():
     raise ValueError(
         'The filter "valid" lets no child of an empty program pass: start from grown or random '
         'programs (initial="grown"), or from a template that is valid.')

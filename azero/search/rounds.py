@@ -105,7 +105,6 @@ class Round(NamedTuple):
     new: [C] bool, whether the cache of canonical keys did not know it.
     size: [C] int64, live instructions of a new one.
     better: [C] bool, whether it is a new best of its island; set by `commit`.
-    key: [C, 2] uint64, canonical keys.
     number: [C] int64, programs of the island up to this one; set by `commit`.
     steps: [C] int64, training steps of the island up to this one; set by `commit`.
     child: [C] int64, of each request who asked first, and pays.
@@ -128,7 +127,6 @@ class Round(NamedTuple):
   new: np.ndarray
   size: np.ndarray
   better: np.ndarray
-  key: np.ndarray
   number: np.ndarray
   steps: np.ndarray
   child: np.ndarray
@@ -163,9 +161,8 @@ def new_round(space: SearchSpace, num_children: int, trials: int) -> Round:
   new, better = np.zeros((2, num_children), bool)
   return Round(
       np.zeros(6, np.int64), island, place, request, tried, nth, np.zeros(num_children), new,
-      length, better, np.zeros((num_children, 2), np.uint64), number, steps, child, owner, entry,
-      arrays(Programs.empty(space, size)), Analysis.empty(size, space.num_slots), np.zeros(size),
-      cost, np.zeros(size, bool))
+      length, better, number, steps, child, owner, entry, arrays(Programs.empty(space, size)),
+      Analysis.empty(size, space.num_slots), np.zeros(size), cost, np.zeros(size, bool))
 
 
 @kernel
@@ -244,7 +241,6 @@ def _ask(
     return
   predicted = analyse_program(programs, row, tools.tables, rnd.analysis, q, tools.scratch)
   first, second = rnd.analysis.key[q, 0], rnd.analysis.key[q, 1]
-  rnd.key[c, 0], rnd.key[c, 1] = first, second
   islands.key[i, place, 0], islands.key[i, place, 1] = first, second
   rnd.size[c] = tools.scratch.start[3]
   if trials > 1 or tools.breeding.structures < UNLIMITED:
@@ -289,6 +285,7 @@ def _request(i: int, c: int, means: Means, rnd: Round) -> None:
 def _try_constants(i: int, c: int, means: Means, rnd: Round) -> None:
   """Requests the first program of child c with other constants, if it is a new one."""
   tools, first, q = means.tools, rnd.request[c], rnd.counts[REQUESTS]
+  own = rnd.analysis.key[first]
   copy_program(rnd.programs, first, rnd.programs, q)
   redraw_constants(
       rnd.programs, q, rnd.analysis.live[first], tools.tables, tools.stream)
@@ -297,7 +294,7 @@ def _try_constants(i: int, c: int, means: Means, rnd: Round) -> None:
   if means.rules.cached:
     if look_up(means.cache, i, key[0], key[1]) != ABSENT:
       return
-  elif key[0] == rnd.key[c, 0] and key[1] == rnd.key[c, 1]:
+  elif key[0] == own[0] and key[1] == own[1]:
     return  # it has no constants
   rnd.counts[TRIED] += 1
   _request(i, c, means, rnd)
@@ -397,6 +394,5 @@ def _take_best(islands: Islands, c: int, means: Means, rnd: Round) -> None:
     row = i * means.rules.population_size + rnd.place[c]
     copy_program(rnd.programs, best, islands.population, row)
     for half in range(2):
-      key = rnd.analysis.key[best, half]
-      rnd.key[c, half] = islands.key[i, rnd.place[c], half] = key
+      islands.key[i, rnd.place[c], half] = rnd.analysis.key[best, half]
     rnd.request[c] = best

@@ -42,7 +42,6 @@ from azero.tasks.task import Tasks
 _ROUND_CHILDREN = 256  # of an island at most, so that a run of hits ends
 _STEP_EXAMPLES = 50_000_000  # of all islands in a step: a second or so of work
 _MAX_STEP = 4096  # children of an island in a step
-_UNLIMITED = int(np.iinfo(np.int64).max)
 
 
 class Search(Budgeted):
@@ -246,11 +245,10 @@ class Search(Budgeted):
     return Rules(
         seed=seed_word(config.seed), first_island=self.first_island, population_size=size,
         tournament_size=config.tournament_size, round_size=min(size, _ROUND_CHILDREN),
-        evolve=self.evolve,
-        learners_only=self.learners_only, cached=config.canonical_cache,
+        evolve=self.evolve, learners_only=self.learners_only, cached=config.canonical_cache,
         max_cost=_max_cost(self.space, config.train_budget),
-        max_programs=config.max_programs or _UNLIMITED,
-        max_train_steps=config.max_train_steps or _UNLIMITED,
+        max_programs=config.max_programs or breeding.UNLIMITED,
+        max_train_steps=config.max_train_steps or breeding.UNLIMITED,
         most_steps=self._stages.most_train_steps)
 
   def _shares(self, share_rounds: bool) -> list[tuple[np.ndarray, list[int]]]:

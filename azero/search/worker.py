@@ -220,7 +220,8 @@ class Worker:
     row = island * shared.rules.population_size + int(rnd.place[child])
     program = Programs(
         shared.space, *(array[row : row + 1].copy() for array in shared.islands.population))
-    key = int(rnd.key[child, 0]), int(rnd.key[child, 1])
+    first, second = shared.islands.key[island, rnd.place[child]].tolist()
+    key = first, second
     known = rnd.request[child] == rounds.KNOWN
     name = shared.first_island + island
     if rnd.better[child]:

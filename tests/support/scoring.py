@@ -47,7 +47,7 @@ class Scoring:
       assert search.counts.programs == seen + len(rows)
       fitness[rows] = search.fitness[island, places]
       steps[rows] = np.diff(worker._round.steps[: len(rows)], prepend=before)
-      keys.append(worker._round.key[: len(rows)].copy())
+      keys.append(search.islands.key[island, places])
     assert not worker._round.counts[CHILDREN]
     self.keys = np.concatenate(keys) if keys else self.keys[:0]
     return fitness, steps

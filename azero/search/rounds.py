@@ -243,7 +243,7 @@ def _ask(
   first, second = rnd.analysis.key[q, 0], rnd.analysis.key[q, 1]
   islands.key[i, place, 0], islands.key[i, place, 1] = first, second
   rnd.size[c] = tools.scratch.start[3]
-  if trials > 1 or tools.breeding.structures < UNLIMITED:
+  if tools.breeding.trials > 1 or tools.breeding.structures < UNLIMITED:
     structure = structure_of(programs, row, tools.tables, predicted, tools.scratch)
     if count_structure(islands, i, place, structure) > 0:
       trials = 1

@@ -13,6 +13,8 @@ from azero.language.text import parse
 from azero.search import methods
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
+from azero.search.federation import Federation, Group
+from azero.search.migration import Migration
 
 ALL = {
     "initial": "grown", "filters": ("valid", "changed"), "structure_limit": 2,
@@ -75,6 +77,18 @@ def test_a_search_that_was_stopped_goes_on_the_same(stop):
   while second.cycle < 300:
     second.step()
   assert_same_state(second.state(), whole.state())
+
+
+def test_structures_of_immigrants_are_known():
+  group = Group(
+      name="all", space=FIXED, task_sets=tasks(2), evaluator=ToyEvaluator,
+      config=config(**(ALL | {"structure_limit": None})))
+  search = Federation([group], Migration(every=20))
+  while search.migrations < 3:
+    search.step()
+  [part] = search.searches
+  structures = canonical.structures(part.population)
+  assert part.islands.structure.ravel().tolist() == structures.tolist()
 
 
 def test_nothing_depends_on_devices_and_neighbours():

@@ -82,17 +82,27 @@ def row_of(ancestry: Ancestry, i: int, node: int) -> int:
 
 
 @inner_kernel
-def bury(ancestry: Ancestry, i: int, place: int, programs: ProgramArrays) -> None:
-  """Takes leave of the program at a place of island i, before another one takes the place."""
+def bury(
+    ancestry: Ancestry, i: int, place: int, displaced: ProgramArrays, k: int,
+    programs: ProgramArrays) -> None:
+  """Takes leave of the program that was at a place of island i until another one took the place.
+
+  Args:
+    ancestry: of all islands.
+    i: which.
+    place: in its population.
+    displaced: a batch that has the program.
+    k: where.
+    programs: `Islands.population`, where it is kept if others descend from it.
+  """
   node = ancestry.node[i, place]
   if node == NONE:
     return
   nodes = ancestry.nodes[i]
-  row = row_of(ancestry, i, node)
   ancestry.node[i, place] = nodes[node, PLACE] = NONE
   nodes[node, USES] -= 1
   if nodes[node, USES] > 0:
-    copy_program(programs, row, programs, row_of(ancestry, i, node))
+    copy_program(displaced, k, programs, row_of(ancestry, i, node))
   # Without a child it is needed no more, nor is a parent without another one.
   while node != NONE and nodes[node, USES] == 0:
     parent = nodes[node, PARENT]

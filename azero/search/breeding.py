@@ -25,12 +25,11 @@ from azero.compiler.arrays import ProgramArrays, Scratch, Tables
 from azero.compiler.canonical import Analysis, analyse_program, structure_of
 from azero.compiler.kernels import inner_kernel
 from azero.compiler.validity import program_is_valid
-from azero.search.ancestry import NONE, START, bear, bury
+from azero.search.ancestry import NONE
 from azero.search.edits import copy_program
 from azero.search.growth import grow
 from azero.search.islands import Islands
 from azero.search.mutation import COPY, Mutator, mutate, randomize
-from azero.search.tournament import UNDECIDED, tournament
 
 GIVEN, RANDOM, GROWN = range(3)  # programs without parents, as `config.INITIAL` lists them
 UNLIMITED = int(np.iinfo(np.int64).max)
@@ -93,8 +92,6 @@ class Tools(NamedTuple):
 def start_program(islands: Islands, i: int, n: int, place: int, tools: Tools) -> None:
   """Puts program n of island i, which has no parent, in its place."""
   row = i * islands.fitness.shape[1] + place
-  bury(islands.ancestry, i, place, islands.population)
-  bear(islands.ancestry, i, place, NONE, START)
   start = tools.breeding.start
   for _ in range(tools.breeding.attempts * _STARTS):
     copy_program(tools.template, n % len(tools.template.opcode), islands.population, row)
@@ -107,26 +104,21 @@ def start_program(islands: Islands, i: int, n: int, place: int, tools: Tools) ->
 
 
 @inner_kernel
-def breed(
-    islands: Islands, i: int, place: int, tournament_size: int, tools: Tools) -> bool:
-  """Puts a child in its place on island i, if its parent can be chosen by now."""
+def breed(islands: Islands, i: int, place: int, parent: int, tools: Tools) -> int:
+  """Puts a child of the program at the place `parent` in its own place on island i.
+
+  Returns:
+    The code of the mutation, or COPY.
+  """
   population, size = islands.population, islands.fitness.shape[1]
   row = i * size + place
-  parent = tournament(islands.fitness[i], place, tournament_size, tools.stream)
-  if parent == UNDECIDED:
-    return False
-  bury(islands.ancestry, i, place, population)
-  action = COPY
   for _ in range(tools.breeding.attempts):
     copy_program(population, i * size + parent, population, row)
     action = mutate(population, row, tools.tables, tools.mutator, tools.stream)
     if _passes(islands, i, place, parent, tools):
-      break
-  else:
-    copy_program(population, i * size + parent, population, row)
-    action = COPY
-  bear(islands.ancestry, i, place, islands.ancestry.node[i, parent], action)
-  return True
+      return action
+  copy_program(population, i * size + parent, population, row)
+  return COPY
 
 
 @inner_kernel

@@ -42,8 +42,30 @@ from azero.language.program import Programs, SearchSpace
 from azero.search.config import SearchConfig
 from azero.search.evaluators import MakeEvaluator, ProgramEvaluator
 from azero.search.hurdles import Hurdles
-from azero.search.lru_cache import ABSENT, FILLED, CacheArrays, LruCache, fill, look_up, reserve
-from azero.search.rounds import REQUESTS, Round
+from azero.search.lru_cache import (
+  ABSENT,
+  FILLED,
+  CacheArrays,
+  Log,
+  LruCache,
+  fill,
+  look_up,
+  reserve,
+  take_back,
+)
+from azero.search.rounds import (
+  CANONICAL_HIT,
+  EVALUATED,
+  FIRST_ANSWER,
+  HURDLE_STOPPED,
+  OVER_BUDGET,
+  PROGRAMS,
+  REQUESTS,
+  STOPPED_EARLY,
+  TRAIN_STEPS,
+  TWIN,
+  Round,
+)
 from azero.tasks.task import Tasks
 
 FINGERPRINT_EXAMPLES = 10  # training examples, and as many validation examples
@@ -101,15 +123,30 @@ class _Stage(NamedTuple):
   num_valid: int
 
 
+class _Asked(NamedTuple):
+  """Columns of a `Round` that the look-up of fingerprints reads and writes."""
+
+  child: np.ndarray
+  owner: np.ndarray
+  value: np.ndarray
+  outcome: np.ndarray
+
+  @classmethod
+  def of(cls, rnd: Round) -> "_Asked":
+    return cls(rnd.child, rnd.owner, rnd.value, rnd.outcome)
+
+
 class Prints(NamedTuple):
-  """Fingerprints of Q requests.
+  """Fingerprints of Q requests, and what was found by them.
 
   Attributes:
     prints: [Q, 2] uint64.
+    entry: [Q] int64, the place in the cache that is reserved for one that is trained.
     twin: [Q] int64, see `_look_up_prints`.
   """
 
   prints: np.ndarray
+  entry: np.ndarray
   twin: np.ndarray
 
   def of(self, request: int) -> tuple[int, int] | None:
@@ -172,41 +209,52 @@ class Stages:
     plan = evaluator.plan(programs, Analysis.empty(1, self._space.num_slots))
     evaluator.evaluate_plan(plan, np.zeros(1, np.int64))
 
-  def score(
-      self, rnd: Round, devices: Sequence[int], counts: Counts) -> "Prints | None":
-    """Finds value and cost of every request of a round.
+  def score(self, rnd: Round, devices: Sequence[int], log: Log) -> "Prints | None":
+    """Finds value, cost and outcome of every request of a round.
 
     Args:
       rnd: the round.
       devices: that share the work.
-      counts: are told how the requests were answered.
+      log: an empty one, for what the requests do to the cache of fingerprints.
 
     Returns:
-      The fingerprints of the requests, if they were taken.
+      The fingerprints of the requests, if they were taken, for `settle`.
     """
-    number, found = int(rnd.counts[REQUESTS]), None
+    number = int(rnd.counts[REQUESTS])
     if not number:
       return None
     programs = Programs(self._space, *(array[:number] for array in rnd.programs))
     plan = self._full.evaluator.plan(programs, rnd.analysis.take(slice(number)))
-    rows = np.arange(number)
     if self._prints is None:
-      self._train(plan, rows, rnd, devices, counts)
-    else:
-      short = self._run(self._short, plan, rows, rnd, devices)
-      prints = short.fingerprint
-      assert prints is not None
-      places = np.empty((2, number), np.int64)
-      stopped = _look_up_prints(
-          self._prints.arrays, short.trained, prints, rnd.owner, rnd.value, places)
-      rows = np.flatnonzero(places[1] == _TRAINED)
-      counts.stopped_early += stopped
-      counts.fingerprint_hits += number - stopped - len(rows)
-      self._train(plan, rows, rnd, devices, counts)
-      _fill_prints(self._prints.arrays, rnd.owner, rnd.value, places, rnd.twin)
-      found = Prints(prints, places[1])
-    counts.train_steps += int(rnd.cost[:number].sum())
+      self._train(plan, np.arange(number), rnd, devices)
+      return None
+    short = self._run(self._short, plan, np.arange(number), rnd, devices)
+    assert short.fingerprint is not None
+    found = Prints(short.fingerprint, *np.empty((2, number), np.int64))
+    asked = _Asked.of(rnd)
+    _look_up_prints(self._prints.arrays, short.trained, asked, found, log)
+    self._train(plan, np.flatnonzero(found.twin == _TRAINED), rnd, devices)
+    _tell_twins(asked, found)
     return found
+
+  def settle(self, rnd: Round, prints: Prints, log: Log) -> None:
+    """Keeps in the cache of fingerprints what the children that were kept asked for."""
+    if self._prints is not None:
+      _fill_prints(self._prints.arrays, _Asked.of(rnd), prints, rnd.kept, log)
+
+  def count(self, rnd: Round, counts: Counts) -> None:
+    """Tells how the children of a round that were kept were answered."""
+    answers = rnd.counts[FIRST_ANSWER:].tolist()
+    counts.programs += int(rnd.counts[PROGRAMS])
+    counts.train_steps += int(rnd.counts[TRAIN_STEPS])
+    counts.over_budget += answers[OVER_BUDGET]
+    counts.canonical_hits += answers[CANONICAL_HIT]
+    counts.fingerprint_hits += answers[TWIN]
+    counts.stopped_early += answers[STOPPED_EARLY]
+    counts.evaluated += answers[EVALUATED]
+    counts.hurdle_stopped += answers[HURDLE_STOPPED]
+    if self._hurdles is not None:
+      counts.hurdle_passed += answers[EVALUATED]
 
   def state(self) -> dict[str, Any]:
     """All that decides how programs are answered; see `state`."""
@@ -222,8 +270,7 @@ class Stages:
     return {name: part for name, part in parts.items() if part is not None}
 
   def _train(
-      self, plan: Any, rows: np.ndarray, rnd: Round, devices: Sequence[int], counts: Counts
-  ) -> None:
+      self, plan: Any, rows: np.ndarray, rnd: Round, devices: Sequence[int]) -> None:
     """Value and cost of new requests, over the hurdles."""
     if self._hurdles is not None and len(rows):
       start = self._run(self._start, plan, rows, rnd, devices)
@@ -232,11 +279,9 @@ class Stages:
       # All requests of a round meet the hurdle that stood before it.
       passed = (start.fitness >= self._hurdles.heights[owner]) & start.trained.any(1)
       self._hurdles.update(owner, start.fitness)
-      counts.hurdle_stopped += len(rows) - int(passed.sum())
-      counts.hurdle_passed += int(passed.sum())
+      rnd.outcome[rows[~passed]] = HURDLE_STOPPED
       rows = rows[passed]
     if len(rows):
-      counts.evaluated += len(rows)
       rnd.value[rows] = self._run(self._full, plan, rows, rnd, devices).fitness
 
   def _run(
@@ -273,9 +318,7 @@ def _join(parts: Sequence[Evaluation]) -> Evaluation:
 
 @kernel
 def _look_up_prints(
-    cache: CacheArrays, trained: np.ndarray, prints: np.ndarray, owner: np.ndarray,
-    value: np.ndarray, places: np.ndarray,
-) -> int:
+    cache: CacheArrays, trained: np.ndarray, asked: _Asked, found: Prints, log: Log) -> None:
   """Looks the fingerprints of Q requests up, in their order.
 
   Of a program that stopped on every task nothing is looked up or kept.
@@ -283,48 +326,43 @@ def _look_up_prints(
   Args:
     cache: of fingerprints.
     trained: [Q, D] bool, whether each came through the few examples of a fingerprint.
-    prints: [Q, 2] uint64.
-    owner: the island of each.
-    value: is given the fitness where it is known.
-    places: [2, Q] int64. The first row is given the place that is reserved for it, the second an
-      earlier request of the same fingerprint, itself where the cache knows it, _TRAINED if it
-      is new, or _STOPPED.
-
-  Returns:
-    How many were stopped.
+    asked: is given the value where it is known, and the outcome.
+    found: has the fingerprints. `entry` is given the place that is reserved, `twin` an earlier
+      request of the same fingerprint, itself where the cache knows it, _TRAINED if it is new, or
+      _STOPPED.
+    log: of what is done to the cache.
   """
-  entry, twin = places[0], places[1]
-  stopped = 0
+  prints, entry, twin = found
   for q in range(len(prints)):
+    child, owner = asked.child[q], asked.owner[q]
     if not trained[q].any():
-      twin[q] = _STOPPED
-      stopped += 1
+      twin[q], asked.outcome[q] = _STOPPED, STOPPED_EARLY
       continue
-    twin[q] = _TRAINED
-    place = look_up(cache, owner[q], prints[q, 0], prints[q, 1])
+    place = look_up(cache, owner, prints[q], child, log)
     if place == ABSENT:
-      entry[q] = reserve(cache, owner[q], prints[q, 0], prints[q, 1], q)
-    elif cache.tickets[owner[q], place] == FILLED:
-      twin[q] = q
-      value[q] = cache.values[owner[q], place]
+      twin[q] = _TRAINED
+      entry[q] = reserve(cache, owner, prints[q], q, child, log)
+      continue
+    asked.outcome[q] = TWIN
+    if cache.tickets[owner, place] == FILLED:
+      twin[q], asked.value[q] = q, cache.values[owner, place]
     else:
-      twin[q] = cache.tickets[owner[q], place]
-  return stopped
+      twin[q] = cache.tickets[owner, place]
+
+
+@kernel
+def _tell_twins(asked: _Asked, found: Prints) -> None:
+  """Gives twins the values of those that they wait for."""
+  for q in range(len(found.twin)):
+    if asked.outcome[q] == TWIN:
+      asked.value[q] = asked.value[found.twin[q]]
 
 
 @kernel
 def _fill_prints(
-    cache: CacheArrays, owner: np.ndarray, value: np.ndarray, places: np.ndarray,
-    has_twin: np.ndarray,
-) -> None:
-  """Stores what was trained, and gives twins what their first got; as `_look_up_prints` says.
-
-  `has_twin`, [Q] bool, is set for those.
-  """
-  entry, twin = places[0], places[1]
-  for q in range(len(twin)):
-    if twin[q] == _TRAINED:
-      fill(cache, owner[q], entry[q], q, value[q])
-    elif twin[q] != _STOPPED:
-      value[q] = value[twin[q]]
-      has_twin[q] = True
+    cache: CacheArrays, asked: _Asked, found: Prints, kept: np.ndarray, log: Log) -> None:
+  """Stores what was trained for children that are `kept`, [C] bool; the others never were."""
+  take_back(cache, kept, log)
+  for q in range(len(found.twin)):
+    if found.twin[q] == _TRAINED and kept[asked.child[q]]:
+      fill(cache, asked.owner[q], found.entry[q], q, asked.value[q])

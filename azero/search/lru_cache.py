@@ -8,6 +8,9 @@ An entry is reserved when a child asks for its key in vain, and filled when the 
 comes. Until then it names the child by a ticket, so that a later child of the same key learns
 whom to wait for. So the order of use, and with it what is given up, is that of children which
 are scored one after another, whenever their scores come.
+
+What a child did to a cache can be taken back, in case it turns out not to be one: everything is
+logged until that is known.
 """
 
 from collections.abc import Mapping
@@ -42,6 +45,33 @@ class CacheArrays(NamedTuple):
   clocks: np.ndarray
 
 
+class Log(NamedTuple):
+  """What places of caches held before they were used or given up.
+
+  Attributes:
+    used: [1] int64, entries.
+    facts: [M, 5] int64, see the names of the columns.
+    keys: [M, 2] uint64.
+    values: [M] float64.
+  """
+
+  used: np.ndarray
+  facts: np.ndarray
+  keys: np.ndarray
+  values: np.ndarray
+
+
+# Columns of `Log.facts`: for whom it was done, of which island, where, and what was there.
+_WHO, _ISLAND, _PLACE, _STAMP, _TICKET = range(5)
+
+
+def new_log(size: int) -> Log:
+  """An empty log with room for so many entries."""
+  return Log(
+      np.zeros(1, np.int64), np.zeros((size, 5), np.int64), np.zeros((size, 2), np.uint64),
+      np.zeros(size))
+
+
 class LruCache:
   """128-bit keys -> fitness, for I islands.
 
@@ -65,20 +95,21 @@ class LruCache:
     self.arrays = CacheArrays(
         np.zeros((*shape, 2), np.uint64), np.zeros(shape), np.zeros(shape, np.int64),
         np.full(shape, FILLED), np.zeros(num_islands, np.int64))
+    self._log = new_log(1)
 
   def __len__(self) -> int:
     return int(np.count_nonzero(self.arrays.stamps))
 
   def get(self, island: int, key: np.ndarray) -> float | None:
     """The value of a key, [2] uint64, which is marked as used; None where there is none yet."""
-    place = _look_up_one(self.arrays, island, key)
+    place = _look_up_one(self.arrays, island, key, self._log)
     if place == ABSENT or self.arrays.tickets[island, place] != FILLED:
       return None
     return float(self.arrays.values[island, place])
 
   def put(self, island: int, key: np.ndarray, value: float) -> None:
     """Stores the value of a key that is not in the cache."""
-    _put_one(self.arrays, island, key, value)
+    _put_one(self.arrays, island, key, value, self._log)
 
   def state(self) -> dict[str, Any]:
     """The entries, where they are and when they were used; none may wait for its value."""
@@ -101,38 +132,38 @@ class LruCache:
 
 
 @inner_kernel
-def look_up(cache: CacheArrays, island: int, first: np.uint64, second: np.uint64) -> int:
-  """Looks a key up, by its two halves, and marks it as used.
+def look_up(cache: CacheArrays, island: int, key: np.ndarray, who: int, log: Log) -> int:
+  """Looks a key up, [2] uint64, and marks it as used, for the child `who`.
 
   Returns:
     Its place, for `cache.values[island, place]` or, where `cache.tickets[island, place]` is
     not FILLED, the child that it waits for; ABSENT if it is not there.
   """
-  start = _first_place(cache, first)
+  start = _first_place(cache, key)
   for place in range(start, start + _WAYS):
-    if (cache.keys[island, place, 0] == first and cache.keys[island, place, 1] == second
+    if (cache.keys[island, place, 0] == key[0] and cache.keys[island, place, 1] == key[1]
         and cache.stamps[island, place] > 0):
-      _use(cache, island, place)
+      _use(cache, island, place, who, log)
       return place
   return ABSENT
 
 
 @inner_kernel
 def reserve(
-    cache: CacheArrays, island: int, first: np.uint64, second: np.uint64, ticket: int) -> int:
+    cache: CacheArrays, island: int, key: np.ndarray, ticket: int, who: int, log: Log) -> int:
   """Gives a key that is not in the cache a place there, to be filled by the child `ticket`.
 
   Returns:
-    The place, whose entry until now, the least recently used of its set, is given up.
+    The place, whose entry until now, the least recently used of its set, is given up, for `who`.
   """
-  start = _first_place(cache, first)
+  start = _first_place(cache, key)
   oldest = start
   for place in range(start + 1, start + _WAYS):
     if cache.stamps[island, place] < cache.stamps[island, oldest]:
       oldest = place
-  cache.keys[island, oldest, 0], cache.keys[island, oldest, 1] = first, second
+  _use(cache, island, oldest, who, log)
+  cache.keys[island, oldest, 0], cache.keys[island, oldest, 1] = key[0], key[1]
   cache.tickets[island, oldest] = ticket
-  _use(cache, island, oldest)
   return oldest
 
 
@@ -145,23 +176,51 @@ def fill(cache: CacheArrays, island: int, place: int, ticket: int, value: float)
 
 
 @inner_kernel
-def _first_place(cache: CacheArrays, first: np.uint64) -> int:
-  """The first place of the set that a key belongs to."""
-  sets = np.uint64(cache.stamps.shape[1] // _WAYS)
-  return int(first % sets) * _WAYS
+def take_back(cache: CacheArrays, kept: np.ndarray, log: Log) -> None:
+  """Undoes what was done for all but those who are `kept`, [N] bool, and empties the log.
+
+  Of an island those who are kept come before the others.
+  """
+  for k in range(log.used[0] - 1, -1, -1):
+    facts = log.facts[k]
+    if not kept[facts[_WHO]]:
+      island, place = facts[_ISLAND], facts[_PLACE]
+      for half in range(2):
+        cache.keys[island, place, half] = log.keys[k, half]
+      cache.values[island, place] = log.values[k]
+      cache.stamps[island, place], cache.tickets[island, place] = facts[_STAMP], facts[_TICKET]
+      cache.clocks[island] -= 1
+  log.used[0] = 0
 
 
 @inner_kernel
-def _use(cache: CacheArrays, island: int, place: int) -> None:
+def _first_place(cache: CacheArrays, key: np.ndarray) -> int:
+  """The first place of the set that a key belongs to."""
+  sets = np.uint64(cache.stamps.shape[1] // _WAYS)
+  return int(key[0] % sets) * _WAYS
+
+
+@inner_kernel
+def _use(cache: CacheArrays, island: int, place: int, who: int, log: Log) -> None:
+  """Marks a place as used, and logs what it holds."""
+  facts = log.facts[log.used[0]]
+  facts[_WHO], facts[_ISLAND], facts[_PLACE] = who, island, place
+  facts[_STAMP], facts[_TICKET] = cache.stamps[island, place], cache.tickets[island, place]
+  for half in range(2):
+    log.keys[log.used[0], half] = cache.keys[island, place, half]
+  log.values[log.used[0]] = cache.values[island, place]
+  log.used[0] += 1
   cache.clocks[island] += 1
   cache.stamps[island, place] = cache.clocks[island]
 
 
 @kernel
-def _look_up_one(cache: CacheArrays, island: int, key: np.ndarray) -> int:
-  return look_up(cache, island, key[0], key[1])
+def _look_up_one(cache: CacheArrays, island: int, key: np.ndarray, log: Log) -> int:
+  log.used[0] = 0
+  return look_up(cache, island, key, 0, log)
 
 
 @kernel
-def _put_one(cache: CacheArrays, island: int, key: np.ndarray, value: float) -> None:
-  fill(cache, island, reserve(cache, island, key[0], key[1], 0), 0, value)
+def _put_one(cache: CacheArrays, island: int, key: np.ndarray, value: float, log: Log) -> None:
+  log.used[0] = 0
+  fill(cache, island, reserve(cache, island, key, 0, 0, log), 0, value)

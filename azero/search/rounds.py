@@ -2,15 +2,21 @@
 
 Regularised evolution (section 3.2) makes one child at a time. Which members a tournament
 draws depends on random numbers alone, so a child can be made as soon as *those* members have
-their fitness. An island works in rounds: it makes children in order until a tournament has drawn
-a member whose fitness is still to come. What the cache of canonical keys cannot answer becomes a
-request; all requests of a round are evaluated together, and then the round is committed, child
-by child. So the history is that of one child at a time.
+their fitness. An island works in rounds: it makes children in order. What the cache of canonical
+keys cannot answer becomes a request; all requests of a round are evaluated together, and then the
+round is committed, child by child.
+
+A tournament may have drawn members whose fitness is still to come. Few programs that have just
+been made are fitter than the best of several others, so the child is made as if none of these
+won. When they are known, the tournament is held again: if the guess was wrong, this child and all
+that came after it on its island are taken back, and made anew in the next round. What a child
+draws does not change by that. So the history is that of one child at a time.
 
 All that depends on order is settled in the order of the children: a cache entry is reserved when
 its child asks for it and filled when the score comes, budgets are looked at before a child is
 made, improvements and what the hall of fame is offered follow at the commit. Only the hurdle of a
-round is the one that stood when it began.
+round is the one that stood when it began; where there is one nothing is guessed, so that it
+follows from the history alone where a round ends.
 
 A kernel works on the islands of one thread; other threads have other islands.
 """
@@ -26,7 +32,7 @@ from azero.compiler.dependence import program_can_learn
 from azero.compiler.kernels import inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws
-from azero.search.ancestry import ARRIVED, NONE, bear, bury, judge
+from azero.search.ancestry import ARRIVED, NONE, START, bear, bury, judge
 from azero.search.breeding import (
   UNLIMITED,
   Tools,
@@ -38,9 +44,24 @@ from azero.search.breeding import (
 )
 from azero.search.edits import copy_program, redraw_constants
 from azero.search.islands import Islands
-from azero.search.lru_cache import ABSENT, FILLED, CacheArrays, fill, look_up, reserve
+from azero.search.lru_cache import (
+  ABSENT,
+  FILLED,
+  CacheArrays,
+  Log,
+  fill,
+  look_up,
+  new_log,
+  reserve,
+  take_back,
+)
+from azero.search.tournament import NOBODY, tournament
 
-CHILDREN, REQUESTS, OVER_BUDGET, CANONICAL_HITS, UNABLE, TRIED = range(6)  # of `Round.counts`
+# Columns of `Round.counts`: children and requests of the round; of those that were kept, programs,
+# and how many were answered in each way, by the names of `Round.answer`.
+CHILDREN, REQUESTS, PROGRAMS, TRAIN_STEPS, FIRST_ANSWER = range(5)
+ASKED, UNABLE, CANONICAL_HIT, OVER_BUDGET, STOPPED_EARLY, TWIN, HURDLE_STOPPED, EVALUATED = range(8)
+NEW = ASKED, OVER_BUDGET  # answers of programs that the cache of canonical keys did not know
 KNOWN = -1  # a request: the fitness is known without one
 
 
@@ -53,6 +74,7 @@ class Rules(NamedTuple):
     population_size: P.
     tournament_size: T.
     round_size: children of an island in a round at most; not above P.
+    guesses: of these so many whose parent is guessed.
     evolve: whether children beyond the initial population have parents.
     learners_only: whether programs that cannot learn have fitness 0 unseen.
     cached: whether equal canonical keys are answered by the cache.
@@ -67,6 +89,7 @@ class Rules(NamedTuple):
   population_size: int
   tournament_size: int
   round_size: int
+  guesses: int
   evolve: bool
   learners_only: bool
   cached: bool
@@ -90,41 +113,69 @@ class Means(NamedTuple):
   tools: Tools
 
 
+class Displaced(NamedTuple):
+  """What C children found in the places that they took, until they are kept.
+
+  Attributes:
+    programs: [C].
+    fitness: [C] float64.
+    key: [C, 2] uint64.
+    structure: [C] uint64.
+  """
+
+  programs: ProgramArrays
+  fitness: np.ndarray
+  key: np.ndarray
+  structure: np.ndarray
+
+
 class Round(NamedTuple):
   """Children and requests of a round of the islands of one thread.
 
   Attributes:
-    counts: [6] int64, see CHILDREN and the names beside it.
+    counts: int64, see CHILDREN and the names beside it.
     island: [C] int64, whose each child is.
     place: [C] int64, where it is in the population of its island.
+    parent: [C] int64, where its parent is, or NONE.
+    made_by: [C] int64, what made it of its parent, see `ancestry`.
+    guessed: [C] bool, whether a contestant of its tournament was not known yet.
+    displaced: what it found in its place.
+    kept: [C] bool, whether it was kept; set by `commit`.
     request: [C] int64, which request tells its fitness, or KNOWN. Of several trials the first,
       and after `commit` the best.
     trials: [C] int64, how many requests it has made: more than one if constants are tried.
     nth: [C] int64, which child of its island it is.
     fitness: [C] float64, as far as it is known.
-    new: [C] bool, whether the cache of canonical keys did not know it.
+    answer: [C] int64, how it was answered: ASKED, UNABLE, CANONICAL_HIT or OVER_BUDGET.
     size: [C] int64, live instructions of a new one.
     better: [C] bool, whether it is a new best of its island; set by `commit`.
     number: [C] int64, programs of the island up to this one; set by `commit`.
     steps: [C] int64, training steps of the island up to this one; set by `commit`.
-    child: [C] int64, of each request who asked first, and pays.
-    owner: [C] int64, of each request the island.
-    entry: [C] int64, of each request the reserved place in the cache.
+    child: [Q] int64, of each request who asked first, and pays.
+    owner: [Q] int64, of each request the island.
+    entry: [Q] int64, of each request the reserved place in the cache.
     programs: of the requests.
     analysis: of the requests.
-    value: [C] float64, of each request the fitness when it has come.
-    cost: [C] int64, of each request the training steps that it caused.
-    twin: [C] bool, of each request whether its fingerprint is that of an earlier program.
+    value: [Q] float64, of each request the fitness when it has come.
+    cost: [Q] int64, of each request the training steps that it caused.
+    outcome: [Q] int64, how it was answered: STOPPED_EARLY, TWIN (its fingerprint is that of an
+      earlier program), HURDLE_STOPPED or EVALUATED.
+    log: what the requests did to the cache of canonical keys.
   """
 
   counts: np.ndarray
   island: np.ndarray
   place: np.ndarray
+  parent: np.ndarray
+  made_by: np.ndarray
+  guessed: np.ndarray
+  displaced: Displaced
+  kept: np.ndarray
   request: np.ndarray
   trials: np.ndarray
   nth: np.ndarray
   fitness: np.ndarray
-  new: np.ndarray
+  answer: np.ndarray
   size: np.ndarray
   better: np.ndarray
   number: np.ndarray
@@ -136,7 +187,8 @@ class Round(NamedTuple):
   analysis: Analysis
   value: np.ndarray
   cost: np.ndarray
-  twin: np.ndarray
+  outcome: np.ndarray
+  log: Log
 
 
 class Wanted(NamedTuple):
@@ -155,21 +207,25 @@ class Wanted(NamedTuple):
 def new_round(space: SearchSpace, num_children: int, trials: int) -> Round:
   """An empty round with room for so many children, each with so many requests."""
   size = num_children * trials
-  island, place, request, tried, nth, length, number, steps = np.zeros(
-      (8, num_children), np.int64)
-  child, owner, entry, cost = np.zeros((4, size), np.int64)
-  new, better = np.zeros((2, num_children), bool)
+  island, place, parent, made_by, request, tried, nth, answer, length, number, steps = np.zeros(
+      (11, num_children), np.int64)
+  child, owner, entry, cost, outcome = np.zeros((5, size), np.int64)
+  guessed, kept, better = np.zeros((3, num_children), bool)
+  displaced = Displaced(
+      arrays(Programs.empty(space, num_children)), np.zeros(num_children),
+      np.zeros((num_children, 2), np.uint64), np.zeros(num_children, np.uint64))
   return Round(
-      np.zeros(6, np.int64), island, place, request, tried, nth, np.zeros(num_children), new,
-      length, better, number, steps, child, owner, entry, arrays(Programs.empty(space, size)),
-      Analysis.empty(size, space.num_slots), np.zeros(size), cost, np.zeros(size, bool))
+      np.zeros(FIRST_ANSWER + EVALUATED + 1, np.int64), island, place, parent, made_by, guessed,
+      displaced, kept, request, tried, nth, np.zeros(num_children), answer, length, better,
+      number, steps, child, owner, entry, arrays(Programs.empty(space, size)),
+      Analysis.empty(size, space.num_slots), np.zeros(size), cost, outcome, new_log(size))
 
 
 @kernel
 def propose(
     islands: Islands, own: np.ndarray, start: int, target: int, means: Means, rnd: Round
 ) -> int:
-  """Lets islands make children until they wait for a fitness.
+  """Lets islands make children until they have to wait for a fitness.
 
   Args:
     islands: all of them.
@@ -195,7 +251,7 @@ def _advance(islands: Islands, i: int, target: int, means: Means, rnd: Round) ->
   rules, tools = means.rules, means.tools
   first, waiting = islands.made[i], rnd.counts[REQUESTS]
   last = min(target, first + rules.round_size)
-  under_way = 0  # programs of this round
+  under_way = guesses = 0  # programs of this round, and how many of them are children of a guess
   while islands.active[i] and islands.made[i] < last:
     n = islands.made[i]
     if islands.num_programs[i] + under_way >= rules.max_programs:
@@ -208,40 +264,69 @@ def _advance(islands: Islands, i: int, target: int, means: Means, rnd: Round) ->
       if n > first:
         return  # what is under way may be better
       begin_anew(islands, i)
-    place = n % rules.population_size
+    place, parent, decided = n % rules.population_size, NONE, True
     draws.start(tools.stream, rules.seed, rules.first_island + i, n)
-    if not rules.evolve or n - islands.epoch[i] < rules.population_size:
+    if rules.evolve and n - islands.epoch[i] >= rules.population_size:
+      parent, decided = tournament(
+          islands.fitness[i], place, rules.tournament_size, tools.stream)
+      guesses += not decided
+      if parent == NOBODY or guesses > rules.guesses:
+        return
+    c = _take_place(islands, i, place, parent, rnd)
+    rnd.guessed[c] = not decided
+    if parent == NONE:
+      rnd.made_by[c] = START
       start_program(islands, i, n, place, tools)
-    elif not breed(islands, i, place, rules.tournament_size, tools):
-      return
+    else:
+      rnd.made_by[c] = breed(islands, i, place, parent, tools)
     islands.made[i] = n + 1
-    _ask(islands, i, place, means, rnd, tools.breeding.trials)
-    under_way += max(1, rnd.trials[rnd.counts[CHILDREN] - 1])
+    _ask(islands, i, c, means, rnd, tools.breeding.trials)
+    under_way += max(1, rnd.trials[c])
 
 
 @inner_kernel
-def _ask(
-    islands: Islands, i: int, place: int, means: Means, rnd: Round, trials: int) -> None:
-  """Asks for the fitness of the program at a place of an island.
+def _take_place(islands: Islands, i: int, place: int, parent: int, rnd: Round) -> int:
+  """Begins a child at a place of island i: remembers what it displaces. Returns its number."""
+  c = rnd.counts[CHILDREN]
+  rnd.counts[CHILDREN] += 1
+  rnd.island[c], rnd.place[c], rnd.parent[c], rnd.nth[c] = i, place, parent, islands.made[i]
+  rnd.guessed[c] = False
+  old = rnd.displaced
+  row = i * islands.fitness.shape[1] + place
+  copy_program(islands.population, row, old.programs, c)
+  old.fitness[c], old.structure[c] = islands.fitness[i, place], islands.structure[i, place]
+  old.key[c, 0], old.key[c, 1] = islands.key[i, place, 0], islands.key[i, place, 1]
+  return c
+
+
+@inner_kernel
+def _give_back(islands: Islands, c: int, rnd: Round) -> None:
+  """Puts what child c displaced back into its place, but for the fitness."""
+  i, place, old = rnd.island[c], rnd.place[c], rnd.displaced
+  copy_program(old.programs, c, islands.population, i * islands.fitness.shape[1] + place)
+  islands.structure[i, place] = old.structure[c]
+  islands.key[i, place, 0], islands.key[i, place, 1] = old.key[c, 0], old.key[c, 1]
+
+
+@inner_kernel
+def _ask(islands: Islands, i: int, c: int, means: Means, rnd: Round, trials: int) -> None:
+  """Asks for the fitness of child c, which is in its place on island i.
 
   If its structure is new to the population, also of programs that differ from it in their
   constants, up to `trials` in all.
   """
-  rules, tools = means.rules, means.tools
-  c, q = rnd.counts[CHILDREN], rnd.counts[REQUESTS]
-  rnd.counts[CHILDREN] += 1
-  rnd.island[c], rnd.place[c], rnd.nth[c] = i, place, islands.made[i] - 1
-  rnd.request[c], rnd.trials[c], rnd.fitness[c], rnd.new[c] = KNOWN, 0, 0.0, True
+  rules, tools, place = means.rules, means.tools, rnd.place[c]
+  q = rnd.counts[REQUESTS]
+  rnd.request[c], rnd.trials[c], rnd.fitness[c] = KNOWN, 0, 0.0
   islands.fitness[i, place] = 0.0
   programs, row = islands.population, i * rules.population_size + place
   if rules.learners_only and not program_can_learn(
       programs, row, tools.tables, tools.scratch):
-    rnd.counts[UNABLE] += 1
-    rnd.new[c] = False
+    rnd.answer[c] = UNABLE
     return
   predicted = analyse_program(programs, row, tools.tables, rnd.analysis, q, tools.scratch)
-  first, second = rnd.analysis.key[q, 0], rnd.analysis.key[q, 1]
-  islands.key[i, place, 0], islands.key[i, place, 1] = first, second
+  key = rnd.analysis.key[q]
+  islands.key[i, place, 0], islands.key[i, place, 1] = key[0], key[1]
   rnd.size[c] = tools.scratch.start[3]
   if tools.breeding.trials > 1 or tools.breeding.structures < UNLIMITED:
     structure = structure_of(programs, row, tools.tables, predicted, tools.scratch)
@@ -249,10 +334,9 @@ def _ask(
       trials = 1
     islands.structure[i, place] = structure
   if rules.cached:
-    entry = look_up(means.cache, i, first, second)
+    entry = look_up(means.cache, i, key, c, rnd.log)
     if entry != ABSENT:
-      rnd.counts[CANONICAL_HITS] += 1
-      rnd.new[c] = False
+      rnd.answer[c] = CANONICAL_HIT
       if means.cache.tickets[i, entry] == FILLED:
         rnd.fitness[c] = islands.fitness[i, place] = means.cache.values[i, entry]
       else:
@@ -260,9 +344,9 @@ def _ask(
         islands.fitness[i, place] = np.nan
       return
   if program_cost(programs, row, tools.tables, rnd.analysis.live[q]) > rules.max_cost:
-    rnd.counts[OVER_BUDGET] += 1
+    rnd.answer[c] = OVER_BUDGET
     return
-  rnd.request[c] = q
+  rnd.answer[c], rnd.request[c] = ASKED, q
   copy_program(programs, row, rnd.programs, q)
   islands.fitness[i, place] = np.nan
   _request(i, c, means, rnd)
@@ -276,9 +360,10 @@ def _request(i: int, c: int, means: Means, rnd: Round) -> None:
   q = rnd.counts[REQUESTS]
   rnd.counts[REQUESTS] += 1
   rnd.trials[c] += 1
-  rnd.child[q], rnd.owner[q], rnd.value[q], rnd.cost[q], rnd.twin[q] = c, i, 0.0, 0, False
+  rnd.child[q], rnd.owner[q], rnd.value[q], rnd.cost[q] = c, i, 0.0, 0
+  rnd.outcome[q] = EVALUATED
   if means.rules.cached:
-    rnd.entry[q] = reserve(means.cache, i, rnd.analysis.key[q, 0], rnd.analysis.key[q, 1], q)
+    rnd.entry[q] = reserve(means.cache, i, rnd.analysis.key[q], q, c, rnd.log)
 
 
 @inner_kernel
@@ -292,11 +377,10 @@ def _try_constants(i: int, c: int, means: Means, rnd: Round) -> None:
   analyse_program(rnd.programs, q, tools.tables, rnd.analysis, q, tools.scratch)
   key = rnd.analysis.key[q]
   if means.rules.cached:
-    if look_up(means.cache, i, key[0], key[1]) != ABSENT:
+    if look_up(means.cache, i, key, c, rnd.log) != ABSENT:
       return
   elif key[0] == own[0] and key[1] == own[1]:
     return  # it has no constants
-  rnd.counts[TRIED] += 1
   _request(i, c, means, rnd)
 
 
@@ -316,11 +400,11 @@ def receive(
     rnd: a round with room for them.
   """
   for k in range(len(places)):
-    row = i * means.rules.population_size + places[k]
-    bury(islands.ancestry, i, places[k], islands.population)
-    copy_program(programs, k, islands.population, row)
-    bear(islands.ancestry, i, places[k], NONE, ARRIVED)
-    _ask(islands, i, places[k], means, rnd, 1)
+    c = _take_place(islands, i, places[k], NONE, rnd)
+    rnd.made_by[c], rnd.nth[c] = ARRIVED, islands.made[i] - 1
+    copy_program(
+        programs, k, islands.population, i * means.rules.population_size + places[k])
+    _ask(islands, i, c, means, rnd, 1)
 
 
 @inner_kernel
@@ -331,55 +415,90 @@ def _enters(bar: np.ndarray, value: float, number: int) -> bool:
 @kernel
 def commit(
     islands: Islands, means: Means, rnd: Round, wanted: Wanted, found: np.ndarray) -> int:
-  """Settles a round in the order of its children.
+  """Settles a round in the order of its children; those after a wrong guess are taken back.
 
   Args:
     islands: all of them.
     means: of this thread.
-    rnd: the round, with value and cost of all requests.
+    rnd: the round, with value, cost and outcome of all requests.
     wanted: what else than new bests is to be found.
     found: [C] int64, is given the children that are new bests or wanted.
 
   Returns:
     How many those are.
   """
-  rules = means.rules
-  if rules.cached:
-    for q in range(rnd.counts[REQUESTS]):
-      fill(means.cache, rnd.owner[q], rnd.entry[q], q, rnd.value[q])
-  count = 0
+  for c in range(rnd.counts[CHILDREN]):  # as it was before the round, to hold tournaments again
+    islands.fitness[rnd.island[c], rnd.place[c]] = rnd.displaced.fitness[c]
+  count, lost = 0, NONE  # the island on which a guess was wrong
   for c in range(rnd.counts[CHILDREN]):
-    i, own = rnd.island[c], rnd.trials[c]
-    for trial in range(own):
-      islands.train_steps[i] += rnd.cost[rnd.request[c] + trial]
-    if own > 1:
-      _take_best(islands, c, means, rnd)
-    q = rnd.request[c]
-    if q != KNOWN:
-      rnd.fitness[c] = islands.fitness[i, rnd.place[c]] = rnd.value[q]
-    islands.num_programs[i] += max(1, own)
-    islands.num_evaluated[i] += own
-    value, number = rnd.fitness[c], islands.num_programs[i]
-    rnd.number[c], rnd.steps[c] = number, islands.train_steps[i]
-    judge(islands.ancestry, i, rnd.place[c], value, number)
-    rnd.better[c] = value > islands.best_fitness[i]
-    if rnd.better[c]:
-      islands.best_fitness[i] = value
-    if value > islands.epoch_best[i] and rnd.nth[c] >= islands.epoch[i]:
-      islands.epoch_best[i], islands.improved_at[i] = value, rnd.nth[c]
-    # The hall takes the first of each fingerprint, the front whatever is simpler.
-    twin = q != KNOWN and rnd.twin[q]
-    enters = rnd.new[c] and (
-        (not twin and _enters(wanted.bars[-1], value, number))
-        or _enters(wanted.bars[rnd.size[c]], value, number))
-    # In evolution a child that the cache knows was watched when it was new.
-    watched = value >= wanted.watch[i] and (rnd.new[c] or not rules.evolve)
-    if rnd.better[c] or enters or watched:
+    i = rnd.island[c]
+    rnd.kept[c] = i != lost
+    if rnd.kept[c] and rnd.guessed[c] and not _confirmed(islands, c, means, rnd):
+      rnd.kept[c], lost, islands.made[i] = False, i, rnd.nth[c]
+    if not rnd.kept[c]:
+      _give_back(islands, c, rnd)
+    elif _settle(islands, c, means, rnd, wanted):
       found[count] = c
       count += 1
-    if number >= rules.max_programs or islands.train_steps[i] >= rules.max_train_steps:
-      islands.active[i] = False
+  if means.rules.cached:
+    take_back(means.cache, rnd.kept, rnd.log)
+    for q in range(rnd.counts[REQUESTS]):
+      if rnd.kept[rnd.child[q]]:
+        fill(means.cache, rnd.owner[q], rnd.entry[q], q, rnd.value[q])
   return count
+
+
+@inner_kernel
+def _confirmed(islands: Islands, c: int, means: Means, rnd: Round) -> bool:
+  """Whether child c has the right parent, now that all children before it are known."""
+  rules, stream = means.rules, means.tools.stream
+  i = rnd.island[c]
+  draws.start(stream, rules.seed, rules.first_island + i, rnd.nth[c])
+  parent, _ = tournament(islands.fitness[i], rnd.place[c], rules.tournament_size, stream)
+  return parent == rnd.parent[c]
+
+
+@inner_kernel
+def _settle(islands: Islands, c: int, means: Means, rnd: Round, wanted: Wanted) -> bool:
+  """Settles child c, which is kept. Returns whether it is a new best or wanted."""
+  rules, i, place, own = means.rules, rnd.island[c], rnd.place[c], rnd.trials[c]
+  bury(islands.ancestry, i, place, rnd.displaced.programs, c, islands.population)
+  parent = NONE if rnd.parent[c] == NONE else islands.ancestry.node[i, rnd.parent[c]]
+  bear(islands.ancestry, i, place, parent, rnd.made_by[c])
+  for trial in range(own):
+    q = rnd.request[c] + trial
+    islands.train_steps[i] += rnd.cost[q]
+    rnd.counts[TRAIN_STEPS] += rnd.cost[q]
+    rnd.counts[FIRST_ANSWER + rnd.outcome[q]] += 1
+  rnd.counts[PROGRAMS] += max(1, own)
+  rnd.counts[FIRST_ANSWER + rnd.answer[c]] += 1
+  if own > 1:
+    _take_best(islands, c, means, rnd)
+  q = rnd.request[c]
+  if q != KNOWN:
+    rnd.fitness[c] = rnd.value[q]
+  islands.fitness[i, place] = rnd.fitness[c]
+  islands.num_programs[i] += max(1, own)
+  islands.num_evaluated[i] += own
+  value, number = rnd.fitness[c], islands.num_programs[i]
+  rnd.number[c], rnd.steps[c] = number, islands.train_steps[i]
+  judge(islands.ancestry, i, place, value, number)
+  rnd.better[c] = value > islands.best_fitness[i]
+  if rnd.better[c]:
+    islands.best_fitness[i] = value
+  if value > islands.epoch_best[i] and rnd.nth[c] >= islands.epoch[i]:
+    islands.epoch_best[i], islands.improved_at[i] = value, rnd.nth[c]
+  if number >= rules.max_programs or islands.train_steps[i] >= rules.max_train_steps:
+    islands.active[i] = False
+  # The hall takes the first of each fingerprint, the front whatever is simpler.
+  new = rnd.answer[c] in NEW
+  twin = q != KNOWN and rnd.outcome[q] == TWIN
+  enters = new and (
+      (not twin and _enters(wanted.bars[-1], value, number))
+      or _enters(wanted.bars[rnd.size[c]], value, number))
+  # In evolution a child that the cache knows was watched when it was new.
+  watched = value >= wanted.watch[i] and (new or not rules.evolve)
+  return rnd.better[c] or enters or watched
 
 
 @inner_kernel

@@ -40,6 +40,8 @@ from azero.search.worker import Improvement, Shared, Watched, Worker, in_threads
 from azero.tasks.task import Tasks
 
 _ROUND_CHILDREN = 256  # of an island at most, so that a run of hits ends
+# Parents of an island in a round that are guessed; of many one is wrong, and the rest is in vain.
+_GUESSES = 8
 _STEP_EXAMPLES = 50_000_000  # of all islands in a step: a second or so of work
 _MAX_STEP = 4096  # children of an island in a step
 
@@ -245,6 +247,7 @@ class Search(Budgeted):
     return Rules(
         seed=seed_word(config.seed), first_island=self.first_island, population_size=size,
         tournament_size=config.tournament_size, round_size=min(size, _ROUND_CHILDREN),
+        guesses=_GUESSES if config.hurdle is None else 0,
         evolve=self.evolve, learners_only=self.learners_only, cached=config.canonical_cache,
         max_cost=_max_cost(self.space, config.train_budget),
         max_programs=config.max_programs or breeding.UNLIMITED,

@@ -9,11 +9,12 @@ import numpy as np
 from azero.compiler.kernels import inner_kernel
 from azero.search.draws import pick
 
-UNDECIDED = -1
+NOBODY = -1  # no winner
 
 
 @inner_kernel
-def tournament(fitness: np.ndarray, oldest: int, contestants: int, stream: np.ndarray) -> int:
+def tournament(
+    fitness: np.ndarray, oldest: int, contestants: int, stream: np.ndarray) -> tuple[int, bool]:
   """Draws contestants, with repetition, from all but the oldest program.
 
   Args:
@@ -23,18 +24,18 @@ def tournament(fitness: np.ndarray, oldest: int, contestants: int, stream: np.nd
     stream: of the child.
 
   Returns:
-    The place of the first of the fittest that were drawn; UNDECIDED if the fitness of one of
-    them is not known yet.
+    The place of the first of the fittest that were drawn, of those whose fitness is known,
+    NOBODY if there is none; and whether that is all of them.
   """
   size = len(fitness)
-  winner, best = UNDECIDED, -np.inf
+  winner, best, decided = NOBODY, -np.inf, True
   for _ in range(contestants):
     place = oldest + 1 + pick(stream, size - 1)
     if place >= size:
       place -= size
     value = fitness[place]
     if np.isnan(value):
-      return UNDECIDED
-    if winner == UNDECIDED or value > best:
+      decided = False
+    elif winner == NOBODY or value > best:
       winner, best = place, value
-  return winner
+  return winner, decided

@@ -21,18 +21,9 @@ from azero.search.genealogy import Genealogy
 from azero.search.hall_of_fame import Entry, Front, HallOfFame, Key, Rank
 from azero.search.islands import Islands
 from azero.search.lineage import Lineage
-from azero.search.lru_cache import LruCache
+from azero.search.lru_cache import LruCache, new_log
 from azero.search.mutation import Mutator, explained
-from azero.search.rounds import (
-  CANONICAL_HITS,
-  CHILDREN,
-  OVER_BUDGET,
-  TRIED,
-  UNABLE,
-  Means,
-  Rules,
-  Wanted,
-)
+from azero.search.rounds import CHILDREN, FIRST_ANSWER, TWIN, UNABLE, Means, Rules, Wanted
 
 _BATCH_CHILDREN = 8192  # of all islands of a thread in a round
 
@@ -126,14 +117,16 @@ class Worker:
         shared.breeding, tables(shared.space, shared.multiclass), shared.mutator,
         arrays(shared.template), scratch(shared.space),
         Analysis.empty(1, shared.space.num_slots), draws.new_stream()))
+    self._log = new_log(room * trials)
     self._found = np.zeros(room, np.int64)
+    self._arrivals: list[tuple[int, np.ndarray, Sequence[Lineage]]] = []
     sizes = shared.space.num_slots + 1
     self._wanted = Wanted(np.zeros((sizes + 1, 2)), shared.watch)
     self.forget()
 
   def forget(self) -> None:
     """Starts anew with what is counted and found; drops a round that an error has broken off."""
-    self._round.counts[:] = 0
+    self._begin()
     self.counts = Counts()
     self.unable = 0
     self.hall, self.front = HallOfFame(self._shared.hall_size), Front()
@@ -178,7 +171,7 @@ class Worker:
         rounds.receive(
             shared.islands, islands[k], places[k, first:last], arrays(programs[some]),
             self._means, rnd)
-        shared.genealogy.note_arrivals(int(islands[k]), places[k, first:last], lineages[some])
+        self._arrivals.append((int(islands[k]), places[k, first:last], lineages[some]))
       self._settle()
 
   def take_improvements(self) -> list[Improvement]:
@@ -194,17 +187,24 @@ class Worker:
   def _settle(self) -> None:
     """Evaluates what a round asks for, commits it and keeps what is good."""
     shared, rnd = self._shared, self._round
-    prints = shared.stages.score(rnd, self._devices, self.counts)
+    prints = shared.stages.score(rnd, self._devices, self._log)
     number = rounds.commit(shared.islands, self._means, rnd, self._wanted, self._found)
-    self.counts.programs += int(rnd.counts[CHILDREN] + rnd.counts[TRIED])
-    self.counts.over_budget += int(rnd.counts[OVER_BUDGET])
-    self.counts.canonical_hits += int(rnd.counts[CANONICAL_HITS])
-    self.unable += int(rnd.counts[UNABLE])
+    if prints is not None:
+      shared.stages.settle(rnd, prints, self._log)
+    shared.stages.count(rnd, self.counts)
+    self.unable += int(rnd.counts[FIRST_ANSWER + UNABLE])
+    for arrived in self._arrivals:
+      shared.genealogy.note_arrivals(*arrived)
     for child in self._found[:number].tolist():
       self._keep(child, prints)
     if number:
       self._set_bars()
-    rnd.counts[:] = 0
+    self._begin()
+
+  def _begin(self) -> None:
+    """Empties the round."""
+    self._round.counts[:] = self._round.log.used[:] = self._log.used[:] = 0
+    self._arrivals.clear()
 
   def _set_bars(self) -> None:
     """Says what the next round has to look for."""
@@ -228,7 +228,7 @@ class Worker:
       for best, array in zip(shared.islands.best, arrays(program)):
         best[island] = array[0]
       self._improvements.append(Improvement(name, fitness, steps, number, program))
-    if rnd.new[child]:
+    if rnd.answer[child] in rounds.NEW:
       self._offer(key, child, program, None if known else prints)
     if fitness >= shared.watch[island]:
       self._watched.append(Watched(island, number, key, program))
@@ -241,7 +241,7 @@ class Worker:
     name = shared.first_island + island
     rank = Rank(-fitness, number, name, key)
     # What it is a twin of came first.
-    twin = request != rounds.KNOWN and rnd.twin[request]
+    twin = request != rounds.KNOWN and rnd.outcome[request] == TWIN
     in_hall, in_front = not twin and self.hall.admits(rank), self.front.admits(rank, size)
     if not in_hall and not in_front:
       return

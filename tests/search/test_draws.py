@@ -7,7 +7,7 @@ from support import kernel_calls
 from support.search_cases import assert_uniform
 
 from azero.search import draws
-from azero.search.tournament import UNDECIDED
+from azero.search.tournament import NOBODY
 
 
 def drawn(seed, island, child, count):
@@ -53,12 +53,12 @@ def test_winners_are_those_of_the_reference():
       oldest = child % size
       by_age = np.roll(fitness, -oldest)[1:]
       expected = breeding.tournament(by_age.tolist(), contestants, Stream(5, 0, child))
-      winner = kernel_calls.compete(
+      winner, decided = kernel_calls.compete(
           fitness, oldest, contestants, stream, draws.seed_word(5), child)
-      assert winner == (oldest + 1 + expected) % size
+      assert winner == (oldest + 1 + expected) % size and decided
 
 
-def test_a_tournament_waits_for_whom_it_drew_and_for_nobody_else():
+def test_a_tournament_is_decided_by_whom_it_drew_and_by_nobody_else():
   size, contestants, oldest = 20, 4, 13
   stream, undecided = draws.new_stream(), 0
   for child in range(100):
@@ -66,9 +66,16 @@ def test_a_tournament_waits_for_whom_it_drew_and_for_nobody_else():
     places = {(oldest + 1 + reference.pick(size - 1)) % size for _ in range(contestants)}
     fitness = np.linspace(0, 1, size)
     fitness[[2, 5, oldest]] = np.nan
-    winner = kernel_calls.compete(
+    winner, decided = kernel_calls.compete(
         fitness, oldest, contestants, stream, draws.seed_word(9), child)
-    assert (winner == UNDECIDED) == bool(places & {2, 5})
-    assert winner == UNDECIDED or winner == max(places, key=lambda place: fitness[place])
-    undecided += winner == UNDECIDED
+    assert decided == (not places & {2, 5})
+    # Of those that are not known it is taken that they do not win.
+    assert winner == max(places - {2, 5}, key=lambda place: fitness[place])
+    undecided += not decided
   assert 10 < undecided < 70
+
+
+def test_nobody_wins_of_whom_nothing_is_known():
+  winner, decided = kernel_calls.compete(
+      np.full(20, np.nan), 0, 4, draws.new_stream(), draws.seed_word(9), 0)
+  assert winner == NOBODY and not decided

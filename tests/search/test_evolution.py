@@ -60,7 +60,7 @@ class Recording:
     def committed(islands, means, rnd, *others):
       found = commit(islands, means, rnd, *others)
       space = self.space
-      for c in range(rnd.counts[rounds.CHILDREN]):
+      for c in np.flatnonzero(rnd.kept[: rnd.counts[rounds.CHILDREN]]):
         island = int(rnd.island[c])
         row = island * means.rules.population_size + int(rnd.place[c])
         program = Programs(space, *(array[row : row + 1] for array in islands.population))
@@ -334,29 +334,33 @@ def test_only_the_hurdle_knows_of_rounds(monkeypatch, case, caches):
 
 
 @pytest.mark.parametrize(("size", "contestants"), [(12, 4), (100, 10), (400, 2)])
-def test_a_round_ends_with_a_tournament_that_waits(monkeypatch, size, contestants):
+def test_a_round_ends_with_a_wrong_guess_or_too_many(monkeypatch, size, contestants):
   step = 1000
   search, recording = evolve(
       monkeypatch, islands=1, population_size=size, tournament_size=contestants,
       cycles_per_step=step, children=2 * step, fingerprint=False, mutation_probability=0.5)
-  _, scorer = sequential(search, 0, children=2 * step)
-  reasons = []
+  history, scorer = sequential(search, 0, children=2 * step)
+  most, reasons = search._workers[0]._shared.rules.guesses, []
   begins = [*sorted(recording.begins[0] - {2 * step}), 2 * step]
   for first, end in itertools.pairwise(begins):
     # Pending are those whose score was asked for in this round.
     pending = {n for n in range(first, end) if scorer.asked_first[n] >= first}
-    waits = [bool(drawn(n, size, contestants, search.config.seed) & pending)
+    assert not pending & set(history.parents[first:end])
+    waits = [pending & drawn(n, size, contestants, search.config.seed)
              for n in range(max(first, size), end + 1)]
-    assert not any(waits[:-1])
+    guesses = sum(map(bool, waits[:-1]))
+    assert guesses <= most
     if end % step == 0:
       reasons.append("step")
     elif end - first == min(size, 256):
       reasons.append("full")
+    elif history.parents[end] in pending:
+      reasons.append("wrong")
     else:
-      assert waits[-1]
-      reasons.append("waits")
-  assert reasons.count("step") == 2 and reasons.count("waits") > 4
-  assert (reasons.count("full") > 0) == (size >= 12)
+      assert guesses == most and waits[-1]
+      reasons.append("many")
+  assert reasons.count("step") == 2 and reasons.count("wrong") > 4
+  assert {"full", "many"} < set(reasons)
 
 
 def drawn(child, size, contestants, seed):

@@ -9,7 +9,7 @@ from support import kernel_calls
 from support.kernel_calls import FILLED
 from support.search_cases import assert_same_state
 
-from azero.search.lru_cache import LruCache
+from azero.search.lru_cache import LruCache, new_log
 
 
 def key_of(number):
@@ -63,22 +63,23 @@ def test_within_a_set_the_least_recently_used_is_forgotten(num_sets, numbers):
 
 
 @given(st.integers(1, 2), st.lists(
-    st.lists(st.integers(0, 24), min_size=1, max_size=30), min_size=1, max_size=6))
+    st.tuples(st.lists(st.integers(0, 24), min_size=1, max_size=30), st.integers(0, 30)),
+    min_size=1, max_size=6))
 def test_scores_that_come_late_change_nothing(num_sets, rounds):
   """Children ask in rounds, and their scores come when a round is over.
 
   Answers, who is scored, and what is in the cache afterwards are as if each had been scored
-  before the next one asked.
+  before the next one asked; and as if the last of a round, which are taken back, never had.
   """
   cache, plain = LruCache(1, WAYS * num_sets), Plain(WAYS * num_sets)
   first = 0
-  for numbers in rounds:
-    keys = np.stack([key_of(number) for number in numbers])
-    places, tickets = np.zeros((2, len(numbers)), np.int64)
-    kernel_calls.ask(cache.arrays, 0, keys, first, places, tickets)
-    before = cache.arrays.values[0, places]
+  for numbers, taken_back in rounds:
+    round_ = Asking(cache, numbers, first)
+    before = cache.arrays.values[0, round_.places]
     scorer: dict[int, int] = {}  # of each number, the child scored last
-    for k, (number, ticket) in enumerate(zip(numbers, tickets.tolist())):
+    keep = max(1, len(numbers) - taken_back)
+    for k, number in enumerate(numbers[:keep]):
+      ticket = round_.tickets[k]
       known = plain.get(number)
       if known is None:
         assert ticket == first + k  # it is scored itself
@@ -88,8 +89,7 @@ def test_scores_that_come_late_change_nothing(num_sets, rounds):
         assert ticket == scorer[number]  # it waits for another child of this round
       else:
         assert ticket == FILLED and before[k] == known
-    kernel_calls.answer(
-        cache.arrays, 0, places, tickets, first, np.array(numbers) / 1000)
+    round_.answer(keep)
     assert (cache.arrays.tickets == FILLED).all()
     first += len(numbers)
   held = [number for entries in plain.sets.values() for number, _ in entries]
@@ -97,25 +97,51 @@ def test_scores_that_come_late_change_nothing(num_sets, rounds):
   assert get(cache, 0, held) == [number / 1000 for number in held]
 
 
+class Asking:
+  """Children of a round that ask for numbers."""
+
+  def __init__(self, cache, numbers, first):
+    self.cache, self.values, self.first = cache, np.array(numbers) / 1000, first
+    self.log = new_log(len(numbers))
+    self.places, self.tickets = np.zeros((2, len(numbers)), np.int64)
+    kernel_calls.ask(
+        cache.arrays, 0, np.stack([key_of(number) for number in numbers]), first,
+        (self.places, self.tickets), self.log)
+
+  def answer(self, keep=None):
+    kept = np.arange(len(self.values)) < (len(self.values) if keep is None else keep)
+    kernel_calls.answer(
+        self.cache.arrays, 0, (self.places, self.tickets), self.first, self.values, kept, self.log)
+
+
+@given(st.lists(st.integers(0, 24), max_size=40), st.lists(
+    st.integers(0, 24), min_size=1, max_size=40))
+def test_what_is_taken_back_leaves_no_trace(before, numbers):
+  cache = LruCache(1, WAYS)
+  for number in before:
+    if get(cache, 0, [number]) == [None]:
+      put(cache, 0, [number])
+  old = [array.copy() for array in cache.arrays]
+  Asking(cache, numbers, 0).answer(keep=0)
+  for array, expected in zip(cache.arrays, old):
+    np.testing.assert_array_equal(array, expected)
+
+
 def test_a_place_that_was_given_up_is_not_filled_by_whom_it_was_promised():
   cache = LruCache(1, WAYS)
-  numbers = np.arange(20)
-  places, tickets = np.zeros((2, 20), np.int64)
-  kernel_calls.ask(
-      cache.arrays, 0, np.stack([key_of(number) for number in numbers]), 0, places, tickets)
-  assert tickets.tolist() == list(range(20)) and len(set(places.tolist())) == WAYS
-  kernel_calls.answer(cache.arrays, 0, places, tickets, 0, numbers / 1000)
+  asking = Asking(cache, range(20), 0)
+  assert asking.tickets.tolist() == list(range(20)) and len(set(asking.places.tolist())) == WAYS
+  asking.answer()
   assert (cache.arrays.tickets == FILLED).all()
   assert get(cache, 0, range(20)) == [None] * 12 + [k / 1000 for k in range(12, 20)]
 
 
 def test_a_pending_entry_has_no_value():
   cache = LruCache(1, WAYS)
-  places, tickets = np.zeros((2, 1), np.int64)
-  kernel_calls.ask(cache.arrays, 0, key_of(5)[None], 17, places, tickets)
-  assert tickets.tolist() == [17] and get(cache, 0, [5]) == [None]
-  kernel_calls.answer(cache.arrays, 0, places, tickets, 17, np.array([0.25]))
-  assert get(cache, 0, [5]) == [0.25]
+  asking = Asking(cache, [250], 17)
+  assert asking.tickets.tolist() == [17] and get(cache, 0, [250]) == [None]
+  asking.answer()
+  assert get(cache, 0, [250]) == [0.25]
 
 
 def test_capacity_is_rounded_up_to_whole_sets():

@@ -6,7 +6,16 @@ from azero.compiler.arrays import ProgramArrays, Tables
 from azero.compiler.kernels import kernel
 from azero.search import draws
 from azero.search.edits import copy_program, round_constant
-from azero.search.lru_cache import ABSENT, FILLED, CacheArrays, fill, look_up, reserve
+from azero.search.lru_cache import (
+  ABSENT,
+  FILLED,
+  CacheArrays,
+  Log,
+  fill,
+  look_up,
+  reserve,
+  take_back,
+)
 from azero.search.mutation import Mutator, mutate
 from azero.search.tournament import tournament
 
@@ -33,7 +42,7 @@ def picks(
 @kernel
 def compete(
     fitness: np.ndarray, oldest: int, contestants: int, stream: np.ndarray, seed: np.uint64,
-    child: int) -> int:
+    child: int) -> tuple[int, bool]:
   """The winner of the tournament of a child of island 0."""
   draws.start(stream, seed, 0, child)
   return tournament(fitness, oldest, contestants, stream)
@@ -50,7 +59,7 @@ def evolve(
     child = size + n
     oldest = child % size
     draws.start(stream, seed, island, child)
-    parent = tournament(fitness, oldest, contestants, stream)
+    parent, _ = tournament(fitness, oldest, contestants, stream)
     copy_program(population, parent, population, oldest)
     mutate(population, oldest, space, mutator, stream)
     fitness[oldest] = scores[n]
@@ -65,8 +74,8 @@ def round_constants(values: np.ndarray) -> None:
 
 @kernel
 def ask(
-    cache: CacheArrays, island: int, keys: np.ndarray, first_child: int, places: np.ndarray,
-    tickets: np.ndarray) -> None:
+    cache: CacheArrays, island: int, keys: np.ndarray, first_child: int,
+    found: tuple[np.ndarray, np.ndarray], log: Log) -> None:
   """Asks for the keys of several children in turn, and reserves what is not there.
 
   Args:
@@ -74,23 +83,27 @@ def ask(
     island: whose.
     keys: [N, 2] uint64.
     first_child: number of the first child.
-    places: [N] int64, filled with where each key is.
-    tickets: [N] int64, filled with whom each waits for: itself, an earlier child, or FILLED.
+    found: two arrays, [N] int64, filled with where each key is, and whom each waits for: itself,
+      an earlier child, or FILLED.
+    log: has room for N entries.
   """
+  places, tickets = found
   for k in range(len(keys)):
-    place = look_up(cache, island, keys[k, 0], keys[k, 1])
+    place = look_up(cache, island, keys[k], k, log)
     if place == ABSENT:
-      place = reserve(cache, island, keys[k, 0], keys[k, 1], first_child + k)
+      place = reserve(cache, island, keys[k], first_child + k, k, log)
     places[k], tickets[k] = place, cache.tickets[island, place]
 
 
 @kernel
 def answer(
-    cache: CacheArrays, island: int, places: np.ndarray, tickets: np.ndarray, first_child: int,
-    values: np.ndarray) -> None:
-  """Fills what each child reserved for itself."""
+    cache: CacheArrays, island: int, found: tuple[np.ndarray, np.ndarray], first_child: int,
+    values: np.ndarray, kept: np.ndarray, log: Log) -> None:
+  """Fills what each child reserved for itself, of those that are `kept`; the others never were."""
+  places, tickets = found
+  take_back(cache, kept, log)
   for k in range(len(places)):
-    if tickets[k] == first_child + k:
+    if tickets[k] == first_child + k and kept[k]:
       fill(cache, island, places[k], tickets[k], values[k])
 
 

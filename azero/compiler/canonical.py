@@ -35,7 +35,7 @@ from azero.compiler.arrays import (
   scratch,
   tables,
 )
-from azero.compiler.kernels import inner_kernel, kernel
+from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.compiler.liveness import mark_live
 from azero.compiler.sources import trace
 from azero.language.program import Programs
@@ -197,7 +197,7 @@ def structure_of(
   return structure
 
 
-@inner_kernel
+@inlined_kernel
 def _color_of(source: np.uint64, colors: np.ndarray) -> np.uint64:
   """A word from the kind of a source and the colours of the instructions that it may be."""
   word = (source >> np.uint64(48)) * _SECOND[0]
@@ -208,7 +208,7 @@ def _color_of(source: np.uint64, colors: np.ndarray) -> np.uint64:
   return mix(word)
 
 
-@inner_kernel
+@inlined_kernel
 def _bits(value: float, meaning: int, num_features: int) -> np.uint64:
   """The bits of a constant as it acts: an index as its position, a deviation without its sign."""
   if meaning == INDEX:
@@ -218,7 +218,7 @@ def _bits(value: float, meaning: int, num_features: int) -> np.uint64:
   return np.float64(value).view(np.uint64)
 
 
-@inner_kernel
+@inlined_kernel
 def _hash(
     head: np.uint64, in1: np.uint64, in2: np.uint64, old: np.uint64, multipliers: _Multipliers
 ) -> np.uint64:
@@ -227,7 +227,7 @@ def _hash(
   return _join(_join(word, in2 * multipliers[2]), old * multipliers[3])
 
 
-@inner_kernel
+@inlined_kernel
 def _hash_constants(
     first: np.uint64, second: np.uint64, third: np.uint64, multipliers: _Multipliers
 ) -> np.uint64:
@@ -236,13 +236,13 @@ def _hash_constants(
   return _join(word, third * multipliers[6])
 
 
-@inner_kernel
+@inlined_kernel
 def _join(word: np.uint64, product: np.uint64) -> np.uint64:
   """Rotated between products, so that no field cancels another."""
   return (word << np.uint64(23) | word >> np.uint64(41)) + product
 
 
-@inner_kernel
+@inlined_kernel
 def mix(word: np.uint64) -> np.uint64:
   """Finaliser of splitmix64: every bit of the input reaches every bit of the result."""
   word ^= word >> np.uint64(30)

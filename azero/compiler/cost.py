@@ -6,7 +6,7 @@ It is the same on every machine, unlike a time that is measured.
 import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, Tables, arrays, tables
-from azero.compiler.kernels import inner_kernel, kernel
+from azero.compiler.kernels import inlined_kernel, kernel
 from azero.language.program import EMPTY, Programs
 
 
@@ -32,7 +32,7 @@ def _cost_all(
     result[i] = program_cost(programs, i, tables, live[i])
 
 
-@inner_kernel
+@inlined_kernel
 def program_cost(programs: ProgramArrays, i: int, tables: Tables, live: np.ndarray) -> float:
   """As `costs`, of program i; `live` is [L]."""
   total = 0.0

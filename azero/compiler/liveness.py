@@ -30,7 +30,7 @@ from azero.compiler.arrays import (
   scratch,
   tables,
 )
-from azero.compiler.kernels import inner_kernel, kernel
+from azero.compiler.kernels import inlined_kernel, kernel
 from azero.language.program import EMPTY, Function, Programs
 
 _SETUP, _PREDICT, _LEARN = (int(function) for function in Function)
@@ -59,7 +59,7 @@ def _mark_all(programs: ProgramArrays, tables: Tables, live: np.ndarray, scratch
     mark_live(programs, i, tables, live[i], scratch)
 
 
-@inner_kernel
+@inlined_kernel
 def mark_live(
     programs: ProgramArrays, i: int, tables: Tables, live: np.ndarray, scratch: Scratch) -> None:
   """Sets `live`, [L] bool, to which instructions of program i can reach a prediction."""
@@ -88,7 +88,7 @@ def mark_live(
     live[slot[k]] = words[k, LIVE_WRITES] != _NONE
 
 
-@inner_kernel
+@inlined_kernel
 def list_instructions(programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch) -> None:
   """Lists the instructions of program i, with the sets of addresses they read and write."""
   opcodes, in1, in2, out = programs.opcode[i], programs.in1[i], programs.in2[i], programs.out[i]
@@ -110,7 +110,7 @@ def list_instructions(programs: ProgramArrays, i: int, tables: Tables, scratch: 
   scratch.start[3] = count
 
 
-@inner_kernel
+@inlined_kernel
 def _backward(first: int, end: int, reached: np.uint64, words: np.ndarray) -> np.uint64:
   """Walks the instructions of a component function from its end.
 

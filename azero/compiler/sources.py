@@ -29,7 +29,7 @@ from azero.compiler.arrays import (
   scratch,
   tables,
 )
-from azero.compiler.kernels import inner_kernel, kernel
+from azero.compiler.kernels import inlined_kernel, kernel
 from azero.language.program import Function, Programs
 
 # A source is one word: its kind in the top bits, then 1 + position of the last write in
@@ -78,7 +78,7 @@ def _trace_one(
   return trace(programs, 0, tables, live, scratch)
 
 
-@inner_kernel
+@inlined_kernel
 def trace(
     programs: ProgramArrays, i: int, tables: Tables, live: np.ndarray, scratch: Scratch
 ) -> np.uint64:
@@ -109,7 +109,7 @@ def trace(
   return predicted
 
 
-@inner_kernel
+@inlined_kernel
 def _list_live(
     programs: ProgramArrays, i: int, tables: Tables, live: np.ndarray, scratch: Scratch) -> None:
   """Lists the slots of the live instructions, and the last write of every address."""
@@ -128,13 +128,13 @@ def _list_live(
   scratch.start[3] = count
 
 
-@inner_kernel
+@inlined_kernel
 def _source(address: int, origin: np.ndarray) -> np.uint64:
   """The source of an operand; its address is negative if the op does not have it."""
   return origin[address] if address >= 0 else ZERO
 
 
-@inner_kernel
+@inlined_kernel
 def _enter(function: int, tables: Tables, last: np.ndarray, origin: np.ndarray) -> None:
   """Where the value at every address comes from when a component function starts.
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from azero.compiler.arrays import ProgramArrays
-from azero.compiler.kernels import inner_kernel
+from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.search.edits import copy_program
 
 TRUNK = 256  # ancestors with a single child for which there is room
@@ -71,7 +71,7 @@ def new_ancestry(num_islands: int, population_size: int) -> Ancestry:
   return Ancestry(node, nodes, np.zeros((num_islands, size, 2)))
 
 
-@inner_kernel
+@inlined_kernel
 def row_of(ancestry: Ancestry, i: int, node: int) -> int:
   """Where the program of a node of island i is among those of `Islands.programs`."""
   num_islands, size = ancestry.nodes.shape[0], ancestry.nodes.shape[1]
@@ -81,7 +81,7 @@ def row_of(ancestry: Ancestry, i: int, node: int) -> int:
   return num_islands * population + i * size + node
 
 
-@inner_kernel
+@inlined_kernel
 def bury(
     ancestry: Ancestry, i: int, place: int, displaced: ProgramArrays, k: int,
     programs: ProgramArrays) -> None:
@@ -112,7 +112,7 @@ def bury(
     node = parent
 
 
-@inner_kernel
+@inlined_kernel
 def bear(ancestry: Ancestry, i: int, place: int, parent: int, made_by: int) -> None:
   """Notes a new program at a place of island i, with the node of its parent or NONE."""
   nodes, node = ancestry.nodes[i], ancestry.node[i]
@@ -126,7 +126,7 @@ def bear(ancestry: Ancestry, i: int, place: int, parent: int, made_by: int) -> N
     nodes[parent, USES] += 1
 
 
-@inner_kernel
+@inlined_kernel
 def judge(ancestry: Ancestry, i: int, place: int, fitness: float, number: int) -> None:
   """Notes the fitness of the program at a place of island i, and which of the island it was."""
   node = ancestry.node[i, place]
@@ -134,7 +134,7 @@ def judge(ancestry: Ancestry, i: int, place: int, fitness: float, number: int) -
   ancestry.nodes[i, node, NUMBER] = number
 
 
-@inner_kernel
+@inlined_kernel
 def _set_free(ancestry: Ancestry, i: int, node: int) -> None:
   ancestry.nodes[i, node, USES] = 0
   ancestry.nodes[i, node, PARENT] = ancestry.node[i, -1]

@@ -23,7 +23,7 @@ import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, Scratch, Tables
 from azero.compiler.canonical import Analysis, analyse_program, structure_of
-from azero.compiler.kernels import inner_kernel
+from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.compiler.validity import program_is_valid
 from azero.search.ancestry import NONE
 from azero.search.edits import copy_program
@@ -103,7 +103,7 @@ def start_program(islands: Islands, i: int, n: int, place: int, tools: Tools) ->
       return
 
 
-@inner_kernel
+@inlined_kernel
 def breed(islands: Islands, i: int, place: int, parent: int, tools: Tools) -> int:
   """Puts a child of the program at the place `parent` in its own place on island i.
 
@@ -121,9 +121,17 @@ def breed(islands: Islands, i: int, place: int, parent: int, tools: Tools) -> in
   return COPY
 
 
-@inner_kernel
+@inlined_kernel
 def _passes(islands: Islands, i: int, place: int, parent: int, tools: Tools) -> bool:
   """Whether the proposal at a place of island i passes; `parent` is a place or NONE."""
+  rules = tools.breeding
+  filtered = rules.valid or rules.changed or rules.structures != UNLIMITED
+  return not filtered or _passes_filters(islands, i, place, parent, tools)
+
+
+@inner_kernel
+def _passes_filters(islands: Islands, i: int, place: int, parent: int, tools: Tools) -> bool:
+  """`_passes` where there are filters."""
   rules = tools.breeding
   programs, row = islands.population, i * islands.fitness.shape[1] + place
   if rules.valid and not program_is_valid(programs, row, tools.tables, tools.scratch):
@@ -142,7 +150,7 @@ def _passes(islands: Islands, i: int, place: int, parent: int, tools: Tools) -> 
   return count_structure(islands, i, place, structure) < rules.structures
 
 
-@inner_kernel
+@inlined_kernel
 def count_structure(islands: Islands, i: int, place: int, structure: np.uint64) -> int:
   """How many of a structure are in the population of island i, but for the one at a place."""
   count = 0
@@ -151,7 +159,7 @@ def count_structure(islands: Islands, i: int, place: int, structure: np.uint64) 
   return count - (islands.structure[i, place] == structure)
 
 
-@inner_kernel
+@inlined_kernel
 def is_stale(islands: Islands, i: int, patience: int) -> bool:
   """Whether the population of island i has waited for long enough for something better."""
   waited = islands.made[i] - islands.improved_at[i]
@@ -170,7 +178,7 @@ def luby(k: int) -> int:
     k -= size - 1
 
 
-@inner_kernel
+@inlined_kernel
 def begin_anew(islands: Islands, i: int) -> None:
   """Lets the population of island i begin anew with the next program."""
   islands.epoch[i] = islands.improved_at[i] = islands.made[i]

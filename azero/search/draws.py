@@ -9,7 +9,7 @@ that grows by the golden ratio at every draw, mixed into the number that is draw
 import numpy as np
 
 from azero.compiler.canonical import mix
-from azero.compiler.kernels import inner_kernel
+from azero.compiler.kernels import inlined_kernel
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _UNUSED_BITS = np.uint64(11)  # a float64 has 53
@@ -26,21 +26,21 @@ def seed_word(seed: int) -> np.uint64:
   return np.uint64(seed % 2**64)
 
 
-@inner_kernel
+@inlined_kernel
 def start(stream: np.ndarray, seed: np.uint64, island: int, child: int) -> None:
   """Makes a stream that of child `child` of an island, which has not drawn anything yet."""
   of_island = mix(mix(seed + _GOLDEN) + np.uint64(island))
   stream[0] = mix(of_island + np.uint64(child))
 
 
-@inner_kernel
+@inlined_kernel
 def uniform(stream: np.ndarray) -> float:
   """A number in [0, 1), a multiple of 2 ** -53."""
   stream[0] += _GOLDEN
   return np.int64(mix(stream[0]) >> _UNUSED_BITS) * _UNIT
 
 
-@inner_kernel
+@inlined_kernel
 def pick(stream: np.ndarray, count: int) -> int:
   """A uniform choice out of 0, ..., count - 1."""
   return int(uniform(stream) * count)

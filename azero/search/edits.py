@@ -20,7 +20,7 @@ from azero.compiler.arrays import (
   ProgramArrays,
   Tables,
 )
-from azero.compiler.kernels import inner_kernel
+from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.language import ops as op_table
 from azero.language.program import EMPTY
 from azero.search.draws import pick, uniform
@@ -36,7 +36,7 @@ _POWERS = 10.0 ** np.arange(301)
 _MAX_CONSTANTS = op_table.MAX_CONSTANTS
 
 
-@inner_kernel
+@inlined_kernel
 def copy_program(source: ProgramArrays, i: int, target: ProgramArrays, j: int) -> None:
   """Makes program j of `target` equal to program i of `source`."""
   _copy_row(source.opcode[i], target.opcode[j])
@@ -48,13 +48,13 @@ def copy_program(source: ProgramArrays, i: int, target: ProgramArrays, j: int) -
       target.constants[j, slot, k] = source.constants[i, slot, k]
 
 
-@inner_kernel
+@inlined_kernel
 def _copy_row(source: np.ndarray, target: np.ndarray) -> None:
   for slot in range(len(source)):
     target[slot] = source[slot]
 
 
-@inner_kernel
+@inlined_kernel
 def function_length(programs: ProgramArrays, i: int, function: int, space: Tables) -> int:
   """Instructions in a component function of program i."""
   first, stop = space.functions[function, START], space.functions[function, STOP]
@@ -64,7 +64,7 @@ def function_length(programs: ProgramArrays, i: int, function: int, space: Table
   return slot - first
 
 
-@inner_kernel
+@inlined_kernel
 def write_random(
     programs: ProgramArrays, i: int, slot: int, function: int, space: Tables, stream: np.ndarray
 ) -> None:
@@ -73,7 +73,7 @@ def write_random(
   write_op(programs, i, slot, opcode, space, stream)
 
 
-@inner_kernel
+@inlined_kernel
 def write_op(
     programs: ProgramArrays, i: int, slot: int, opcode: int, space: Tables, stream: np.ndarray
 ) -> None:
@@ -120,7 +120,7 @@ def _move(programs: ProgramArrays, i: int, source: int, target: int) -> None:
     programs.constants[i, target, k] = programs.constants[i, source, k]
 
 
-@inner_kernel
+@inlined_kernel
 def draw_address(opcode: int, operand: int, space: Tables, stream: np.ndarray) -> int:
   """Draws the address of in1, in2 or out; 0, and nothing drawn, if the op has no such one."""
   choices = space.ops[opcode, CHOICES_IN1 + operand]
@@ -141,7 +141,7 @@ def _fresh(meaning: int, stream: np.ndarray) -> float:
   return round_constant(number if meaning == STD else 2 * number - 1)
 
 
-@inner_kernel
+@inlined_kernel
 def altered(value: float, meaning: int, stream: np.ndarray) -> float:
   """An index drawn anew; any other constant times U[0.5, 2], its sign flipped now and then."""
   number = uniform(stream)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from azero.compiler.kernels import inner_kernel, kernel
+from azero.compiler.kernels import inlined_kernel, kernel
 
 BYTES_PER_ENTRY = 40  # both halves of a key, a value, a stamp and a ticket
 _WAYS = 8
@@ -131,7 +131,7 @@ class LruCache:
     arrays.tickets[:] = FILLED
 
 
-@inner_kernel
+@inlined_kernel
 def look_up(cache: CacheArrays, island: int, key: np.ndarray, who: int, log: Log) -> int:
   """Looks a key up, [2] uint64, and marks it as used, for the child `who`.
 
@@ -148,7 +148,7 @@ def look_up(cache: CacheArrays, island: int, key: np.ndarray, who: int, log: Log
   return ABSENT
 
 
-@inner_kernel
+@inlined_kernel
 def reserve(
     cache: CacheArrays, island: int, key: np.ndarray, ticket: int, who: int, log: Log) -> int:
   """Gives a key that is not in the cache a place there, to be filled by the child `ticket`.
@@ -167,7 +167,7 @@ def reserve(
   return oldest
 
 
-@inner_kernel
+@inlined_kernel
 def fill(cache: CacheArrays, island: int, place: int, ticket: int, value: float) -> None:
   """Stores the value that a place was reserved for, unless another key has it by now."""
   if cache.tickets[island, place] == ticket:
@@ -175,7 +175,7 @@ def fill(cache: CacheArrays, island: int, place: int, ticket: int, value: float)
     cache.tickets[island, place] = FILLED
 
 
-@inner_kernel
+@inlined_kernel
 def take_back(cache: CacheArrays, kept: np.ndarray, log: Log) -> None:
   """Undoes what was done for all but those who are `kept`, [N] bool, and empties the log.
 
@@ -193,14 +193,14 @@ def take_back(cache: CacheArrays, kept: np.ndarray, log: Log) -> None:
   log.used[0] = 0
 
 
-@inner_kernel
+@inlined_kernel
 def _first_place(cache: CacheArrays, key: np.ndarray) -> int:
   """The first place of the set that a key belongs to."""
   sets = np.uint64(cache.stamps.shape[1] // _WAYS)
   return int(key[0] % sets) * _WAYS
 
 
-@inner_kernel
+@inlined_kernel
 def _use(cache: CacheArrays, island: int, place: int, who: int, log: Log) -> None:
   """Marks a place as used, and logs what it holds."""
   facts = log.facts[log.used[0]]

@@ -35,7 +35,7 @@ from azero.compiler.arrays import (
   searched_functions,
   tables,
 )
-from azero.compiler.kernels import inner_kernel, kernel
+from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws, foreign
 from azero.search.config import PAPER_ACTIONS
@@ -56,7 +56,7 @@ _INSERTION = 1 / 3  # of insert_or_remove
 Mutation = Callable[[ProgramArrays, int, int, Tables, np.ndarray], None]
 
 
-@inner_kernel
+@inlined_kernel
 def alter(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Redraws one address, or alters one constant, of one instruction."""
@@ -83,7 +83,7 @@ def alter(
     programs.in2[i, slot] = draw_address(opcode, 1, space, stream)
 
 
-@inner_kernel
+@inlined_kernel
 def randomize_instruction(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Puts a random instruction in the place of one."""
@@ -93,7 +93,7 @@ def randomize_instruction(
     write_random(programs, i, slot, function, space, stream)
 
 
-@inner_kernel
+@inlined_kernel
 def randomize_function(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Puts random instructions in the places of all of a component function."""
@@ -102,7 +102,7 @@ def randomize_function(
     write_random(programs, i, first + k, function, space, stream)
 
 
-@inner_kernel
+@inlined_kernel
 def insert(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Inserts a random instruction, unless the component function is as long as it may be."""
@@ -114,7 +114,7 @@ def insert(
     write_random(programs, i, slot, function, space, stream)
 
 
-@inner_kernel
+@inlined_kernel
 def remove(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Removes an instruction, unless the component function is as short as it may be."""
@@ -124,7 +124,7 @@ def remove(
     close_gap(programs, i, first + pick(stream, length), first + length)
 
 
-@inner_kernel
+@inlined_kernel
 def insert_or_remove(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Inserts or removes an instruction; removal is twice as likely."""
@@ -325,7 +325,7 @@ def _mutate_all(
     mutate(programs, i, space, mutator, stream)
 
 
-@inner_kernel
+@inlined_kernel
 def mutate(
     programs: ProgramArrays, i: int, space: Tables, mutator: Mutator, stream: np.ndarray) -> int:
   """Mutates program i, a copy of its parent, in place; or leaves it an exact copy.

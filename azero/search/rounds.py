@@ -29,7 +29,7 @@ from azero.compiler.arrays import ProgramArrays, arrays
 from azero.compiler.canonical import Analysis, analyse_program, structure_of
 from azero.compiler.cost import program_cost
 from azero.compiler.dependence import program_can_learn
-from azero.compiler.kernels import inner_kernel, kernel
+from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws
 from azero.search.ancestry import ARRIVED, NONE, START, bear, bury, judge
@@ -241,50 +241,50 @@ def propose(
   for k in range(start, len(own)):
     if rnd.counts[CHILDREN] + means.rules.round_size > len(rnd.island):
       return k
-    _advance(islands, own[k], target, means, rnd)
+    i = own[k]
+    first, waiting = islands.made[i], rnd.counts[REQUESTS]
+    last = min(target, first + means.rules.round_size)
+    under_way = guesses = 0  # programs of this round, and how many of them are children of a guess
+    while islands.made[i] < last and _may_go_on(islands, i, under_way, waiting, means, rnd):
+      n = islands.made[i]
+      if is_stale(islands, i, means.tools.breeding.patience):
+        if n > first:
+          break  # what is under way may be better
+        begin_anew(islands, i)
+      place, parent, decided = n % means.rules.population_size, NONE, True
+      draws.start(means.tools.stream, means.rules.seed, means.rules.first_island + i, n)
+      if means.rules.evolve and n - islands.epoch[i] >= means.rules.population_size:
+        parent, decided = tournament(
+            islands.fitness[i], place, means.rules.tournament_size, means.tools.stream)
+        guesses += not decided
+        if parent == NOBODY or guesses > means.rules.guesses:
+          break
+      c = _take_place(islands, i, place, parent, rnd)
+      rnd.guessed[c] = not decided
+      if parent == NONE:
+        rnd.made_by[c] = START
+        start_program(islands, i, n, place, means.tools)
+      else:
+        rnd.made_by[c] = breed(islands, i, place, parent, means.tools)
+      islands.made[i] = n + 1
+      _ask(islands, i, c, means, rnd, means.tools.breeding.trials)
+      under_way += max(1, rnd.trials[c])
   return 0
 
 
-@inner_kernel
-def _advance(islands: Islands, i: int, target: int, means: Means, rnd: Round) -> None:
-  """One island makes children."""
-  rules, tools = means.rules, means.tools
-  first, waiting = islands.made[i], rnd.counts[REQUESTS]
-  last = min(target, first + rules.round_size)
-  under_way = guesses = 0  # programs of this round, and how many of them are children of a guess
-  while islands.active[i] and islands.made[i] < last:
-    n = islands.made[i]
-    if islands.num_programs[i] + under_way >= rules.max_programs:
-      return
-    # What is under way may spend the rest of the budget: that has to be known first.
-    requested = rnd.counts[REQUESTS] - waiting
-    if islands.train_steps[i] + requested * rules.most_steps >= rules.max_train_steps:
-      return
-    if is_stale(islands, i, tools.breeding.patience):
-      if n > first:
-        return  # what is under way may be better
-      begin_anew(islands, i)
-    place, parent, decided = n % rules.population_size, NONE, True
-    draws.start(tools.stream, rules.seed, rules.first_island + i, n)
-    if rules.evolve and n - islands.epoch[i] >= rules.population_size:
-      parent, decided = tournament(
-          islands.fitness[i], place, rules.tournament_size, tools.stream)
-      guesses += not decided
-      if parent == NOBODY or guesses > rules.guesses:
-        return
-    c = _take_place(islands, i, place, parent, rnd)
-    rnd.guessed[c] = not decided
-    if parent == NONE:
-      rnd.made_by[c] = START
-      start_program(islands, i, n, place, tools)
-    else:
-      rnd.made_by[c] = breed(islands, i, place, parent, tools)
-    islands.made[i] = n + 1
-    _ask(islands, i, c, means, rnd, tools.breeding.trials)
-    under_way += max(1, rnd.trials[c])
+@inlined_kernel
+def _may_go_on(
+    islands: Islands, i: int, under_way: int, waiting: int, means: Means, rnd: Round) -> bool:
+  """Whether island i has budget left, so many programs and the requests from `waiting` on ahead."""
+  rules = means.rules
+  if not islands.active[i] or islands.num_programs[i] + under_way >= rules.max_programs:
+    return False
+  # What is under way may spend the rest of the budget: that has to be known first.
+  requested = rnd.counts[REQUESTS] - waiting
+  return islands.train_steps[i] + requested * rules.most_steps < rules.max_train_steps
 
 
-@inner_kernel
+@inlined_kernel
 def _take_place(islands: Islands, i: int, place: int, parent: int, rnd: Round) -> int:
   """Begins a child at a place of island i: remembers what it displaces. Returns its number."""
   c = rnd.counts[CHILDREN]
@@ -299,7 +299,7 @@ def _take_place(islands: Islands, i: int, place: int, parent: int, rnd: Round) -
   return c
 
 
-@inner_kernel
+@inlined_kernel
 def _give_back(islands: Islands, c: int, rnd: Round) -> None:
   """Puts what child c displaced back into its place, but for the fitness."""
   i, place, old = rnd.island[c], rnd.place[c], rnd.displaced
@@ -308,7 +308,7 @@ def _give_back(islands: Islands, c: int, rnd: Round) -> None:
   islands.key[i, place, 0], islands.key[i, place, 1] = old.key[c, 0], old.key[c, 1]
 
 
-@inner_kernel
+@inlined_kernel
 def _ask(islands: Islands, i: int, c: int, means: Means, rnd: Round, trials: int) -> None:
   """Asks for the fitness of child c, which is in its place on island i.
 
@@ -354,7 +354,7 @@ def _ask(islands: Islands, i: int, c: int, means: Means, rnd: Round, trials: int
     _try_constants(i, c, means, rnd)
 
 
-@inner_kernel
+@inlined_kernel
 def _request(i: int, c: int, means: Means, rnd: Round) -> None:
   """Makes the program and the analysis behind the last request one of child c of island i."""
   q = rnd.counts[REQUESTS]
@@ -407,7 +407,7 @@ def receive(
     _ask(islands, i, c, means, rnd, 1)
 
 
-@inner_kernel
+@inlined_kernel
 def _enters(bar: np.ndarray, value: float, number: int) -> bool:
   return value > bar[0] or (value == bar[0] and number <= bar[1])
 
@@ -448,7 +448,7 @@ def commit(
   return count
 
 
-@inner_kernel
+@inlined_kernel
 def _confirmed(islands: Islands, c: int, means: Means, rnd: Round) -> bool:
   """Whether child c has the right parent, now that all children before it are known."""
   rules, stream = means.rules, means.tools.stream
@@ -458,7 +458,7 @@ def _confirmed(islands: Islands, c: int, means: Means, rnd: Round) -> bool:
   return parent == rnd.parent[c]
 
 
-@inner_kernel
+@inlined_kernel
 def _settle(islands: Islands, c: int, means: Means, rnd: Round, wanted: Wanted) -> bool:
   """Settles child c, which is kept. Returns whether it is a new best or wanted."""
   rules, i, place, own = means.rules, rnd.island[c], rnd.place[c], rnd.trials[c]

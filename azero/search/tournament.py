@@ -6,13 +6,13 @@ tournament, and the child takes its place.
 
 import numpy as np
 
-from azero.compiler.kernels import inner_kernel
+from azero.compiler.kernels import inlined_kernel
 from azero.search.draws import pick
 
 NOBODY = -1  # no winner
 
 
-@inner_kernel
+@inlined_kernel
 def tournament(
     fitness: np.ndarray, oldest: int, contestants: int, stream: np.ndarray) -> tuple[int, bool]:
   """Draws contestants, with repetition, from all but the oldest program.

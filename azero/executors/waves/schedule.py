@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from azero.compiler import canonical
-from azero.compiler.kernels import inner_kernel, kernel
+from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.executors.waves import straight_line as ssa
 from azero.executors.waves import tables
 from azero.executors.waves.layout import PROGRAM_TILE, Layout
@@ -313,7 +313,7 @@ def _form_chunk(first: int, last: int, batch: _Batch, shapes: _Shapes, chunk: _C
   return True
 
 
-@inner_kernel
+@inlined_kernel
 def _sort(first: int, last: int, batch: _Batch, shapes: _Shapes, chunk: _Chunk) -> int:
   """Sorts instructions by section, phase, class, level and op, then by program; counts them."""
   code, ops, lanes, num_classes = batch.code, shapes.ops, chunk.lanes, len(shapes.classes)
@@ -332,7 +332,7 @@ def _sort(first: int, last: int, batch: _Batch, shapes: _Shapes, chunk: _Chunk) 
   return count
 
 
-@inner_kernel
+@inlined_kernel
 def _list_entries(first: int, last: int, batch: _Batch, chunk: _Chunk) -> tuple[int, int, int]:
   """Lists the instructions of programs; returns how many they are, and phases, and levels."""
   programs, code, lanes = batch.programs, batch.code, chunk.lanes
@@ -348,7 +348,7 @@ def _list_entries(first: int, last: int, batch: _Batch, chunk: _Chunk) -> tuple[
   return count, num_phases, num_levels
 
 
-@inner_kernel
+@inlined_kernel
 def _counting_sort(count: int, num_keys: int, chunk: _Chunk) -> None:
   """Puts into _ENTRIES what is in _SPARE, sorted by _KEYS; equal ones keep their order."""
   lanes, place = chunk.lanes, chunk.counts
@@ -363,7 +363,7 @@ def _counting_sort(count: int, num_keys: int, chunk: _Chunk) -> None:
     place[key] += 1
 
 
-@inner_kernel
+@inlined_kernel
 def _form_waves(num_entries: int, batch: _Batch, shapes: _Shapes, chunk: _Chunk) -> None:
   """Forms waves, gives each lane a row, and counts what they take.
 
@@ -397,19 +397,19 @@ def _form_waves(num_entries: int, batch: _Batch, shapes: _Shapes, chunk: _Chunk)
   needed[_FORMED] = num_waves
 
 
-@inner_kernel
+@inlined_kernel
 def _moves(c: int, batch: _Batch) -> bool:
   """Whether a copy is made whenever training and validation take turns, too."""
   return batch.copies[c, ssa.IN_TRAINING] != batch.copies[c, ssa.IN_VALIDATION]
 
 
-@inner_kernel
+@inlined_kernel
 def _row_of(value: int, place: int, chunk: _Chunk) -> int:
   """The row of a value of the chunk's program at this place."""
   return chunk.lanes[value, _ROW] if value >= 0 else chunk.values[place, -value]
 
 
-@inner_kernel
+@inlined_kernel
 def _write_programs(
     first: int, last: int, batch: _Batch, shapes: _Shapes, chunk: _Chunk, output: _Output
 ) -> None:
@@ -435,7 +435,7 @@ def _write_programs(
   integers[starts[_NUM_AT] + g] = last - first
 
 
-@inner_kernel
+@inlined_kernel
 def _write_copies(
     first: int, last: int, batch: _Batch, shapes: _Shapes, chunk: _Chunk, output: _Output
 ) -> None:
@@ -463,7 +463,7 @@ def _write_copies(
         integers[end] += 1
 
 
-@inner_kernel
+@inlined_kernel
 def _write_waves(batch: _Batch, shapes: _Shapes, chunk: _Chunk, output: _Output) -> None:
   """Writes the sections, phases and waves of the chunk."""
   code, lanes, integers, used = batch.code, chunk.lanes, output.integers, chunk.used
@@ -492,7 +492,7 @@ def _write_waves(batch: _Batch, shapes: _Shapes, chunk: _Chunk, output: _Output)
     integers[section_at + 1] = used[_PHASES]
 
 
-@inner_kernel
+@inlined_kernel
 def _write_wave(
     w: int, section: int, batch: _Batch, shapes: _Shapes, chunk: _Chunk, output: _Output
 ) -> None:
@@ -516,7 +516,7 @@ def _write_wave(
       at += 1
 
 
-@inner_kernel
+@inlined_kernel
 def _write_data(
     w: int, batch: _Batch, shapes: _Shapes, chunk: _Chunk, output: _Output) -> None:
   """Writes constants of wave `w`, and by what its lanes draw random numbers."""

@@ -17,7 +17,7 @@ import numpy as np
 from azero.compiler import arrays as program_arrays
 from azero.compiler.arrays import ProgramArrays, address_bases, roles
 from azero.compiler.canonical import Analysis
-from azero.compiler.kernels import inner_kernel, kernel
+from azero.compiler.kernels import inlined_kernel, kernel
 from azero.executors.waves.layout import Layout
 from azero.language import ops as op_table
 from azero.language.ops import MAX_CONSTANTS, NO_OP
@@ -189,7 +189,7 @@ def _straighten_all(writes: np.ndarray, *arrays: Any) -> None:
     table[n, SIZE] = _finish(first, end, machine, code)
 
 
-@inner_kernel
+@inlined_kernel
 def _list_instructions(
     programs: ProgramArrays, n: int, analysis: Analysis, machine: Machine, code: np.ndarray,
     end: int) -> int:
@@ -209,7 +209,7 @@ def _list_instructions(
   return end
 
 
-@inner_kernel
+@inlined_kernel
 def _name_operands(
     first: int, end: int, machine: Machine, writes: np.ndarray, code: np.ndarray) -> None:
   """Replaces the addresses of operands by values."""
@@ -235,7 +235,7 @@ def _name_operands(
     writes[_ABOVE, output] = i
 
 
-@inner_kernel
+@inlined_kernel
 def _name(
     function: int | np.int64, address: int, value: int, machine: Machine, writes: np.ndarray,
     code: np.ndarray) -> tuple[int, int, bool]:
@@ -264,7 +264,7 @@ def _name(
   return value, value, False
 
 
-@inner_kernel
+@inlined_kernel
 def _at_entry(
     address: int, machine: Machine, writes: np.ndarray) -> tuple[int, int, int, bool]:
   """What an address holds when Predict or Learn starts, if neither wrote it before.
@@ -285,7 +285,7 @@ def _at_entry(
   return in_setup, trained, trained if in_predict == ZERO else in_predict, carried
 
 
-@inner_kernel
+@inlined_kernel
 def _list_copies(
     machine: Machine, writes: np.ndarray, code: np.ndarray, end: int, copies: np.ndarray) -> int:
   """Lists what moves between Setup, training and validation, and marks who writes it."""
@@ -303,7 +303,7 @@ def _list_copies(
   return end
 
 
-@inner_kernel
+@inlined_kernel
 def _hoist(first: int, end: int, machine: Machine, code: np.ndarray) -> None:
   """Moves to Setup what computes the same for every example and is read by none before it.
 
@@ -320,7 +320,7 @@ def _hoist(first: int, end: int, machine: Machine, code: np.ndarray) -> None:
       code[i, SECTION] = SETUP
 
 
-@inner_kernel
+@inlined_kernel
 def _fuse(first: int, end: int, machine: Machine, code: np.ndarray) -> None:
   """Fuses pairs of a producer and the only instruction that reads it."""
   fusions = machine.fusions
@@ -339,7 +339,7 @@ def _fuse(first: int, end: int, machine: Machine, code: np.ndarray) -> None:
           code[i, part + 2] = code[producer, part + 1]
 
 
-@inner_kernel
+@inlined_kernel
 def _can_move(producer: int, i: int, code: np.ndarray) -> bool:
   """Whether what a producer reads of the example before is still there when `i` runs."""
   section = code[i, SECTION]
@@ -352,7 +352,7 @@ def _can_move(producer: int, i: int, code: np.ndarray) -> bool:
   return can
 
 
-@inner_kernel
+@inlined_kernel
 def _time(first: int, end: int, machine: Machine, code: np.ndarray) -> None:
   """When each instruction runs: whatever can run in an earlier phase does.
 
@@ -373,7 +373,7 @@ def _time(first: int, end: int, machine: Machine, code: np.ndarray) -> None:
           _run_after(i, value, machine, code)
 
 
-@inner_kernel
+@inlined_kernel
 def _run_after(before: int, after: int, machine: Machine, code: np.ndarray) -> None:
   """Makes one instruction run after another of the same section."""
   first = machine.ops[code[before, OPCODE], CLASS]
@@ -386,7 +386,7 @@ def _run_after(before: int, after: int, machine: Machine, code: np.ndarray) -> N
     code[after, LEVEL] = max(code[after, LEVEL], level)
 
 
-@inner_kernel
+@inlined_kernel
 def _finish(first: int, end: int, machine: Machine, code: np.ndarray) -> int:
   """Puts operands in the order of the rule, old value first; returns the numbers written."""
   size = 0

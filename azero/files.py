@@ -2,7 +2,11 @@
 
 import os
 import pathlib
+import re
 import secrets
+
+_ENDLESS = re.compile(r"(\S{40})\S{20,}")
+_MOST_SHOWN = 1000  # characters of a message
 
 
 def write_whole(
@@ -50,3 +54,12 @@ def read_text(path: pathlib.Path, *, setting: str = "") -> str:
     return path.read_text(encoding="utf-8")
   except UnicodeDecodeError as error:
     raise ValueError(f"{setting}'{path}' is not a text file in UTF-8 ({error}).") from None
+
+
+def shortened(message: str) -> str:
+  """A message that quotes what people wrote, without the most of endless words and texts."""
+  message = _ENDLESS.sub(r"\1...", message)
+  if len(message) > _MOST_SHOWN:
+    half = _MOST_SHOWN // 2
+    message = f"{message[:half]} ... {message[-half:]}"
+  return message

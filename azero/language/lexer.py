@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import re
 
+from azero import files
 from azero.language.ops import Kind
 
 # Keys of tokens that do not stand for themselves; no token has such a text.
@@ -20,9 +21,8 @@ Key = Kind | str
 
 _TOKEN = re.compile(
     r"(?P<blank>[\s\ufeff]+)|(?P<number>[0-9.](?:[eE][+-]|[\w.])*)|(?P<name>[^\W\d]\w*)|.")
-_NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _ADDRESS = re.compile(r"[svm][0-9]+")
-_LONG_WORD = re.compile(r"([\w.+-]{40})[\w.+-]{20,}")
 _MOST_DIGITS = 9  # of an address
 _MOST_SHOWN = 120  # characters of a line
 
@@ -99,7 +99,7 @@ class Token:
 
   def error(self, problem: str) -> ProgramSyntaxError:
     """The error that points at this token; endless words are cut in it."""
-    line, problem = self.line, _LONG_WORD.sub(r"\1...", problem)
+    line, problem = self.line, files.shortened(problem)
     return ProgramSyntaxError(problem, line.number, self.column, line.source, line.program)
 
 

@@ -1,8 +1,18 @@
 """The kinds of input that the fuzzer damages: examples of each, and what reads it."""
 
+import bz2
+from collections.abc import Mapping
+import contextlib
+import gzip
+import io
+import lzma
 import pathlib
+from typing import Any
+import zipfile
 
 import hypothesis.strategies as st
+import numpy as np
+import pandas as pd
 from support import fuzzing
 from support.fuzzing import Kind
 
@@ -10,8 +20,9 @@ import azero
 from azero.language import grammar, ops
 from azero.language import text as notation
 from azero.runs.warm_start import read_programs
+from azero.tasks import tables
+from azero.tasks.tables import TableSettings
 
-_SPACE = azero.spaces.backprop(4)
 _ZOO = [azero.zoo.source(name) for name in azero.zoo.names()]
 
 
@@ -26,7 +37,8 @@ def programs(place: pathlib.Path) -> Kind:
   forms = [grammar.form(op) for op in ops.all_ops()]
   line = st.one_of(
       st.lists(st.sampled_from(words), max_size=9).map(" ".join),
-      st.sampled_from(forms), st.sampled_from([line for text in _ZOO for line in text.splitlines()]))
+      st.sampled_from(forms),
+      st.sampled_from([line for text in _ZOO for line in text.splitlines()]))
   return Kind(
       st.one_of(
           st.lists(line, max_size=12).map("\n".join), st.text(max_size=60),
@@ -43,19 +55,190 @@ def _functions() -> list[str]:
 def program_files(place: pathlib.Path) -> Kind:
   """Files of programs to start from."""
   file = place / "program.txt"
+  good = azero.zoo.source("linear_regressor")
+  space = notation.infer_space([good], 4)
 
   def read(data: bytes) -> None:
     file.write_bytes(data)
-    read_programs(file, _SPACE)
+    read_programs(file, space)
 
-  good = azero.zoo.source("linear_regressor").encode()
   return Kind(
-      st.one_of(fuzzing.damaged([good], fuzzing.PIECES), st.binary(max_size=40)), read,
+      st.one_of(fuzzing.damaged([good.encode()], fuzzing.PIECES), st.binary(max_size=40)), read,
       str(file))
+
+
+def text_tables(place: pathlib.Path) -> Kind:
+  """Tables as text: rows of odd cells, and damaged files of good ones."""
+  good = _text_tables()
+  return _table_file(place / "table.csv", st.one_of(
+      fuzzing.damaged(good, fuzzing.PIECES), _odd_rows(), _changed_cells(good[0].decode()),
+      st.binary(max_size=60)))
+
+
+def packed_tables(place: pathlib.Path) -> Kind:
+  """Packed tables and Parquet."""
+  text, *_ = _text_tables()
+  archive, parquet = io.BytesIO(), io.BytesIO()
+  with zipfile.ZipFile(archive, "w") as opened:
+    opened.writestr("table.csv", text)
+  pd.read_csv(io.BytesIO(text)).to_parquet(parquet)
+  good = [
+      gzip.compress(text, mtime=0), bz2.compress(text), lzma.compress(text), archive.getvalue(),
+      parquet.getvalue()]
+  return _table_file(place / "table.packed", fuzzing.damaged(good))
+
+
+def _table_file(file: pathlib.Path, contents: st.SearchStrategy[bytes]) -> Kind:
+  def read(case: tuple[bytes, str, str]) -> None:
+    content, kind, column = case
+    file.write_bytes(content)
+    tables.prepare_file(
+        file, column or None, settings=TableSettings(kind=kind, num_features=4)).tasks(1)
+
+  kinds = st.sampled_from(tables.TARGETS)
+  columns = st.sampled_from(("", "", "", "price", "0", "-9", "99", "colour"))
+  return Kind(st.tuples(contents, kinds, columns), read, str(file))
+
+
+def _text_tables() -> list[bytes]:
+  """Good tables of 24 rows, with each way to separate and to write numbers."""
+  rng = np.random.default_rng(0)
+  rows = [
+      (f"{rng.normal():.3f}", str(rng.integers(9)), rng.choice(("red", "green", "")),
+       f"2024-0{1 + k % 9}-1{k % 10}", "true" if k % 3 else "false", f"{k * 1.5}")
+      for k in range(24)]
+  head = ("size", "rooms", "colour", "built", "new", "price")
+  lines = [",".join(row) for row in (head, *rows)]
+  text = "\n".join(lines) + "\n"
+  decimal = text.replace(",", ";").replace(".", ",")
+  return [
+      text.encode(), decimal.encode("utf-8-sig"), text.replace(",", "\t").encode("utf-16"),
+      "\n".join(lines[1:]).encode(), text.replace("red", "gr\u00fcn").encode("cp1252"),
+      text.replace(",", ' , ').replace("green", '"a, ""b"" \n c"').encode()]
+
+
+_CELLS = (
+    "", "0", "1", "2.5", "-7e2", "1e308", "-1e308", "1e-320", "9" * 400, "nan", "inf", "NA", "?",
+    "a", "b", "red", "true", "False", "2024-02-30", "2024-01-05", "9999-12-31", "1.1.1", "1,5",
+    "1,200", '"', '"a"', "'", "\u0663", "=1+1", "0x10", "1_000", "\ufeff", "x" * 200, " ")
+
+
+@st.composite
+def _changed_cells(draw: Any, text: str) -> bytes:
+  """A good table with some of its cells, or a whole column, replaced."""
+  rows = [line.split(",") for line in text.splitlines()]
+  for _ in range(draw(st.integers(1, 3))):
+    place = draw(st.integers(0, len(rows[0]) - 1))
+    chosen = draw(st.lists(st.integers(0, len(rows) - 1), max_size=4)) or range(1, len(rows))
+    cells = draw(st.lists(st.sampled_from(_CELLS), min_size=1, max_size=3))
+    for k, row in enumerate(chosen):
+      rows[row][place] = cells[k % len(cells)].replace(",", ".")
+  return "\n".join(map(",".join, rows)).encode()
+
+
+@st.composite
+def _odd_rows(draw: Any) -> bytes:
+  """Rows of about as many cells, of few odd kinds in a column."""
+  columns = [
+      draw(st.lists(st.sampled_from(_CELLS), min_size=1, max_size=4))
+      for _ in range(draw(st.integers(1, 5)))]
+  separator = draw(st.sampled_from((",", ";", "\t", "|", " ")))
+  random = draw(st.randoms(use_true_random=False))
+  rows = [
+      separator.join(random.choice(column) for column in columns)
+      for _ in range(draw(st.integers(0, 40)))]
+  if draw(st.booleans()):
+    rows.insert(0, separator.join(draw(st.sampled_from((
+        "a", "price", "colour", "", "1", "a", "nan"))) for _ in columns))
+  return draw(st.sampled_from(("\n", "\r\n", "\r"))).join(rows).encode()
+
+
+def array_files(place: pathlib.Path) -> Kind:
+  """NPZ files of a data set or of ready tasks: damaged, of odd arrays, with false headers."""
+  file = place / "arrays.npz"
+  rng = np.random.default_rng(0)
+  x, y = rng.normal(size=(24, 3)), np.arange(24) % 2
+  data = {"x": x, "y": y}
+  ready = {"train_x": x[None, :16], "train_y": y[None, :16], "valid_x": x[None, 16:],
+           "valid_y": y[None, 16:], "metric": np.array("accuracy")}
+  good = [_npz(arrays, pack) for arrays in (data, ready) for pack in (False, True)]
+  readers = (
+      lambda: tables.from_npz(file, num_tasks=1, num_features=4),
+      lambda: tables.load_tasks_npz(file), lambda: tables.read_features(file))
+
+  def read(case: tuple[bytes, int]) -> None:
+    content, reader = case
+    file.write_bytes(content)
+    readers[reader]()
+
+  contents = st.one_of(
+      fuzzing.damaged(good), _odd_arrays(data), _odd_arrays(ready), _odd_headers())
+  return Kind(st.tuples(contents, st.integers(0, len(readers) - 1)), read, str(file))
+
+
+def _npz(arrays: Mapping[str, Any], pack: bool = False) -> bytes:
+  file = io.BytesIO()
+  (np.savez_compressed if pack else np.savez)(file, **arrays)
+  return file.getvalue()
+
+
+@st.composite
+def _odd_arrays(draw: Any, arrays: Mapping[str, np.ndarray]) -> bytes:
+  """Whole files, in which arrays have another type, shape or value, or are exchanged."""
+  arrays = dict(arrays)
+  for _ in range(draw(st.integers(1, 3))):
+    name = draw(st.sampled_from(sorted(arrays)))
+    array = arrays[name].copy()
+    change = draw(st.sampled_from(("type", "shape", "value", "other", "remove", "cut", "odd")))
+    if change == "type":
+      types = ("f4", "i8", "u1", "c16", "U8", "S8", "O", "M8[s]", "?", ">f8", "f2")
+      with contextlib.suppress(Exception), np.errstate(all="ignore"):  # some types do not fit
+        arrays[name] = array.astype(draw(st.sampled_from(types)))
+    elif change == "shape":
+      arrays[name] = draw(st.sampled_from((array.ravel(), array[None], array[..., None], array.T)))
+    elif change == "value" and array.dtype.kind == "f" and array.size:
+      array.flat[draw(st.integers(0, array.size - 1))] = draw(st.sampled_from(
+          (np.nan, np.inf, 1e308, -1e308, 1e-320, 0.5, -1.0, 3.0, 2.0**63)))
+      arrays[name] = array
+    elif change == "other":
+      arrays[name] = arrays[draw(st.sampled_from(sorted(arrays)))]
+    elif change == "remove" and len(arrays) > 1:
+      del arrays[name]
+    elif change == "cut" and array.ndim:
+      arrays[name] = array[: draw(st.integers(0, 3))]
+    elif change == "odd":
+      arrays[name] = np.array(draw(st.sampled_from(
+          (0, "rms", "\ud800", b"rms", [], [["a"]], [{}], np.zeros(3, "f4,i4"), np.zeros((0, 9)),
+           np.full((24, 3), 1e300), np.zeros((24, 3)), 10**30))))
+  return _npz(arrays, draw(st.booleans()))
+
+
+@st.composite
+def _odd_headers(draw: Any) -> bytes:
+  """Members whose headers claim what they do not hold, such as terabytes."""
+  descr = draw(st.sampled_from(
+      ("'<f8'", "'|O'", "'<U0'", "'|V0'", "'<U999999999'", "'|i1'", "[('a', '<f8')]", "'x'", "8L",
+       "'<f8' * 10**9", "[" * 300)))
+  shape = draw(st.sampled_from(
+      ("(1099511627776,)", "(2, 3)", "(-1,)", "(0,)", "(10**9,)", "(4294967296, 4294967296)",
+       "(1.5,)", "(True,)", "()", "[3]", "(" * 150, f"({'9' * 5000},)", "(3L,)")))
+  header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+  content = (
+      b"\x93NUMPY" + draw(st.sampled_from((b"\1\0", b"\2\0", b"\3\0", b"\4\0", b"")))
+      + len(header).to_bytes(draw(st.sampled_from((2, 2, 4))), "little") + header
+      + bytes(draw(st.sampled_from((0, 8, 48, 1000)))))
+  file = io.BytesIO()
+  with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    for name in ("x", "y", "train_x", "metric"):
+      archive.writestr(f"{name}.npy" if draw(st.booleans()) else name, content)
+  return file.getvalue()
 
 
 # How many cases of each kind are tried in a moment, and how many in all.
 KINDS = {
     programs: (150, 6000),
     program_files: (50, 1500),
+    text_tables: (60, 4000),
+    packed_tables: (40, 1500),
+    array_files: (80, 4000),
 }

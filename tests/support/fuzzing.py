@@ -226,8 +226,8 @@ def _nested(depth: int) -> Any:
 DEEP = b"[" * 100_000  # deeper than any reader goes
 PIECES = (  # of texts
     b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\xe4", "\u0663".encode(), "\u2028".encode(), b"\r",
-    b"\n", b'"', b"'", b",", b";", b"nan", b"-inf", b"1e999", b"9" * 5000, b"x" * 70_000, b"{", b"[",
-    b"null", b"NaN", DEEP)
+    b"\n", b'"', b"'", b",", b";", b"nan", b"-inf", b"1e999", b"{", b"[", b"null", b"NaN",
+    b"9" * 5000, b"9" * 70_000 + b"x", b"x" * 70_000, DEEP)
 
 
 def written(values: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:

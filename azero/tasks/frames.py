@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import bz2
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 import difflib
+import functools
 import gzip
 import io
 import lzma
 import os
 import struct
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 import zipfile
 import zlib
 
@@ -30,7 +32,7 @@ DAMAGE = (  # what unpacking damaged data raises
     EOFError, LookupError, MemoryError, OSError, OverflowError, RuntimeError, ValueError,
     lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error)
 LINE = "line"  # name of the index of a frame that was read from text
-_UNPACK: Mapping[bytes, tuple[str, Callable[[io.BytesIO], IO[bytes]]]] = {
+_UNPACK: Mapping[bytes, tuple[str, Callable[[io.BytesIO], AbstractContextManager[Any]]]] = {
     b"\x1f\x8b": ("gzip", lambda data: gzip.GzipFile(fileobj=data)),
     b"BZh": ("bzip2", bz2.BZ2File), b"\xfd7zXZ": ("xz", lzma.LZMAFile)}
 _MOST_UNPACKED = 1 << 30  # bytes: a small file may unpack to more than the memory
@@ -158,10 +160,10 @@ def _unpacked(path: os.PathLike, data: bytes) -> tuple[bytes, str, list[str]]:
   name = os.fspath(path)
   for start, (method, unpack) in _UNPACK.items():
     if data.startswith(start):
-      unpacked, _ = _unpack(path, lambda: unpack(io.BytesIO(data)))
+      unpacked, _ = _unpack(path, functools.partial(unpack, io.BytesIO(data)))
       return unpacked, name.rpartition(".")[0], [f"unpacked: {method}"]
   if data.startswith(b"PK\x03\x04") and not name.lower().endswith((".xlsx", ".ods", ".npz")):
-    unpacked, member = _unpack(path, lambda: _single_member(path, data))
+    unpacked, member = _unpack(path, functools.partial(_single_member, path, data))
     return unpacked, member, [f"unpacked: zip, {member}"]
   return data, name, []
 
@@ -170,7 +172,7 @@ class _NotOneTable(Exception):
   """An archive holds another number of files."""
 
 
-def _single_member(path: os.PathLike, data: bytes) -> IO[bytes]:
+def _single_member(path: os.PathLike, data: bytes) -> AbstractContextManager[Any]:
   """The only file of a zip archive.
 
   Raises:
@@ -186,7 +188,7 @@ def _single_member(path: os.PathLike, data: bytes) -> IO[bytes]:
   return archive.open(members[0])
 
 
-def _unpack(path: os.PathLike, opened: Callable[[], IO[bytes]]) -> tuple[bytes, str]:
+def _unpack(path: os.PathLike, opened: Callable[[], AbstractContextManager[Any]]) -> tuple[bytes, str]:
   """What a packed file holds, and its name if that is known.
 
   Raises:

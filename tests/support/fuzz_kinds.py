@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import contextlib
 import gzip
 import io
+import json
 import lzma
 import pathlib
 from typing import Any
@@ -13,15 +14,19 @@ import zipfile
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
-from support import fuzzing
-from support.fuzzing import Kind
+from support import fuzzing, run_cases
+from support.fuzzing import Kind, Refused
 
 import azero
 from azero.language import grammar, ops
 from azero.language import text as notation
+from azero.report import page
+from azero.runs.directory import RunDirectory
 from azero.runs.warm_start import read_programs
 from azero.tasks import tables
 from azero.tasks.tables import TableSettings
+from experiments import linear_regression, runs
+from experiments.frame import candidates, settings, study
 
 _ZOO = [azero.zoo.source(name) for name in azero.zoo.names()]
 
@@ -234,6 +239,80 @@ def _odd_headers(draw: Any) -> bytes:
   return file.getvalue()
 
 
+def run_files(place: pathlib.Path) -> Kind:
+  """The files of a run directory: what shows runs, reports on them, or starts from them."""
+  run = run_cases.with_history(place / "run")
+  file_run = run_cases.of_classes(place / "table")
+  originals = {path: path.read_bytes() for each in (run, file_run) for path in each.iterdir()
+               if path.suffix in (".json", ".jsonl")}
+  space = notation.infer_space([run_cases.LINEAR, run_cases.EMPTY], 4)
+
+  def commands(directory: pathlib.Path, number: int) -> None:
+    words = (["show", str(directory), "--programs=9"], ["compare", str(run), str(file_run)],
+             ["list", str(place)])[number]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(
+        io.StringIO()) as told:
+      if runs.main(words):
+        raise Refused(told.getvalue())
+
+  readers = (
+      lambda directory: commands(directory, 0), lambda directory: commands(directory, 1),
+      lambda directory: commands(directory, 2), page.read,
+      lambda directory: read_programs(directory, space),
+      lambda directory: candidates.named(str(directory)))
+
+  def read(case: tuple[pathlib.Path, bytes, int]) -> None:
+    path, content, number = case
+    path.write_bytes(content)
+    try:
+      readers[number](path.parent)
+    finally:
+      path.write_bytes(originals[path])
+
+  cases = st.one_of([
+      st.tuples(st.just(path), _run_file(path, content), st.integers(0, len(readers) - 1))
+      for path, content in originals.items()])
+  return Kind(cases, read, str(place))
+
+
+def _run_file(path: pathlib.Path, content: bytes) -> st.SearchStrategy[bytes]:
+  """Damaged contents of a file of JSON or of JSON lines."""
+  if path.suffix == ".json":
+    changed = fuzzing.written(fuzzing.changed_json([json.loads(content)]))
+  else:
+    rows = [json.loads(line) for line in content.splitlines()]
+    changed = fuzzing.changed_json([rows]).map(
+        lambda rows: b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        if isinstance(rows, list) else json.dumps(rows).encode())
+  return st.one_of(changed, changed, fuzzing.damaged([content], fuzzing.PIECES))
+
+
+def settings_files(place: pathlib.Path) -> Kind:
+  """config.json of a run that is to be continued, of an experiment and of a search."""
+  config = settings.build(linear_regression.Config, output_dir=str(place), run_name="run")
+  directory = study.open_directory("linear_regression", config)
+  path, good = directory.path / "config.json", json.dumps(directory.config).encode()
+
+  def read(case: tuple[bytes, bool]) -> None:
+    content, of_experiment = case
+    path.write_bytes(content)
+    if of_experiment:
+      study.continued(linear_regression.Config, directory.path, max_programs=5)
+    else:
+      RunDirectory.open(directory.path, directory.config)
+
+  return Kind(st.tuples(_run_file(path, good), st.booleans()), read, str(directory.path))
+
+
+def json_programs(place: pathlib.Path) -> Kind:
+  """Programs as JSON."""
+  del place
+  good = azero.export.json_text(azero.zoo.load("figure_6", 4)).encode()
+  return Kind(
+      _run_file(pathlib.Path("program.json"), good),
+      lambda content: azero.export.from_json(content.decode(errors="replace")), "JSON")
+
+
 # How many cases of each kind are tried in a moment, and how many in all.
 KINDS = {
     programs: (150, 6000),
@@ -241,4 +320,7 @@ KINDS = {
     text_tables: (60, 4000),
     packed_tables: (40, 1500),
     array_files: (80, 4000),
+    run_files: (60, 3000),
+    settings_files: (40, 1500),
+    json_programs: (60, 2000),
 }

@@ -34,6 +34,10 @@ _NUMBERS = (
     float("inf"), float("-inf"))
 
 
+class Refused(Exception):
+  """A command has ended with this message in place of its work."""
+
+
 class _Hang(BaseException):
   """A call takes too long; no handler of errors may take this one for another."""
 
@@ -85,7 +89,7 @@ def ends_well(call: Callable[[], Any], where: str = "") -> str:
   try:
     with _limited():
       call()
-  except _DOCUMENTED as error:
+  except (Refused, *_DOCUMENTED) as error:
     if problem := _problem(error, where):
       raise AssertionError(f"{problem}: {_told(error)}") from error
     return "refused"
@@ -123,10 +127,10 @@ def _limited() -> Iterator[None]:
 
 def _problem(error: Exception, where: str) -> str:
   """What is not as it should be in an error of a documented kind, or nothing."""
-  message = str(error)
-  if type(error) not in _DOCUMENTED:
+  message, own = str(error), isinstance(error, Refused)
+  if not own and type(error) not in _DOCUMENTED:
     return f"{type(error).__name__} comes from within a library"
-  if not traceback.extract_tb(error.__traceback__)[-1].filename.startswith(_OWN):
+  if not own and not traceback.extract_tb(error.__traceback__)[-1].filename.startswith(_OWN):
     return "a library's own message"
   if len(message) > _LONGEST:
     return f"a message of {len(message)} characters"

@@ -172,8 +172,14 @@ class RunDirectory:
     for name, size in sizes.items():
       os.truncate(self.path / name, size)
     self._saved_changes = {}
-    self._ahead = _best_of_islands(self._saved_hall_of_fame())
-    found_again = _best_of_islands(json_lines.read(self.path / "improvements.jsonl"))
+    self._ahead = self._saved_best()
+    lines = self.path / "improvements.jsonl"
+    try:
+      found_again = _best_of_islands(json_lines.read(lines))
+    except (LookupError, TypeError) as error:
+      raise ValueError(
+          f"'{lines}' is damaged: a line has no proper island or fitness ({error}). Put a copy of "
+          "the file back, or start a new run.") from error
     for island, fitness in found_again.items():
       self._note_found(island, fitness)
 
@@ -238,12 +244,12 @@ class RunDirectory:
       self.write(name, make_text(itertools.chain(*sources)))
       self._saved_changes[name] = changes
 
-  def _saved_hall_of_fame(self) -> list[dict[str, Any]]:
-    """The entries of hall_of_fame.json; none if there is no such file or it is destroyed."""
+  def _saved_best(self) -> dict[int, float]:
+    """The best of each island in hall_of_fame.json; none if that is not there or destroyed."""
     try:
-      return files.parse_json((self.path / HALL_OF_FAME).read_bytes())
-    except (FileNotFoundError, ValueError):
-      return []
+      return _best_of_islands(files.parse_json((self.path / HALL_OF_FAME).read_bytes()))
+    except (FileNotFoundError, LookupError, TypeError, ValueError):
+      return {}
 
   def _note_found(self, island: int, fitness: float) -> None:
     if fitness >= self._ahead.get(island, np.inf):

@@ -188,7 +188,9 @@ def _single_member(path: os.PathLike, data: bytes) -> AbstractContextManager[Any
   return archive.open(members[0])
 
 
-def _unpack(path: os.PathLike, opened: Callable[[], AbstractContextManager[Any]]) -> tuple[bytes, str]:
+def _unpack(
+    path: os.PathLike, opened: Callable[[], AbstractContextManager[Any]]
+) -> tuple[bytes, str]:
   """What a packed file holds, and its name if that is known.
 
   Raises:

@@ -8,21 +8,25 @@ import io
 import json
 import lzma
 import pathlib
+import shutil
 from typing import Any
 import zipfile
 
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
-from support import fuzzing, run_cases
+from support import fuzzing, run_cases, search_cases
 from support.fuzzing import Kind, Refused
+from support.toy_evaluator import ToyEvaluator
 
 import azero
 from azero.language import grammar, ops
 from azero.language import text as notation
 from azero.report import page
-from azero.runs.directory import RunDirectory
+from azero.runs import runner
+from azero.runs.directory import RunDirectory, settings_of
 from azero.runs.warm_start import read_programs
+from azero.search.evolution import Evolution
 from azero.tasks import tables
 from azero.tasks.tables import TableSettings
 from experiments import linear_regression, runs
@@ -313,6 +317,49 @@ def json_programs(place: pathlib.Path) -> Kind:
       lambda content: azero.export.from_json(content.decode(errors="replace")), "JSON")
 
 
+def stopped_runs(place: pathlib.Path) -> Kind:
+  """Run directories that are to be continued, one file damaged, with or without an older version."""
+  begun, run = place / "begun", place / "run"
+  _advance(begun, 12)
+  _advance(begun, 24)
+  samples = {path.relative_to(begun): path.read_bytes() for path in begun.rglob("*")
+             if path.is_file()}
+  versions = sorted(path.name for path in (begun / "checkpoints").iterdir())
+
+  def read(case: tuple[pathlib.Path, bytes | None, bool]) -> None:
+    name, content, only_newest = case
+    shutil.rmtree(run, ignore_errors=True)
+    shutil.copytree(begun, run)
+    for version in versions[:-1] if only_newest else ():
+      shutil.rmtree(run / "checkpoints" / version)
+    if content is None:
+      (run / name).unlink(missing_ok=True)
+    elif (run / name).parent.exists():
+      (run / name).write_bytes(content)
+    with contextlib.redirect_stderr(io.StringIO()):
+      _advance(run, 28)
+
+  def contents(path: pathlib.Path, content: bytes) -> st.SearchStrategy[bytes | None]:
+    damaged = fuzzing.damaged([content], fuzzing.PIECES)
+    if path.suffix not in (".json", ".jsonl") or path.name == "manifest.json":
+      return st.one_of(damaged, damaged, st.none())
+    return st.one_of(_run_file(path, content), _run_file(path, content), st.none())
+
+  return Kind(
+      st.one_of([st.tuples(st.just(path), contents(path, content), st.booleans())
+                 for path, content in samples.items()]), read, str(run))
+
+
+def _advance(path: pathlib.Path, num_programs: int) -> None:
+  """Begins or continues a run up to this number of programs."""
+  search = Evolution(
+      search_cases.FIXED, search_cases.tasks(2),
+      search_cases.config(cycles_per_step=2, cache_size=16, max_programs=num_programs),
+      evaluator=ToyEvaluator)
+  directory = RunDirectory.open if path.exists() else RunDirectory
+  runner.run(search, directory=directory(path, settings_of(search)), progress="off")
+
+
 # How many cases of each kind are tried in a moment, and how many in all.
 KINDS = {
     programs: (150, 6000),
@@ -322,5 +369,6 @@ KINDS = {
     array_files: (80, 4000),
     run_files: (60, 3000),
     settings_files: (40, 1500),
+    stopped_runs: (15, 1000),
     json_programs: (60, 2000),
 }

@@ -1,17 +1,20 @@
 """The kinds of input that the fuzzer damages: examples of each, and what reads it."""
 
 import bz2
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import contextlib
 import gzip
+import importlib
 import io
 import json
 import lzma
 import pathlib
 import shutil
 from typing import Any
+from unittest import mock
 import zipfile
 
+from absl.flags import FlagValues
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
@@ -29,8 +32,9 @@ from azero.runs.warm_start import read_programs
 from azero.search.evolution import Evolution
 from azero.tasks import tables
 from azero.tasks.tables import TableSettings
-from experiments import linear_regression, runs
-from experiments.frame import candidates, settings, study
+from experiments import backprop_discovery, custom_data, linear_regression, runs
+from experiments.frame import candidates, command_line, settings, study
+from experiments.frame.settings import Leaf, leaves
 
 _ZOO = [azero.zoo.source(name) for name in azero.zoo.names()]
 
@@ -318,7 +322,7 @@ def json_programs(place: pathlib.Path) -> Kind:
 
 
 def stopped_runs(place: pathlib.Path) -> Kind:
-  """Run directories that are to be continued, one file damaged, with or without an older version."""
+  """Runs that are to be continued, a file damaged, with an older checkpoint or without."""
   begun, run = place / "begun", place / "run"
   _advance(begun, 12)
   _advance(begun, 24)
@@ -360,15 +364,105 @@ def _advance(path: pathlib.Path, num_programs: int) -> None:
   runner.run(search, directory=directory(path, settings_of(search)), progress="off")
 
 
+def flags(place: pathlib.Path) -> Kind:
+  """Command lines of every experiment, up to its settings."""
+  del place
+  configs = [importlib.import_module(f"experiments.{name}").Config for name in _EXPERIMENTS]
+
+  def read(case: tuple[int, list[str]]) -> None:
+    number, arguments = case
+    _settings(configs[number], arguments)
+
+  return Kind(
+      st.one_of([
+          st.tuples(
+              st.just(number), st.lists(_flag(list(leaves(config).values())), max_size=5))
+          for number, config in enumerate(configs)]), read)
+
+
+def _settings(config_class: type[Any], arguments: Sequence[str]) -> Any:
+  """The settings of a command line; what refuses it is said as `main` says it."""
+  values = FlagValues()
+  command_line.define_flags(config_class, values)
+  if len(rest := command_line.parse(["experiment", *arguments], values)) > 1:
+    raise Refused(f"unexpected argument {rest[1]:.99}")
+  return command_line.given(config_class, values)
+
+
+_EXPERIMENTS = (
+    "ablation", "adaptation", "backprop_discovery", "benchmark", "custom_data", "digits",
+    "evaluate_program", "explain", "export", "final_evaluation", "linear_regression",
+    "minimal_input", "predict", "search_baselines", "task_difficulty")
+_VALUES = (
+    "", "0", "1", "2", "3", "-1", "0.5", "1.5", "1e3", "1e12", "1e40", "1e999999999", "nan", "inf",
+    "-inf", "none", "None", "true", "false", "maybe", "a", "a,b", ",", "1,2", "1,1", "3,-1", "/",
+    "~", "~nobody/x", ".", "..", "../x", "x" * 300, "9" * 5000, "\u0663", "\udcff", " ", "0x10",
+    "1_0", "paper", "azero", "local", "ray", "median", "mean", "random", "grown", "float64", "1/1/1")
+
+
+@st.composite
+def _flag(draw: Any, known: Sequence[Leaf], *, odd: bool = True) -> str:
+  """A flag of these with a value that is good, odd or of another one; or, if odd, what is none."""
+  leaf = draw(st.sampled_from(known))
+  good = [leaf.show(leaf.default), *(leaf.choices or ())]
+  value = draw(st.one_of(
+      st.sampled_from(good), st.sampled_from(_VALUES), st.text(
+          st.characters(exclude_characters="\0"), max_size=6)))
+  if not odd or draw(st.integers(0, 9)):
+    return f"--{leaf.name}={value}"
+  name = draw(st.sampled_from((leaf.name, "preset", "help2", "", "seed ", "=")))
+  return draw(st.sampled_from((
+      f"-{name}={value}", f"--no{name}", f"--{name}", f"--{name} {value}", value)))
+
+
+def beginnings(place: pathlib.Path) -> Kind:
+  """Command lines up to where the search begins, of experiments that need few files."""
+  table = place / "table.csv"
+  table.write_bytes(_text_tables()[0])
+  fixed = ("output_dir", "resume", "runtime", "workers")
+  cases = (
+      (linear_regression, ["--islands=2", "--num_tasks=2", "--population_size=10"]),
+      (custom_data, [f"--data={table}", "--islands=2", "--num_tasks=2", "--population_size=10"]),
+      (backprop_discovery, ["--preset=smoke"]))
+
+  def read(case: tuple[int, list[str]]) -> None:
+    number, arguments = case
+    module, usual = cases[number]
+    config = _settings(module.Config, [*usual, f"--output_dir={place}", *arguments])
+    out = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    try:
+      with contextlib.redirect_stdout(out), mock.patch.object(runner, "run", side_effect=_Begun):
+        module.run(config)
+    except _Begun:
+      pass
+    finally:
+      for path in place.iterdir():
+        if path.is_dir():
+          shutil.rmtree(path)
+
+  return Kind(
+      st.one_of([
+          st.tuples(st.just(number), st.lists(_flag([
+              leaf for name, leaf in leaves(module.Config).items() if name not in fixed],
+              odd=False), max_size=3))
+          for number, (module, _) in enumerate(cases)]), read, reserved=12 << 30)
+
+
+class _Begun(Exception):
+  """A search would begin."""
+
+
 # How many cases of each kind are tried in a moment, and how many in all.
 KINDS = {
-    programs: (150, 6000),
+    programs: (60, 6000),
     program_files: (50, 1500),
-    text_tables: (60, 4000),
+    text_tables: (50, 4000),
     packed_tables: (40, 1500),
     array_files: (80, 4000),
     run_files: (60, 3000),
     settings_files: (40, 1500),
-    stopped_runs: (15, 1000),
+    stopped_runs: (8, 1000),
     json_programs: (60, 2000),
+    flags: (100, 4000),
+    beginnings: (15, 1500),
 }

@@ -50,11 +50,14 @@ class Kind:
     cases: inputs, valid ones and others.
     read: gives one to what reads it.
     where: what the message of every error has to name, such as a file.
+    reserved: bytes of addresses that may be taken beside those that are in use; threads and
+      devices take many, and use few.
   """
 
   cases: st.SearchStrategy[Any]
   read: Callable[[Any], Any]
   where: str = ""
+  reserved: int = _MOST_BYTES
 
 
 def fuzz(kind: Kind, num_cases: int) -> collections.Counter[str]:
@@ -68,8 +71,10 @@ def fuzz(kind: Kind, num_cases: int) -> collections.Counter[str]:
   def try_one(case: Any) -> None:
     ends[ends_well(lambda: kind.read(case), kind.where)] += 1
 
-  with _bounded_memory():
+  most = max(_memory("VmHWM"), _memory("VmRSS") + _MOST_BYTES)
+  with _bounded_addresses(kind.reserved):
     try_one()
+  assert _memory("VmHWM") <= most
   return ends
 
 
@@ -93,22 +98,31 @@ def ends_well(call: Callable[[], Any], where: str = "") -> str:
     if problem := _problem(error, where):
       raise AssertionError(f"{problem}: {_told(error)}") from error
     return "refused"
+  except OSError as error:  # the system's own word, which has the name of the file
+    if error.filename is None or len(str(error)) > _LONGEST:
+      raise AssertionError(f"an error that names no file: {_told(error)}") from error
+    return "refused"
   except (Exception, SystemExit, _Hang) as error:
     raise AssertionError(f"an error that is not documented: {_told(error)}") from error
   return "accepted"
 
 
 @contextlib.contextmanager
-def _bounded_memory() -> Iterator[None]:
-  """Lets the process take no more than 2 GB beside what it has."""
+def _bounded_addresses(num_bytes: int) -> Iterator[None]:
+  """Lets the process take no more than so many bytes of addresses beside those that it has."""
   limit, hard = resource.getrlimit(resource.RLIMIT_AS)
-  pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
-  resource.setrlimit(
-      resource.RLIMIT_AS, (pages * resource.getpagesize() + _MOST_BYTES, hard))
+  resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + num_bytes, hard))
   try:
     yield
   finally:
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def _memory(name: str) -> int:
+  """Bytes of this process: its addresses, what it holds now, or held at most."""
+  status = pathlib.Path("/proc/self/status").read_text()
+  lines = dict(line.split(":", 1) for line in status.splitlines())
+  return int(lines[name].split()[0]) * 1024
 
 
 @contextlib.contextmanager

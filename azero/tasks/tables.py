@@ -723,6 +723,7 @@ def _parts(
       train_y, valid_y = labels[train], labels[valid]
       if not num_classes:
         train_y, valid_y = standardise(train_y, valid_y)
+      _require_finite(train_x, train_y, valid_x, valid_y)
       parts.append((_padded(train_x, num_classes), train_y, _padded(valid_x, num_classes), valid_y))
     train_x, train_y, valid_x, valid_y = (np.stack(part) for part in zip(*parts))
     return make_tasks(
@@ -730,6 +731,13 @@ def _parts(
         num_classes=num_classes or None, seeds=seeds)
 
   return make_part(1, None), make_part(2, split.select), make_part(3, split.final)
+
+
+def _require_finite(*arrays: np.ndarray) -> None:
+  if not all(np.isfinite(array).all() for array in arrays):
+    raise ValueError(
+        "Some numbers are so far beyond the others, as 1e308 is, that they overflow where columns "
+        "are standardised. Mend them, or drop their rows or columns.")
 
 
 def _padded(x: np.ndarray, num_classes: int) -> np.ndarray:

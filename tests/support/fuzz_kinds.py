@@ -397,7 +397,8 @@ _VALUES = (
     "", "0", "1", "2", "3", "-1", "0.5", "1.5", "1e3", "1e12", "1e40", "1e999999999", "nan", "inf",
     "-inf", "none", "None", "true", "false", "maybe", "a", "a,b", ",", "1,2", "1,1", "3,-1", "/",
     "~", "~nobody/x", ".", "..", "../x", "x" * 300, "9" * 5000, "\u0663", "\udcff", " ", "0x10",
-    "1_0", "paper", "azero", "local", "ray", "median", "mean", "random", "grown", "float64", "1/1/1")
+    "1_0", "paper", "azero", "local", "ray", "median", "mean", "random", "grown", "float64",
+    "1/1/1")
 
 
 @st.composite

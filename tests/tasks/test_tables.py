@@ -217,6 +217,19 @@ def assert_same(a, b):
                                     getattr(getattr(b, name), array))
 
 
+def test_a_number_far_beyond_the_others_is_one_clear_error_or_none():
+  ends = set()
+  for row in range(24):
+    x, y = blobs(24)
+    x[row, 1] = 1e308
+    try:
+      from_arrays(x, y, num_tasks=1, num_features=4)
+      ends.add("made")
+    except ValueError as error:
+      ends.add(str(error).split(",")[0])
+  assert ends == {"made", "Some numbers are so far beyond the others"}
+
+
 def test_csv_equals_its_arrays(tmp_path):
   x, y = blobs(60, num_classes=3)
   names = np.array(["setosa", "virginica", "versicolor"])[y]

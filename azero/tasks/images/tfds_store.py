@@ -7,6 +7,7 @@ files record by record, and both are decoded by TFDS's features. TFDS and Pillow
 
 from collections.abc import Container, Iterator, Mapping
 import dataclasses
+import errno
 import io
 import os
 import pathlib
@@ -144,7 +145,12 @@ def write_images(
           yield index, {"image": image, "label": int(label)}
 
   builder = Builder(data_dir=data_directory(data_dir), file_format=file_format)
-  builder.download_and_prepare()
+  try:
+    builder.download_and_prepare()
+  except OSError as error:
+    # Another process was faster, and what it has put there is whole; else there is an error below.
+    if not isinstance(error, FileExistsError) and error.errno != errno.ENOTEMPTY:
+      raise
   return find_prepared(source, data_dir)
 
 

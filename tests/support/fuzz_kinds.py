@@ -3,6 +3,7 @@
 import bz2
 from collections.abc import Mapping, Sequence
 import contextlib
+import gc
 import gzip
 import importlib
 import io
@@ -440,6 +441,7 @@ def beginnings(place: pathlib.Path) -> Kind:
       for path in place.iterdir():
         if path.is_dir():
           shutil.rmtree(path)
+      gc.collect()  # what was made for a search has cycles
 
   return Kind(
       st.one_of([

@@ -19,9 +19,10 @@ from absl.flags import FlagValues
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
-from support import fuzzing, run_cases, search_cases
+from support import fuzzing, run_cases, search_cases, tiny_tfds
 from support.fuzzing import Kind, Refused
 from support.toy_evaluator import ToyEvaluator
+import tensorflow_datasets as tfds
 
 import azero
 from azero.language import grammar, ops
@@ -32,6 +33,8 @@ from azero.runs.directory import RunDirectory, settings_of
 from azero.runs.warm_start import read_programs
 from azero.search.evolution import Evolution
 from azero.tasks import tables
+from azero.tasks.images import tfds_store
+from azero.tasks.images.sources import SOURCES
 from azero.tasks.tables import TableSettings
 from experiments import backprop_discovery, custom_data, linear_regression, runs
 from experiments.frame import candidates, command_line, settings, study
@@ -455,6 +458,36 @@ class _Begun(Exception):
   """A search would begin."""
 
 
+def image_directories(place: pathlib.Path) -> Kind:
+  """Data sets in TFDS directories, of both formats, one file damaged or missing."""
+  source = SOURCES["mnist_5k"]
+  images, labels = tiny_tfds.random_images(source, {2: 4, 7: 5}, seed=0)
+  directories = {}
+  tfds.disable_progress_bar()
+  for file_format in tfds_store.FILE_FORMATS:
+    directories[file_format] = tfds_store.write_images(
+        source, {"train": (images.reshape(9, -1), labels)}, data_dir=place / file_format)
+  tiny_tfds.convert_to_tfrecord(directories["tfrecord"])
+  originals = {path: path.read_bytes() for each in directories.values() for path in each.iterdir()}
+
+  def read(case: tuple[pathlib.Path, bytes | None]) -> None:
+    path, content = case
+    path.unlink()
+    if content is not None:
+      path.write_bytes(content)
+    try:
+      tfds_store.read_images(source, "train", data_dir=path.parents[2])
+    finally:
+      path.write_bytes(originals[path])
+
+  return Kind(
+      st.one_of([
+          st.tuples(st.just(path), st.one_of(st.none(), *[
+              _run_file(path, content) if path.suffix == ".json"
+              else fuzzing.damaged([content])] * 6))
+          for path, content in originals.items()]), read, str(place))
+
+
 # How many cases of each kind are tried in a moment, and how many in all.
 KINDS = {
     programs: (60, 6000),
@@ -468,4 +501,5 @@ KINDS = {
     json_programs: (60, 2000),
     flags: (100, 4000),
     beginnings: (15, 1500),
+    image_directories: (10, 1000),
 }

@@ -309,7 +309,8 @@ def test_custom_data_of_a_csv_file(clusters, tmp_path):
 
 @pytest.mark.parametrize("content", [
     b"", b"\x80", b"\x80\x05]", b"\x80\x05\x8c\xff", b"\x80\xff.", b"I1x\n.", b"(lp0\n0.",
-    b"h\x07.", b"\x80\x05N\x93.", b"X\xff\xff\xff\x7f", b"cnowhere\nName\n.", b"csys\nName\n.", b"N."])
+    b"h\x07.", b"\x80\x05N\x93.", b"X\xff\xff\xff\x7f", b"cnowhere\nName\n.", b"csys\nName\n.",
+    b"N."])
 def test_a_damaged_model_is_one_clear_error(tmp_path, content):
   (tmp_path / "model.pkl").write_bytes(content)
   with pytest.raises(ValueError, match=r"model\.pkl is (damaged, or of|not a model of)"):

@@ -145,13 +145,17 @@ def write_images(
           yield index, {"image": image, "label": int(label)}
 
   builder = Builder(data_dir=data_directory(data_dir), file_format=file_format)
+  _prepare(builder)
+  return find_prepared(source, data_dir)
+
+
+def _prepare(builder: Any) -> None:
+  """Writes a data set, unless another process was faster: what that has put there is whole."""
   try:
     builder.download_and_prepare()
   except OSError as error:
-    # Another process was faster, and what it has put there is whole; else there is an error below.
     if not isinstance(error, FileExistsError) and error.errno != errno.ENOTEMPTY:
       raise
-  return find_prepared(source, data_dir)
 
 
 def _require_tfds() -> None:

@@ -1,8 +1,15 @@
 """Files that are there as a whole or not at all, whoever looks; and texts that people wrote."""
 
+import json
 import os
 import pathlib
+import re
 import secrets
+from typing import Any
+
+_ENDLESS = re.compile(r"(\S{40})\S{20,}")
+_MOST_DIGITS = 40  # of a whole number, as on the command line: longer ones fit no float
+_MOST_SHOWN = 1000  # characters of a message
 
 
 def write_whole(
@@ -50,3 +57,32 @@ def read_text(path: pathlib.Path, *, setting: str = "") -> str:
     return path.read_text(encoding="utf-8")
   except UnicodeDecodeError as error:
     raise ValueError(f"{setting}'{path}' is not a text file in UTF-8 ({error}).") from None
+
+
+def parse_json(text: str | bytes) -> Any:
+  """The value of a JSON text that may be damaged.
+
+  Raises:
+    ValueError: it is none, no text in UTF-8, nested too deeply, or has a number without an end.
+  """
+  try:
+    return json.loads(text, parse_int=_whole)
+  except RecursionError:
+    raise ValueError("it is nested too deeply") from None
+  except UnicodeDecodeError as error:
+    raise ValueError(f"it is no text: {error.reason}") from None
+
+
+def _whole(digits: str) -> int:
+  if len(digits) > _MOST_DIGITS:
+    raise ValueError(f"it has a whole number of {len(digits)} digits")
+  return int(digits)
+
+
+def shortened(message: str) -> str:
+  """A message that quotes what people wrote, without the most of endless words and texts."""
+  message = _ENDLESS.sub(r"\1...", message)
+  if len(message) > _MOST_SHOWN:
+    half = _MOST_SHOWN // 2
+    message = f"{message[:half]} ... {message[-half:]}"
+  return message

@@ -84,8 +84,9 @@ def _load(directory: pathlib.Path) -> row_judging.TableModel:
   try:
     with path.open("rb") as file:
       model: Any = pickle.load(file)
-  except (pickle.UnpicklingError, EOFError, AttributeError, ImportError) as error:
-    raise ValueError(f"{path} cannot be read: {error}.") from error
+  except Exception as error:  # a damaged pickle may raise anything
+    reason = files.shortened(str(error) or type(error).__name__)
+    raise ValueError(f"{path} is damaged, or of another version of azero: {reason}.") from error
   if not isinstance(model, row_judging.TableModel):
     raise ValueError(f"{path} is not a model of experiments.custom_data.")
   return model

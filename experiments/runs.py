@@ -34,10 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
   except (ValueError, OSError) as error:
     print(f"error: {error}", file=sys.stderr)
     return 2
-  except KeyError as error:
-    print(f"error: a file of the run is of another version of azero: it lacks {error}",
-          file=sys.stderr)
-    return 2
   return 0
 
 
@@ -97,11 +93,10 @@ def _list(options: argparse.Namespace, console: Console) -> None:
       others.append(path.name)
       continue
     try:
-      tables.add_run(table, reader.read_run(path), now)
+      with reader.reading(path):
+        tables.add_run(table, reader.read_run(path), now)
     except ValueError as error:
       problems.append(f"{path.name}: {error}")
-    except (KeyError, TypeError, AttributeError) as error:  # values of another kind
-      problems.append(f"{path.name}: a file of it is damaged, or of another version ({error})")
   if table.row_count:
     console.print(table)
   else:
@@ -115,13 +110,15 @@ def _list(options: argparse.Namespace, console: Console) -> None:
 
 
 def _show(options: argparse.Namespace, console: Console) -> None:
-  run = runs_show.show(options.directory, console, programs=options.programs)
+  with reader.reading(options.directory):
+    run = runs_show.show(options.directory, console, programs=options.programs)
   if options.plot:
     runs_compare.plot(list(run.searches()), options.plot, console)
 
 
 def _compare(options: argparse.Namespace, console: Console) -> None:
-  searches = runs_compare.compare(options.directories, console)
+  with reader.reading(*options.directories):
+    searches = runs_compare.compare(options.directories, console)
   if options.plot:
     runs_compare.plot(searches, options.plot, console)
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 import json
 from typing import Any
 
+from azero import files
 from azero.language import ops as op_table
 from azero.language.ops import Kind, Op
 from azero.language.program import EMPTY, Component, Function, Programs, SearchSpace
@@ -68,8 +69,8 @@ def from_json(text: str) -> Programs:
     ValueError: says where the text departs from the format, and what is needed there.
   """
   try:
-    document = json.loads(text)
-  except (ValueError, TypeError, RecursionError) as error:
+    document = files.parse_json(text)
+  except (ValueError, TypeError) as error:
     raise ValueError(f"This is no JSON: {error}.") from error
   root = _Node(document, "")
   found = root["format"].of(str), root["version"].of(int)

@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import re
 
+from azero import files
 from azero.language.ops import Kind
 
 # Keys of tokens that do not stand for themselves; no token has such a text.
@@ -20,8 +21,10 @@ Key = Kind | str
 
 _TOKEN = re.compile(
     r"(?P<blank>[\s\ufeff]+)|(?P<number>[0-9.](?:[eE][+-]|[\w.])*)|(?P<name>[^\W\d]\w*)|.")
-_NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _ADDRESS = re.compile(r"[svm][0-9]+")
+_MOST_DIGITS = 9  # of an address
+_MOST_SHOWN = 120  # characters of a line
 
 
 class ProgramSyntaxError(ValueError):
@@ -46,11 +49,16 @@ class ProgramSyntaxError(ValueError):
   def __str__(self) -> str:
     """The place, the problem, and the line with a caret below the place."""
     which = "" if self.program is None else f"program {self.program}, "
+    before, after = self.source[: self.column - 1], self.source[self.column - 1 :]
+    if len(self.source) > _MOST_SHOWN:  # the place is shown with what is near it
+        half = _MOST_SHOWN // 2
+        before = before if len(before) <= half else "..." + before[-half:]
+        after = after if len(after) <= half else after[:half] + "..."
     # Tabs stay, so that the caret stands below its character at any tab width.
-    indent = re.sub(r"[^\t]", " ", self.source[: self.column - 1])
+    indent = re.sub(r"[^\t]", " ", before)
     return (
         f"{which}line {self.line}, column {self.column}: {self.problem}.\n"
-        f"    {self.source}\n    {indent}^"
+        f"    {before}{after}\n    {indent}^"
     )
 
 
@@ -90,8 +98,8 @@ class Token:
     return "the end of the line" if self.key == END else f"'{self.text}'"
 
   def error(self, problem: str) -> ProgramSyntaxError:
-    """The error that points at this token."""
-    line = self.line
+    """The error that points at this token; endless words are cut in it."""
+    line, problem = self.line, files.shortened(problem)
     return ProgramSyntaxError(problem, line.number, self.column, line.source, line.program)
 
 
@@ -99,7 +107,7 @@ def tokenize(line: Line) -> list[Token]:
   """The tokens of a line, without its comment.
 
   Raises:
-    ProgramSyntaxError: a malformed number.
+    ProgramSyntaxError: a malformed number, or an address beyond any memory.
   """
   tokens: list[Token] = []
   for match in _TOKEN.finditer(line.source.partition("#")[0]):
@@ -118,6 +126,9 @@ def tokenize(line: Line) -> list[Token]:
         text, column = sign.text + text, sign.column
     elif _ADDRESS.fullmatch(text):
       key = Kind("svm".index(text[0]))
+      if len(text) > 1 + _MOST_DIGITS:
+        raise Token(text, key, line, column).error(
+            f"address '{text}' has more than {_MOST_DIGITS} digits, and no memory is so large")
     tokens.append(Token(text, key, line, column))
   return tokens
 

@@ -66,8 +66,9 @@ def read(directory: str | os.PathLike) -> Report:
   """
   for package in ("jinja2", "markdown_it"):
     lazy.require(package, extra="report", purpose="Reports as pages")
-  run = reader.read_run(directory)
-  return Report(run, _render(run))
+  with reader.reading(directory):
+    run = reader.read_run(directory)
+    return Report(run, _render(run))
 
 
 def _render(run: Run) -> str:

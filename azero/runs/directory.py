@@ -172,8 +172,14 @@ class RunDirectory:
     for name, size in sizes.items():
       os.truncate(self.path / name, size)
     self._saved_changes = {}
-    self._ahead = _best_of_islands(self._saved_hall_of_fame())
-    found_again = _best_of_islands(json_lines.read(self.path / "improvements.jsonl"))
+    self._ahead = self._saved_best()
+    lines = self.path / "improvements.jsonl"
+    try:
+      found_again = _best_of_islands(json_lines.read(lines))
+    except (LookupError, TypeError) as error:
+      raise ValueError(
+          f"'{lines}' is damaged: a line has no proper island or fitness ({error}). Put a copy of "
+          "the file back, or start a new run.") from error
     for island, fitness in found_again.items():
       self._note_found(island, fitness)
 
@@ -238,12 +244,12 @@ class RunDirectory:
       self.write(name, make_text(itertools.chain(*sources)))
       self._saved_changes[name] = changes
 
-  def _saved_hall_of_fame(self) -> list[dict[str, Any]]:
-    """The entries of hall_of_fame.json; none if there is no such file or it is destroyed."""
+  def _saved_best(self) -> dict[int, float]:
+    """The best of each island in hall_of_fame.json; none if that is not there or destroyed."""
     try:
-      return json.loads((self.path / HALL_OF_FAME).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-      return []
+      return _best_of_islands(files.parse_json((self.path / HALL_OF_FAME).read_bytes()))
+    except (FileNotFoundError, LookupError, TypeError, ValueError):
+      return {}
 
   def _note_found(self, island: int, fitness: float) -> None:
     if fitness >= self._ahead.get(island, np.inf):
@@ -332,7 +338,7 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
     raise FileNotFoundError(
         f"'{file.parent}' is no run directory: it has no config.json.")
   try:
-    config = json.loads(file.read_text(encoding="utf-8"))
+    config = files.parse_json(file.read_bytes())
     if not isinstance(config, dict):
       raise ValueError("a JSON object was expected")
   except ValueError as error:
@@ -367,16 +373,18 @@ def require_same(
         "registered now, or with another version of Python: register the op or mutation as it was "
         "then, or start a new run.")
   if before.keys() != now.keys():
+    there, here = (", ".join(sorted(names)) or "(none)" for names in (
+        before.keys() - now.keys(), now.keys() - before.keys()))
     raise ValueError(
         f"The run in '{path}' is one of another experiment, or of another version of azero: "
-        f"only it has the settings {', '.join(before.keys() - now.keys()) or '(none)'}; only "
-        f"here are {', '.join(now.keys() - before.keys()) or '(none)'}.")
+        f"only it has the settings {files.shortened(there)}; only here are {here}.")
   differences = [
       f"{name} is {before[name]!r} there and {now[name]!r} here" for name in before
       if before[name] != now[name] and name.split(".")[-1] not in may_change]
   if differences:
+    shown = files.shortened("; ".join(differences))
     raise ValueError(
-        f"The run in '{path}' has other settings: {'; '.join(differences)}. A run is continued "
+        f"The run in '{path}' has other settings: {shown}. A run is continued "
         f"with its own; only {', '.join(may_change)} may change.")
 
 

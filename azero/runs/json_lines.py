@@ -6,6 +6,8 @@ import os
 import pathlib
 from typing import Any
 
+from azero import files
+
 _TAIL = 1 << 16  # bytes
 
 
@@ -66,7 +68,7 @@ def last(path: pathlib.Path) -> dict[str, Any] | None:
 
 def _row(path: pathlib.Path, line: bytes, where: str) -> dict[str, Any]:
   try:
-    row = json.loads(line.decode("utf-8"))
+    row = files.parse_json(line.decode("utf-8"))
     if not isinstance(row, dict):
       raise ValueError("a JSON dict was expected")
     return row

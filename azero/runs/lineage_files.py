@@ -18,6 +18,8 @@ import json
 import pathlib
 from typing import TYPE_CHECKING, Any
 
+from azero import files
+
 if TYPE_CHECKING:
   from azero.search.hall_of_fame import Entry
   from azero.search.lineage import Step
@@ -55,14 +57,15 @@ def read(directory: pathlib.Path) -> dict[tuple[int, int], list[dict[str, Any]]]
   if not path.exists():
     return {}
   try:
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = files.parse_json(path.read_bytes())
     steps = document["steps"]
     return {
         (each["island"], each["num_programs"]): [dict(steps[k]) for k in each["steps"]]
         for each in document["lineages"]}
-  except (KeyError, IndexError, TypeError, ValueError) as error:
+  except (AttributeError, LookupError, TypeError, ValueError) as error:
+    reason = files.shortened(f"{type(error).__name__}: {error}")
     raise ValueError(
-        f"'{path}' cannot be read as lineages ({type(error).__name__}: {error}). Put a copy of it "
+        f"'{path}' cannot be read as lineages ({reason}). Put a copy of it "
         "back, or remove it to do without.") from None
 
 

@@ -5,22 +5,25 @@ directory for each of them inside its own.
 """
 
 from collections.abc import Iterator, Mapping
+import contextlib
 import dataclasses
 import functools
-import json
 import os
 import pathlib
 import re
 import sys
 from typing import Any, TypeVar
 
-from azero import html_text, paths
+from azero import files, html_text, paths
 from azero.runs import json_lines, lineage_files
 
 if sys.platform != "win32":
   import fcntl
 
 T = TypeVar("T")
+
+# What values of another kind than were written raise where they are used.
+_MISFITS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError)
 
 FINDINGS = "findings.json"
 # How the last line of metrics says that a run ended.
@@ -78,7 +81,7 @@ class Run:
       return "finished" if self.has_report else "stopped"
     if "status" not in self.last:  # written by an earlier version
       return "stopped" if self.last.get("active_islands") else "finished"
-    return _ENDED.get(self.last["status"], self.last["status"])
+    return _ENDED.get(self.last["status"], str(self.last["status"]))
 
   @property
   def has_report(self) -> bool:
@@ -89,7 +92,7 @@ class Run:
   def experiment(self) -> str:
     """Its name; of a search that belongs to none, the method."""
     if "experiment" in self.about:
-      return self.about["experiment"]
+      return str(self.about["experiment"])
     named = re.fullmatch(r"(\w+)-\d{8}-\d{6}-\d+", self.path.name)
     return named[1] if named else self.config.get("method", "-")
 
@@ -206,6 +209,25 @@ def read_run(path: str | os.PathLike) -> Run:
     raise ValueError(f"'{path}' has a file that is no text") from None
 
 
+@contextlib.contextmanager
+def reading(*paths: str | os.PathLike) -> Iterator[None]:
+  """Tells of files of runs whose values are not those that were written.
+
+  Raises:
+    ValueError: says so of their directories, whatever it was within the block.
+  """
+  try:
+    yield
+  except (*_MISFITS, ValueError) as error:
+    if isinstance(error, ValueError) and any(str(path) in str(error) for path in paths):
+      raise
+    lacks = "it lacks " if isinstance(error, KeyError) else ""
+    named = " or ".join(f"'{path}'" for path in paths)
+    reason = files.shortened(f"{lacks}{str(error) or type(error).__name__}")
+    raise ValueError(
+        f"{named} has a file that is damaged, or of another version of azero: {reason}") from error
+
+
 def is_run(path: pathlib.Path) -> bool:
   """Whether this is a run directory."""
   return (path / "config.json").is_file()
@@ -216,9 +238,7 @@ def _read(path: pathlib.Path, kind: type[T]) -> T:
   if not path.exists():
     return kind()
   try:
-    value = json.loads(path.read_text(encoding="utf-8"))
-  except UnicodeDecodeError as error:
-    raise ValueError(f"'{path}' is no text ({error.reason})") from None
+    value = files.parse_json(path.read_bytes())
   except ValueError as error:
     raise ValueError(f"'{path}' cannot be read ({error})") from None
   if not isinstance(value, kind):

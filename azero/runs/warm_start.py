@@ -1,7 +1,6 @@
 """Programs to start a search from: a program written by hand, or what an earlier run found."""
 
 from collections.abc import Mapping, Sequence
-import json
 import os
 import pathlib
 from typing import Any
@@ -12,7 +11,7 @@ from azero import files, paths
 from azero.compiler import liveness
 from azero.language.program import Programs, SearchSpace
 from azero.language.text import ProgramSyntaxError, parse
-from azero.runs import json_lines, lineage_files
+from azero.runs import json_lines, lineage_files, reader
 from azero.runs.directory import HALL_OF_FAME, OUTCOMES, read_config
 from azero.search.ancestry import TRUNK
 from azero.search.lineage import KnownPrograms, Lineage, code_of
@@ -77,10 +76,11 @@ def read_entries(directory: str | os.PathLike) -> list[tuple[str, int]]:
     else:
       entries = [
           (entry["program"], int(entry["num_features"]))
-          for entry in json.loads(file.read_text(encoding="utf-8"))]
-  except (ValueError, KeyError, TypeError) as error:
+          for entry in files.parse_json(file.read_bytes())]
+  except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    reason = files.shortened(f"{type(error).__name__}: {error}")
     raise ValueError(
-        f"'{file}' cannot be read as the programs of a run ({type(error).__name__}: {error}). A "
+        f"'{file}' cannot be read as the programs of a run ({reason}). A "
         "program of it can be copied into a text file to start from.") from None
   if not entries:
     raise ValueError(f"'{file}' holds no program to start from.")
@@ -105,7 +105,9 @@ def _read_run(directory: pathlib.Path, space: SearchSpace, multiclass: bool) -> 
         f"No program of '{directory}' predicts anything in "
         f"{'tasks of several classes' if multiclass else 'regression or binary tasks'}: give "
         "another run.")
-  return KnownPrograms.of(programs, _read_pasts(directory, space, len(programs)))
+  with reader.reading(directory):
+    pasts = _read_pasts(directory, space, len(programs))
+  return KnownPrograms.of(programs, pasts)
 
 
 def _read_pasts(
@@ -115,7 +117,7 @@ def _read_pasts(
   if not file.is_file():  # those of repeats are in directories of their own
     return [None] * count
   lineages = lineage_files.read(directory)
-  entries = json.loads(file.read_text(encoding="utf-8"))
+  entries = files.parse_json(file.read_bytes())
   steps = (lineages.get((entry.get("island"), entry.get("num_programs"))) for entry in entries)
   return [None if each is None else _read_lineage(each, space) for each in steps]
 

@@ -8,27 +8,34 @@ from __future__ import annotations
 
 import bz2
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 import difflib
+import functools
 import gzip
 import io
 import lzma
 import os
+import struct
 from typing import TYPE_CHECKING, Any
 import zipfile
 import zlib
 
 import numpy as np
 
-from azero import lazy, paths
+from azero import files, lazy, paths
 from azero.tasks import text_table
 
 if TYPE_CHECKING:
   import pandas as pd
 
+DAMAGE = (  # what unpacking damaged data raises
+    EOFError, LookupError, MemoryError, OSError, OverflowError, RuntimeError, ValueError,
+    lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error)
 LINE = "line"  # name of the index of a frame that was read from text
-_UNPACK: Mapping[bytes, tuple[str, Callable[[bytes], bytes]]] = {
-    b"\x1f\x8b": ("gzip", gzip.decompress), b"BZh": ("bzip2", bz2.decompress),
-    b"\xfd7zXZ": ("xz", lzma.decompress)}
+_UNPACK: Mapping[bytes, tuple[str, Callable[[io.BytesIO], AbstractContextManager[Any]]]] = {
+    b"\x1f\x8b": ("gzip", lambda data: gzip.GzipFile(fileobj=data)),
+    b"BZh": ("bzip2", bz2.BZ2File), b"\xfd7zXZ": ("xz", lzma.LZMAFile)}
+_MOST_UNPACKED = 1 << 30  # bytes: a small file may unpack to more than the memory
 # Missing in a column whose other cells are numbers, where they do not stand for text.
 _MARKS = {"?", "-", "--", ".", "*", "missing", "Missing", "unknown", "Unknown"}
 _SHOWN = 20  # names of columns in a message
@@ -100,8 +107,8 @@ def read_table(
         min_columns=2 if target_needed else 1, tabs_first=name.lower().endswith((".tsv", ".tab")))
   except ValueError as error:
     join = ", " if str(error).startswith("line ") else " "
-    raise ValueError(f"{path}{join}{error}") from error
-  frame, more = _frame(table)
+    raise ValueError(f"{path}{join}{files.shortened(str(error))}") from error
+  frame, more = _frame(path, table)
   return frame, (*notes, *table.notes, *more)
 
 
@@ -151,22 +158,58 @@ def where(frame: Any, row: int) -> str:
 def _unpacked(path: os.PathLike, data: bytes) -> tuple[bytes, str, list[str]]:
   """The contents of a file that may be packed, the name that tells its kind, and a note."""
   name = os.fspath(path)
-  try:
-    for start, (method, unpack) in _UNPACK.items():
-      if data.startswith(start):
-        return unpack(data), name.rpartition(".")[0], [f"unpacked: {method}"]
-    if data.startswith(b"PK\x03\x04") and not name.lower().endswith((".xlsx", ".ods", ".npz")):
-      with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = [
-            member for member in archive.namelist()
-            if not member.endswith("/") and not member.startswith("__MACOSX/")]
-        if len(members) != 1:
-          raise ValueError(
-              f"{path} holds {len(members)} files ({', '.join(members[:5])}): pack one table.")
-        return archive.read(members[0]), members[0], [f"unpacked: zip, {members[0]}"]
-  except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
-    raise ValueError(f"{path} is damaged and cannot be unpacked: {error}.") from error
+  for start, (method, unpack) in _UNPACK.items():
+    if data.startswith(start):
+      unpacked, _ = _unpack(path, functools.partial(unpack, io.BytesIO(data)))
+      return unpacked, name.rpartition(".")[0], [f"unpacked: {method}"]
+  if data.startswith(b"PK\x03\x04") and not name.lower().endswith((".xlsx", ".ods", ".npz")):
+    unpacked, member = _unpack(path, functools.partial(_single_member, path, data))
+    return unpacked, member, [f"unpacked: zip, {member}"]
   return data, name, []
+
+
+class _NotOneTable(Exception):
+  """An archive holds another number of files."""
+
+
+def _single_member(path: os.PathLike, data: bytes) -> AbstractContextManager[Any]:
+  """The only file of a zip archive.
+
+  Raises:
+    _NotOneTable: it has none, or several.
+  """
+  archive = zipfile.ZipFile(io.BytesIO(data))
+  members = [
+      member for member in archive.namelist()
+      if not member.endswith("/") and not member.startswith("__MACOSX/")]
+  if len(members) != 1:
+    raise _NotOneTable(
+        f"{path} holds {len(members)} files ({', '.join(members[:5])}): pack one table.")
+  return archive.open(members[0])
+
+
+def _unpack(
+    path: os.PathLike, opened: Callable[[], AbstractContextManager[Any]]
+) -> tuple[bytes, str]:
+  """What a packed file holds, and its name if that is known.
+
+  Raises:
+    ValueError: it is damaged, holds another number of files, or too much.
+  """
+  try:
+    with opened() as file:
+      unpacked, name = file.read(_MOST_UNPACKED + 1), str(getattr(file, "name", ""))
+  except _NotOneTable as error:
+    raise ValueError(str(error)) from None
+  except DAMAGE as error:
+    raise ValueError(
+        f"{path} is damaged and cannot be unpacked: {str(error) or type(error).__name__}."
+    ) from error
+  if len(unpacked) > _MOST_UNPACKED:
+    raise ValueError(
+        f"{path} unpacks to more than {_MOST_UNPACKED / 2**30:g} GB: unpack it first, or save the "
+        "table as Parquet.")
+  return unpacked, name
 
 
 def _read_parquet(path: os.PathLike, data: bytes) -> pd.DataFrame:
@@ -182,7 +225,8 @@ def _read_parquet(path: os.PathLike, data: bytes) -> pd.DataFrame:
   return frame
 
 
-def _frame(table: text_table.TextTable) -> tuple[pd.DataFrame, list[str]]:
+def _frame(
+    path: os.PathLike, table: text_table.TextTable) -> tuple[pd.DataFrame, list[str]]:
   """A text's cells as a frame of typed columns, and notes."""
   import pandas as pd
 
@@ -200,6 +244,8 @@ def _frame(table: text_table.TextTable) -> tuple[pd.DataFrame, list[str]]:
     columns.append(pd.Series(values, index=index))
     if mark:
       notes.append(f"column {name!r}: {mark!r} is taken as missing")
+  if not columns:
+    raise ValueError(f"{path} has separators, but no cell with content.")
   frame = pd.concat(columns, axis=1)
   frame.columns = pd.Index(names)
   return frame, notes

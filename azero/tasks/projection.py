@@ -7,7 +7,7 @@ def standardise(train: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...
   """Shifts and scales every column with the mean and deviation of the training part.
 
   A column that does not vary in the training part tells nothing, and becomes 0 in all
-  parts.
+  parts. What is beyond all numbers then is infinite, which no task may be.
 
   Args:
     train: [T, ...], first axis examples.
@@ -23,7 +23,8 @@ def standardise(train: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...
   # The mean is rounded, so a constant column may show a deviation of a few ulps.
   varies = deviation > 1e-12 * np.abs(train).max(0)
   scale = np.where(varies, 1.0, 0.0) / np.where(varies, deviation, 1.0)
-  return tuple((part - mean) * scale for part in (train, *others))
+  with np.errstate(over="ignore", invalid="ignore"):
+    return tuple((part - mean) * scale for part in (train, *others))
 
 
 def project(
@@ -46,5 +47,7 @@ def project(
   if num_features < 1:
     raise ValueError(f"num_features must be at least 1; got {num_features}.")
   matrix = rng.standard_normal((train.shape[1], num_features))
-  projected_train, projected_valid = standardise(train @ matrix, valid @ matrix)
+  with np.errstate(over="ignore", invalid="ignore"):
+    projected_train, projected_valid = train @ matrix, valid @ matrix
+  projected_train, projected_valid = standardise(projected_train, projected_valid)
   return projected_train, projected_valid

@@ -18,18 +18,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import dataclasses
+import math
 import os
+import tokenize
 from typing import TYPE_CHECKING, Any
+import warnings
 import zipfile
 
 import numpy as np
+import psutil
 
-from azero import paths
+from azero import files, paths
 from azero.tasks import frames, preparation, splits, suspicion
 from azero.tasks.preparation import MAX_AUTO_CLASSES, Preparation
 from azero.tasks.projection import project, standardise
 from azero.tasks.sampling import draw_task_seed, task_generators
-from azero.tasks.task import Tasks, make_tasks
+from azero.tasks.task import Tasks, as_floats, make_tasks
 
 if TYPE_CHECKING:
   import pandas as pd
@@ -41,6 +45,8 @@ _MOST_RARE = 0.5  # of the rows may have a class of fewer, and be left out
 MAX_FEATURES = 64  # more features of a table are projected to so many
 MAX_TASK_ROWS = 10_000  # that a task of a table trains on
 
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _TASK_ARRAYS = ("train_x", "train_y", "valid_x", "valid_y")
 
 
@@ -203,10 +209,7 @@ def from_arrays(
     return from_frame(
         x, y, num_tasks=num_tasks, kind=target, valid_fraction=valid_fraction, seed=seed,
         num_features=num_features)
-  try:
-    x = np.asarray(x, np.float64)
-  except (TypeError, ValueError) as error:
-    raise ValueError(f"x must be an array of numbers: {error}.") from error
+  x = as_floats("x", x)
   if x.ndim != 2 or 0 in x.shape:
     raise ValueError(
         f"x must have shape [rows, features], neither of them 0; got {x.shape}. "
@@ -313,7 +316,7 @@ def prepare_file(
   try:
     return prepare(frame, target_column, test=test, settings=settings, notes=notes)
   except ValueError as error:
-    raise ValueError(f"{path}: {error}") from error
+    raise ValueError(f"{path}: {files.shortened(str(error))}") from error
 
 
 def prepare(
@@ -561,9 +564,12 @@ def from_npz(
     ValueError: arrays are missing or, as for `from_arrays`, at fault.
   """
   x, y = read_arrays(path)
-  return from_arrays(
-      x, y, target=target, num_tasks=num_tasks,
-      valid_fraction=valid_fraction, seed=seed, num_features=num_features)
+  try:
+    return from_arrays(
+        x, y, target=target, num_tasks=num_tasks,
+        valid_fraction=valid_fraction, seed=seed, num_features=num_features)
+  except ValueError as error:
+    raise ValueError(f"{path}: {files.shortened(str(error))}") from error
 
 
 def read_arrays(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
@@ -614,21 +620,56 @@ def load_tasks_npz(path: str | os.PathLike) -> Tasks:
   try:
     return make_tasks(train_x, train_y, valid_x, valid_y, str(metric.astype(str).item()))
   except ValueError as error:
-    raise ValueError(f"{path}: {error}") from error
+    raise ValueError(f"{path}: {files.shortened(str(error))}") from error
 
 
 def _read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
+  """The arrays of an .npz file by name, none of which is unpickled.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: it is damaged or of another kind, or has more than the memory holds.
+  """
   try:
-    with open(paths.expand(path), "rb") as file, np.load(file) as contents:
-      return {name: contents[name] for name in contents.files}
+    with open(paths.expand(path), "rb") as file, zipfile.ZipFile(file) as archive:
+      members = archive.infolist()
+      _require_room(members)
+      return {member.filename.removesuffix(".npy"): _read_member(archive, member)
+              for member in members}
   except FileNotFoundError as error:
     raise FileNotFoundError(f"There is no file {path}.") from error
-  except (AttributeError, EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
-    if not zipfile.is_zipfile(paths.expand(path)):
-      raise ValueError(
-          f"{path} is not an .npz file of plain arrays, as numpy.savez writes.") from error
+  except (*frames.DAMAGE, SyntaxError, TypeError, tokenize.TokenError) as error:
+    reason = " ".join(str(error).split()) or type(error).__name__
     raise ValueError(
-        f"{path} is not an .npz file of plain arrays, as numpy.savez writes: {error}.") from error
+        f"{path} is not an .npz file of plain arrays, as numpy.savez writes: "
+        f"{files.shortened(reason.removesuffix('.'))}.") from error
+
+
+def _require_room(members: Sequence[zipfile.ZipInfo]) -> None:
+  """Refuses an archive that unpacks to more than the free memory: a small one may."""
+  total, free = sum(member.file_size for member in members), psutil.virtual_memory().available
+  if total > free:
+    raise ValueError(f"it unpacks to {total / 1e9:,.3f} GB, but {free / 1e9:,.3f} GB are free")
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+  """One array, for which no memory is taken before its header is seen to be true."""
+  with archive.open(member) as file:
+    version = np.lib.format.read_magic(file)
+    if version not in _HEADERS:
+      raise ValueError(f"{member.filename} is in version {version} of the format")
+    with warnings.catch_warnings():  # of headers as Python 2 wrote them
+      warnings.simplefilter("ignore", UserWarning)
+      shape, _, dtype = _HEADERS[version](file)
+    if dtype.hasobject or not dtype.itemsize:
+      raise ValueError(f"{member.filename} is an array of type {dtype}; numbers or text are read")
+    claimed, held = math.prod(shape) * dtype.itemsize, member.file_size - file.tell()
+    if min(shape, default=0) < 0 or claimed != held:
+      raise ValueError(
+          f"{member.filename} has {held} bytes for an array of shape {shape} and type {dtype}")
+  with archive.open(member) as file, warnings.catch_warnings():
+    warnings.simplefilter("ignore", UserWarning)
+    return np.lib.format.read_array(file)
 
 
 def _require(
@@ -682,6 +723,7 @@ def _parts(
       train_y, valid_y = labels[train], labels[valid]
       if not num_classes:
         train_y, valid_y = standardise(train_y, valid_y)
+      _require_finite(train_x, train_y, valid_x, valid_y)
       parts.append((_padded(train_x, num_classes), train_y, _padded(valid_x, num_classes), valid_y))
     train_x, train_y, valid_x, valid_y = (np.stack(part) for part in zip(*parts))
     return make_tasks(
@@ -689,6 +731,13 @@ def _parts(
         num_classes=num_classes or None, seeds=seeds)
 
   return make_part(1, None), make_part(2, split.select), make_part(3, split.final)
+
+
+def _require_finite(*arrays: np.ndarray) -> None:
+  if not all(np.isfinite(array).all() for array in arrays):
+    raise ValueError(
+        "Some numbers are so far beyond the others, as 1e308 is, that they overflow where columns "
+        "are standardised. Mend them, or drop their rows or columns.")
 
 
 def _padded(x: np.ndarray, num_classes: int) -> np.ndarray:

@@ -93,7 +93,7 @@ def make_tasks(
   names = ("train_x", "train_y", "valid_x", "valid_y")
   arrays = {}
   for name, array in zip(names, (train_x, train_y, valid_x, valid_y)):
-    arrays[name] = _as_floats(name, array)
+    arrays[name] = _finite(name, as_floats(name, array))
   for part in ("train", "valid"):
     x, y = arrays[f"{part}_x"], arrays[f"{part}_y"]
     if x.ndim != 3 or 0 in x.shape:
@@ -126,11 +126,22 @@ def make_tasks(
   return Tasks(**arrays, metric=metric, num_classes=num_classes, seeds=seeds.astype(np.uint32))
 
 
-def _as_floats(name: str, array) -> np.ndarray:
+def as_floats(name: str, array) -> np.ndarray:
+  """An array, or what can be one, as float64.
+
+  Raises:
+    ValueError: it holds something else than real numbers; begins with the name.
+  """
   try:
-    result = np.asarray(array, np.float64)
-  except (TypeError, ValueError) as error:
-    raise ValueError(f"{name} must be an array of numbers: {error}") from error
+    result = np.asarray(array)
+    if result.dtype.kind in "cmMV":
+      raise TypeError(f"its type is {result.dtype}")
+    return result.astype(np.float64, copy=False)
+  except (TypeError, ValueError, OverflowError) as error:
+    raise ValueError(f"{name} must be an array of numbers: {error}.") from error
+
+
+def _finite(name: str, result: np.ndarray) -> np.ndarray:
   bad = ~np.isfinite(result)
   if bad.any():
     where = tuple(int(i) for i in np.argwhere(bad)[0])

@@ -76,12 +76,13 @@ def plot(searches: Sequence[Run], path: str, console: Console) -> None:
   figure = Figure(figsize=(8, 4.5), layout="constrained")
   axes = figure.add_subplot()
   for label, search in zip(_labels(searches), searches):
-    rows = search.rows()
-    programs = [row["programs"] for row in rows]
-    axes.step(programs, [row["best_fitness"] for row in rows], where="post", label=label)
-    if len(searches) == 1:
-      axes.step(programs, [row["median_best_fitness"] for row in rows], where="post",
-                label="median of the islands")
+    with reader.reading(search.path):
+      rows = search.rows()
+      programs = [row["programs"] for row in rows]
+      axes.step(programs, [row["best_fitness"] for row in rows], where="post", label=label)
+      if len(searches) == 1:
+        axes.step(programs, [row["median_best_fitness"] for row in rows], where="post",
+                  label="median of the islands")
   axes.set_xscale("log")
   axes.set_xlabel("programs, all islands")
   axes.set_ylabel("best fitness on the search tasks")

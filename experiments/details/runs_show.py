@@ -50,7 +50,8 @@ def show(path: str | pathlib.Path, console: Console, *, programs: int) -> Run:
       _show_metrics(search, console)
       for part in (_show_workers, functools.partial(_show_programs, count=programs)):
         try:
-          part(search, console)
+          with reader.reading(search.path):
+            part(search, console)
         except ValueError as error:  # the rest can still be shown
           console.print(str(error), soft_wrap=True)
   return run

@@ -86,7 +86,8 @@ def chosen_of_run(path: pathlib.Path) -> Mapping[str, Any] | None:
 
   "program" is its text, "num_features" and "num_classes" are those of its tasks.
   """
-  findings = reader.read_run(path).findings() if reader.is_run(path) else {}
+  with reader.reading(path):
+    findings = reader.read_run(path).findings() if reader.is_run(path) else {}
   return findings if findings.get("program") else None
 
 
@@ -96,7 +97,8 @@ def _best_of_run(path: pathlib.Path, multiclass: bool) -> Programs:
   entries = read_entries(path) if chosen is None else [
       (chosen["program"], chosen["num_features"])]
   for code, num_features in entries:
-    program = text.parse(code, num_features=num_features, min_vectors=3 if multiclass else 1)
+    with reader.reading(path):
+      program = text.parse(code, num_features=num_features, min_vectors=3 if multiclass else 1)
     if predicts(program, multiclass=multiclass).any():
       return program
   raise ValueError(

@@ -15,6 +15,7 @@ from typing import Any
 
 from absl import app, flags
 
+from azero import files
 from experiments.frame import interruption, settings
 from experiments.frame.settings import Leaf
 
@@ -121,7 +122,7 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
       _fail(f"unexpected argument '{argv[1]}': settings are flags, written --name=value; "
             "see --help")
     try:
-      config = _given(config_class)
+      config = given(config_class)
       interruption.arm()
       configure_jax(settings.flat(config).get("num_devices"))
       _run(config, run)
@@ -137,32 +138,45 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
 def _parse_flags(argv: Sequence[str]) -> list[str]:
   """What is left of the arguments when the flags are read; a bad flag ends the process."""
   try:
-    return flags.FLAGS(argv)
+    return parse(argv, flags.FLAGS)
+  except ValueError as error:
+    _fail(str(error))
+
+
+def parse(argv: Sequence[str], values: flags.FlagValues) -> list[str]:
+  """Reads flags into their values; returns what is left of the arguments, the first included.
+
+  Raises:
+    ValueError: says which flag is wrong, and why.
+  """
+  try:
+    return values(argv)
   except flags.Error as error:
-    sentence = str(error).replace(" ?", "?")
-    _fail(f"{sentence}{'' if sentence.endswith(('?', '.')) else '.'} See --help.")
+    sentence = files.shortened(str(error).replace(" ?", "?"))
+  except RecursionError:  # absl looks for flags that are spelled alike
+    sentence = "A command line flag has a name without an end."
+  raise ValueError(f"{sentence}{'' if sentence.endswith(('?', '.')) else '.'} See --help.")
 
 
-def _given(config_class: type[Any]) -> Any:
-  """The settings that the flags give.
+def given(config_class: type[Any], values: flags.FlagValues = flags.FLAGS) -> Any:
+  """The settings that flags give, which were read.
 
   Raises:
     ValueError: they do not fit each other, or a run that is to be continued.
     FileNotFoundError: there is no run to continue.
   """
-  values = flags.FLAGS
-  given = {
+  chosen = {
       name: values[name].value for name in settings.leaves(config_class) if values[name].present}
   preset: Any = values["preset"] if len(settings.presets(config_class)) > 1 else None
-  resume: Any = given.pop("resume", None)
+  resume: Any = chosen.pop("resume", None)
   if resume is not None:
     if preset is not None and preset.present:
       raise ValueError("--preset is for new runs: --resume goes on with the run's settings.")
     from experiments.frame import study
 
-    return study.continued(config_class, resume, **given)
+    return study.continued(config_class, resume, **chosen)
   return settings.preset(
-      config_class, settings.PAPER if preset is None else preset.value, **given)
+      config_class, settings.PAPER if preset is None else preset.value, **chosen)
 
 
 def _run(config: Any, run: Callable[[Any], Any]) -> None:

@@ -29,7 +29,7 @@ import types
 import typing
 from typing import Any, TypeVar
 
-from azero import paths
+from azero import files, paths
 from azero.search import methods
 
 AnyConfig = TypeVar("AnyConfig")
@@ -308,8 +308,9 @@ def require_types(
     items = value if leaf.many and isinstance(value, list) else [value]
     if not (value is None and leaf.optional) and not all(
         _is_of(item, leaf.kind) for item in items):
+      shown = files.shortened(repr(value))
       raise ValueError(
-          f"'{pathlib.Path(directory) / 'config.json'}' has {name} = {value!r}, which must "
+          f"'{pathlib.Path(directory) / 'config.json'}' has {name} = {shown}, which must "
           f"be of type {leaf.type_name}: put a copy of the file back, or start a new run.")
 
 

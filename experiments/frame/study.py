@@ -18,8 +18,8 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
+from azero import files, paths
 from azero import lazy as lazy_packages
-from azero import paths
 from experiments.frame import interruption, lazy, settings
 from experiments.frame.settings import AnyConfig
 
@@ -309,6 +309,12 @@ def continued(
     saved.pop(name, None)
   settings.require_types(config_class, saved, path)
   names = settings.leaves(config_class).keys() - {"resume"}
+  try:
+    settings.build(config_class, **{name: saved[name] for name in names & saved.keys()})
+  except ValueError as error:
+    raise ValueError(
+        f"'{path / 'config.json'}' is damaged, or of another version of azero: "
+        f"{files.shortened(str(error))} Put a copy of the file back, or start a new run.") from None
   given = {name: saved.get(name) for name in names} | changes
   directory_lib.require_same(saved, given, path, _may_change(config_class))
   return settings.build(config_class, **given | {"resume": os.fspath(path)})

@@ -38,6 +38,8 @@ def _run(module, *flags):
      "error: flag --fingerprint=maybe: it must be true or false. See --help.\n"),
     ("linear_regression", "--num_devices=999", "error: --num_devices must be from 1 to"),
     ("evaluate_program", "program.txt", "error: unexpected argument 'program.txt'"),
+    ("linear_regression", f"--{'9' * 5000}",
+     "error: A command line flag has a name without an end. See --help."),
     ("export", "--program=figure_6", "error: --output is missing"),
 ])
 def test_bad_flags_are_one_message_without_a_traceback(module, flag, message):

@@ -307,6 +307,17 @@ def test_custom_data_of_a_csv_file(clusters, tmp_path):
   _predicts_new_rows(path / "run", tmp_path)
 
 
+@pytest.mark.parametrize("content", [
+    b"", b"\x80", b"\x80\x05]", b"\x80\x05\x8c\xff", b"\x80\xff.", b"I1x\n.", b"(lp0\n0.",
+    b"h\x07.", b"\x80\x05N\x93.", b"X\xff\xff\xff\x7f", b"cnowhere\nName\n.", b"csys\nName\n.",
+    b"N."])
+def test_a_damaged_model_is_one_clear_error(tmp_path, content):
+  (tmp_path / "model.pkl").write_bytes(content)
+  with pytest.raises(ValueError, match=r"model\.pkl is (damaged, or of|not a model of)"):
+    predict.run(predict.Config(
+        run=str(tmp_path), data=str(tmp_path / "new.csv"), output=str(tmp_path / "out.csv")))
+
+
 def _predicts_new_rows(run, tmp_path):
   new = tmp_path / "new.csv"
   new.write_text("b;a\n4;4\n-2;-2\n")  # columns in another order, without a target

@@ -218,6 +218,8 @@ def test_a_success_is_near_a_network_that_is_one_itself(values, progress, succes
 @pytest.mark.parametrize("changes, message", [
     ({"groups": "40/3"}, "--groups must be T/D/P"),
     ({"groups": "40/0/9"}, "--groups must be T/D/P"),
+    ({"groups": ""}, "--groups must be T/D/P"),
+    ({"groups": f"{'9' * 5000}/1/1"}, "--groups must be T/D/P"),
     ({"workers": 3, "groups": "20/2/30,30/1/30"}, "must be a multiple"),
     ({"migration_steps": -1}, "--migration_steps must be at least 1, got -1"),
     ({"mutations": "swap"}, r"Unknown mutations \['swap'\]; choose from alter")])

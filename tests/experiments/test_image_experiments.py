@@ -316,7 +316,7 @@ def test_lists_of_names_are_checked():
     settings_lib.choices("methods", "best", ("basic", "full"))
 
 
-@pytest.mark.parametrize("given", ["800", "800x0", "x1", "8x1,9y2"])
+@pytest.mark.parametrize("given", ["", "800", "800x0", "x1", "8x1,9y2", f"{'9' * 5000}x1"])
 def test_lists_of_examples_are_checked(given):
   with pytest.raises(ValueError, match="--examples must list training examples and epochs"):
     minimal_input.make_arm(build(minimal_input.Config, examples=given))

@@ -308,7 +308,31 @@ def test_another_version_is_one_message(tmp_path, call):
   make(tmp_path / "run", {"programs": 3})
   status, _, error = call("compare", tmp_path / "run")
   assert status == 2 and error == (
-      "error: a file of the run is of another version of azero: it lacks 'best_fitness'\n")
+      f"error: '{tmp_path / 'run'}' has a file that is damaged, or of another version of azero: it "
+      "lacks 'best_fitness'\n")
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("metrics.jsonl", row(10, 0.5, best_fitness="best")),
+    ("metrics.jsonl", row(10, 0.5, seconds=[3])),
+    ("metrics.jsonl", row(10, 0.5, time=1e300)), ("metrics.jsonl", row(10, 0.5, status=[])),
+    ("hall_of_fame.json", [{"fitness": "0.5"}]), ("hall_of_fame.json", [7]),
+    ("workers.json", {"programs": 5}), ("run.json", {"experiment": "a", "defaults": 5})])
+def test_values_of_another_kind_are_one_message_that_names_the_run(tmp_path, call, name, value):
+  path = make(tmp_path / "run", row(10, 0.25), started=time.time())
+  (path / name).write_text(json.dumps(value) + "\n")
+  status, lines, error = call("show", path)
+  said = error if status else lines[-1]
+  assert f"'{path}' has a file that is damaged" in said
+  assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("name", ["config.json", "run.json", "metrics.jsonl"])
+def test_json_that_is_too_deep_is_damage(tmp_path, call, name):
+  path = make(tmp_path / "run", row(10, 0.25), started=time.time())
+  (path / name).write_text("[" * 100_000 + "\n")
+  status, _, error = call("show", path)
+  assert status == 2 and name in error and "nested too deeply" in error
 
 
 def test_experiments_say_what_they_are(tmp_path):

@@ -177,3 +177,25 @@ def test_arguments_of_a_wrong_type():
     notation.infer_space([None])
   with pytest.raises(ValueError, match="texts is empty"):
     notation.parse_many([])
+
+
+def test_error_in_an_endless_line_shows_what_is_near():
+  with pytest.raises(notation.ProgramSyntaxError) as info:
+    notation.parse("def Setup():\n  s2 = " + "x" * 70_000 + "(s3)")
+  first, source, caret = str(info.value).splitlines()
+  assert "unknown function 'xxxx" in first and len(first) < 500
+  assert source == "      s2 = " + "x" * 60 + "..." and caret.index("^") == 11
+  with pytest.raises(notation.ProgramSyntaxError) as info:
+    notation.parse("def Setup():\n  s2 = 0.5 @" + " " * 5000)
+  assert str(info.value).splitlines()[2].index("^") == 4 + len("  s2 = 0.5 ")
+  with pytest.raises(notation.ProgramSyntaxError) as info:
+    notation.parse("def Setup():" + " " * 5000 + "@")
+  first, source, caret = str(info.value).splitlines()
+  assert "column 5013" in first and caret.index("^") == source.index("@")
+
+
+@pytest.mark.parametrize("address", ["s" + "9" * 5000, "m9999999999"])
+def test_error_of_an_address_beyond_any_memory(address):
+  with pytest.raises(notation.ProgramSyntaxError, match="more than 9 digits") as info:
+    notation.parse(f"def Setup():\n {address} = 0.5")
+  assert (info.value.line, info.value.column) == (2, 2)

@@ -273,6 +273,23 @@ def test_damaged_lines_are_named(copied):
     run(make(), copied, resume=True)
 
 
+@pytest.mark.parametrize("line", ['{"island": 0}', '{"island": [], "fitness": 1}'])
+def test_lines_without_what_a_run_needs_are_named(copied, line):
+  path = copied / "improvements.jsonl"
+  first, *rest = path.read_text().splitlines()
+  path.write_text("\n".join([line.ljust(len(first)), *rest]) + "\n")
+  with pytest.raises(ValueError, match=r"improvements\.jsonl' is damaged: a line has no proper"):
+    run(make(), copied, resume=True)
+
+
+@pytest.mark.parametrize("content", ["[7]", "{", '{"a": 1}', '[{"island": 0}]', "[" * 100_000])
+def test_a_run_goes_on_without_a_proper_hall_of_fame(copied, content):
+  (copied / "hall_of_fame.json").write_text(content)
+  result = run(make(), copied, resume=True)
+  assert result.status == "budget"
+  assert len(json.loads((copied / "hall_of_fame.json").read_text())) > 1
+
+
 def test_a_run_without_its_checkpoints_is_not_begun_again(copied):
   shutil.rmtree(copied / "checkpoints")
   with pytest.raises(FileNotFoundError, match="nothing to continue"):

@@ -168,7 +168,7 @@ def test_files_that_hold_no_programs_are_refused(tmp_path):
     read_programs(tmp_path / "nowhere", FIXED)
   with pytest.raises(FileNotFoundError, match=r"has no hall_of_fame\.json or outcomes\.jsonl"):
     read_programs(tmp_path, FIXED)
-  for content in ("{", "[1]", '[{"program": "def Setup():"}]', '{"a": 1}'):
+  for content in ("{", "[" * 100_000, "[1]", '[{"program": "def Setup():"}]', '{"a": 1}'):
     (tmp_path / "hall_of_fame.json").write_text(content)
     with pytest.raises(ValueError, match=r"json' cannot be read as the programs of a run"):
       read_programs(tmp_path, FIXED)
@@ -213,4 +213,9 @@ def test_a_damaged_file_of_lineages_is_named(tmp_path):
   assert read_programs(tmp_path, VARIABLE).pasts == (None,)
   (tmp_path / "lineage.json").write_text('{"steps": [], "lineages": [{"island": 0}]}')
   with pytest.raises(ValueError, match=r"lineage\.json' cannot be read as lineages \(KeyErr"):
+    read_programs(tmp_path, VARIABLE)
+  step = {"island": 0, "num_programs": 5, "program": TEXTS[0], "num_features": 4, "skipped": 0}
+  lineages = [{"island": 0, "num_programs": 5, "steps": [0]}]
+  (tmp_path / "lineage.json").write_text(json.dumps({"steps": [step], "lineages": lineages}))
+  with pytest.raises(ValueError, match=r"has a file that is damaged, .*: it lacks 'mutation'"):
     read_programs(tmp_path, VARIABLE)

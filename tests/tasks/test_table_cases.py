@@ -336,12 +336,35 @@ def test_a_test_file_of_its_own_judges(tmp_path):
     (b"PK\x03\x04rest", "damaged and cannot be unpacked"),
     # Without mtime=0 the file, and so the name of the test, depends on the second.
     (gzip.compress(PLAIN.encode(), mtime=0)[:50], "damaged and cannot be unpacked"),
+    (bz2.compress(PLAIN.encode())[:-20], "file is damaged and cannot be unpacked"),
+    (zipped(PLAIN).replace(b"inside.csv", b"inside.cs"), "damaged and cannot be unpacked"),
+    (b",\n,", "file has separators, but no cell with content"),
     (b"PAR1 nothing", "not a Parquet file that can be read"),
     (b"\x00\x01\x02" * 40, "not a text file of a table")])
 def test_files_that_hold_no_table(tmp_path, content, message):
   (tmp_path / "file").write_bytes(content)
   with pytest.raises(ValueError, match=message):
     frames.read_table(tmp_path / "file")
+
+
+def test_what_unpacks_to_more_than_fits_is_refused(tmp_path, monkeypatch):
+  monkeypatch.setattr(frames, "_MOST_UNPACKED", 1 << 14)
+  for pack in (lambda text: gzip.compress(text, mtime=0), bz2.compress, lzma.compress, zipped):
+    (tmp_path / "file").write_bytes(pack(b"1,2\n" * (1 << 12)))
+    assert len(frames.read_table(tmp_path / "file")[0]) == 1 << 12
+    (tmp_path / "file").write_bytes(pack(b"1,2\n" * (1 << 12) + b"\n"))
+    with pytest.raises(ValueError, match=r"file unpacks to more than .* GB: unpack it first"):
+      frames.read_table(tmp_path / "file")
+
+
+def test_endless_cells_take_no_time_and_are_not_told_whole(tmp_path):
+  """Digits without an end were once looked at again from each of them."""
+  endless = "9" * 100_000 + "x"
+  lines = PLAIN.splitlines()
+  lines[7] = lines[7].replace(",", f",{endless}", 1)
+  with pytest.raises(ValueError, match=r"line 8, column 'width': the cell '9999") as info:
+    read(tmp_path, "\n".join(lines))
+  assert len(str(info.value)) < 600
 
 
 def test_column_settings_name_columns():

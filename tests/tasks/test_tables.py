@@ -1,6 +1,10 @@
+import types
+import zipfile
+
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
+import psutil
 import pytest
 
 from azero.tasks import (
@@ -213,6 +217,19 @@ def assert_same(a, b):
                                     getattr(getattr(b, name), array))
 
 
+def test_a_number_far_beyond_the_others_is_one_clear_error_or_none():
+  ends = set()
+  for row in range(24):
+    x, y = blobs(24)
+    x[row, 1] = 1e308
+    try:
+      from_arrays(x, y, num_tasks=1, num_features=4)
+      ends.add("made")
+    except ValueError as error:
+      ends.add(str(error).split(",")[0])
+  assert ends == {"made", "Some numbers are so far beyond the others"}
+
+
 def test_csv_equals_its_arrays(tmp_path):
   x, y = blobs(60, num_classes=3)
   names = np.array(["setosa", "virginica", "versicolor"])[y]
@@ -359,3 +376,35 @@ def test_bad_npz_is_one_clear_error(tmp_path):
   np.savez(path, **(arrays | {"train_y": tasks.train_y[:, 1:]}), metric="rms")
   with pytest.raises(ValueError, match=r"file.npz: train_y must have shape \(2, 100\)"):
     load_tasks_npz(path)
+  np.savez(path, x=np.full((3, 2), 1j), y=[0, 1, 0])
+  with pytest.raises(ValueError, match=r"file\.npz: x must be .* numbers: its type is complex128"):
+    from_npz(path)
+
+
+def member(shape, descr="<f8", version=b"\1\0"):
+  """An array in NumPy's format that is 48 bytes, whatever it says."""
+  header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+  return b"\x93NUMPY" + version + len(header).to_bytes(2, "little") + header + bytes(48)
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (member("(1099511627776,)"), r"x\.npy has 48 bytes for an array of shape \(1099511627776,\)"),
+    (member("(-2, -3)"), r"has 48 bytes for an array of shape \(-2, -3\)"),
+    (member("(6,)", "|O"), "array of type object; numbers or text are read"),
+    (member("(1099511627776,)", "|V0"), r"array of type \|V0"),
+    (member("(" * 90), "plain arrays, as numpy.savez writes: "),
+    (member("(6,)", version=b"\4\0"), "magic string is not correct|version"),
+    (b"", "plain arrays, as numpy.savez writes: ")])
+def test_a_false_header_of_an_array_is_refused_before_memory_is_taken(tmp_path, content, message):
+  with zipfile.ZipFile(tmp_path / "file.npz", "w") as archive:
+    archive.writestr("x.npy", content)
+  with pytest.raises(ValueError, match=message) as info:
+    from_npz(tmp_path / "file.npz")
+  assert str(tmp_path / "file.npz") in str(info.value) and "\n" not in str(info.value)
+
+
+def test_arrays_that_unpack_to_more_than_is_free_are_refused(tmp_path, monkeypatch):
+  np.savez_compressed(tmp_path / "file.npz", x=np.zeros((1000, 1000)), y=np.zeros(1000))
+  monkeypatch.setattr(psutil, "virtual_memory", lambda: types.SimpleNamespace(available=5e6))
+  with pytest.raises(ValueError, match=r"it unpacks to 0\.008 GB, but 0\.005 GB are free"):
+    from_npz(tmp_path / "file.npz")

@@ -12,6 +12,7 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 import numpy as np
+import psutil
 
 from azero.executors import noise
 from azero.executors.interpreter import interpreter, pack
@@ -20,6 +21,8 @@ from azero.executors.loss import Loss
 from azero.language import ops as op_table
 from azero.language import program as program_lib
 from azero.language.program import Function, SearchSpace
+
+_COPIES = 2  # of the orders of examples: one on the host, one on a device
 
 
 class TaskData(NamedTuple):
@@ -87,7 +90,17 @@ def epoch_orders(seeds: np.ndarray, num_epochs: int, num_train: int) -> np.ndarr
 
   Returns:
     [E, T, K] int32.
+
+  Raises:
+    ValueError: they take more memory than is free.
   """
+  needed = 4 * num_epochs * num_train * len(seeds)
+  free = psutil.virtual_memory().available
+  if _COPIES * needed > free:
+    raise ValueError(
+        f"num_epochs={num_epochs:,} of {num_train:,} examples in {len(seeds):,} tasks take about "
+        f"{_COPIES * needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB of memory are free: take "
+        "fewer epochs or tasks.")
   orders = np.empty((num_epochs, num_train, len(seeds)), np.int32)
   orders[0] = np.arange(num_train)[:, None]
   for k, seed in enumerate(seeds):

@@ -7,6 +7,7 @@ files record by record, and both are decoded by TFDS's features. TFDS and Pillow
 
 from collections.abc import Container, Iterator, Mapping
 import dataclasses
+import errno
 import io
 import os
 import pathlib
@@ -144,8 +145,17 @@ def write_images(
           yield index, {"image": image, "label": int(label)}
 
   builder = Builder(data_dir=data_directory(data_dir), file_format=file_format)
-  builder.download_and_prepare()
+  _prepare(builder)
   return find_prepared(source, data_dir)
+
+
+def _prepare(builder: Any) -> None:
+  """Writes a data set, unless another process was faster: what that has put there is whole."""
+  try:
+    builder.download_and_prepare()
+  except OSError as error:
+    if not isinstance(error, FileExistsError) and error.errno != errno.ENOTEMPTY:
+      raise
 
 
 def _require_tfds() -> None:

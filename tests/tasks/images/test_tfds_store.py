@@ -94,6 +94,21 @@ def test_mnist_5k_is_written_and_read(tmp_path):
   assert _rows(read.pixels, read.labels) == _rows(images, labels)
 
 
+def test_who_is_slower_than_another_takes_what_that_one_has_written(tmp_path):
+  source = SOURCES["mnist_5k"]
+  images, labels = tiny_tfds.random_images(source, {2: 3}, seed=3)
+  pixels = images.reshape(3, -1)
+
+  def meanwhile():
+    write_images(source, {"train": (pixels, labels)}, data_dir=tmp_path)
+    yield from pixels
+
+  directory = write_images(source, {"train": (meanwhile(), labels)}, data_dir=tmp_path)
+  assert [path.name for path in directory.parent.iterdir()] == [source.version]
+  read = read_images(source, "train", data_dir=tmp_path)
+  assert _rows(read.pixels, read.labels) == _rows(images, labels)
+
+
 def test_the_checksum_is_that_of_the_tfrecord_format():
   # CRC-32C of these digits is a published check value.
   assert google_crc32c.value(b"123456789") == 0xE3069283

@@ -115,7 +115,7 @@ def kill_and_continue(tmp_path, kills, **settings):
 
 def test_a_run_survives_being_killed(tmp_path):
   # One kind of evaluation, so that little is to be compiled.
-  kill_and_continue(tmp_path, 3, max_programs=60, fingerprint=False)
+  kill_and_continue(tmp_path, 3, max_programs=120, fingerprint=False)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ machine's network is touched. The machines share its disk and its cores. Needs `
 and the rights of an administrator.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import contextlib
 import os
 import pathlib
@@ -32,15 +32,17 @@ class Machines:
     address: where Ray's head answers, HOST:PORT.
   """
 
-  def __init__(self, nodes: list[str]):
-    """Args: names of the nodes beside the head."""
+  def __init__(self, nodes: list[str], slow: Mapping[str, tuple[float, float]]):
+    """Args: names of the nodes beside the head; delay and loss of slow links."""
     self.names = [HEAD, *nodes]
+    self._slow = slow
     self.address = f"{_SUBNET}.1:{_PORT}"
     # Of Ray, which has sockets in it, whose paths must be short.
     self._directory = tempfile.mkdtemp(prefix="ray")
     self._prefix = f"azero{os.getpid()}"
     self._switch = f"{self._prefix}switch"
     self._drivers: list[subprocess.Popen] = []
+    self._carriers: list[subprocess.Popen] = []  # of slow links
     self._heads = 0  # started until now
 
   def build(self) -> None:
@@ -51,8 +53,11 @@ class Machines:
     for number, name in enumerate(self.names, start=1):
       space = self._space(name)
       _ip("netns", "add", space)
-      _ip("-n", self._switch, "link", "add", name, "type", "veth", "peer", "name", "eth0",
+      port = f"{name}-port" if name in self._slow else name
+      _ip("-n", self._switch, "link", "add", port, "type", "veth", "peer", "name", "eth0",
           "netns", space)
+      if name in self._slow:
+        self._make_slow(name, port)
       _ip("-n", self._switch, "link", "set", name, "master", "bridge", "up")
       _ip("-n", space, "addr", "add", f"{_SUBNET}.{number}/24", "dev", "eth0")
       for device in ("lo", "eth0"):
@@ -66,8 +71,8 @@ class Machines:
       if space.startswith(self._prefix):
         _kill(_pids(space))
         _ip("netns", "del", space)  # with the links of it
-    for driver in self._drivers:
-      driver.wait()
+    for process in (*self._drivers, *self._carriers):
+      process.communicate()
     shutil.rmtree(self._directory)
 
   def start_ray(self, name: str, *, cores: int) -> None:
@@ -104,34 +109,51 @@ class Machines:
 
   def workers(self, name: str) -> int:
     """Processes of a search that a machine has."""
-    return sum("ray::_Host" in " ".join(_command(pid)) for pid in _pids(self._space(name)))
+    return self._count(name, "ray::_Host")
+
+  def has_ray(self, name: str) -> bool:
+    """Whether a machine belongs to Ray; one that Ray believes dead ends its part of it."""
+    return self._count(name, "raylet/raylet") > 0
 
   def set_link(self, name: str, state: str) -> None:
     """Cuts the link of a machine, "down", or mends it, "up"."""
     _ip("-n", self._switch, "link", "set", name, state)
 
-  def degrade_link(self, name: str, *, delay: str, loss: str) -> None:
-    """Delays and loses packets in both directions; skips the test where the kernel cannot."""
-    for space, device in ((self._switch, name), (self._space(name), "eth0")):
-      done = subprocess.run(
-          ["tc", "-n", space, "qdisc", "add", "dev", device, "root", "netem", "delay", delay,
-           "loss", loss], capture_output=True, text=True)
-      if done.returncode:
-        pytest.skip(f"the kernel has no netem to delay packets: {done.stderr.strip()}")
+  def _make_slow(self, name: str, port: str) -> None:
+    """Puts a process between the port of a machine and that of the bridge."""
+    far = f"{name}-far"
+    _ip("-n", self._switch, "link", "add", name, "type", "veth", "peer", "name", far)
+    for device in (far, port):
+      _ip("-n", self._switch, "link", "set", device, "up")
+    carrier = pathlib.Path(__file__).with_name("slow_link.py")
+    self._carriers.append(subprocess.Popen(
+        ["ip", "netns", "exec", self._switch, sys.executable, str(carrier), far, port,
+         *map(str, self._slow[name])]))
 
   def _space(self, name: str) -> str:
     return f"{self._prefix}{name}"
+
+  def _count(self, name: str, word: str) -> int:
+    return sum(any(word in part for part in _command(pid)) for pid in _pids(self._space(name)))
 
   def _on(self, name: str, command: list[str]) -> list[str]:
     return ["ip", "netns", "exec", self._space(name), *command]
 
 
 @contextlib.contextmanager
-def machines(nodes: list[str]) -> Iterator[Machines]:
-  """A head and nodes; skips the test where namespaces are not permitted."""
+def machines(
+    nodes: list[str], slow: Mapping[str, tuple[float, float]] | None = None
+) -> Iterator[Machines]:
+  """A head and nodes; skips the test where namespaces are not permitted.
+
+  Args:
+    nodes: names of those beside the head.
+    slow: of machines with a slow link: by how many seconds it delays packets, and which part of
+      them it loses, in each direction.
+  """
   if shutil.which("ip") is None:
     pytest.skip("no network namespaces: `ip` of iproute2 is not installed")
-  made = Machines(nodes)
+  made = Machines(nodes, slow or {})
   try:
     try:
       made.build()

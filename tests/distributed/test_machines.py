@@ -181,6 +181,7 @@ def test_a_link_that_is_cut_and_mended(cluster, tmp_path, local, asynchronous, s
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_link_that_is_slow_and_loses_packets(tmp_path, local, asynchronous):
   with machines(_NODES, slow={"two": (0.05, 0.01)}) as made:
+    assert made.round_trip("two") >= 0.1
     start_ray(made)
     driver = Driver(made, tmp_path / "run", asynchronous=asynchronous)
     driver.wait_for(0.1)

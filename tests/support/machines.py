@@ -67,10 +67,11 @@ class Machines:
     """Ends all that runs on the machines, and removes them."""
     spaces = subprocess.run(
         ["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout.split()
-    for space in spaces:
-      if space.startswith(self._prefix):
-        _kill(_pids(space))
-        _ip("netns", "del", space)  # with the links of it
+    mine = [space for space in spaces if space.startswith(self._prefix)]
+    for space in mine:
+      _kill(_pids(space))
+    for space in mine:
+      _ip("netns", "del", space)  # with the links of it
     for process in (*self._drivers, *self._carriers):
       process.communicate()
     shutil.rmtree(self._directory)
@@ -106,6 +107,16 @@ class Machines:
         child.pid for driver in self._drivers if driver.poll() is None
         for child in [psutil.Process(driver.pid), *psutil.Process(driver.pid).children(True)]}
     return _kill([pid for pid in _pids(self._space(name)) if pid not in mine])
+
+  def round_trip(self, name: str) -> float:
+    """Seconds until a machine has told the head that nobody listens at a port."""
+    address = f"{_SUBNET}.{self.names.index(name) + 1}"
+    code = (
+        "import socket, time\nstart = time.perf_counter()\n"
+        f"socket.socket().connect_ex(('{address}', 9))\nprint(time.perf_counter() - start)")
+    done = subprocess.run(
+        self._on(HEAD, [sys.executable, "-c", code]), capture_output=True, text=True, check=True)
+    return float(done.stdout)
 
   def workers(self, name: str) -> int:
     """Processes of a search that a machine has."""
@@ -169,7 +180,9 @@ def _environment() -> dict[str, str]:
   own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
   return own | {
       "PYTHONPATH": os.pathsep.join(map(str, (tests, tests.parent))),
-      "RAY_USAGE_STATS_ENABLED": "0"}
+      "RAY_USAGE_STATS_ENABLED": "0",
+      # Its workers would give way to everything else that this machine does.
+      "RAY_worker_niceness": "0"}
 
 
 def _ip(*arguments: str) -> None:

@@ -28,6 +28,7 @@ _JAX_SETTINGS = (
     "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs",
     "jax_persistent_cache_enable_xla_caches")
 _LOOK_SECONDS = 10.0  # between two looks whether Ray is there
+_REQUIRED_SECONDS = 3.0  # the same, when nothing can be done without it
 _MAX_FAILURES = 3
 _WARNING_SECONDS = 60.0  # between two warnings that machines are missing
 
@@ -112,21 +113,30 @@ class RayRuntime:
   def stop(self, actor: Actor) -> None:
     """See `Runtime`."""
     assert isinstance(actor, _RayActor)
-    self._ray.kill(actor.handle)
+    if not self._head.gone:  # without it they end by themselves
+      self._head.require()
+      self._ray.kill(actor.handle)
 
   def _start(
       self, options: dict[str, Any], setup: "_Setup | None", make: Callable[..., Any],
       arguments: Sequence[Any],
   ) -> "_RayActor":
+    self._head.require()
     host = self._ray.remote(**options)(_Host)
     return _RayActor(host.remote(setup, make, arguments), self.look)
 
 
 class _Head:
-  """Where Ray keeps what it knows; without it Ray ends this process after a minute."""
+  """Where Ray keeps what it knows; without it Ray ends this process after a minute.
+
+  Attributes:
+    address: of it.
+    gone: whether it was found to be gone for good.
+  """
 
   def __init__(self, address: str):
     self.address = address
+    self.gone = False
     self._looked = time.monotonic()
     self._failures = 0
 
@@ -138,6 +148,18 @@ class _Head:
     """
     if time.monotonic() - self._looked < _LOOK_SECONDS:
       return False
+    return self._probe()
+
+  def require(self) -> None:
+    """Looks at once, before something of which Ray would wait for it until it ends this process.
+
+    Raises:
+      ConnectionError: it is not there, and is not after some seconds.
+    """
+    while not self._probe():
+      time.sleep(_REQUIRED_SECONDS)
+
+  def _probe(self) -> bool:
     self._looked = time.monotonic()
     try:
       _probe(self.address)
@@ -145,7 +167,8 @@ class _Head:
       return True
     except OSError as error:
       self._failures += 1
-      if self._failures == _MAX_FAILURES:
+      if self._failures >= _MAX_FAILURES:
+        self.gone = True
         raise ConnectionError(
             f"Ray itself is gone: nothing answers at {self.address} any more ({error}). What "
             "was found until now is in the run directory; start Ray again, and continue with "

@@ -4,6 +4,7 @@ import importlib
 import os
 import pickle
 import signal
+import socket
 import sys
 import threading
 import time
@@ -74,6 +75,19 @@ def test_who_waits_for_one_call_looks_after_ray_too(runtime, monkeypatch):
   sent = pickle.loads(pickle.dumps(ray_runtime._RayActor(None, runtime.look)))
   assert sent._look is None
   runtime.stop(actor)
+
+
+def test_what_needs_the_head_of_ray_does_not_wait_for_one_that_is_gone(runtime, monkeypatch):
+  with socket.create_server(("127.0.0.1", 0)) as closed:
+    address = f"127.0.0.1:{closed.getsockname()[1]}"
+  head = ray_runtime._Head(address)
+  monkeypatch.setattr(runtime, "_head", head)
+  monkeypatch.setattr(ray_runtime, "_REQUIRED_SECONDS", 0.01)
+  message = rf"Ray itself is gone: nothing answers at {address} any more .* --resume\.$"
+  with pytest.raises(ConnectionError, match=message):
+    runtime.start_server(list)
+  assert head.gone and head._failures == 3
+  runtime.stop(ray_runtime._RayActor(None))  # it ends by itself
 
 
 @pytest.fixture

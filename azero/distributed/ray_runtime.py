@@ -61,8 +61,11 @@ class RayRuntime:
     if not connected:
       address = address or _own_address(max(cores, devices.num_cores()))  # before the import
       _check_address(address)
+    hook = sys.excepthook
     self._ray = import_ray()
     if not connected:
+      # Ray's own tells its head of an error before it shows it; without a head that is never.
+      sys.excepthook = hook
       self._ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
     self._head = _Head(self._ray.get_runtime_context().gcs_address)
     self._cores = cores

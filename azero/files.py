@@ -1,5 +1,11 @@
-"""Files that are there as a whole or not at all, whoever looks; and texts that people wrote."""
+"""Files that are there as a whole or not at all, whoever looks; and texts that people wrote.
 
+What is written is on the disk only when it was synced: the contents of a file by syncing the
+file, its name by syncing the directory that has it. A file that was renamed into its place
+before its contents were synced may be there, empty, after a loss of power.
+"""
+
+import errno
 import json
 import os
 import pathlib
@@ -20,8 +26,8 @@ def write_whole(
   Args:
     path: of the file; its directory exists.
     content: all of it.
-    sync: whether it must be on the disk before it takes its place, so that not even a crash
-      of the machine leaves half of it.
+    sync: whether it must be on the disk before it takes its place, and its name before this
+      returns, so that a crash of the machine leaves neither half of it nor an older one.
     only_writer: whether nobody else writes this file. What a killed process leaves then is
       replaced by the next one; else each writes under a name of its own.
 
@@ -40,6 +46,53 @@ def write_whole(
   except BaseException:
     temporary.unlink(missing_ok=True)
     raise
+  if sync:
+    sync_directory(path.parent)
+
+
+def sync_directory(path: pathlib.Path) -> None:
+  """Makes sure that the names in a directory are on the disk, where a directory can be synced.
+
+  Raises:
+    OSError: they cannot be written.
+  """
+  if os.name != "posix":  # elsewhere a directory cannot be opened
+    return
+  handle = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(handle)
+  except OSError as error:
+    if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # as some network file systems say
+      raise
+  finally:
+    os.close(handle)
+
+
+def sync_tree(path: pathlib.Path) -> None:
+  """Makes sure that all that is in a directory, and below it, is on the disk.
+
+  Raises:
+    OSError: something cannot be written.
+  """
+  for directory, _, names in os.walk(path, topdown=False):
+    for name in names:
+      with open(os.path.join(directory, name), "rb+") as file:
+        os.fsync(file.fileno())
+    sync_directory(pathlib.Path(directory))
+
+
+def make_directory(path: pathlib.Path) -> None:
+  """Makes a directory, and those above it that are missing; their names are on the disk.
+
+  Raises:
+    FileExistsError: there is something of that name already.
+    OSError: it cannot be made.
+  """
+  missing = [each for each in path.parents if not each.exists()]
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.mkdir()  # of two processes that want it, one gets it
+  for made in (path, *missing):
+    sync_directory(made.parent)
 
 
 def read_text(path: pathlib.Path, *, setting: str = "") -> str:

@@ -28,7 +28,9 @@ _JAX_SETTINGS = (
     "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs",
     "jax_persistent_cache_enable_xla_caches")
 _LOOK_SECONDS = 10.0  # between two looks whether Ray is there
+_REQUIRED_SECONDS = 3.0  # the same, when nothing can be done without it
 _MAX_FAILURES = 3
+_WARNING_SECONDS = 60.0  # between two warnings that machines are missing
 
 
 class RayRuntime:
@@ -59,10 +61,15 @@ class RayRuntime:
     if not connected:
       address = address or _own_address(max(cores, devices.num_cores()))  # before the import
       _check_address(address)
+    hook = sys.excepthook
     self._ray = import_ray()
     if not connected:
+      # Ray's own tells its head of an error before it shows it; without a head that is never.
+      sys.excepthook = hook
       self._ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
     self._head = _Head(self._ray.get_runtime_context().gcs_address)
+    self._cores = cores
+    self._warned = -float("inf")
     present = int(self._ray.cluster_resources().get("CPU", 0))
     if cores > present:
       raise ValueError(
@@ -84,50 +91,92 @@ class RayRuntime:
     by_reference = {call.reference: call for call in calls if isinstance(call, _RayCall)}
     done: Sequence[Any] = []
     while not done:
-      self._head.check()
+      self.look()
       done, _ = self._ray.wait(list(by_reference), num_returns=1, timeout=_LOOK_SECONDS)
     return [by_reference[reference] for reference in done]
+
+  def look(self) -> None:
+    """Looks now and then whether Ray is there, and warns when it has too few machines.
+
+    Ray itself says nothing then: a process for which there is no room begins when there is.
+
+    Raises:
+      ConnectionError: Ray is gone.
+    """
+    if not self._head.check():
+      return
+    present = int(self._ray.cluster_resources().get("CPU", 0))
+    now = time.monotonic()
+    if present < self._cores and now - self._warned >= _WARNING_SECONDS:
+      self._warned = now
+      print(f"warning: the search needs {self._cores} cores, and Ray has {present} left: what has "
+            "no room waits until a machine joins (`ray start --address="
+            f"{self._head.address}`).", file=sys.stderr, flush=True)
 
   def stop(self, actor: Actor) -> None:
     """See `Runtime`."""
     assert isinstance(actor, _RayActor)
-    self._ray.kill(actor.handle)
+    if not self._head.gone:  # without it they end by themselves
+      self._head.require()
+      self._ray.kill(actor.handle)
 
   def _start(
       self, options: dict[str, Any], setup: "_Setup | None", make: Callable[..., Any],
       arguments: Sequence[Any],
   ) -> "_RayActor":
+    self._head.require()
     host = self._ray.remote(**options)(_Host)
-    return _RayActor(host.remote(setup, make, arguments))
+    return _RayActor(host.remote(setup, make, arguments), self.look)
 
 
 class _Head:
-  """Where Ray keeps what it knows; without it Ray ends this process after a minute."""
+  """Where Ray keeps what it knows; without it Ray ends this process after a minute.
+
+  Attributes:
+    address: of it.
+    gone: whether it was found to be gone for good.
+  """
 
   def __init__(self, address: str):
-    self._address = address
+    self.address = address
+    self.gone = False
     self._looked = time.monotonic()
     self._failures = 0
 
-  def check(self) -> None:
-    """Looks now and then whether it is there.
+  def check(self) -> bool:
+    """Looks now and then whether it is there; whether it did and it was.
 
     Raises:
       ConnectionError: it is not, and was not the last times.
     """
     if time.monotonic() - self._looked < _LOOK_SECONDS:
-      return
+      return False
+    return self._probe()
+
+  def require(self) -> None:
+    """Looks at once, before something of which Ray would wait for it until it ends this process.
+
+    Raises:
+      ConnectionError: it is not there, and is not after some seconds.
+    """
+    while not self._probe():
+      time.sleep(_REQUIRED_SECONDS)
+
+  def _probe(self) -> bool:
     self._looked = time.monotonic()
     try:
-      _probe(self._address)
+      _probe(self.address)
       self._failures = 0
+      return True
     except OSError as error:
       self._failures += 1
-      if self._failures == _MAX_FAILURES:
+      if self._failures >= _MAX_FAILURES:
+        self.gone = True
         raise ConnectionError(
-            f"Ray itself is gone: nothing answers at {self._address} any more ({error}). What "
+            f"Ray itself is gone: nothing answers at {self.address} any more ({error}). What "
             "was found until now is in the run directory; start Ray again, and continue with "
             "--resume.") from error
+      return False
 
 
 def _check_address(address: str) -> None:
@@ -270,23 +319,31 @@ class _Host:
 class _RayActor:
   """A handle of Ray's; can be sent to other actors."""
 
-  def __init__(self, handle: Any):
+  def __init__(self, handle: Any, look: Callable[[], None] | None = None):
     self.handle = handle
+    self._look = look
+
+  def __reduce__(self) -> tuple[Any, ...]:
+    return _RayActor, (self.handle,)  # elsewhere nobody looks after Ray
 
   def submit(self, method: str, *arguments: Any) -> Call:
     """See `Actor`."""
-    return _RayCall(self.handle.call.remote(method, arguments))
+    return _RayCall(self.handle.call.remote(method, arguments), self._look)
 
 
 class _RayCall:
   """A reference to what a call will return."""
 
-  def __init__(self, reference: Any):
+  def __init__(self, reference: Any, look: Callable[[], None] | None):
     self.reference = reference
+    self._look = look
 
   def result(self) -> Any:
     """See `Call`."""
     ray = import_ray()
+    if self._look is not None:
+      while not ray.wait([self.reference], timeout=_LOOK_SECONDS)[0]:
+        self._look()
     try:
       return ray.get(self.reference)
     except ray.exceptions.RayActorError as error:

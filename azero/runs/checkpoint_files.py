@@ -5,9 +5,9 @@
     arrays/              its arrays, as one of bytes in Zarr format
     (others)             Orbax's own notes, in which nothing of the state lies
 
-Orbax writes a version beside its place and renames it when it is complete. Importing Orbax
-takes about a second, and using it starts JAX's devices; so this module is imported when a
-checkpoint is first saved or loaded.
+Orbax writes a version beside its place and renames it when it is complete; all but Orbax's
+notes is on the disk by then. Importing Orbax takes about a second, and using it starts JAX's
+devices; so this module is imported when a checkpoint is first saved or loaded.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import orbax.checkpoint as ocp
 
+from azero import files
 from azero.runs import manifest
 
 UNFINISHED = ".orbax-checkpoint-tmp"  # ends the name of a version that is being written
@@ -47,7 +48,7 @@ def write(path: pathlib.Path, data: np.ndarray, text: str, info: Mapping[str, An
   """
   with _plain_errors():
     ocp.Checkpointer(_Version()).save(path, args=_SaveArgs(data, text, info))
-    _sync_directory(path.parent)
+    files.sync_directory(path.parent)
 
 
 def read(path: pathlib.Path) -> tuple[np.ndarray, str]:
@@ -68,15 +69,13 @@ class _Version(ocp.CheckpointHandler):
 
   def save(self, directory: Any, args: "_SaveArgs") -> None:
     place = pathlib.Path(directory)
-    with open(place / _STATE, "w", encoding="utf-8") as file:
-      file.write(args.text)
-      file.flush()
-      os.fsync(file.fileno())
+    (place / _STATE).write_text(args.text, encoding="utf-8")
     if args.data.size:  # the storage refuses an array without elements
       (place / _ARRAYS).mkdir()
       self._array.save(directory / _ARRAYS, args=ocp.args.ArraySave(
           args.data, save_args=ocp.SaveArgs(chunk_byte_size=_CHUNK_BYTES)))
     manifest.write(place, args.info, ignore=_NOTES)
+    files.sync_tree(place)  # the storage syncs the arrays, and not what it notes of them
 
   def restore(self, directory: Any, args: "_RestoreArgs") -> tuple[np.ndarray, str]:
     place = pathlib.Path(directory)
@@ -124,14 +123,3 @@ def _plain_errors() -> Iterator[None]:
 def _is_foreign(record: logging.LogRecord) -> bool:
   """Whether a line of the log is not of Orbax."""
   return f"{os.sep}orbax{os.sep}" not in record.pathname
-
-
-def _sync_directory(path: pathlib.Path) -> None:
-  """Makes sure that the names in a directory are on the disk."""
-  if os.name != "posix":  # elsewhere a directory cannot be opened
-    return
-  handle = os.open(path, os.O_RDONLY)
-  try:
-    os.fsync(handle)
-  finally:
-    os.close(handle)

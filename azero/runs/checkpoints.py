@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from azero import paths
+from azero import files, paths
 from azero.runs import manifest, packing
 from azero.runs.manifest import CheckpointError
 
@@ -197,7 +197,8 @@ class Checkpoints:
   ) -> None:
     from azero.runs import checkpoint_files
 
-    self.path.mkdir(exist_ok=True)
+    if not self.path.is_dir():
+      files.make_directory(self.path)
     self._remove_unfinished(checkpoint_files.UNFINISHED)
     try:
       checkpoint_files.write(self._path_of(version), data, text, info)

@@ -70,9 +70,9 @@ _OWN = re.compile(r"\bown_(ops|mutations)\.")  # settings that are digests of th
 class RunDirectory:
   """Writes the files of one run into a directory of its own.
 
-  JSON lines are flushed as they are written, whole files replaced in one step, so that a
-  run that is stopped at any moment leaves readable files. What cannot be written, because the
-  disk is full, leaves a file as it was.
+  JSON lines are flushed as they are written, whole files replaced in one step and synced, so
+  that a run that is stopped at any moment, by a loss of power too, leaves readable files. What
+  cannot be written, because the disk is full, leaves a file as it was.
 
   Attributes:
     path: of the directory.
@@ -93,9 +93,8 @@ class RunDirectory:
     """
     self.path = paths.expand(path)
     json.dumps(dict(config))  # so that what cannot be written leaves nothing behind
-    self.path.parent.mkdir(parents=True, exist_ok=True)
     try:
-      self.path.mkdir()  # of two runs that start at once, one gets it
+      files.make_directory(self.path)  # of two runs that start at once, one gets it
     except FileExistsError:
       raise FileExistsError(
           f"The run directory '{self.path}' already exists. A run never overwrites another: "
@@ -155,6 +154,7 @@ class RunDirectory:
       with open(self.path / name, "ab") as file:
         os.fsync(file.fileno())
         sizes[name] = file.seek(0, os.SEEK_END)
+    files.sync_directory(self.path)  # their names, when they are new
     return sizes
 
   def cut(self, sizes: Mapping[str, int]) -> None:
@@ -230,8 +230,8 @@ class RunDirectory:
     """
     if self._ahead and not final:
       return
-    self._save(HALL_OF_FAME, _entries_text, hall_of_fame)
-    self._save(FRONT, _entries_text, front)
+    self._save(HALL_OF_FAME, entries_text, hall_of_fame)
+    self._save(FRONT, entries_text, front)
     if lineages:
       self._save(lineage_files.LINEAGE, lineage_files.text, hall_of_fame, front)
 
@@ -421,7 +421,8 @@ def _digest(arrays: Iterable[np.ndarray]) -> str:
   return result.hexdigest()[:16]
 
 
-def _entries_text(entries: Iterable[Entry]) -> str:
+def entries_text(entries: Iterable[Entry]) -> str:
+  """The file of a hall of fame or a front."""
   return json.dumps([_entry_to_json(entry) for entry in entries], indent=2) + "\n"
 
 

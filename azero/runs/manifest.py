@@ -8,7 +8,6 @@ arrays, so that a run can be inspected quickly and without JAX.
 from collections.abc import Iterable, Mapping
 import hashlib
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -20,7 +19,7 @@ class CheckpointError(ValueError):
 
 
 def write(directory: pathlib.Path, info: Mapping[str, Any], *, ignore: Iterable[str]) -> None:
-  """Writes the manifest of a directory that is complete but for it.
+  """Writes the manifest of a directory that is complete but for it; does not sync it.
 
   Args:
     directory: where.
@@ -34,8 +33,6 @@ def write(directory: pathlib.Path, info: Mapping[str, Any], *, ignore: Iterable[
   body = json.dumps({"info": dict(info), "files": files}, allow_nan=False) + "\n"
   with open(directory / NAME, "w", encoding="utf-8") as file:
     file.write(body + _digest_of(body) + "\n")
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def read(directory: pathlib.Path) -> dict[str, Any]:

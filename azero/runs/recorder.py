@@ -240,9 +240,10 @@ class Recorder(Generic[AnySearch]):
       start = time.monotonic()
     now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     with self._writing():
-      if status in ("budget", "stopped"):
+      final = status in ("budget", "stopped")
+      if final or len(self._search.hall_of_fame):  # never older than a checkpoint beside it
         self._directory.save_best(
-            self._search.hall_of_fame, self._search.front, lineages=True, final=True)
+            self._search.hall_of_fame, self._search.front, lineages=final, final=final)
       self._checkpoints.save(
           {
               "settings": self._settings, "status": status, "meter": self._meter.state(),

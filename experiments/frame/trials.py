@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -173,7 +174,7 @@ def _run(config: WorkersSettings, arms: Sequence[Arm], directory: RunDirectory) 
     if searched.result.signum is not None:
       return Trials(
           outcomes, compared, False, time.monotonic() - start, searched.result.signum)
-    _append_outcomes(directory, found)
+    _write_outcomes(directory, outcomes)
   return Trials(outcomes, compared, True, time.monotonic() - start)
 
 
@@ -350,5 +351,7 @@ def _read_outcomes(directory: RunDirectory) -> list[Outcome]:
   return [Outcome(**row) for row in json_lines.read(path)] if path.exists() else []
 
 
-def _append_outcomes(directory: RunDirectory, outcomes: Sequence[Outcome]) -> None:
-  json_lines.append(directory.path / directory_lib.OUTCOMES, map(dataclasses.asdict, outcomes))
+def _write_outcomes(directory: RunDirectory, outcomes: Sequence[Outcome]) -> None:
+  """Replaces the file, in which a loss of power leaves no half of a line then."""
+  lines = [json.dumps(dataclasses.asdict(each), allow_nan=False) + "\n" for each in outcomes]
+  directory.write(directory_lib.OUTCOMES, "".join(lines))

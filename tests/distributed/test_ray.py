@@ -2,7 +2,9 @@
 
 import importlib
 import os
+import pickle
 import signal
+import socket
 import sys
 import threading
 import time
@@ -43,6 +45,49 @@ def test_processes_of_ray_do_what_one_process_does(runtime):
 def test_more_processes_than_cores_are_refused(runtime):
   with pytest.raises(ValueError, match=r"1000 processes with 1 device.* and Ray has"):
     RayRuntime(num_processes=1000, num_devices=1)
+
+
+def test_missing_machines_are_told_once_a_minute(runtime, monkeypatch, capsys):
+  monkeypatch.setattr(runtime, "_cores", 1000)
+  for _ in range(2):
+    monkeypatch.setattr(runtime._head, "_looked", -float("inf"))
+    runtime.look()
+  present = int(runtime._ray.cluster_resources()["CPU"])
+  assert capsys.readouterr().err == (
+      f"warning: the search needs 1000 cores, and Ray has {present} left: what has no room waits "
+      f"until a machine joins (`ray start --address={runtime._head.address}`).\n")
+
+
+def test_who_waits_for_one_call_looks_after_ray_too(runtime, monkeypatch):
+  class Sleeper:  # here, so that it is sent as a whole
+    def sleep(self, seconds):
+      time.sleep(seconds)
+      return seconds
+
+  actor, looks = runtime.start_server(Sleeper), []
+  assert actor.submit("sleep", 0).result() == 0
+  monkeypatch.setattr(ray_runtime, "_LOOK_SECONDS", 0.1)
+  call = ray_runtime._RayActor(actor.handle, lambda: looks.append(None)).submit("sleep", 0.5)
+  assert call.result() == 0.5 and 2 <= len(looks) <= 5
+  call = ray_runtime._RayActor(actor.handle, lambda: 1 / 0).submit("sleep", 0.5)
+  with pytest.raises(ZeroDivisionError):  # what is wrong with Ray ends the waiting
+    call.result()
+  sent = pickle.loads(pickle.dumps(ray_runtime._RayActor(None, runtime.look)))
+  assert sent._look is None
+  runtime.stop(actor)
+
+
+def test_what_needs_the_head_of_ray_does_not_wait_for_one_that_is_gone(runtime, monkeypatch):
+  with socket.create_server(("127.0.0.1", 0)) as closed:
+    address = f"127.0.0.1:{closed.getsockname()[1]}"
+  head = ray_runtime._Head(address)
+  monkeypatch.setattr(runtime, "_head", head)
+  monkeypatch.setattr(ray_runtime, "_REQUIRED_SECONDS", 0.01)
+  message = rf"Ray itself is gone: nothing answers at {address} any more .* --resume\.$"
+  with pytest.raises(ConnectionError, match=message):
+    runtime.start_server(list)
+  assert head.gone and head._failures == 3
+  runtime.stop(ray_runtime._RayActor(None))  # it ends by itself
 
 
 @pytest.fixture

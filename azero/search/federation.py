@@ -139,7 +139,8 @@ class Federation(Grouped[Group, Evolution]):
     group after the other.
     """
     targets = [self._target(k) for k in range(len(self.searches))]
-    _together([search.work(target) for search, target in zip(self.searches, targets)])
+    busy = np.zeros(max(search.num_threads for search in self.searches))  # over all groups
+    _together([search.work(target, busy) for search, target in zip(self.searches, targets)])
     for search, target in zip(self.searches, targets):
       search.conclude(target)
 

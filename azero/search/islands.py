@@ -44,6 +44,7 @@ class Islands(NamedTuple):
     epoch: [I] int64, the child with which the population began anew for the last time.
     epoch_best: [I] float64, best fitness since then.
     improved_at: [I] int64, the child that brought it.
+    load: [I] float64, about what the island has cost since it was looked at; decides no history.
     ancestry: whom the programs of the populations descend from.
   """
 
@@ -62,6 +63,7 @@ class Islands(NamedTuple):
   epoch: np.ndarray
   epoch_best: np.ndarray
   improved_at: np.ndarray
+  load: np.ndarray
   ancestry: Ancestry
 
 
@@ -76,7 +78,8 @@ def new_islands(space: SearchSpace, num_islands: int, population_size: int) -> I
       arrays(Programs.empty(space, size)), np.zeros(shape), made, num_programs, num_evaluated,
       train_steps, best_fitness, arrays(Programs.empty(space, num_islands)),
       np.ones(num_islands, bool), np.zeros((*shape, 2), np.uint64), np.zeros(shape, np.uint64),
-      restarts, epoch, epoch_best, improved_at, new_ancestry(num_islands, population_size))
+      restarts, epoch, epoch_best, improved_at, np.zeros(num_islands),
+      new_ancestry(num_islands, population_size))
 
 
 def islands_state(islands: Islands) -> dict[str, Any]:

@@ -57,12 +57,14 @@ from azero.search.lru_cache import (
 )
 from azero.search.tournament import NOBODY, tournament
 
-# Columns of `Round.counts`: children and requests of the round; of those that were kept, programs,
-# and how many were answered in each way, by the names of `Round.answer`.
-CHILDREN, REQUESTS, PROGRAMS, TRAIN_STEPS, FIRST_ANSWER = range(5)
+# Columns of `Round.counts`: children and requests of the round; children that were kept, their
+# programs and training steps, and how many were answered in each way, ASKED and the names beside it.
+CHILDREN, REQUESTS, KEPT, PROGRAMS, TRAIN_STEPS, FIRST_ANSWER = range(6)
 ASKED, UNABLE, CANONICAL_HIT, OVER_BUDGET, STOPPED_EARLY, TWIN, HURDLE_STOPPED, EVALUATED = range(8)
 NEW = ASKED, OVER_BUDGET  # answers of programs that the cache of canonical keys did not know
 KNOWN = -1  # a request: the fitness is known without one
+# What it costs to make a child, in instructions that are trained on one example of one task.
+_CHILD_LOAD = 1000.0
 
 
 class Rules(NamedTuple):
@@ -74,7 +76,6 @@ class Rules(NamedTuple):
     population_size: P.
     tournament_size: T.
     round_size: children of an island in a round at most; not above P.
-    guesses: of these so many whose parent is guessed.
     evolve: whether children beyond the initial population have parents.
     learners_only: whether programs that cannot learn have fitness 0 unseen.
     cached: whether equal canonical keys are answered by the cache.
@@ -89,7 +90,6 @@ class Rules(NamedTuple):
   population_size: int
   tournament_size: int
   round_size: int
-  guesses: int
   evolve: bool
   learners_only: bool
   cached: bool
@@ -134,6 +134,7 @@ class Round(NamedTuple):
 
   Attributes:
     counts: int64, see CHILDREN and the names beside it.
+    guesses: [1] int64, parents on an island that are guessed at most.
     island: [C] int64, whose each child is.
     place: [C] int64, where it is in the population of its island.
     parent: [C] int64, where its parent is, or NONE.
@@ -164,6 +165,7 @@ class Round(NamedTuple):
   """
 
   counts: np.ndarray
+  guesses: np.ndarray
   island: np.ndarray
   place: np.ndarray
   parent: np.ndarray
@@ -215,9 +217,9 @@ def new_round(space: SearchSpace, num_children: int, trials: int) -> Round:
       arrays(Programs.empty(space, num_children)), np.zeros(num_children),
       np.zeros((num_children, 2), np.uint64), np.zeros(num_children, np.uint64))
   return Round(
-      np.zeros(FIRST_ANSWER + EVALUATED + 1, np.int64), island, place, parent, made_by, guessed,
-      displaced, kept, request, tried, nth, np.zeros(num_children), answer, length, better,
-      number, steps, child, owner, entry, arrays(Programs.empty(space, size)),
+      np.zeros(FIRST_ANSWER + EVALUATED + 1, np.int64), np.zeros(1, np.int64), island, place,
+      parent, made_by, guessed, displaced, kept, request, tried, nth, np.zeros(num_children),
+      answer, length, better, number, steps, child, owner, entry, arrays(Programs.empty(space, size)),
       Analysis.empty(size, space.num_slots), np.zeros(size), cost, outcome, new_log(size))
 
 
@@ -257,7 +259,7 @@ def propose(
         parent, decided = tournament(
             islands.fitness[i], place, means.rules.tournament_size, means.tools.stream)
         guesses += not decided
-        if parent == NOBODY or guesses > means.rules.guesses:
+        if parent == NOBODY or guesses > rnd.guesses[0]:
           break
       c = _take_place(islands, i, place, parent, rnd)
       rnd.guessed[c] = not decided
@@ -468,8 +470,11 @@ def _settle(islands: Islands, c: int, means: Means, rnd: Round, wanted: Wanted) 
   for trial in range(own):
     q = rnd.request[c] + trial
     islands.train_steps[i] += rnd.cost[q]
+    islands.load[i] += rnd.cost[q] * rnd.size[c]
     rnd.counts[TRAIN_STEPS] += rnd.cost[q]
     rnd.counts[FIRST_ANSWER + rnd.outcome[q]] += 1
+  islands.load[i] += _CHILD_LOAD
+  rnd.counts[KEPT] += 1
   rnd.counts[PROGRAMS] += max(1, own)
   rnd.counts[FIRST_ANSWER + rnd.answer[c]] += 1
   if own > 1:

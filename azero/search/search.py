@@ -40,9 +40,8 @@ from azero.search.worker import Improvement, Shared, Watched, Worker, in_threads
 from azero.tasks.task import Tasks
 
 _ROUND_CHILDREN = 256  # of an island at most, so that a run of hits ends
-# Parents of an island in a round that are guessed; of many one is wrong, and the rest is in vain.
-_GUESSES = 8
-_STEP_EXAMPLES = 50_000_000  # of all islands in a step: a second or so of work
+_STEP_EXAMPLES = 100_000_000  # of all islands in a step: a second or so of work
+_FAIR = 1.1  # load of the busiest thread over the mean, with which islands stay where they are
 _MAX_STEP = 4096  # children of an island in a step
 
 
@@ -104,9 +103,9 @@ class Search(Budgeted):
     shared = Shared(
         space, sets[0].multiclass, rules, _breeding(config, self.evolve), children,
         template or Programs.empty(space), self.islands, self._cache, self._stages, self.watch,
-        first_island, config.hall_of_fame_size, self._genealogy)
-    self._workers = [
-        Worker(shared, own, devices) for own, devices in self._shares(share_rounds)]
+        first_island, config.hall_of_fame_size, self._genealogy, config.hurdle is None)
+    self._workers = [Worker(shared, devices) for devices in self._devices(share_rounds)]
+    self._share_out(np.zeros(self.num_threads))
     self._taken_out = np.zeros(self.num_islands, bool)
     self._counted = Counts()  # before the workers began to count
     self.improvements: list[Improvement] = []  # since the last `take_improvements`
@@ -147,6 +146,11 @@ class Search(Budgeted):
     """How programs were answered so far, over all islands."""
     return Counts.sum([self._counted, *(worker.counts for worker in self._workers)])
 
+  @property
+  def num_threads(self) -> int:
+    """How many work side by side: one for each device that the search uses by itself."""
+    return len(self._workers)
+
   def space_of(self, island: int) -> SearchSpace:
     """The search space of an island."""
     return self.space
@@ -172,11 +176,16 @@ class Search(Budgeted):
     in_threads(self.work(target))
     self.conclude(target)
 
-  def work(self, target: int) -> list[Callable[[], None]]:
+  def work(self, target: int, busy: np.ndarray | None = None) -> list[Callable[[], None]]:
     """What brings all islands to so many children, a piece for each thread.
 
     In the first step one more compiles what devices run, while others compile the rounds.
+
+    Args:
+      target: children of an island, those so far included.
+      busy: [threads] float64, what else each thread has to do; this search's part is added.
     """
+    self._share_out(np.zeros(self.num_threads) if busy is None else busy[: self.num_threads])
     pieces: list[Callable[[], None]] = [
         functools.partial(worker.run, target) for worker in self._workers]
     return pieces if self.cycle else [*pieces, self._stages.prepare]
@@ -247,23 +256,40 @@ class Search(Budgeted):
     return Rules(
         seed=seed_word(config.seed), first_island=self.first_island, population_size=size,
         tournament_size=config.tournament_size, round_size=min(size, _ROUND_CHILDREN),
-        guesses=_GUESSES if config.hurdle is None else 0,
         evolve=self.evolve, learners_only=self.learners_only, cached=config.canonical_cache,
         max_cost=_max_cost(self.space, config.train_budget),
         max_programs=config.max_programs or breeding.UNLIMITED,
         max_train_steps=config.max_train_steps or breeding.UNLIMITED,
         most_steps=self._stages.most_train_steps)
 
-  def _shares(self, share_rounds: bool) -> list[tuple[np.ndarray, list[int]]]:
-    """Islands and devices of each worker."""
-    count, islands = self._stages.num_devices, np.arange(self.num_islands)
+  def _devices(self, share_rounds: bool) -> list[list[int]]:
+    """The devices of each worker."""
+    count = self._stages.num_devices
     if share_rounds and self.num_islands < count:
-      return [
-          (islands[k : k + 1], list(range(k, count, self.num_islands)))
-          for k in range(self.num_islands)]
-    # By their numbers in the larger search, so that groups of few islands share the devices.
-    owner = (self.first_island + islands) % count
-    return [(islands[owner == device], [device]) for device in range(count)]
+      return [list(range(k, count, self.num_islands)) for k in range(self.num_islands)]
+    return [[device] for device in range(count)]
+
+  def _share_out(self, busy: np.ndarray) -> None:
+    """Gives the islands to workers so that all end a step at about the same time.
+
+    They keep what they have, which is in the caches of their cores, if that is fair by the loads of
+    the last step. Else the costliest island comes first, and each goes to the worker that has
+    least to do (Graham's rule).
+    """
+    load = self.islands.load + 1.0
+    self.islands.load[:] = 0.0
+    kept = busy + [load[worker.own].sum() for worker in self._workers]
+    shared = sum(len(worker.own) for worker in self._workers)
+    if shared == self.num_islands and kept.max() <= _FAIR * kept.mean():
+      busy[:] = kept
+      return
+    own: list[list[int]] = [[] for _ in self._workers]
+    for island in np.argsort(-load, kind="stable").tolist():
+      k = int(busy.argmin())
+      busy[k] += load[island]
+      own[k].append(island)
+    for worker, islands in zip(self._workers, own):
+      worker.own = np.array(sorted(islands), np.int64)
 
 
 def _breeding(config: SearchConfig, evolve: bool) -> Breeding:

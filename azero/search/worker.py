@@ -23,9 +23,13 @@ from azero.search.islands import Islands
 from azero.search.lineage import Lineage
 from azero.search.lru_cache import LruCache, new_log
 from azero.search.mutation import Mutator, explained
-from azero.search.rounds import CHILDREN, FIRST_ANSWER, TWIN, UNABLE, Means, Rules, Wanted
+from azero.search.rounds import CHILDREN, FIRST_ANSWER, KEPT, TWIN, UNABLE, Means, Rules, Wanted
 
 _BATCH_CHILDREN = 8192  # of all islands of a thread in a round
+# Guesses of parents make rounds longer, and a wrong one makes all after it vain. There are as many
+# as let this part of the children be kept, about; they change what a round costs, nothing else.
+_KEPT_SHARE = 0.9
+_MOST_GUESSES = 32
 
 
 class Improvement(NamedTuple):
@@ -79,6 +83,7 @@ class Shared(NamedTuple):
     first_island: number in records of island 0.
     hall_size: entries of the hall of fame.
     genealogy: tells lineages.
+    guess: whether parents may be guessed.
   """
 
   space: SearchSpace
@@ -94,30 +99,34 @@ class Shared(NamedTuple):
   first_island: int
   hall_size: int
   genealogy: Genealogy
+  guess: bool
 
 
 class Worker:
-  """Some islands of a search, and the devices that they are evaluated on.
+  """A thread of a search: its devices, and the islands that it has at the time.
 
   Attributes:
+    own: [n] int64, these islands; no two workers have the same one.
     counts: how the programs of these islands were answered, since `forget`.
     hall: their best programs, since `forget`.
     front: their best by complexity, since `forget`.
     unable: programs that cannot learn, since `forget`; see `Rules.learners_only`.
   """
 
-  def __init__(self, shared: Shared, own: np.ndarray, devices: Sequence[int]):
-    """Takes over islands `own`, [n] int64."""
-    self._shared, self._own, self._devices = shared, own, devices
+  def __init__(self, shared: Shared, devices: Sequence[int]):
+    """A worker without islands."""
+    self._shared, self._devices = shared, devices
+    self.own = np.zeros(0, np.int64)
     size = shared.rules.round_size
     trials = shared.breeding.trials
-    room = max(size, min(_BATCH_CHILDREN // trials, len(own) * size))
+    room = max(size, min(_BATCH_CHILDREN // trials, len(shared.islands.made) * size))
     self._round = rounds.new_round(shared.space, room, trials)
     self._means = Means(shared.rules, shared.cache.arrays, Tools(
         shared.breeding, tables(shared.space, shared.multiclass), shared.mutator,
         arrays(shared.template), scratch(shared.space),
         Analysis.empty(1, shared.space.num_slots), draws.new_stream()))
     self._log = new_log(room * trials)
+    self._guesses = 4.0
     self._found = np.zeros(room, np.int64)
     self._arrivals: list[tuple[int, np.ndarray, Sequence[Lineage]]] = []
     sizes = shared.space.num_slots + 1
@@ -135,13 +144,13 @@ class Worker:
     self._watched: list[Watched] = []
 
   def run(self, target: int) -> None:
-    """Advances all islands that have budget left to so many children."""
+    """Advances its islands that have budget left to so many children."""
     shared, start = self._shared, 0
     while True:
       first = start
       with explained(shared.mutator):
         start = rounds.propose(
-            shared.islands, self._own, first, target, self._means, self._round)
+            shared.islands, self.own, first, target, self._means, self._round)
       # Whoever comes after `first` may be done, and those before it not.
       if not self._round.counts[CHILDREN] and not first and not start:
         return
@@ -160,7 +169,7 @@ class Worker:
       lineages: of each.
     """
     shared, rnd, count = self._shared, self._round, places.shape[1]
-    own = np.flatnonzero(np.isin(islands, self._own))
+    own = np.flatnonzero(np.isin(islands, self.own))
     # In rounds like those of children: what an island does depends on no other.
     for first in range(0, count, shared.rules.round_size):
       last = min(count, first + shared.rules.round_size)
@@ -199,10 +208,13 @@ class Worker:
       self._keep(child, prints)
     if number:
       self._set_bars()
+    enough = rnd.counts[KEPT] >= _KEPT_SHARE * rnd.counts[CHILDREN]
+    self._guesses = min(max(self._guesses + (0.25 if enough else -0.5), 1.0), _MOST_GUESSES)
     self._begin()
 
   def _begin(self) -> None:
     """Empties the round."""
+    self._round.guesses[0] = int(self._guesses) if self._shared.guess else 0
     self._round.counts[:] = self._round.log.used[:] = self._log.used[:] = 0
     self._arrivals.clear()
 

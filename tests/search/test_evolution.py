@@ -50,11 +50,13 @@ class Recording:
     self.steps = [[] for _ in range(num_islands)]
     self.numbers = [[] for _ in range(num_islands)]
     self.begins = [{0} for _ in range(num_islands)]
+    self.guesses = [{} for _ in range(num_islands)]  # of the rounds at most, by their beginnings
     propose, commit = rounds.propose, rounds.commit
 
     def proposed(islands, own, *others):
       for island in own.tolist():
         self.begins[island].add(int(islands.made[island]))
+        self.guesses[island][int(islands.made[island])] = int(others[-1].guesses[0])
       return propose(islands, own, *others)
 
     def committed(islands, means, rnd, *others):
@@ -340,7 +342,7 @@ def test_a_round_ends_with_a_wrong_guess_or_too_many(monkeypatch, size, contesta
       monkeypatch, islands=1, population_size=size, tournament_size=contestants,
       cycles_per_step=step, children=2 * step, fingerprint=False, mutation_probability=0.5)
   history, scorer = sequential(search, 0, children=2 * step)
-  most, reasons = search._workers[0]._shared.rules.guesses, []
+  reasons = []
   begins = [*sorted(recording.begins[0] - {2 * step}), 2 * step]
   for first, end in itertools.pairwise(begins):
     # Pending are those whose score was asked for in this round.
@@ -348,7 +350,7 @@ def test_a_round_ends_with_a_wrong_guess_or_too_many(monkeypatch, size, contesta
     assert not pending & set(history.parents[first:end])
     waits = [pending & drawn(n, size, contestants, search.config.seed)
              for n in range(max(first, size), end + 1)]
-    guesses = sum(map(bool, waits[:-1]))
+    guesses, most = sum(map(bool, waits[:-1])), recording.guesses[0][first]
     assert guesses <= most
     if end % step == 0:
       reasons.append("step")

@@ -58,7 +58,7 @@ from azero.search.lru_cache import (
 from azero.search.tournament import NOBODY, tournament
 
 # Columns of `Round.counts`: children and requests of the round; children that were kept, their
-# programs and training steps, and how many were answered in each way, ASKED and the names beside it.
+# programs and training steps, and how many were answered in each way: ASKED and what follows it.
 CHILDREN, REQUESTS, KEPT, PROGRAMS, TRAIN_STEPS, FIRST_ANSWER = range(6)
 ASKED, UNABLE, CANONICAL_HIT, OVER_BUDGET, STOPPED_EARLY, TWIN, HURDLE_STOPPED, EVALUATED = range(8)
 NEW = ASKED, OVER_BUDGET  # answers of programs that the cache of canonical keys did not know
@@ -219,8 +219,9 @@ def new_round(space: SearchSpace, num_children: int, trials: int) -> Round:
   return Round(
       np.zeros(FIRST_ANSWER + EVALUATED + 1, np.int64), np.zeros(1, np.int64), island, place,
       parent, made_by, guessed, displaced, kept, request, tried, nth, np.zeros(num_children),
-      answer, length, better, number, steps, child, owner, entry, arrays(Programs.empty(space, size)),
-      Analysis.empty(size, space.num_slots), np.zeros(size), cost, outcome, new_log(size))
+      answer, length, better, number, steps, child, owner, entry,
+      arrays(Programs.empty(space, size)), Analysis.empty(size, space.num_slots), np.zeros(size),
+      cost, outcome, new_log(size))
 
 
 @kernel

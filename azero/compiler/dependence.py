@@ -21,7 +21,7 @@ from azero.compiler.arrays import (
   scratch,
   tables,
 )
-from azero.compiler.kernels import inner_kernel, kernel
+from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.compiler.liveness import list_instructions
 from azero.language.program import Function, Programs
 
@@ -55,7 +55,7 @@ def _can_learn_all(
     result[i] = program_can_learn(programs, i, tables, scratch)
 
 
-@inner_kernel
+@inlined_kernel
 def program_can_learn(programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch) -> bool:
   """As `can_learn`, of program i."""
   list_instructions(programs, i, tables, scratch)

@@ -88,7 +88,7 @@ class Tools(NamedTuple):
   stream: np.ndarray
 
 
-@inner_kernel
+@inlined_kernel
 def start_program(islands: Islands, i: int, n: int, place: int, tools: Tools) -> None:
   """Puts program n of island i, which has no parent, in its place."""
   row = i * islands.fitness.shape[1] + place

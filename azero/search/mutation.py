@@ -35,7 +35,7 @@ from azero.compiler.arrays import (
   searched_functions,
   tables,
 )
-from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
+from azero.compiler.kernels import inlined_kernel, kernel
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws, foreign
 from azero.search.config import PAPER_ACTIONS
@@ -361,7 +361,7 @@ def mutate(
   return mutator.codes[choice]
 
 
-@inner_kernel
+@inlined_kernel
 def randomize(programs: ProgramArrays, i: int, space: Tables, stream: np.ndarray) -> None:
   """Fills every component function that is searched with random instructions."""
   for function in space.searched:

@@ -40,6 +40,7 @@ from azero.search.worker import Improvement, Shared, Watched, Worker, in_threads
 from azero.tasks.task import Tasks
 
 _ROUND_CHILDREN = 256  # of an island at most, so that a run of hits ends
+_RANDOM_PROGRAMS = 8192  # of all islands in a round of random search
 _STEP_EXAMPLES = 100_000_000  # of all islands in a step: a second or so of work
 _FAIR = 1.1  # load of the busiest thread over the mean, with which islands stay where they are
 _MAX_STEP = 4096  # children of an island in a step
@@ -251,11 +252,15 @@ class Search(Budgeted):
 
   def _make_rules(self) -> Rules:
     config = self.config
-    # Random search needs no population, but room for a round.
-    size = config.population_size if self.evolve else _ROUND_CHILDREN
+    # Random search needs no population, but room for a round; nothing ends one but its size, and of
+    # many random programs few go to a device.
+    size = config.population_size
+    largest = _ROUND_CHILDREN
+    if not self.evolve:
+      size = largest = max(_ROUND_CHILDREN, _RANDOM_PROGRAMS // self.num_islands)
     return Rules(
         seed=seed_word(config.seed), first_island=self.first_island, population_size=size,
-        tournament_size=config.tournament_size, round_size=min(size, _ROUND_CHILDREN),
+        tournament_size=config.tournament_size, round_size=min(size, largest),
         evolve=self.evolve, learners_only=self.learners_only, cached=config.canonical_cache,
         max_cost=_max_cost(self.space, config.train_budget),
         max_programs=config.max_programs or breeding.UNLIMITED,

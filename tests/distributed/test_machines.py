@@ -18,7 +18,7 @@ from azero.runs.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.slow
 
-_PROGRAMS = 50_000  # of an island
+_PROGRAMS = 200_000  # of an island
 _NODES = ["one", "two"]
 _DRIVER = pathlib.Path(cluster_driver.__file__)
 _HISTORY = ("hall_of_fame.json", "front.json")

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 _SELECT, _FINAL = 1, 2  # beside the workers' 0: tasks that no search sees
 _NUM_VALID = 100  # validation examples of a task
-_MOST_DIGITS = 9  # of a number in --groups
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,8 +129,7 @@ def _group_sizes(config: Config) -> list[tuple[int, int, int]]:
   sizes = []
   for group in config.groups or ("",):
     parts = group.split("/")
-    if len(parts) != 3 or not all(
-        part.isdecimal() and len(part) <= _MOST_DIGITS and int(part) for part in parts):
+    if len(parts) != 3 or not all(map(settings.is_count, parts)):
       raise ValueError(
           "--groups must be T/D/P of each group, positive numbers, like 1000/10/100,100/1/1000; "
           f"got {group!r}.")

@@ -29,7 +29,6 @@ with lazy.imports():
   from azero.language import spaces
   from experiments.frame import reporting
 
-_MOST_DIGITS = 9  # of a number in --examples
 _PAPER_SUCCESSES = 13, 20  # experiments whose candidate beats the network on T_select
 
 
@@ -135,9 +134,7 @@ def _examples(given: Sequence[str]) -> list[tuple[int, int]]:
   pairs = []
   for part in given or ("",):
     count, _, epochs = part.partition("x")
-    known = all(
-        number.isdecimal() and len(number) <= _MOST_DIGITS for number in (count, epochs))
-    if not (known and int(count) > 1 and int(epochs) > 0):
+    if not (settings.is_count(count) and settings.is_count(epochs) and int(count) > 1):
       raise ValueError(
           "--examples must list training examples and epochs as NxE with commas between them, as "
           f"in 800x1,800x10; got '{','.join(given)}'.")

@@ -11,6 +11,15 @@ from azero import files
 _TAIL = 1 << 16  # bytes
 
 
+def text(rows: Iterable[Mapping[str, Any]]) -> str:
+  """A line for each row.
+
+  Raises:
+    ValueError: a value that JSON does not know.
+  """
+  return "".join(json.dumps(dict(row), allow_nan=False) + "\n" for row in rows)
+
+
 def append(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:
   """Adds a line for each row; makes the file if there are rows and none is there.
 
@@ -18,13 +27,13 @@ def append(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:
     OSError: it cannot be written; then it is as it was, without a half of a line.
     ValueError: a value that JSON does not know.
   """
-  lines = [json.dumps(dict(row), allow_nan=False) + "\n" for row in rows]
+  lines = text(rows)
   if not lines:
     return
   before = size(path)
   try:
     with open(path, "a", encoding="utf-8") as file:
-      file.writelines(lines)
+      file.write(lines)
   except OSError:
     if path.exists():
       os.truncate(path, before)

@@ -239,8 +239,8 @@ class Stages:
 
   def settle(self, rnd: Round, prints: Prints, log: Log) -> None:
     """Keeps in the cache of fingerprints what the children that were kept asked for."""
-    if self._prints is not None:
-      _fill_prints(self._prints.arrays, _Asked.of(rnd), prints, rnd.kept, log)
+    assert self._prints is not None
+    _fill_prints(self._prints.arrays, _Asked.of(rnd), prints, rnd.kept, log)
 
   def count(self, rnd: Round, counts: Counts) -> None:
     """Tells how the children of a round that were kept were answered."""

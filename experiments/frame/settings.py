@@ -38,6 +38,7 @@ Presets = Mapping[str, Mapping[str, Any]]  # settings that differ from the defau
 METHOD = "method"  # a setting that others follow from, see `azero.search.methods`
 PAPER = "paper"  # the preset that changes no default
 NONE = "none"  # how None is written
+_MOST_COUNT_DIGITS = 9  # of a number of examples, tasks or programs
 _MOST_DIGITS = 40  # of whole numbers: 1e999999999 would take the memory
 
 
@@ -293,6 +294,11 @@ def preset(config_class: type[AnyConfig], name: str, **changes: Any) -> AnyConfi
 def presets(config_class: type[Any]) -> dict[str, Mapping[str, Any]]:
   """What a class offers to start from, by name."""
   return {PAPER: {}, **getattr(config_class, "PRESETS", {})}
+
+
+def is_count(text: str) -> bool:
+  """Whether a part of a flag, as of 1000/10/100, is a positive whole number of a sensible size."""
+  return text.isdecimal() and len(text) <= _MOST_COUNT_DIGITS and int(text) > 0
 
 
 def require_types(

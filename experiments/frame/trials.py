@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
-import json
 import time
 from typing import TYPE_CHECKING
 
@@ -353,5 +352,4 @@ def _read_outcomes(directory: RunDirectory) -> list[Outcome]:
 
 def _write_outcomes(directory: RunDirectory, outcomes: Sequence[Outcome]) -> None:
   """Replaces the file, in which a loss of power leaves no half of a line then."""
-  lines = [json.dumps(dataclasses.asdict(each), allow_nan=False) + "\n" for each in outcomes]
-  directory.write(directory_lib.OUTCOMES, "".join(lines))
+  directory.write(directory_lib.OUTCOMES, json_lines.text(map(dataclasses.asdict, outcomes)))

@@ -263,8 +263,6 @@ def propose(
         if parent == NOBODY or guesses > rnd.guesses[0]:
           break
       c = _take_place(islands, i, place, parent, rnd)
-      if means.rules.evolve:  # else nothing is taken back
-        _displace(islands, c, rnd)
       rnd.guessed[c] = not decided
       if parent == NONE:
         rnd.made_by[c] = START
@@ -291,23 +289,17 @@ def _may_go_on(
 
 @inlined_kernel
 def _take_place(islands: Islands, i: int, place: int, parent: int, rnd: Round) -> int:
-  """Begins a child at a place of island i. Returns its number."""
+  """Begins a child at a place of island i: remembers what it displaces. Returns its number."""
   c = rnd.counts[CHILDREN]
   rnd.counts[CHILDREN] += 1
   rnd.island[c], rnd.place[c], rnd.parent[c], rnd.nth[c] = i, place, parent, islands.made[i]
   rnd.guessed[c] = False
-  rnd.displaced.fitness[c] = islands.fitness[i, place]
-  return c
-
-
-@inlined_kernel
-def _displace(islands: Islands, c: int, rnd: Round) -> None:
-  """Remembers what child c finds in its place, but for the fitness, which is known already."""
-  i, place, old = rnd.island[c], rnd.place[c], rnd.displaced
+  old = rnd.displaced
   row = i * islands.fitness.shape[1] + place
   copy_program(islands.population, row, old.programs, c)
-  old.structure[c] = islands.structure[i, place]
+  old.fitness[c], old.structure[c] = islands.fitness[i, place], islands.structure[i, place]
   old.key[c, 0], old.key[c, 1] = islands.key[i, place, 0], islands.key[i, place, 1]
+  return c
 
 
 @inlined_kernel
@@ -412,7 +404,6 @@ def receive(
   """
   for k in range(len(places)):
     c = _take_place(islands, i, places[k], NONE, rnd)
-    _displace(islands, c, rnd)
     rnd.made_by[c], rnd.nth[c] = ARRIVED, islands.made[i] - 1
     copy_program(
         programs, k, islands.population, i * means.rules.population_size + places[k])
@@ -449,8 +440,6 @@ def commit(
       rnd.kept[c], lost, islands.made[i] = False, i, rnd.nth[c]
     if not rnd.kept[c]:
       _give_back(islands, c, rnd)
-    elif rnd.answer[c] == UNABLE and not means.rules.evolve and islands.best_fitness[i] >= 0.0:
-      _count_unable(islands, c, means, rnd)
     elif _settle(islands, c, means, rnd, wanted):
       found[count] = c
       count += 1
@@ -470,22 +459,6 @@ def _confirmed(islands: Islands, c: int, means: Means, rnd: Round) -> bool:
   draws.start(stream, rules.seed, rules.first_island + i, rnd.nth[c])
   parent, _ = tournament(islands.fitness[i], rnd.place[c], rules.tournament_size, stream)
   return parent == rnd.parent[c]
-
-
-@inlined_kernel
-def _count_unable(islands: Islands, c: int, means: Means, rnd: Round) -> None:
-  """`_settle` in random search, of which most programs cannot learn and nothing descends."""
-  i = rnd.island[c]
-  rnd.counts[KEPT] += 1
-  rnd.counts[PROGRAMS] += 1
-  rnd.counts[FIRST_ANSWER + UNABLE] += 1
-  islands.num_programs[i] += 1
-  islands.load[i] += _CHILD_LOAD
-  rnd.number[c], rnd.steps[c] = islands.num_programs[i], islands.train_steps[i]
-  rnd.better[c] = False
-  islands.fitness[i, rnd.place[c]] = 0.0
-  if islands.num_programs[i] >= means.rules.max_programs:
-    islands.active[i] = False
 
 
 @inlined_kernel

@@ -1,7 +1,7 @@
 """How the next program of an island comes about: a start or a child, and what it has to pass.
 
 The paper (section 3.2) starts from given or random programs and takes every mutant as it comes.
-That is what `PAPER` says. Other rules are parts of other methods, see docs/search.md:
+Other rules are parts of other methods, see docs/search.md:
 
 - *Starts* may be grown, see `growth`, instead of random.
 - *Filters* let a proposal pass or not, by what it is, before it costs anything: whether its
@@ -15,6 +15,9 @@ That is what `PAPER` says. Other rules are parts of other methods, see docs/sear
 
 All of it is decided by programs and by fitnesses that are known, so that a round remains the
 sequential algorithm, see `rounds`.
+
+For the paper's method there is no `Breeding`, but None, and Numba leaves out of a kernel what
+`if breeding is None` says is not done: it is compiled in less time.
 """
 
 from typing import NamedTuple
@@ -38,10 +41,9 @@ _STARTS = 1000
 
 
 class Breeding(NamedTuple):
-  """Rules by which programs are proposed.
+  """Rules by which proposals are chosen, where not all are taken as they come.
 
   Attributes:
-    start: what programs without parents are: GIVEN, RANDOM or GROWN.
     changed: whether a child needs another canonical key than its parent.
     valid: whether programs have to be valid.
     structures: members of a population at most that share a structure.
@@ -52,7 +54,6 @@ class Breeding(NamedTuple):
       sequence.
   """
 
-  start: int
   changed: bool
   valid: bool
   structures: int
@@ -60,17 +61,19 @@ class Breeding(NamedTuple):
   trials: int
   patience: int
 
-
-PAPER = Breeding(
-    start=GIVEN, changed=False, valid=False, structures=UNLIMITED, attempts=1, trials=1,
-    patience=UNLIMITED)
+  @property
+  def is_plain(self) -> bool:
+    """Whether every proposal is taken as it comes."""
+    return not self.changed and not self.valid and self.trials == 1 and (
+        self.structures == self.patience == UNLIMITED)
 
 
 class Tools(NamedTuple):
   """What programs are made with.
 
   Attributes:
-    breeding: the rules.
+    start: what programs without parents are: GIVEN, RANDOM or, if there are rules, GROWN.
+    breeding: the rules, or None.
     tables: of the search space.
     mutator: how children differ from parents.
     template: one or more programs to start from.
@@ -79,7 +82,8 @@ class Tools(NamedTuple):
     stream: [1] uint64, what a program draws from.
   """
 
-  breeding: Breeding
+  start: int
+  breeding: Breeding | None
   tables: Tables
   mutator: Mutator
   template: ProgramArrays
@@ -91,16 +95,24 @@ class Tools(NamedTuple):
 @inlined_kernel
 def start_program(islands: Islands, i: int, n: int, place: int, tools: Tools) -> None:
   """Puts program n of island i, which has no parent, in its place."""
-  row = i * islands.fitness.shape[1] + place
-  start = tools.breeding.start
-  for _ in range(tools.breeding.attempts * _STARTS):
-    copy_program(tools.template, n % len(tools.template.opcode), islands.population, row)
-    if start == RANDOM:
+  row, given = i * islands.fitness.shape[1] + place, n % len(tools.template.opcode)
+  for _ in range(_most_draws(tools.breeding) * _STARTS):
+    copy_program(tools.template, given, islands.population, row)
+    if tools.start == RANDOM:
       randomize(islands.population, row, tools.tables, tools.stream)
-    elif start == GROWN:
-      grow(islands.population, row, tools.tables, tools.stream)
-    if start == GIVEN or _passes(islands, i, place, NONE, tools):
+    else:
+      _grow(islands, row, tools, tools.breeding)
+    if tools.start == GIVEN or _passes(islands, i, place, NONE, tools, tools.breeding):
       return
+
+
+@inlined_kernel
+def _grow(islands: Islands, row: int, tools: Tools, breeding: Breeding | None) -> None:
+  """Grows a start of its template, if such are asked for."""
+  if breeding is None:
+    return
+  if tools.start == GROWN:
+    grow(islands.population, row, tools.tables, tools.stream)
 
 
 @inlined_kernel
@@ -112,27 +124,38 @@ def breed(islands: Islands, i: int, place: int, parent: int, tools: Tools) -> in
   """
   population, size = islands.population, islands.fitness.shape[1]
   row = i * size + place
-  for _ in range(tools.breeding.attempts):
+  for _ in range(_most_draws(tools.breeding)):
     copy_program(population, i * size + parent, population, row)
     action = mutate(population, row, tools.tables, tools.mutator, tools.stream)
-    if _passes(islands, i, place, parent, tools):
+    if _passes(islands, i, place, parent, tools, tools.breeding):
       return action
   copy_program(population, i * size + parent, population, row)
   return COPY
 
 
 @inlined_kernel
-def _passes(islands: Islands, i: int, place: int, parent: int, tools: Tools) -> bool:
+def _most_draws(breeding: Breeding | None) -> int:
+  """Draws of a child at most."""
+  if breeding is None:
+    return 1
+  return breeding.attempts
+
+
+@inlined_kernel
+def _passes(
+    islands: Islands, i: int, place: int, parent: int, tools: Tools, breeding: Breeding | None,
+) -> bool:
   """Whether the proposal at a place of island i passes; `parent` is a place or NONE."""
-  rules = tools.breeding
-  filtered = rules.valid or rules.changed or rules.structures != UNLIMITED
-  return not filtered or _passes_filters(islands, i, place, parent, tools)
+  if breeding is None:
+    return True
+  filtered = breeding.valid or breeding.changed or breeding.structures != UNLIMITED
+  return not filtered or _passes_filters(islands, i, place, parent, tools, breeding)
 
 
 @inner_kernel
-def _passes_filters(islands: Islands, i: int, place: int, parent: int, tools: Tools) -> bool:
+def _passes_filters(
+    islands: Islands, i: int, place: int, parent: int, tools: Tools, rules: Breeding) -> bool:
   """`_passes` where there are filters."""
-  rules = tools.breeding
   programs, row = islands.population, i * islands.fitness.shape[1] + place
   if rules.valid and not program_is_valid(programs, row, tools.tables, tools.scratch):
     return False
@@ -151,6 +174,42 @@ def _passes_filters(islands: Islands, i: int, place: int, parent: int, tools: To
 
 
 @inlined_kernel
+def trials_of(breeding: Breeding | None) -> int:
+  """Settings of its constants that a program is evaluated with if its structure is new."""
+  if breeding is None:
+    return 1
+  return breeding.trials
+
+
+@inlined_kernel
+def note_structure(
+    islands: Islands, i: int, place: int, predicted: np.uint64, tools: Tools,
+    breeding: Breeding | None) -> bool:
+  """Notes the structure of the program at a place of island i, which was just analysed.
+
+  Args:
+    islands: all of them.
+    i: which.
+    place: in its population.
+    predicted: what `analyse_program` returned.
+    tools: with the scratch of that analysis.
+    breeding: the rules, which say whether anybody asks for structures.
+
+  Returns:
+    Whether it is known to be new to the population.
+  """
+  if breeding is None:
+    return False
+  if breeding.trials == 1 and breeding.structures == UNLIMITED:
+    return False
+  row = i * islands.fitness.shape[1] + place
+  structure = structure_of(islands.population, row, tools.tables, predicted, tools.scratch)
+  new = count_structure(islands, i, place, structure) == 0
+  islands.structure[i, place] = structure
+  return new
+
+
+@inlined_kernel
 def count_structure(islands: Islands, i: int, place: int, structure: np.uint64) -> int:
   """How many of a structure are in the population of island i, but for the one at a place."""
   count = 0
@@ -160,8 +219,11 @@ def count_structure(islands: Islands, i: int, place: int, structure: np.uint64) 
 
 
 @inlined_kernel
-def is_stale(islands: Islands, i: int, patience: int) -> bool:
+def is_stale(islands: Islands, i: int, breeding: Breeding | None) -> bool:
   """Whether the population of island i has waited for long enough for something better."""
+  if breeding is None:
+    return False
+  patience = breeding.patience
   waited = islands.made[i] - islands.improved_at[i]
   return waited >= patience and waited >= patience * luby(islands.restarts[i] + 1)
 

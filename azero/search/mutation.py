@@ -208,11 +208,14 @@ class Mutator(NamedTuple):
     probability: U, the probability that a child is mutated at all.
     actions: [A] int64, numbers of mutations, one of which is chosen uniformly.
     codes: [A] int64, what they are called in lineages: the same in every process, see `name_of`.
+    others: whether there are others than the paper's, whole or in part; None for no, so that Numba
+      leaves them out of a kernel.
   """
 
   probability: float
   actions: np.ndarray
   codes: np.ndarray
+  others: bool | None
 
 
 def mutator(actions: Sequence[str] = PAPER_ACTIONS, probability: float = 0.9) -> Mutator:
@@ -230,9 +233,11 @@ def mutator(actions: Sequence[str] = PAPER_ACTIONS, probability: float = 0.9) ->
     raise ValueError(f"Unknown mutations {unknown}; {choices}.")
   if not 0 <= probability <= 1:
     raise ValueError(f"The mutation probability must be in [0, 1], got {probability}.")
+  numbers = np.array([known[action] for action in actions], np.int64)
+  others = np.any((numbers < _ALTER) | (numbers > _INSERT_OR_REMOVE))
   return Mutator(
-      float(probability), np.array([known[action] for action in actions], np.int64),
-      np.array([code_of(action) for action in actions], np.int64))
+      float(probability), numbers, np.array([code_of(action) for action in actions], np.int64),
+      True if others else None)
 
 
 def code_of(name: str) -> int:
@@ -350,7 +355,20 @@ def mutate(
     remove(programs, i, function, space, stream)
   elif action == _INSERT_OR_REMOVE:
     insert_or_remove(programs, i, function, space, stream)
-  elif action == _REWIRE:
+  else:
+    _mutate_otherwise(programs, i, (action, function), space, stream, mutator.others)
+  return mutator.codes[choice]
+
+
+@inlined_kernel
+def _mutate_otherwise(
+    programs: ProgramArrays, i: int, what: tuple[int, int], space: Tables, stream: np.ndarray,
+    others: bool | None) -> None:
+  """Mutates a component function by an action that is not of the paper; `what` is both."""
+  if others is None:
+    return
+  action, function = what
+  if action == _REWIRE:
     rewire(programs, i, function, space, stream)
   elif action == _REGROW_INSTRUCTIONS:
     regrow_instructions(programs, i, function, space, stream)
@@ -358,7 +376,6 @@ def mutate(
     regrow_function(programs, i, function, space, stream)
   else:
     foreign.call(action, programs, i, function, space, stream)
-  return mutator.codes[choice]
 
 
 @inlined_kernel

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, arrays
-from azero.compiler.canonical import Analysis, analyse_program, structure_of
+from azero.compiler.canonical import Analysis, analyse_program
 from azero.compiler.cost import program_cost
 from azero.compiler.dependence import program_can_learn
 from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
@@ -34,13 +34,14 @@ from azero.language.program import Programs, SearchSpace
 from azero.search import draws
 from azero.search.ancestry import ARRIVED, NONE, START, bear, bury, judge
 from azero.search.breeding import (
-  UNLIMITED,
+  Breeding,
   Tools,
   begin_anew,
   breed,
-  count_structure,
   is_stale,
+  note_structure,
   start_program,
+  trials_of,
 )
 from azero.search.edits import copy_program, redraw_constants
 from azero.search.islands import Islands
@@ -111,6 +112,20 @@ class Means(NamedTuple):
   rules: Rules
   cache: CacheArrays
   tools: Tools
+
+
+class Settlement(NamedTuple):
+  """What a thread settles rounds with, whatever they were made with.
+
+  Attributes:
+    rules: of the search.
+    cache: of canonical keys.
+    stream: [1] uint64, what tournaments are drawn from that are held again.
+  """
+
+  rules: Rules
+  cache: CacheArrays
+  stream: np.ndarray
 
 
 class Displaced(NamedTuple):
@@ -250,7 +265,7 @@ def propose(
     under_way = guesses = 0  # programs of this round, and how many of them are children of a guess
     while islands.made[i] < last and _may_go_on(islands, i, under_way, waiting, means, rnd):
       n = islands.made[i]
-      if is_stale(islands, i, means.tools.breeding.patience):
+      if is_stale(islands, i, means.tools.breeding):
         if n > first:
           break  # what is under way may be better
         begin_anew(islands, i)
@@ -270,7 +285,7 @@ def propose(
       else:
         rnd.made_by[c] = breed(islands, i, place, parent, means.tools)
       islands.made[i] = n + 1
-      _ask(islands, i, c, means, rnd, means.tools.breeding.trials)
+      _ask(islands, i, c, means, rnd, trials_of(means.tools.breeding))
       under_way += max(1, rnd.trials[c])
   return 0
 
@@ -331,11 +346,8 @@ def _ask(islands: Islands, i: int, c: int, means: Means, rnd: Round, trials: int
   key = rnd.analysis.key[q]
   islands.key[i, place, 0], islands.key[i, place, 1] = key[0], key[1]
   rnd.size[c] = tools.scratch.start[3]
-  if tools.breeding.trials > 1 or tools.breeding.structures < UNLIMITED:
-    structure = structure_of(programs, row, tools.tables, predicted, tools.scratch)
-    if count_structure(islands, i, place, structure) > 0:
-      trials = 1
-    islands.structure[i, place] = structure
+  if not note_structure(islands, i, place, predicted, tools, tools.breeding):
+    trials = 1
   if rules.cached:
     entry = look_up(means.cache, i, key, c, rnd.log)
     if entry != ABSENT:
@@ -353,8 +365,7 @@ def _ask(islands: Islands, i: int, c: int, means: Means, rnd: Round, trials: int
   copy_program(programs, row, rnd.programs, q)
   islands.fitness[i, place] = np.nan
   _request(i, c, means, rnd)
-  for _ in range(1, trials):
-    _try_constants(i, c, means, rnd)
+  _try_others(i, c, means, rnd, trials, tools.breeding)
 
 
 @inlined_kernel
@@ -367,6 +378,16 @@ def _request(i: int, c: int, means: Means, rnd: Round) -> None:
   rnd.outcome[q] = EVALUATED
   if means.rules.cached:
     rnd.entry[q] = reserve(means.cache, i, rnd.analysis.key[q], q, c, rnd.log)
+
+
+@inlined_kernel
+def _try_others(
+    i: int, c: int, means: Means, rnd: Round, trials: int, breeding: Breeding | None) -> None:
+  """Requests the first program of child c with other constants, up to `trials` in all."""
+  if breeding is None:
+    return
+  for _ in range(1, trials):
+    _try_constants(i, c, means, rnd)
 
 
 @inner_kernel
@@ -417,12 +438,13 @@ def _enters(bar: np.ndarray, value: float, number: int) -> bool:
 
 @kernel
 def commit(
-    islands: Islands, means: Means, rnd: Round, wanted: Wanted, found: np.ndarray) -> int:
+    islands: Islands, settlement: Settlement, rnd: Round, wanted: Wanted, found: np.ndarray,
+) -> int:
   """Settles a round in the order of its children; those after a wrong guess are taken back.
 
   Args:
     islands: all of them.
-    means: of this thread.
+    settlement: of this thread.
     rnd: the round, with value, cost and outcome of all requests.
     wanted: what else than new bests is to be found.
     found: [C] int64, is given the children that are new bests or wanted.
@@ -430,41 +452,41 @@ def commit(
   Returns:
     How many those are.
   """
+  rules, cache = settlement.rules, settlement.cache
   for c in range(rnd.counts[CHILDREN]):  # as it was before the round, to hold tournaments again
     islands.fitness[rnd.island[c], rnd.place[c]] = rnd.displaced.fitness[c]
   count, lost = 0, NONE  # the island on which a guess was wrong
   for c in range(rnd.counts[CHILDREN]):
     i = rnd.island[c]
     rnd.kept[c] = i != lost
-    if rnd.kept[c] and rnd.guessed[c] and not _confirmed(islands, c, means, rnd):
+    if rnd.kept[c] and rnd.guessed[c] and not _confirmed(islands, c, settlement, rnd):
       rnd.kept[c], lost, islands.made[i] = False, i, rnd.nth[c]
     if not rnd.kept[c]:
       _give_back(islands, c, rnd)
-    elif _settle(islands, c, means, rnd, wanted):
+    elif _settle(islands, c, rules, rnd, wanted):
       found[count] = c
       count += 1
-  if means.rules.cached:
-    take_back(means.cache, rnd.kept, rnd.log)
+  if rules.cached:
+    take_back(cache, rnd.kept, rnd.log)
     for q in range(rnd.counts[REQUESTS]):
       if rnd.kept[rnd.child[q]]:
-        fill(means.cache, rnd.owner[q], rnd.entry[q], q, rnd.value[q])
+        fill(cache, rnd.owner[q], rnd.entry[q], q, rnd.value[q])
   return count
 
 
 @inlined_kernel
-def _confirmed(islands: Islands, c: int, means: Means, rnd: Round) -> bool:
+def _confirmed(islands: Islands, c: int, settlement: Settlement, rnd: Round) -> bool:
   """Whether child c has the right parent, now that all children before it are known."""
-  rules, stream = means.rules, means.tools.stream
-  i = rnd.island[c]
+  rules, stream, i = settlement.rules, settlement.stream, rnd.island[c]
   draws.start(stream, rules.seed, rules.first_island + i, rnd.nth[c])
   parent, _ = tournament(islands.fitness[i], rnd.place[c], rules.tournament_size, stream)
   return parent == rnd.parent[c]
 
 
 @inlined_kernel
-def _settle(islands: Islands, c: int, means: Means, rnd: Round, wanted: Wanted) -> bool:
+def _settle(islands: Islands, c: int, rules: Rules, rnd: Round, wanted: Wanted) -> bool:
   """Settles child c, which is kept. Returns whether it is a new best or wanted."""
-  rules, i, place, own = means.rules, rnd.island[c], rnd.place[c], rnd.trials[c]
+  i, place, own = rnd.island[c], rnd.place[c], rnd.trials[c]
   bury(islands.ancestry, i, place, rnd.displaced.programs, c, islands.population)
   parent = NONE if rnd.parent[c] == NONE else islands.ancestry.node[i, rnd.parent[c]]
   bear(islands.ancestry, i, place, parent, rnd.made_by[c])
@@ -479,7 +501,7 @@ def _settle(islands: Islands, c: int, means: Means, rnd: Round, wanted: Wanted) 
   rnd.counts[PROGRAMS] += max(1, own)
   rnd.counts[FIRST_ANSWER + rnd.answer[c]] += 1
   if own > 1:
-    _take_best(islands, c, means, rnd)
+    _take_best(islands, c, rules, rnd)
   q = rnd.request[c]
   if q != KNOWN:
     rnd.fitness[c] = rnd.value[q]
@@ -508,7 +530,7 @@ def _settle(islands: Islands, c: int, means: Means, rnd: Round, wanted: Wanted) 
 
 
 @inner_kernel
-def _take_best(islands: Islands, c: int, means: Means, rnd: Round) -> None:
+def _take_best(islands: Islands, c: int, rules: Rules, rnd: Round) -> None:
   """Gives child c the constants of the first of its best trials."""
   first, i = rnd.request[c], rnd.island[c]
   best = first
@@ -516,7 +538,7 @@ def _take_best(islands: Islands, c: int, means: Means, rnd: Round) -> None:
     if rnd.value[q] > rnd.value[best]:
       best = q
   if best != first:
-    row = i * means.rules.population_size + rnd.place[c]
+    row = i * rules.population_size + rnd.place[c]
     copy_program(rnd.programs, best, islands.population, row)
     for half in range(2):
       islands.key[i, rnd.place[c], half] = rnd.analysis.key[best, half]

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from azero.compiler import cost, liveness
+from azero.compiler.beside import compile_beside
 from azero.executors.evaluator import Evaluator
 from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
@@ -93,6 +94,7 @@ class Search(Budgeted):
       _check_template(template, space)
     require_searched(space)
     children = mutator(config.mutations, config.mutation_probability)
+    compile_beside("azero.search.compilation")
     self._stages = Stages(space, sets, config, evaluator)
     self._cache = LruCache(
         self.num_islands, config.cache_size if config.canonical_cache else 1)
@@ -102,7 +104,7 @@ class Search(Budgeted):
     self.hall_of_fame, self.front = HallOfFame(config.hall_of_fame_size), Front()
     self._genealogy = Genealogy(space, self.islands, first_island, template)
     shared = Shared(
-        space, sets[0].multiclass, rules, _breeding(config, self.evolve), children,
+        space, sets[0].multiclass, rules, *_breeding(config, self.evolve), children,
         template or Programs.empty(space), self.islands, self._cache, self._stages, self.watch,
         first_island, config.hall_of_fame_size, self._genealogy, config.hurdle is None)
     self._workers = [Worker(shared, devices) for devices in self._devices(share_rounds)]
@@ -297,15 +299,16 @@ class Search(Budgeted):
       worker.own = np.array(sorted(islands), np.int64)
 
 
-def _breeding(config: SearchConfig, evolve: bool) -> Breeding:
-  """How programs are proposed; random search takes every random program as it comes."""
+def _breeding(config: SearchConfig, evolve: bool) -> tuple[int, Breeding | None]:
+  """What starts are, and how programs are chosen; random search takes all, and they are random."""
   if not evolve:
-    return breeding.PAPER._replace(start=breeding.RANDOM)
-  return Breeding(
-      start=INITIAL.index(config.initial), changed="changed" in config.filters,
-      valid="valid" in config.filters,
+    return breeding.RANDOM, None
+  start = INITIAL.index(config.initial)
+  rules = Breeding(
+      changed="changed" in config.filters, valid="valid" in config.filters,
       structures=config.structure_limit or breeding.UNLIMITED, attempts=config.attempts,
       trials=config.constant_trials, patience=config.restart_patience or breeding.UNLIMITED)
+  return start, None if rules.is_plain and start != breeding.GROWN else rules
 
 
 def cycles_of_step(config: SearchConfig, task_sets: Sequence[Tasks]) -> int:

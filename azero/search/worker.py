@@ -23,7 +23,17 @@ from azero.search.islands import Islands
 from azero.search.lineage import Lineage
 from azero.search.lru_cache import LruCache, new_log
 from azero.search.mutation import Mutator, explained
-from azero.search.rounds import CHILDREN, FIRST_ANSWER, KEPT, TWIN, UNABLE, Means, Rules, Wanted
+from azero.search.rounds import (
+  CHILDREN,
+  FIRST_ANSWER,
+  KEPT,
+  TWIN,
+  UNABLE,
+  Means,
+  Rules,
+  Settlement,
+  Wanted,
+)
 
 _BATCH_CHILDREN = 8192  # of all islands of a thread in a round
 # Guesses of parents make rounds longer, and a wrong one makes all after it vain. There are as many
@@ -73,7 +83,8 @@ class Shared(NamedTuple):
     space: the search space.
     multiclass: whether v1 and v2 are label and prediction.
     rules: what islands may do.
-    breeding: how programs are proposed.
+    start: what programs without parents are, see `Tools`.
+    breeding: how programs are chosen, see `Tools`.
     mutator: how children differ from their parents.
     template: programs to start from, one or more.
     islands: all of them.
@@ -89,7 +100,8 @@ class Shared(NamedTuple):
   space: SearchSpace
   multiclass: bool
   rules: Rules
-  breeding: Breeding
+  start: int
+  breeding: Breeding | None
   mutator: Mutator
   template: Programs
   islands: Islands
@@ -118,13 +130,15 @@ class Worker:
     self._shared, self._devices = shared, devices
     self.own = np.zeros(0, np.int64)
     size = shared.rules.round_size
-    trials = shared.breeding.trials
+    trials = 1 if shared.breeding is None else shared.breeding.trials
     room = max(size, min(_BATCH_CHILDREN // trials, len(shared.islands.made) * size))
     self._round = rounds.new_round(shared.space, room, trials)
     self._means = Means(shared.rules, shared.cache.arrays, Tools(
-        shared.breeding, tables(shared.space, shared.multiclass), shared.mutator,
+        shared.start, shared.breeding, tables(shared.space, shared.multiclass), shared.mutator,
         arrays(shared.template), scratch(shared.space),
         Analysis.empty(1, shared.space.num_slots), draws.new_stream()))
+    self._settlement = Settlement(
+        shared.rules, shared.cache.arrays, self._means.tools.stream)
     self._log = new_log(room * trials)
     self._guesses = 4.0
     self._found = np.zeros(room, np.int64)
@@ -197,7 +211,8 @@ class Worker:
     """Evaluates what a round asks for, commits it and keeps what is good."""
     shared, rnd = self._shared, self._round
     prints = shared.stages.score(rnd, self._devices, self._log)
-    number = rounds.commit(shared.islands, self._means, rnd, self._wanted, self._found)
+    number = rounds.commit(
+        shared.islands, self._settlement, rnd, self._wanted, self._found)
     if prints is not None:
       shared.stages.settle(rnd, prints, self._log)
     shared.stages.count(rnd, self.counts)

@@ -1,0 +1,73 @@
+"""How Numba is made to compile a function as a mere part of others.
+
+Numba optimises every function, makes machine code of it, and then does so once more for each
+function that calls it. Where only other compiled functions call one, the first is in vain, and was
+a third of the time that host code needed at its first start. A function with `PartCompiler` as its
+pipeline is translated only; it is optimised, and becomes machine code, inside those that call it.
+
+For `azero.compiler.kernels`. This goes deeper into Numba than what it documents for a
+`pipeline_class`, so pyproject.toml bounds its version.
+"""
+
+import importlib
+from typing import Any
+
+from numba.core import compiler
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler_machinery import register_pass
+from numba.core.typed_passes import NativeLowering
+
+_Library: Any = JITCodeLibrary
+_Lowering: Any = NativeLowering
+_Compiler: Any = compiler.CompilerBase
+_numba: Any = compiler
+_dynfunc: Any = importlib.import_module("numba._dynfunc")
+
+
+class _PartLibrary(_Library):
+  """Code of a function and of those that it calls, for others to link."""
+
+  def finalize(self) -> None:
+    """Links what the function calls; nothing is optimised, and nothing becomes machine code."""
+    self._raise_if_finalized()
+    for library in dict.fromkeys(self._linking_libraries):
+      self._reload_init.update(library._reload_init)
+      self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+    self._finalize_dynamic_globals()
+    self._finalized = True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _PartLowering(_Lowering):
+  """Translates a function into a library for others."""
+
+  _name = "part_lowering"
+
+  def run_pass(self, state: Any) -> bool:
+    """Does what Numba's own pass does, but for the machine code."""
+    target, name = state.targetctx, state.func_id.func_qualname
+    state.library = _PartLibrary(target.codegen(), name)
+    state.flags.no_compile = True
+    super().run_pass(state)
+    state.library.finalize()
+    result = state["cr"]
+    # Numba knows functions by what Python would call; this one Python never calls.
+    function = _dynfunc.make_function(
+        result.fndesc.lookup_module(), name, "", 0, result.env, (state.library,))
+    target.insert_user_function(function, result.fndesc, [state.library])
+    state["cr"] = _numba._LowerResult(
+        result.fndesc, result.call_helper, cfunc=function, env=result.env)
+    return True
+
+
+class PartCompiler(_Compiler):
+  """Numba's pipeline for a function that only compiled functions call."""
+
+  def define_pipelines(self) -> list[Any]:
+    """The pipeline without machine code at its end."""
+    pipeline = _numba.DefaultPassBuilder.define_nopython_pipeline(self.state)
+    pipeline.passes = [
+        (_PartLowering if each is NativeLowering else each, what)
+        for each, what in pipeline.passes]
+    pipeline.finalize()
+    return [pipeline]

@@ -1,0 +1,36 @@
+"""The kernels that are the same for all searches, compiled by settling a round of one child.
+
+For `azero.compiler.beside`; what makes children depends on the method, so that the search itself
+compiles it meanwhile. Needs no JAX.
+"""
+
+import numpy as np
+
+from azero.compiler import cost, liveness
+from azero.executors.waves import compilation
+from azero.language import zoo
+from azero.search import breeding, draws, rounds
+from azero.search.ancestry import NONE, START
+from azero.search.genealogy import Genealogy
+from azero.search.islands import new_islands
+from azero.search.lru_cache import LruCache
+
+
+def compile_kernels() -> None:
+  """Compiles them, or loads what is on the disk."""
+  compilation.compile_kernels()
+  program = zoo.load("linear_regressor", 2)
+  space = program.space
+  islands = new_islands(space, 1, 1)
+  rules = rounds.Rules(
+      seed=draws.seed_word(0), first_island=0, population_size=1, tournament_size=1, round_size=1,
+      evolve=True, learners_only=False, cached=True, max_cost=np.inf,
+      max_programs=breeding.UNLIMITED, max_train_steps=breeding.UNLIMITED, most_steps=1)
+  wanted = rounds.Wanted(np.zeros((space.num_slots + 2, 2)), np.full(1, np.inf))
+  rnd = rounds.new_round(space, 1, 1)
+  rnd.counts[rounds.CHILDREN] = 1
+  rnd.parent[0], rnd.made_by[0], rnd.request[0] = NONE, START, rounds.KNOWN
+  settlement = rounds.Settlement(rules, LruCache(1, 1).arrays, draws.new_stream())
+  rounds.commit(islands, settlement, rnd, wanted, np.zeros(1, np.int64))
+  Genealogy(space, islands, 0, None).lineage(0, 0)
+  cost.costs(program, liveness.live_instructions(program))

@@ -32,8 +32,9 @@ from azero.compiler.dependence import program_can_learn
 from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws
-from azero.search.ancestry import ARRIVED, NONE, START, bear, bury, judge
-from azero.search.breeding import (
+from azero.search.history.ancestry import ARRIVED, NONE, START, bear, bury, judge
+from azero.search.islands import Islands
+from azero.search.proposals.breeding import (
   Breeding,
   Tools,
   begin_anew,
@@ -43,9 +44,8 @@ from azero.search.breeding import (
   start_program,
   trials_of,
 )
-from azero.search.edits import copy_program, redraw_constants
-from azero.search.islands import Islands
-from azero.search.lru_cache import (
+from azero.search.proposals.edits import copy_program, redraw_constants
+from azero.search.scoring.lru_cache import (
   ABSENT,
   FILLED,
   CacheArrays,

@@ -15,14 +15,12 @@ from azero.compiler.arrays import arrays, scratch, tables
 from azero.compiler.canonical import Analysis
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws, rounds
-from azero.search.breeding import Breeding, Tools
-from azero.search.equivalence import Counts, Prints, Stages
-from azero.search.genealogy import Genealogy
-from azero.search.hall_of_fame import Entry, Front, HallOfFame, Key, Rank
+from azero.search.history.genealogy import Genealogy
+from azero.search.history.hall_of_fame import Entry, Front, HallOfFame, Key, Rank
+from azero.search.history.lineage import Lineage
 from azero.search.islands import Islands
-from azero.search.lineage import Lineage
-from azero.search.lru_cache import LruCache, new_log
-from azero.search.mutation import Mutator, explained
+from azero.search.proposals.breeding import Breeding, Tools
+from azero.search.proposals.mutation import Mutator, explained
 from azero.search.rounds import (
   CHILDREN,
   FIRST_ANSWER,
@@ -34,6 +32,8 @@ from azero.search.rounds import (
   Settlement,
   Wanted,
 )
+from azero.search.scoring.equivalence import Counts, Prints, Stages
+from azero.search.scoring.lru_cache import LruCache, new_log
 
 _BATCH_CHILDREN = 8192  # of all islands of a thread in a round
 # Guesses of parents make rounds longer, and a wrong one makes all after it vain. There are as many

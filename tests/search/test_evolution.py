@@ -20,9 +20,10 @@ from support.toy_evaluator import ToyEvaluator
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
 from azero.language.text import parse
-from azero.search import equivalence, rounds
-from azero.search.ancestry import NUMBER, USES
+from azero.search import rounds
 from azero.search.evolution import Evolution
+from azero.search.history.ancestry import NUMBER, USES
+from azero.search.scoring import equivalence
 
 ISLANDS, CHILDREN = 3, 400
 

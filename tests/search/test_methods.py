@@ -13,8 +13,8 @@ from azero.language.text import parse
 from azero.search import methods
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
-from azero.search.federation import Federation, Group
-from azero.search.migration import Migration
+from azero.search.groups.federation import Federation, Group
+from azero.search.groups.migration import Migration
 
 ALL = {
     "initial": "grown", "filters": ("valid", "changed"), "structure_limit": 2,

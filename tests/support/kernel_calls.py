@@ -5,8 +5,9 @@ import numpy as np
 from azero.compiler.arrays import ProgramArrays, Tables
 from azero.compiler.kernels import kernel
 from azero.search import draws
-from azero.search.edits import copy_program, round_constant
-from azero.search.lru_cache import (
+from azero.search.proposals.edits import copy_program, round_constant
+from azero.search.proposals.mutation import Mutator, mutate
+from azero.search.scoring.lru_cache import (
   ABSENT,
   FILLED,
   CacheArrays,
@@ -16,7 +17,6 @@ from azero.search.lru_cache import (
   reserve,
   take_back,
 )
-from azero.search.mutation import Mutator, mutate
 from azero.search.tournament import tournament
 
 

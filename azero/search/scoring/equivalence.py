@@ -40,19 +40,6 @@ from azero.compiler.kernels import kernel
 from azero.executors.evaluator import Evaluation
 from azero.language.program import Programs, SearchSpace
 from azero.search.config import SearchConfig
-from azero.search.evaluators import MakeEvaluator, ProgramEvaluator
-from azero.search.hurdles import Hurdles
-from azero.search.lru_cache import (
-  ABSENT,
-  FILLED,
-  CacheArrays,
-  Log,
-  LruCache,
-  fill,
-  look_up,
-  reserve,
-  take_back,
-)
 from azero.search.rounds import (
   CANONICAL_HIT,
   EVALUATED,
@@ -65,6 +52,19 @@ from azero.search.rounds import (
   TRAIN_STEPS,
   TWIN,
   Round,
+)
+from azero.search.scoring.evaluators import MakeEvaluator, ProgramEvaluator
+from azero.search.scoring.hurdles import Hurdles
+from azero.search.scoring.lru_cache import (
+  ABSENT,
+  FILLED,
+  CacheArrays,
+  Log,
+  LruCache,
+  fill,
+  look_up,
+  reserve,
+  take_back,
 )
 from azero.tasks.task import Tasks
 

@@ -314,6 +314,9 @@ def test_small_caches_forget_in_the_order_of_children(monkeypatch, caches):
     ({"max_train_steps": 3000}, Budget(train_steps=3000)),
     ({"max_train_steps": 3001}, Budget(train_steps=3001)),
     ({"max_programs": 90, "max_train_steps": 2000}, Budget(90, 2000)),
+    # The last child is tried with no more constants than the budget has programs left.
+    ({"max_programs": 151, "constant_trials": 4}, Budget(programs=151)),
+    ({"max_programs": 152, "constant_trials": 4}, Budget(programs=152)),
 ])
 @pytest.mark.parametrize("caches", ["none", "both"])
 def test_an_island_stops_before_the_child_for_which_its_budget_is_spent(

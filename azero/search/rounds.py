@@ -15,8 +15,8 @@ draws does not change by that. So the history is that of one child at a time.
 All that depends on order is settled in the order of the children: a cache entry is reserved when
 its child asks for it and filled when the score comes, budgets are looked at before a child is
 made, improvements and what the hall of fame is offered follow at the commit. Only the hurdle of a
-round is the one that stood when it began; where there is one nothing is guessed, so that it
-follows from the history alone where a round ends.
+round is the one that stood when it began; where there is one a fixed number of parents is guessed,
+so that it follows from the history alone where a round ends.
 
 A kernel works on the islands of one thread; other threads have other islands.
 """
@@ -176,6 +176,8 @@ class Round(NamedTuple):
     cost: [Q] int64, of each request the training steps that it caused.
     outcome: [Q] int64, how it was answered: STOPPED_EARLY, TWIN (its fingerprint is that of an
       earlier program), HURDLE_STOPPED or EVALUATED.
+    at_hurdle: [Q] float64, of each request the fitness with which it came to the hurdle; NaN for
+      none.
     log: what the requests did to the cache of canonical keys.
   """
 
@@ -205,6 +207,7 @@ class Round(NamedTuple):
   value: np.ndarray
   cost: np.ndarray
   outcome: np.ndarray
+  at_hurdle: np.ndarray
   log: Log
 
 
@@ -236,7 +239,7 @@ def new_round(space: SearchSpace, num_children: int, trials: int) -> Round:
       parent, made_by, guessed, displaced, kept, request, tried, nth, np.zeros(num_children),
       answer, length, better, number, steps, child, owner, entry,
       arrays(Programs.empty(space, size)), Analysis.empty(size, space.num_slots), np.zeros(size),
-      cost, outcome, new_log(size))
+      cost, outcome, np.zeros(size), new_log(size))
 
 
 @kernel

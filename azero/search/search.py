@@ -106,7 +106,7 @@ class Search(Budgeted):
     shared = Shared(
         space, sets[0].multiclass, rules, *_breeding(config, self.evolve), children,
         template or Programs.empty(space), self.islands, self._cache, self._stages, self.watch,
-        first_island, config.hall_of_fame_size, self._genealogy, config.hurdle is None)
+        first_island, config.hall_of_fame_size, self._genealogy, config.hurdle is not None)
     self._workers = [Worker(shared, devices) for devices in self._devices(share_rounds)]
     self._share_out(np.zeros(self.num_threads))
     self._taken_out = np.zeros(self.num_islands, bool)

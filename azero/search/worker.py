@@ -40,6 +40,7 @@ _BATCH_CHILDREN = 8192  # of all islands of a thread in a round
 # as let this part of the children be kept, about; they change what a round costs, nothing else.
 _KEPT_SHARE = 0.9
 _MOST_GUESSES = 32
+_GUESSES_AT_A_HURDLE = 32  # see `rounds`
 
 
 class Improvement(NamedTuple):
@@ -94,7 +95,7 @@ class Shared(NamedTuple):
     first_island: number in records of island 0.
     hall_size: entries of the hall of fame.
     genealogy: tells lineages.
-    guess: whether parents may be guessed.
+    has_hurdle: whether it follows from the history alone where a round ends, see `rounds`.
   """
 
   space: SearchSpace
@@ -111,7 +112,7 @@ class Shared(NamedTuple):
   first_island: int
   hall_size: int
   genealogy: Genealogy
-  guess: bool
+  has_hurdle: bool
 
 
 class Worker:
@@ -213,8 +214,7 @@ class Worker:
     prints = shared.stages.score(rnd, self._devices, self._log)
     number = rounds.commit(
         shared.islands, self._settlement, rnd, self._wanted, self._found)
-    if prints is not None:
-      shared.stages.settle(rnd, prints, self._log)
+    shared.stages.settle(rnd, prints, self._log)
     shared.stages.count(rnd, self.counts)
     self.unable += int(rnd.counts[FIRST_ANSWER + UNABLE])
     for arrived in self._arrivals:
@@ -229,7 +229,8 @@ class Worker:
 
   def _begin(self) -> None:
     """Empties the round."""
-    self._round.guesses[0] = int(self._guesses) if self._shared.guess else 0
+    guesses = _GUESSES_AT_A_HURDLE if self._shared.has_hurdle else int(self._guesses)
+    self._round.guesses[0] = guesses
     self._round.counts[:] = self._round.log.used[:] = self._log.used[:] = 0
     self._arrivals.clear()
 

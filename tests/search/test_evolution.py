@@ -337,6 +337,9 @@ def test_only_the_hurdle_knows_of_rounds(monkeypatch, case, caches):
       monkeypatch, space, text, hurdle=0.5, num_devices=2, **settings, **CACHES[caches])
   answers = assert_sequential(search, recording, hurdle=True)
   assert answers.count("hurdle") > 20 and answers.count("trained") > 20
+  alone, _ = evolve(
+      monkeypatch, space, text, hurdle=0.5, num_devices=1, **settings, **CACHES[caches])
+  assert_same_state(alone.state(), search.state())
 
 
 @pytest.mark.parametrize(("size", "contestants"), [(12, 4), (100, 10), (400, 2)])

@@ -5,6 +5,8 @@ examples, on tasks with little training, or on tasks with all ten classes; a con
 on tasks without that difficulty. The chosen program of each repeat is searched for the motif
 that the paper saw: a noisy ReLU, a learning rate that decays, a learning rate from the mean
 of the weights. Fisher's exact test says whether the motif comes more often than in controls.
+Whether it would pay at all on these tasks is measured without any search, too: knocked into the
+program that the populations start from, with constants tuned (--motif_trials).
 
     python -m experiments.adaptation --task_type=fast_training --preset=small
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import functools
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from azero.search.config import SearchConfig
 from experiments.frame import command_line, lazy, settings, trials, workers
@@ -26,8 +28,11 @@ with lazy.imports():
   from azero.insight.plots import comparison_plot
   from azero.language import spaces, zoo
   from azero.search.groups import starts
-  from experiments.details import adaptation_motifs
+  from experiments.details import adaptation_motifs, adaptation_worth
   from experiments.frame import reporting
+
+if TYPE_CHECKING:
+  from experiments.details.adaptation_worth import Worth
 
 # Repeats in which the paper saw the motif, and all: in the experiment and in the control.
 PAPER = {
@@ -57,17 +62,23 @@ class Config(workers.WorkersSettings):
   class_train: int = setting(45_000, "Training examples of ten-class tasks.")
   class_valid: int = setting(5_000, "Validation examples of ten-class tasks.")
   binary_train: int = setting(8_000, "Training examples of the ten-class tasks' control.")
+  motif_trials: int = setting(
+      256, "Settings of the constants that the start is tuned by, with the paper's motif and "
+      "without, to see what the motif is worth on these tasks; 0 to leave that out.")
+  motif_tunings: int = setting(5, "How often that is repeated with other settings.")
 
   PRESETS: ClassVar[settings.Presets] = {
       "smoke": SMOKE | {
           "tasks": (2,), "num_train": 20, "few_examples": 10, "fast_epochs": 1, "num_epochs": 2,
-          "class_train": 50, "class_valid": 20, "binary_train": 20, "workers": 1, "repeats": 2},
+          "class_train": 50, "class_valid": 20, "binary_train": 20, "workers": 1, "repeats": 2,
+          "motif_trials": 0},
       # As many programs in the control: at equal steps it would have a tenth of them.
       "small": {
           "dataset": "fashion_mnist", "workers": 1, "repeats": 12, "task_sets": 12,
           "tasks": (4,), "max_programs": 20_000, "num_train": 200,
           "few_examples": 20, "fast_epochs": 2, "num_epochs": 20, "num_valid": 200,
-          "num_select": 20, "class_train": 4_000, "class_valid": 1_000, "binary_train": 4_000},
+          "num_select": 20, "class_train": 4_000, "class_valid": 1_000, "binary_train": 4_000,
+          "motif_trials": 64},
   }
 
 
@@ -92,7 +103,9 @@ def make_arms(config: Config) -> list[Arm]:
     FileNotFoundError: there is no such program.
   """
   config.check()
-  settings.require_positive(config, "workers", "few_examples", "fast_epochs", "num_epochs")
+  settings.require_positive(
+      config, "workers", "few_examples", "fast_epochs", "num_epochs", "motif_tunings")
+  adaptation_worth.check_trials(config.motif_trials)
   num_epochs, ten_classes = config.search.num_epochs, config.task_type == "multiple_classes"
   experiment = {
       "few_examples": (config.few_examples, num_epochs),
@@ -128,6 +141,7 @@ def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
   values = {arm.name: [outcome.accuracy for outcome in result.of(arm)] for arm in arms}
   rows = [(arm.title, *trials.summary_cells(values[arm.name], result.references[arm.name]))
           for arm in arms]
+  worth = _worth(config, arms, result)
   names = list(result.references[arms[0].name])
   return Comparison(
       title=f"Section 4.3: adaptation, {task_type}",
@@ -138,12 +152,24 @@ def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
           "for in the program of each repeat that is best on T_select."],
       tables=[
           sightings.table(PAPER[config.task_type]),
+          *([adaptation_worth.table(worth)] if worth else []),
           reporting.table(("", "best accuracy", *(f"over the {name}" for name in names)), rows),
           *(f"{arm.title}:\n\n{trials.reference_table(result.references[arm.name])}"
             for arm in arms)],
       settings=[comparison_plot.Setting(arm.title, values[arm.name]) for arm in arms],
       label="accuracy on unseen tasks of the same type", picture_title=f"Adaptation: {task_type}",
-      files={"motifs.jsonl": sightings.lines})
+      files={"motifs.jsonl": sightings.lines, **(
+          {"worth.jsonl": adaptation_worth.lines(worth)} if worth else {})})
+
+
+def _worth(config: Config, arms: Sequence[Arm], result: Trials) -> list[Worth]:
+  """What the motif is worth in each arm; nothing if it is not asked for, or after Ctrl-C."""
+  if not config.motif_trials or result.signum is not None:
+    return []
+  motif = adaptation_motifs.MOTIFS[config.task_type]
+  print(f"What {motif} is worth in the program that searches start from", flush=True)
+  return adaptation_worth.measure(
+      config, arms, motif, num_trials=config.motif_trials, num_tunings=config.motif_tunings)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ things are, not by their addresses: noise joins the features of the recipient, i
 averaged, its own learning rate decays as the donor's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 import dataclasses
 from typing import Any
 
@@ -24,10 +24,10 @@ from azero.insight.mechanisms import (
   NOISY_INPUT,
   NORMALISED,
 )
-from azero.insight.motifs import NOISY_RELU, RATE_DECAY
+from azero.insight.motifs import MEAN_RATE, NOISY_RELU, RATE_DECAY
 from azero.insight.statistics import Interval
 from azero.insight.surgery import Code, Line
-from azero.insight.terms import RECTIFIERS, SCALES, Mechanism, Terms, Weight
+from azero.insight.terms import RECTIFIERS, SCALES, STEPS, Factor, Mechanism, Terms, Weight
 from azero.language.ops import Kind, op_by_name
 from azero.language.program import FEATURES_VECTOR, PREDICTION_SCALAR, Function, Programs
 from azero.language.text import format_program
@@ -36,6 +36,7 @@ from azero.tasks.task import Tasks
 _SCALE = {
     Kind.SCALAR: "scalar_product", Kind.VECTOR: "scalar_vector_product",
     Kind.MATRIX: "scalar_matrix_product"}
+_MEAN = {Kind.VECTOR: "vector_mean", Kind.MATRIX: "matrix_mean"}
 _WATCHED = 800  # training examples over which a schedule is watched
 
 
@@ -89,7 +90,8 @@ class KnockIn:
 
 def knock_in(
     name: str, donor: Programs | str, recipient: Programs | str, tasks: Tasks | Bench, *,
-    num_seeds: int = 3, num_trials: int = 0, **settings: Any,
+    num_seeds: int = 3, num_trials: int = 0, donor_multiclass: bool | None = None,
+    **settings: Any,
 ) -> KnockIn:
   """Moves a mechanism into another program, and measures what it is worth there.
 
@@ -100,6 +102,7 @@ def knock_in(
     tasks: to measure on, or a `Bench`.
     num_seeds: evaluations with other random numbers.
     num_trials: settings of the constants that both programs are tuned by first, as in `ablate`.
+    donor_multiclass: whether the donor is for several classes; by default as the tasks are.
     **settings: of `Evaluator`.
 
   Raises:
@@ -112,7 +115,8 @@ def knock_in(
         f"{name!r} cannot be moved into another program; these can: {', '.join(KNOCK_INS)}.")
   variants.check_trials(bench, num_trials)
   donor, recipient = bench.read(donor), bench.read(recipient)
-  source = Terms(donor, multiclass=bench.multiclass)
+  source = Terms(
+      donor, multiclass=bench.multiclass if donor_multiclass is None else donor_multiclass)
   target = Terms(recipient, multiclass=bench.multiclass)
   found = {each.name: each for each in mechanisms.mechanisms_of(source, _WATCHED)}
   if name not in found:
@@ -248,15 +252,20 @@ def _noisy_input(graft: _Graft) -> None:
 
 
 def _noisy_relu(graft: _Graft) -> None:
+  """Noise joins what is rectified, for the step function that is the derivative as well."""
   terms = graft.target
   for number in sorted(terms.forward):
     kinds = terms.flow.instructions[number].op.inputs
     if terms.op(number) in RECTIFIERS and kinds[0] is Kind.VECTOR:
       operand = next(k for k, each in enumerate(terms.operands(number)) if terms.has_features(each))
+      rectified = terms.operands(number)[operand].writers
       noisy = graft.fresh(Kind.VECTOR)
       graft.insert(number, _line(
           "vector_sum", noisy, (graft.line(number).inputs[operand], graft.noise())))
       graft.read(number, operand, noisy)
+      for other in range(number + 1, len(terms.flow.instructions)):
+        if terms.op(other) in STEPS and terms.operands(other)[0].writers == rectified:
+          graft.read(other, 0, noisy)
       return
   raise ValueError("The recipient has no rectified vector that noise could be added to.")
 
@@ -383,29 +392,13 @@ def _forgetting(graft: _Graft) -> None:
 
 def _rate_decay(graft: _Graft) -> None:
   """The recipient's rate times the donor's, as parts of what that is at first."""
-  donor, target = graft.donor, graft.target
+  donor = graft.donor
   factor, rate = next(
       (each, rate) for each in donor.factors
       if donor.place(each.reader) in graft.mechanism.places
       and (rate := motifs.watch_schedule(donor, each, _WATCHED)) is not None)
-  own = next((
-      each for each in target.factors if each.source.writers and not target.flow.depends_on(
-          [each.source], lambda source: source.is_data)), None)
-  if own is None:
-    raise ValueError("The recipient has no constant learning rate that could decay.")
-  names: dict[tuple[Kind | None, int], int] = {}
-
-  def name(kind: Kind | None, address: int) -> int:
-    assert kind is not None
-    if (kind, address) not in names:
-      names[kind, address] = graft.fresh(kind)
-    return names[kind, address]
-
-  for number in sorted(donor.flow.closure([factor.source])):
-    old = graft.donor_line(number)
-    graft.ends[donor.at(number).function].append(old._replace(
-        output=name(old.op.output, old.output),
-        inputs=tuple(name(*each) for each in zip(old.op.inputs, old.inputs))))
+  own = _constant_rate(graft)
+  name = _copied(graft, donor.flow.closure([factor.source]))
   read = graft.donor_line(factor.reader).inputs[factor.operand]
   part, scaled = graft.fresh(Kind.SCALAR), graft.fresh(Kind.SCALAR)
   first = graft.constant(float(1 / np.float32(rate[0])))
@@ -415,7 +408,81 @@ def _rate_decay(graft: _Graft) -> None:
   graft.read(own.reader, own.operand, scaled)
 
 
+def _mean_rate(graft: _Graft) -> None:
+  """The recipient's rate becomes what the donor's scalar functions make of its own weights."""
+  donor, target = graft.donor, graft.target
+  own = _constant_rate(graft)
+  factor, mean = next(
+      (each, number) for each in donor.factors
+      if donor.place(each.reader) in graft.mechanism.places
+      for number in sorted(donor.flow.walk([each.source], donor.is_scalar))
+      if motifs.averaged_weights(donor, number))
+  # Of several layers the last one, as in the paper's program (figure S2c).
+  weights = [
+      writer for number in sorted(target.forward) for source in target.operands(number)
+      if (writer := source.writer(training=True)) in mechanisms.used_weights(target)
+      and writer is not None and not target.is_scalar(writer)]
+  if not weights:
+    raise ValueError("The recipient has no weights, beside a bias, to take the mean of.")
+  name = _copied(
+      graft, donor.flow.walk([factor.source], lambda number: number != mean), left_out=mean)
+  updated = graft.line(weights[-1])
+  assert updated.op.output is not None
+  graft.ends[donor.at(mean).function].append(_line(
+      _MEAN[updated.op.output], name(Kind.SCALAR, graft.donor_line(mean).output),
+      (updated.output,)))
+  rate = graft.fresh(Kind.SCALAR)
+  made = name(Kind.SCALAR, graft.donor_line(factor.reader).inputs[factor.operand])
+  graft.insert(own.reader, _line("scalar_product", rate, (graft.constant(1.0), made)))
+  graft.read(own.reader, own.operand, rate)
+
+
+def _constant_rate(graft: _Graft) -> Factor:
+  """The recipient's factor that no data goes into.
+
+  Raises:
+    ValueError: it has none.
+  """
+  target = graft.target
+  for each in target.factors:
+    if each.source.writers and not target.flow.depends_on(
+        [each.source], lambda source: source.is_data):
+      return each
+  raise ValueError(
+      f"The recipient has no constant learning rate, which {graft.mechanism.name} changes.")
+
+
+def _copied(
+    graft: _Graft, numbers: Iterable[int], left_out: int | None = None
+) -> Callable[[Kind | None, int], int]:
+  """Puts instructions of the donor behind the recipient's, with addresses of their own.
+
+  Args:
+    graft: the recipient.
+    numbers: of the instructions.
+    left_out: one that is not copied.
+
+  Returns:
+    What an address of the donor is called in the recipient, by its kind.
+  """
+  names: dict[tuple[Kind | None, int], int] = {}
+
+  def name(kind: Kind | None, address: int) -> int:
+    assert kind is not None
+    if (kind, address) not in names:
+      names[kind, address] = graft.fresh(kind)
+    return names[kind, address]
+
+  for number in sorted(numbers):
+    if number != left_out:
+      old = graft.donor_line(number)
+      graft.ends[graft.donor.at(number).function].append(old._replace(
+          output=name(old.op.output, old.output),
+          inputs=tuple(name(*each) for each in zip(old.op.inputs, old.inputs))))
+  return name
+
+
 KNOCK_INS: dict[str, Callable[[_Graft], None]] = {
     NOISY_INPUT: _noisy_input, BILINEAR: _bilinear, NORMALISED: _normalised,
     AVERAGING: _averaging, MOMENTUM: _momentum, FORGETTING: _forgetting,
-    NOISY_RELU: _noisy_relu, RATE_DECAY: _rate_decay}
+    NOISY_RELU: _noisy_relu, RATE_DECAY: _rate_decay, MEAN_RATE: _mean_rate}

@@ -121,7 +121,7 @@ def _mean_rate(terms: Terms) -> Mechanism | None:
   found = [
       (factor, number, averaged) for factor in terms.factors
       for number in sorted(flow.walk([factor.source], terms.is_scalar))
-      if (averaged := _averaged_weights(terms, number))]
+      if (averaged := averaged_weights(terms, number))]
   if not found:
     return None
   factor, number, averaged = found[0]
@@ -134,7 +134,7 @@ def _mean_rate(terms: Terms) -> Mechanism | None:
       "the rate stays at its mean", _held(terms, [each for each, _, _ in found]))
 
 
-def _averaged_weights(terms: Terms, number: int) -> frozenset[int]:
+def averaged_weights(terms: Terms, number: int) -> frozenset[int]:
   """The weights that an instruction takes the mean of."""
   mean = terms.flow.instructions[number]
   if mean.op.name not in MEANS:

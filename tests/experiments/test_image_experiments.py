@@ -5,11 +5,13 @@ import dataclasses
 import functools
 import json
 import signal
+import types
 
 import numpy as np
 import pytest
 from support.tiny_tfds import prepare, random_images
 
+from azero.insight import motifs, statistics, surgery
 from azero.insight.plots import comparison_plot
 from azero.language import spaces, text, zoo
 from azero.search.groups import starts
@@ -17,7 +19,7 @@ from azero.search.groups.federation import Federation
 from azero.tasks.images import paper_tasks
 from azero.tasks.images.sources import find_source
 from experiments import ablation, adaptation, minimal_input, search_baselines
-from experiments.details import adaptation_motifs
+from experiments.details import adaptation_motifs, adaptation_worth
 from experiments.frame import references, study, trials, workers
 from experiments.frame import settings as settings_lib
 from experiments.frame.settings import build, preset
@@ -356,13 +358,77 @@ def test_motifs_are_looked_for_over_the_same_examples_in_the_control(monkeypatch
   monkeypatch.setattr(
       adaptation_motifs.motifs, "find_motifs",
       lambda program, *, multiclass, num_examples: watched.append(num_examples) or [])
-  config = build(adaptation.Config, num_train=200, fast_epochs=2, num_epochs=20)
+  config = build(
+      adaptation.Config, num_train=200, fast_epochs=2, num_epochs=20, motif_trials=0)
   arms = adaptation.make_arms(config)
   outcomes = [
       trials.Outcome(arm.name, 0, zoo.source("figure_5"), 0.5, 0.5, 0.5, 1, 1) for arm in arms]
   adaptation._compare(config, arms, trials.Trials(
       outcomes, {arm.name: {references.NETWORK: 0.9} for arm in arms}, True, 1.0))
   assert watched == [400, 400]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task_type", adaptation.PAPER)
+def test_what_a_motif_is_worth_is_measured_on_other_tasks(task_type, data_dir, tmp_path):
+  motif = adaptation_motifs.MOTIFS[task_type]
+  config = _config(
+      adaptation, data_dir, tmp_path, task_type=task_type, num_select=3, num_features=10,
+      num_epochs=1)
+  arms = adaptation.make_arms(config)
+  found = adaptation_worth.measure(config, arms, motif, num_trials=8, num_tunings=2)
+  assert [each.arm for each in found] == ["Experiment", "Control"]
+  for each, arm in zip(found, arms):
+    assert (each.num_tasks, len(each.tunings)) == (3, 2)
+    assert each.gain.estimate == pytest.approx(each.fitness - each.start)
+    assert each.gain.estimate == pytest.approx(np.mean(each.tunings))
+    multiclass = arm.select.ten_classes
+    program = text.parse(each.program, num_features=10, min_vectors=3 if multiclass else 1)
+    names = [item.name for item in motifs.find_motifs(program, multiclass=multiclass)]
+    # A schedule may have been tuned to fall over more examples than are looked at.
+    assert set(names) <= {motif} and (names or motif == motifs.RATE_DECAY)
+  again = adaptation_worth.measure(config, arms[:1], motif, num_trials=8, num_tunings=2)
+  assert again == found[:1]
+
+
+def test_constants_are_only_exchanged_for_better_ones():
+  """A bench whose fitness is how near the first constant is to three."""
+
+  class Toy:
+    def measure(self, codes):
+      near = [-abs(surgery.spots(code)[0].value - 3.0) for code in codes]
+      sizes.append(len(codes))
+      return types.SimpleNamespace(per_task=np.array(near).reshape(-1, 1, 1))
+
+  sizes: list[int] = []
+  code = surgery.take_apart(
+      text.parse("def Setup():\n  s2 = 0.1\n  s3 = 7.0\n", num_features=2))
+  tuned = adaptation_worth._tuned(Toy(), code, 400, np.random.default_rng(0))
+  assert sizes == [101] * 4
+  assert surgery.spots(tuned)[0].value == pytest.approx(3.0, abs=0.2)
+  assert surgery.spots(code)[0].value == 0.1
+  assert adaptation_worth._tuned(Toy(), code, 0, np.random.default_rng(0)) == code
+
+
+@pytest.mark.parametrize(("low", "high", "tunings", "verdict"), [
+    (0.01, 0.03, (0.02, 0.021, 0.019), "pays"), (-0.03, -0.01, (-0.02, -0.021), "costs"),
+    (-0.01, 0.03, (0.01, 0.011, 0.009), "not decided"),
+    (0.01, 0.03, (0.07, -0.03, 0.02), "not decided"),  # luck of the tunings
+    (0.01, 0.03, (0.02,), "pays")])
+def test_a_motif_pays_if_tasks_and_tunings_say_so(low, high, tunings, verdict):
+  gain = statistics.Interval(float(np.mean(tunings)), low, high)
+  worth = adaptation_worth.Worth(
+      "Experiment", "noisy ReLU", 0.8, 0.8 + gain.estimate, gain, tunings, "def Setup():\n", 9)
+  assert worth.verdict == verdict
+  assert verdict in adaptation_worth.table([worth])
+  line = json.loads(adaptation_worth.lines([worth]))
+  assert (line["verdict"], line["tunings"]) == (verdict, list(tunings))
+
+
+def test_trials_are_shared_out_among_the_rounds():
+  for count in (-4, 6):
+    with pytest.raises(ValueError, match=f"must be 0 or a multiple of 4, got {count}"):
+      adaptation.make_arms(build(adaptation.Config, motif_trials=count))
 
 
 def test_one_process_of_the_full_method_needs_two_tasks():

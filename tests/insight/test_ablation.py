@@ -25,7 +25,7 @@ from azero.insight.mechanisms import (
   NORMALISED,
   find_mechanisms,
 )
-from azero.insight.motifs import NOISY_RELU, RATE_DECAY
+from azero.insight.motifs import MEAN_RATE, NOISY_RELU, RATE_DECAY
 from azero.insight.observation import observe
 from azero.insight.plots import ablation_plot
 from azero.insight.simplification import KEY, ORDER, PREDICTIONS, TOLERANCE, simplify
@@ -48,6 +48,7 @@ def Setup():
   v14 = s14 * v14
   v14 = gaussian(0.0, 1.0)
   s14 = log(s14)
+  s14 = mean(v14)
 def Predict():
   s1 = cos(s1)
 def Learn():
@@ -242,9 +243,13 @@ _MOMENTUM = _LINEAR.replace("s2 = 0.01", "s2 = 0.01\n  s5 = 0.875").replace(
     "  v1 = v1 + v2", "  v3 = s5 * v3\n  v3 = v3 + v2\n  v1 = v1 + v3")
 _FORGETTING = _LINEAR.replace("s2 = 0.01", "s2 = 0.01\n  s5 = 0.875").replace(
     "  v1 = v1 + v2", "  v1 = s5 * v1\n  v1 = v1 + v2")
+_MEAN_RATE = _LINEAR.replace("s2 = 0.01", "s2 = -0.5").replace(
+    "s1 = dot(v0, v1)", "s1 = dot(v0, v1)\n  s2 = cos(s2)").replace(
+        "  v1 = v1 + v2", "  v1 = v1 + v2\n  s2 = mean(v1)")
 _DONORS = {
     NOISY_INPUT: "figure_6", BILINEAR: "figure_6", NORMALISED: "figure_6", AVERAGING: "figure_6",
-    NOISY_RELU: "s2a", RATE_DECAY: "s2b", MOMENTUM: _MOMENTUM, FORGETTING: _FORGETTING}
+    NOISY_RELU: "s2a", RATE_DECAY: "s2b", MOMENTUM: _MOMENTUM, FORGETTING: _FORGETTING,
+    MEAN_RATE: _MEAN_RATE}
 
 
 @pytest.mark.parametrize("recipient", ["linear_regressor", "plain_nn"])

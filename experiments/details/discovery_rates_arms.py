@@ -23,9 +23,9 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     # Parts beside it, with the populations that suit them.
     "azero_leaps": {
         **METHODS[AZERO], "leaps": 0.5, "population_size": 200, "restart_patience": 1000},
-    "azero_leaps_features": {
-        **METHODS[AZERO], "filters": ("valid", "features", "changed"), "leaps": 0.5,
-        "population_size": 200, "restart_patience": 1000},
+    "azero_features": {
+        **METHODS[AZERO], "filters": ("valid", "features", "changed"), "population_size": 200,
+        "restart_patience": 1000},
     # Settings of the paper's.
     "paper_no_fingerprint": {"fingerprint": False},
     "paper_always_mutates": {"mutation_probability": 1.0},

@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 demo: .venv/installed
 	$(BIN)/python -m experiments.linear_regression
-	$(BIN)/python -m experiments.digits --kind=pairs --max_train_steps=4000000
+	$(BIN)/python -m experiments.digits --kind=pairs --max_train_steps=40000000
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=12

@@ -43,10 +43,10 @@ from azero.language.text import ProgramSyntaxError, format_program, parse, parse
 from azero.runs.reader import read_run
 from azero.runs.warm_start import read_programs
 from azero.search.config import SearchConfig
-from azero.search.federation import Federation, Group
-from azero.search.hall_of_fame import HallOfFame
-from azero.search.migration import Migration
-from azero.search.mutation import register_mutation
+from azero.search.groups.federation import Federation, Group
+from azero.search.groups.migration import Migration
+from azero.search.history.hall_of_fame import HallOfFame
+from azero.search.proposals.mutation import register_mutation
 from azero.tasks.images.digits import projected_digits
 from azero.tasks.images.paper_tasks import (
     original_tasks,

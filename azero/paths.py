@@ -27,22 +27,31 @@ def expand(path: str | os.PathLike) -> pathlib.Path:
 def cache_directory() -> pathlib.Path:
   """Where azero keeps what it can make again: $AZERO_CACHE_DIR or ~/.cache/azero.
 
-  Without a home directory it is one that goes when the process ends; that is said once.
+  Where that cannot be written, or without a home directory, it is one that goes when the process
+  ends; that is said once.
   """
-  chosen = os.environ.get("AZERO_CACHE_DIR")
-  if chosen:
-    return expand(chosen)
-  try:
-    return expand("~/.cache/azero")
-  except ValueError:
-    return _passing_directory()
+  return _usable(os.environ.get("AZERO_CACHE_DIR") or "~/.cache/azero")
 
 
 @functools.cache
-def _passing_directory() -> pathlib.Path:
+def _usable(chosen: str) -> pathlib.Path:
+  try:
+    directory = expand(chosen)
+  except ValueError:
+    return _passing("there is no home directory")
+  try:
+    directory.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    return _passing(f"'{directory}' cannot be made ({error.strerror})")
+  if not os.access(directory, os.W_OK | os.X_OK):
+    return _passing(f"'{directory}' cannot be written")
+  return directory
+
+
+def _passing(reason: str) -> pathlib.Path:
   # A name that others cannot guess: executables are loaded from here.
   directory = tempfile.mkdtemp(prefix="azero-")
   atexit.register(shutil.rmtree, directory, ignore_errors=True)
-  print("warning: there is no home directory to keep compiled code and tasks in between runs; "
-        "set HOME or AZERO_CACHE_DIR.", file=sys.stderr)
+  print(f"warning: {reason} to keep compiled code and tasks in between runs; set HOME or "
+        "AZERO_CACHE_DIR.", file=sys.stderr)
   return pathlib.Path(directory)

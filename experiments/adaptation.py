@@ -25,7 +25,7 @@ from experiments.frame.workers import SMOKE, Arm, Kind
 with lazy.imports():
   from azero.insight.plots import comparison_plot
   from azero.language import spaces, zoo
-  from azero.search import starts
+  from azero.search.groups import starts
   from experiments.details import adaptation_motifs
   from experiments.frame import reporting
 

@@ -24,14 +24,14 @@ from experiments.frame.settings import nested, setting
 
 with lazy.imports():
   from azero.language import spaces
-  from azero.search import federation, migration
+  from azero.search.groups import federation, migration
   from azero.tasks import synthetic
   from experiments.details import backprop_discovery_report as report
   from experiments.frame import memory, study
 
 if TYPE_CHECKING:
-  from azero.search.federation import Group
-  from azero.search.migration import Migration
+  from azero.search.groups.federation import Group
+  from azero.search.groups.migration import Migration
   from azero.tasks.task import Tasks
   from experiments.details.backprop_discovery_report import Result
 

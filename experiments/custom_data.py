@@ -24,7 +24,7 @@ from experiments.frame.settings import setting
 with lazy.imports():
   from azero import files
   from azero.language import spaces
-  from azero.search import starts
+  from azero.search.groups import starts
   from azero.tasks import preparation, tables
   from experiments.frame import memory, row_choice, row_judging
 

@@ -19,7 +19,7 @@ from experiments.frame.run_settings import RunSettings, StudySettings
 from experiments.frame.settings import nested, setting
 
 with lazy.imports():
-  from azero.search import migration
+  from azero.search.groups import migration
   from experiments.benchmarks import soak_report
   from experiments.frame import reporting, study
 

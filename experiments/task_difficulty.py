@@ -27,7 +27,7 @@ from experiments.frame.run_settings import RunSettings
 from experiments.frame.settings import nested, setting
 
 with lazy.imports():
-  from azero.search import mutation
+  from azero.search.proposals import mutation
   from experiments.details import task_difficulty_report as report_lib
   from experiments.details import task_difficulty_rounds as rounds
   from experiments.frame import study

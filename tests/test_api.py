@@ -12,8 +12,8 @@ from azero import api
 from azero.runs import runner
 from azero.runs.directory import settings_of
 from azero.search.evolution import Evolution
-from azero.search.federation import Federation, Group
-from azero.search.migration import Migration
+from azero.search.groups.federation import Federation, Group
+from azero.search.groups.migration import Migration
 
 _TEXT = "def Predict():\n  s1 = dot(v0, v1)\n  s2 = s1 * s1\n"
 _SMALL = {

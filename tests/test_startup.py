@@ -125,7 +125,7 @@ def test_without_a_home_directory_caches_go_with_the_process(monkeypatch, capsys
     raise RuntimeError("Could not determine home directory.")
 
   monkeypatch.setattr(pathlib.Path, "expanduser", nowhere)
-  paths._passing_directory.cache_clear()
+  paths._usable.cache_clear()
   directory = paths.cache_directory()
   assert directory.is_dir() and directory == paths.cache_directory()
   assert directory.stat().st_mode & 0o777 == 0o700
@@ -134,4 +134,19 @@ def test_without_a_home_directory_caches_go_with_the_process(monkeypatch, capsys
       "HOME or AZERO_CACHE_DIR.\n")
   with pytest.raises(ValueError, match="'~/runs' cannot be found: there is no home directory"):
     paths.expand("~/runs")
-  paths._passing_directory.cache_clear()
+  paths._usable.cache_clear()
+
+
+def test_where_the_cache_directory_cannot_be_made_everything_works_for_once(tmp_path):
+  (tmp_path / "file").touch()
+  code = (
+      "from azero.compiler import cost, kernels; from azero.language import zoo;"
+      "program = zoo.load('linear_regressor', 2); print(cost.costs(program, program.opcode >= 0));"
+      "print(kernels.cache_directory().parents[1].exists())")
+  done = subprocess.run(
+      [sys.executable, "-c", code], cwd=_ROOT, text=True, capture_output=True,
+      env=os.environ | {"AZERO_CACHE_DIR": str(tmp_path / "file" / "cache")})
+  assert done.returncode == 0 and done.stdout.splitlines()[-1] == "True"
+  assert done.stderr == (
+      f"warning: '{tmp_path}/file/cache' cannot be made (Not a directory) to keep compiled code "
+      "and tasks in between runs; set HOME or AZERO_CACHE_DIR.\n")

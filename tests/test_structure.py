@@ -16,7 +16,7 @@ from azero.executors import evaluator
 from azero.executors.interpreter import evaluation
 from azero.language import ops, program
 from azero.search import config as search_config
-from azero.search import federation, migration
+from azero.search.groups import federation, migration
 
 _ROOT = pathlib.Path(__file__).parents[1]
 # The rooms along the road of the data; each may import from itself and from those before it.
@@ -37,7 +37,8 @@ _MAX_PARAMETERS, _MAX_LINES = 6, 60
 _LARGER = {
     # The definition of what an evaluation does is read in one piece.
     "azero.executors.interpreter.evaluation.evaluate",
-    "azero.search.foreign._call_compiled"}  # as Numba wants it: a context, then what it calls
+    # As Numba wants it: a context, then what it calls.
+    "azero.search.proposals.foreign._call_compiled"}
 
 
 def _name(path: pathlib.Path) -> str:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 
+from azero import paths
 from azero.compiler.kernels import DISABLE_JIT, cache_directory
 
 
@@ -27,8 +28,9 @@ def compile_beside(module: str) -> None:
   command = f"import sys; sys.path[:] = {sys.path!r}; import {module} as m; m.compile_kernels()"
   try:
     process = subprocess.Popen(
-        [sys.executable, "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL)
+        [sys.executable, "-c", command],
+        env=os.environ | {"AZERO_CACHE_DIR": str(paths.cache_directory())},
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
   except OSError:
     return
   atexit.register(_end, process)

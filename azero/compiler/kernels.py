@@ -20,7 +20,6 @@ import contextlib
 import functools
 import gc
 import hashlib
-import os
 import pathlib
 import sys
 from typing import Any, TypeVar
@@ -28,6 +27,7 @@ from typing import Any, TypeVar
 import numba
 from numba.core.compiler_lock import global_compiler_lock
 
+from azero import paths
 from azero.compiler.parts import PartCompiler
 
 if sys.platform != "win32":
@@ -130,9 +130,8 @@ def _without_collection() -> Iterator[None]:
 
 @functools.cache
 def cache_directory() -> pathlib.Path:
-  """Where compiled kernels are kept: in $NUMBA_CACHE_DIR, $AZERO_CACHE_DIR or ~/.cache/azero."""
-  cache = os.environ.get("AZERO_CACHE_DIR") or "~/.cache/azero"
-  base = _config.CACHE_DIR or pathlib.Path(cache).expanduser() / "kernels"
+  """Where compiled kernels are kept: in $NUMBA_CACHE_DIR, or see `azero.paths`."""
+  base = _config.CACHE_DIR or paths.cache_directory() / "kernels"
   digest = hashlib.sha256()
   for path in sorted(_ROOT.rglob("*.py")):
     content = path.read_bytes()

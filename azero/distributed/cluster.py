@@ -24,10 +24,10 @@ from azero.distributed.runtime import ActorLost, Call, Runtime
 from azero.distributed.server import PoolLost
 from azero.distributed.view import GroupView
 from azero.runs.directory import settings_of, settings_of_groups
-from azero.search.federation import Group
-from azero.search.grouped import Grouped
-from azero.search.hall_of_fame import JointFront, JointHall
-from azero.search.migration import Migration
+from azero.search.groups.federation import Group
+from azero.search.groups.grouped import Grouped
+from azero.search.groups.migration import Migration
+from azero.search.history.hall_of_fame import JointFront, JointHall
 from azero.search.protocol import WorkerLost
 from azero.search.state import found_in, found_state
 from azero.search.worker import Improvement

@@ -8,8 +8,8 @@ from azero.distributed import parts
 from azero.distributed.process import Process, Report
 from azero.distributed.runtime import Actor, ActorLost, Call, Runtime
 from azero.distributed.server import MigrationServer
-from azero.search.federation import Group
-from azero.search.migration import Migration
+from azero.search.groups.federation import Group
+from azero.search.groups.migration import Migration
 from azero.search.protocol import WorkerLost
 
 _MAX_ATTEMPTS = 5  # to bring all processes to a state

@@ -8,7 +8,7 @@ the steps of the whole.
 from collections.abc import Sequence
 import dataclasses
 
-from azero.search.federation import Group
+from azero.search.groups.federation import Group
 from azero.search.search import cycles_of_step
 
 

@@ -18,11 +18,11 @@ from azero.distributed.runtime import Actor, ActorLost
 from azero.distributed.server import PoolLost
 from azero.executors.activity import DEVICES
 from azero.language.program import Programs
-from azero.search.equivalence import Counts
 from azero.search.evolution import Evolution
-from azero.search.federation import Federation, Group
-from azero.search.hall_of_fame import Entry, Key
-from azero.search.migration import Migration
+from azero.search.groups.federation import Federation, Group
+from azero.search.groups.migration import Migration
+from azero.search.history.hall_of_fame import Entry, Key
+from azero.search.scoring.equivalence import Counts
 from azero.search.worker import Improvement
 
 

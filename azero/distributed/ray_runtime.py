@@ -21,7 +21,7 @@ from azero import lazy
 from azero.distributed.runtime import Actor, ActorLost, Call
 from azero.executors import devices
 from azero.language import ops as op_table
-from azero.search import mutation
+from azero.search.proposals import mutation
 
 # What JAX keeps compiled code by; processes share the driver's settings.
 _JAX_SETTINGS = (

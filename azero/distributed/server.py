@@ -7,7 +7,7 @@ many that are drawn from those of all workers.
 from collections.abc import Sequence
 import os
 
-from azero.search.migration import Arrival, Pools
+from azero.search.groups.migration import Arrival, Pools
 
 
 class PoolLost(RuntimeError):

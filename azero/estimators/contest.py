@@ -19,8 +19,8 @@ from azero.estimators import training
 from azero.estimators.recipe import Recipe
 from azero.estimators.training import Fold, Rows, Rung, Schedule
 from azero.language.program import Programs
-from azero.search.hall_of_fame import Entry
-from azero.search.starts import Known
+from azero.search.groups.starts import Known
+from azero.search.history.hall_of_fame import Entry
 from azero.tasks.sampling import stratified_order
 
 FOUND = "found by the search"

@@ -10,7 +10,7 @@ from azero.estimators.targets import quantity
 from azero.estimators.training import Rows
 from azero.language import text, zoo
 from azero.language.program import Programs, format_program
-from azero.search.hall_of_fame import Entry
+from azero.search.history.hall_of_fame import Entry
 
 Program = str | Programs | Entry
 _MIN_VECTORS = 3  # of a program for several classes: v1 is the label, v2 the prediction

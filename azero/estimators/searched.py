@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import (
-    _check_y,
-    check_consistent_length,
-    validate_data,
+  _check_y,
+  check_consistent_length,
+  validate_data,
 )
 
 from azero.estimators import contest, drawn_tasks, jax_setup, targets, training
@@ -32,10 +32,11 @@ from azero.language.program import format_program
 from azero.runs import runner
 from azero.runs.runner import RunResult
 from azero.runs.stopping import StopSettings
-from azero.search import methods, starts
+from azero.search import methods
 from azero.search.config import SearchConfig
-from azero.search.federation import Federation
-from azero.search.starts import Known
+from azero.search.groups import starts
+from azero.search.groups.federation import Federation
+from azero.search.groups.starts import Known
 from azero.tasks.preparation import Preparation
 
 START = ("known", "empty")

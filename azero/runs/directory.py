@@ -45,10 +45,10 @@ from azero.language.text import format_program
 from azero.runs import json_lines, lineage_files, lock, rule_digest
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
-from azero.search.federation import Federation, Group
-from azero.search.hall_of_fame import Entry, Front, Hall, JointFront
-from azero.search.migration import Migration
-from azero.search.mutation import own_mutations
+from azero.search.groups.federation import Federation, Group
+from azero.search.groups.migration import Migration
+from azero.search.history.hall_of_fame import Entry, Front, Hall, JointFront
+from azero.search.proposals.mutation import own_mutations
 from azero.search.protocol import Searching
 from azero.search.search import Search
 from azero.search.worker import Improvement

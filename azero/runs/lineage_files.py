@@ -8,7 +8,7 @@ each lineage which steps it has:
               "program": "def Setup(): ..."}],
    "lineages": [{"island": 0, "num_programs": 17, "steps": [0]}]}
 
-What the fields of a step say is told in `azero.search.lineage.Step`.
+What the fields of a step say is told in `azero.search.history.lineage.Step`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from azero import files
 
 if TYPE_CHECKING:
-  from azero.search.hall_of_fame import Entry
-  from azero.search.lineage import Step
+  from azero.search.history.hall_of_fame import Entry
+  from azero.search.history.lineage import Step
 
 LINEAGE = "lineage.json"
 

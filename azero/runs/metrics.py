@@ -24,8 +24,8 @@ import numpy as np
 import psutil
 
 from azero.executors.activity import DEVICES
-from azero.search.equivalence import Counts
 from azero.search.protocol import Searching
+from azero.search.scoring.equivalence import Counts
 
 # Metrics that depend on the clock and the machine; all others follow from the settings and
 # the cycle.

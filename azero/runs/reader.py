@@ -77,8 +77,8 @@ class Run:
       states = {part.status for part in self.parts}
       reached = "finished" if self.has_report else "open"
       return next((state for state in _OF_PARTS if state in states), reached)
-    if self.last is None:
-      return "finished" if self.has_report else "stopped"
+    if self.last is None:  # searches that are not recorded one by one
+      return self.findings().get("ended") or ("finished" if self.has_report else "stopped")
     if "status" not in self.last:  # written by an earlier version
       return "stopped" if self.last.get("active_islands") else "finished"
     return _ENDED.get(self.last["status"], str(self.last["status"]))

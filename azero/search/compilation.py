@@ -9,11 +9,12 @@ import numpy as np
 from azero.compiler import cost, liveness
 from azero.executors.waves import compilation
 from azero.language import zoo
-from azero.search import breeding, draws, rounds
-from azero.search.ancestry import NONE, START
-from azero.search.genealogy import Genealogy
+from azero.search import draws, rounds
+from azero.search.history.ancestry import NONE, START
+from azero.search.history.genealogy import Genealogy
 from azero.search.islands import new_islands
-from azero.search.lru_cache import LruCache
+from azero.search.proposals import breeding
+from azero.search.scoring.lru_cache import LruCache
 
 
 def compile_kernels() -> None:

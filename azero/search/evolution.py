@@ -14,7 +14,7 @@ from azero.compiler import validity
 from azero.compiler.arrays import searched_functions
 from azero.language.program import Programs, SearchSpace
 from azero.search.config import SearchConfig
-from azero.search.lineage import Lineage
+from azero.search.history.lineage import Lineage
 from azero.search.search import Search
 from azero.tasks.task import Tasks
 

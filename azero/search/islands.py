@@ -12,7 +12,7 @@ import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, arrays
 from azero.language.program import Programs, SearchSpace
-from azero.search.ancestry import Ancestry, new_ancestry, room_for
+from azero.search.history.ancestry import Ancestry, new_ancestry, room_for
 
 _STORED = (
     "fitness", "made", "num_programs", "num_evaluated", "train_steps", "best_fitness", "key",

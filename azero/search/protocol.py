@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from azero.language.program import Programs, SearchSpace
-from azero.search.equivalence import Counts
-from azero.search.hall_of_fame import Front, Hall, JointFront
+from azero.search.history.hall_of_fame import Front, Hall, JointFront
+from azero.search.scoring.equivalence import Counts
 from azero.search.worker import Improvement
 from azero.tasks.task import Tasks
 

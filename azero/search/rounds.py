@@ -15,8 +15,8 @@ draws does not change by that. So the history is that of one child at a time.
 All that depends on order is settled in the order of the children: a cache entry is reserved when
 its child asks for it and filled when the score comes, budgets are looked at before a child is
 made, improvements and what the hall of fame is offered follow at the commit. Only the hurdle of a
-round is the one that stood when it began; where there is one nothing is guessed, so that it
-follows from the history alone where a round ends.
+round is the one that stood when it began; where there is one a fixed number of parents is guessed,
+so that it follows from the history alone where a round ends.
 
 A kernel works on the islands of one thread; other threads have other islands.
 """
@@ -32,8 +32,9 @@ from azero.compiler.dependence import program_can_learn
 from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws
-from azero.search.ancestry import ARRIVED, NONE, START, bear, bury, judge
-from azero.search.breeding import (
+from azero.search.history.ancestry import ARRIVED, NONE, START, bear, bury, judge
+from azero.search.islands import Islands
+from azero.search.proposals.breeding import (
   Breeding,
   Tools,
   begin_anew,
@@ -43,9 +44,8 @@ from azero.search.breeding import (
   start_program,
   trials_of,
 )
-from azero.search.edits import copy_program, redraw_constants
-from azero.search.islands import Islands
-from azero.search.lru_cache import (
+from azero.search.proposals.edits import copy_program, redraw_constants
+from azero.search.scoring.lru_cache import (
   ABSENT,
   FILLED,
   CacheArrays,
@@ -176,6 +176,8 @@ class Round(NamedTuple):
     cost: [Q] int64, of each request the training steps that it caused.
     outcome: [Q] int64, how it was answered: STOPPED_EARLY, TWIN (its fingerprint is that of an
       earlier program), HURDLE_STOPPED or EVALUATED.
+    at_hurdle: [Q] float64, of each request the fitness with which it came to the hurdle; NaN for
+      none.
     log: what the requests did to the cache of canonical keys.
   """
 
@@ -205,6 +207,7 @@ class Round(NamedTuple):
   value: np.ndarray
   cost: np.ndarray
   outcome: np.ndarray
+  at_hurdle: np.ndarray
   log: Log
 
 
@@ -236,7 +239,7 @@ def new_round(space: SearchSpace, num_children: int, trials: int) -> Round:
       parent, made_by, guessed, displaced, kept, request, tried, nth, np.zeros(num_children),
       answer, length, better, number, steps, child, owner, entry,
       arrays(Programs.empty(space, size)), Analysis.empty(size, space.num_slots), np.zeros(size),
-      cost, outcome, new_log(size))
+      cost, outcome, np.zeros(size), new_log(size))
 
 
 @kernel
@@ -285,7 +288,8 @@ def propose(
       else:
         rnd.made_by[c] = breed(islands, i, place, parent, means.tools)
       islands.made[i] = n + 1
-      _ask(islands, i, c, means, rnd, trials_of(means.tools.breeding))
+      left = means.rules.max_programs - islands.num_programs[i] - under_way
+      _ask(islands, i, c, means, rnd, min(trials_of(means.tools.breeding), left))
       under_way += max(1, rnd.trials[c])
   return 0
 

@@ -23,20 +23,20 @@ from azero.compiler.beside import compile_beside
 from azero.executors.evaluator import Evaluator
 from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
-from azero.search import breeding
 from azero.search import state as state_lib
-from azero.search.breeding import Breeding
-from azero.search.budgets import Budgeted
 from azero.search.config import INITIAL, SearchConfig
 from azero.search.draws import seed_word
-from azero.search.equivalence import Counts, Stages
-from azero.search.evaluators import MakeEvaluator
-from azero.search.genealogy import Genealogy
-from azero.search.hall_of_fame import Front, HallOfFame
+from azero.search.groups.budgets import Budgeted
+from azero.search.history.genealogy import Genealogy
+from azero.search.history.hall_of_fame import Front, HallOfFame
 from azero.search.islands import islands_state, new_islands, restore_islands
-from azero.search.lru_cache import LruCache
-from azero.search.mutation import mutator, require_searched
+from azero.search.proposals import breeding
+from azero.search.proposals.breeding import Breeding
+from azero.search.proposals.mutation import mutator, require_searched
 from azero.search.rounds import Rules
+from azero.search.scoring.equivalence import Counts, Stages
+from azero.search.scoring.evaluators import MakeEvaluator
+from azero.search.scoring.lru_cache import LruCache
 from azero.search.worker import Improvement, Shared, Watched, Worker, in_threads
 from azero.tasks.task import Tasks
 
@@ -106,7 +106,7 @@ class Search(Budgeted):
     shared = Shared(
         space, sets[0].multiclass, rules, *_breeding(config, self.evolve), children,
         template or Programs.empty(space), self.islands, self._cache, self._stages, self.watch,
-        first_island, config.hall_of_fame_size, self._genealogy, config.hurdle is None)
+        first_island, config.hall_of_fame_size, self._genealogy, config.hurdle is not None)
     self._workers = [Worker(shared, devices) for devices in self._devices(share_rounds)]
     self._share_out(np.zeros(self.num_threads))
     self._taken_out = np.zeros(self.num_islands, bool)

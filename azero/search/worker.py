@@ -15,14 +15,12 @@ from azero.compiler.arrays import arrays, scratch, tables
 from azero.compiler.canonical import Analysis
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws, rounds
-from azero.search.breeding import Breeding, Tools
-from azero.search.equivalence import Counts, Prints, Stages
-from azero.search.genealogy import Genealogy
-from azero.search.hall_of_fame import Entry, Front, HallOfFame, Key, Rank
+from azero.search.history.genealogy import Genealogy
+from azero.search.history.hall_of_fame import Entry, Front, HallOfFame, Key, Rank
+from azero.search.history.lineage import Lineage
 from azero.search.islands import Islands
-from azero.search.lineage import Lineage
-from azero.search.lru_cache import LruCache, new_log
-from azero.search.mutation import Mutator, explained
+from azero.search.proposals.breeding import Breeding, Tools
+from azero.search.proposals.mutation import Mutator, explained
 from azero.search.rounds import (
   CHILDREN,
   FIRST_ANSWER,
@@ -34,12 +32,15 @@ from azero.search.rounds import (
   Settlement,
   Wanted,
 )
+from azero.search.scoring.equivalence import Counts, Prints, Stages
+from azero.search.scoring.lru_cache import LruCache, new_log
 
 _BATCH_CHILDREN = 8192  # of all islands of a thread in a round
 # Guesses of parents make rounds longer, and a wrong one makes all after it vain. There are as many
 # as let this part of the children be kept, about; they change what a round costs, nothing else.
 _KEPT_SHARE = 0.9
 _MOST_GUESSES = 32
+_GUESSES_AT_A_HURDLE = 32  # see `rounds`
 
 
 class Improvement(NamedTuple):
@@ -94,7 +95,7 @@ class Shared(NamedTuple):
     first_island: number in records of island 0.
     hall_size: entries of the hall of fame.
     genealogy: tells lineages.
-    guess: whether parents may be guessed.
+    has_hurdle: whether it follows from the history alone where a round ends, see `rounds`.
   """
 
   space: SearchSpace
@@ -111,7 +112,7 @@ class Shared(NamedTuple):
   first_island: int
   hall_size: int
   genealogy: Genealogy
-  guess: bool
+  has_hurdle: bool
 
 
 class Worker:
@@ -213,8 +214,7 @@ class Worker:
     prints = shared.stages.score(rnd, self._devices, self._log)
     number = rounds.commit(
         shared.islands, self._settlement, rnd, self._wanted, self._found)
-    if prints is not None:
-      shared.stages.settle(rnd, prints, self._log)
+    shared.stages.settle(rnd, prints, self._log)
     shared.stages.count(rnd, self.counts)
     self.unable += int(rnd.counts[FIRST_ANSWER + UNABLE])
     for arrived in self._arrivals:
@@ -229,7 +229,8 @@ class Worker:
 
   def _begin(self) -> None:
     """Empties the round."""
-    self._round.guesses[0] = int(self._guesses) if self._shared.guess else 0
+    guesses = _GUESSES_AT_A_HURDLE if self._shared.has_hurdle else int(self._guesses)
+    self._round.guesses[0] = guesses
     self._round.counts[:] = self._round.log.used[:] = self._log.used[:] = 0
     self._arrivals.clear()
 

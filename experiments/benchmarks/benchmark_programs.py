@@ -16,9 +16,9 @@ from azero.language import ops as op_table
 from azero.language.ops import Kind, Op
 from azero.language.program import EMPTY, Component, Function, Programs, SearchSpace
 from azero.language.text import parse
-from azero.search import mutation
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
+from azero.search.proposals import mutation
 from azero.tasks.task import Tasks
 
 _SCALES = 0.5, 1.0  # what constants of variants are multiplied by

@@ -39,7 +39,7 @@ _IN_FLIGHT = 2  # batches; the host prepares one while the device is at the othe
 _STAGES: Mapping[str, str] = {
     "azero.search.rounds.commit": "commit",
     "azero.search.rounds": "propose",
-    "azero.search.equivalence": "caches",
+    "azero.search.scoring.equivalence": "caches",
     "azero.search.worker.in_threads": "wait for threads",
     "azero.search": "commit",
     "azero.compiler": "schedule",

@@ -10,7 +10,7 @@ import numpy as np
 from azero.insight import baselines
 from azero.insight.plots import progress_plot
 from azero.language import zoo
-from azero.search import starts
+from azero.search.groups import starts
 from experiments.frame import judging, reporting, study
 
 if TYPE_CHECKING:

@@ -23,14 +23,14 @@ with lazy.imports():
   from azero.insight import baselines, verdict
   from azero.insight.plots import progress_plot
   from azero.runs import warm_start
-  from azero.search import federation, starts
+  from azero.search.groups import federation, starts
   from experiments.frame import judging, reporting, study
 
 if TYPE_CHECKING:
   from azero.language.program import Programs, SearchSpace
   from azero.runs.directory import RunDirectory
   from azero.runs.runner import RunResult
-  from azero.search.starts import Known
+  from azero.search.groups.starts import Known
   from azero.tasks.task import Tasks
   from experiments.frame.runtimes import GroupedSearch
 

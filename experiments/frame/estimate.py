@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 from azero.runs.display.durations import format_duration
-from azero.search.lru_cache import BYTES_PER_ENTRY
 from azero.search.protocol import Searching
+from azero.search.scoring.lru_cache import BYTES_PER_ENTRY
 from experiments.frame.memory import peak_memory
 
 Numbers = Mapping[str, int]

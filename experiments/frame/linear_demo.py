@@ -14,12 +14,13 @@ from experiments.frame import lazy
 
 with lazy.imports():
   from azero.language import spaces
-  from azero.search import evolution, federation
+  from azero.search import evolution
+  from azero.search.groups import federation
   from azero.tasks import synthetic
 
 if TYPE_CHECKING:
   from azero.search.evolution import Evolution
-  from azero.search.federation import Group
+  from azero.search.groups.federation import Group
   from azero.tasks.task import Tasks
 
 ISLANDS = 32

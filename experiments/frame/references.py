@@ -14,7 +14,7 @@ from experiments.frame import lazy
 
 with lazy.imports():
   from azero.language import zoo
-  from azero.search import starts
+  from azero.search.groups import starts
 
 if TYPE_CHECKING:
   from azero.language.program import Programs, SearchSpace

@@ -19,7 +19,7 @@ with lazy.imports():
   from azero.tasks import splits
 
 if TYPE_CHECKING:
-  from azero.search.starts import Known
+  from azero.search.groups.starts import Known
   from azero.tasks.tables import Table
   from experiments.frame.runtimes import GroupedSearch
 

@@ -8,8 +8,8 @@ import contextlib
 
 from azero.distributed.cluster import Cluster
 from azero.distributed.ray_runtime import RayRuntime
-from azero.search.federation import Federation, Group
-from azero.search.migration import Migration
+from azero.search.groups.federation import Federation, Group
+from azero.search.groups.migration import Migration
 from experiments.frame.run_settings import StudySettings
 
 # Either offers what the experiments use of a search.

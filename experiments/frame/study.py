@@ -38,8 +38,8 @@ if TYPE_CHECKING:
   from azero.language.program import Programs
   from azero.runs.directory import RunDirectory
   from azero.runs.runner import RunResult
-  from azero.search.federation import Group
-  from azero.search.migration import Migration
+  from azero.search.groups.federation import Group
+  from azero.search.groups.migration import Migration
   from azero.tasks.task import Tasks
   from experiments.frame.estimate import Estimate
   from experiments.frame.runtimes import GroupedSearch

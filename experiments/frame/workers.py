@@ -24,14 +24,14 @@ from experiments.frame.settings import nested, setting
 with lazy.imports():
   from azero.language import text, zoo
   from azero.runs import warm_start
-  from azero.search import federation, migration
+  from azero.search.groups import federation, migration
   from azero.tasks.images import paper_tasks
   from experiments.frame import memory
 
 if TYPE_CHECKING:
   from azero.language.program import Programs, SearchSpace
-  from azero.search.federation import Group
-  from azero.search.migration import Migration
+  from azero.search.groups.federation import Group
+  from azero.search.groups.migration import Migration
   from azero.tasks.task import Tasks
 
 _SEARCH, _SELECT, _MIGRATION = range(3)  # what seeds are for

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from azero.language.program import Programs, SearchSpace
-from azero.search import mutation
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
-from azero.search.lru_cache import LruCache
-from azero.search.migration import Pool
+from azero.search.groups.migration import Pool
+from azero.search.proposals import mutation
+from azero.search.scoring.lru_cache import LruCache
 from azero.tasks.task import Tasks
 
 _PROTOCOL = 5

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from azero.language.program import Programs, SearchSpace
-from azero.search.migration import Pool
+from azero.search.groups.migration import Pool
 from experiments.simulations.server_load import Timeline
 
 SCENARIOS = ("neutral", "beneficial", "ranked")

@@ -10,8 +10,9 @@ from support.search_cases import FIXED, config, tasks
 
 from azero.compiler.kernels import DISABLE_JIT
 from azero.executors.waves import schedule, straight_line
-from azero.search import compilation, genealogy, rounds
+from azero.search import compilation, rounds
 from azero.search.evolution import Evolution
+from azero.search.history import genealogy
 from azero.search.methods import METHODS
 
 _ROOT = pathlib.Path(__file__).parents[2]

@@ -5,8 +5,8 @@ Their tests also pass as a whole in these two ways:
     NUMBA_DISABLE_JIT=1 python -m pytest -W "ignore:overflow encountered" $KERNEL_TESTS
     NUMBA_BOUNDSCHECK=1 python -m pytest $KERNEL_TESTS
 
-where KERNEL_TESTS are tests/compiler and, in tests/search, test_draws.py, test_breeding.py,
-test_hurdles.py, test_lru_cache.py, test_mutation.py and test_mutation_draws.py.
+where KERNEL_TESTS are tests/compiler, tests/search/test_draws.py, tests/search/proposals and, in
+tests/search/scoring, test_hurdles.py and test_lru_cache.py.
 """
 
 import concurrent.futures
@@ -19,8 +19,8 @@ import pytest
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _SEARCH = [
-    "tests/search/test_draws.py", "tests/search/test_breeding.py",
-    "tests/search/test_hurdles.py", "tests/search/test_lru_cache.py"]
+    "tests/search/test_draws.py", "tests/search/proposals/test_breeding.py",
+    "tests/search/scoring/test_hurdles.py", "tests/search/scoring/test_lru_cache.py"]
 _COMPILE = """
 from azero.compiler import cost
 from azero.language import zoo

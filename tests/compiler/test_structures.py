@@ -6,7 +6,7 @@ from support.search_cases import EVERYTHING, VARIABLE
 
 from azero.compiler import canonical
 from azero.language import spaces, text
-from azero.search import mutation
+from azero.search.proposals import mutation
 
 LINEAR = ("def Setup():\n s2 = {}\n s4 = {}\ndef Predict():\n s1 = dot(v0, v1)\ndef Learn():\n"
           " s3 = s0 - s1\n s3 = s2 * s3\n v2 = s3 * v0\n v2 = s4 * v2\n v1 = v1 + v2\n")

@@ -13,7 +13,7 @@ from azero.compiler import validity
 from azero.compiler.arrays import arrays, scratch, tables
 from azero.language import spaces, text, zoo
 from azero.language.ops import Kind
-from azero.search import mutation
+from azero.search.proposals import mutation
 
 LINEAR = ("def Setup():\n s2 = 0.1\ndef Predict():\n s1 = dot(v0, v1)\ndef Learn():\n"
           " s3 = s0 - s1\n s3 = s2 * s3\n v2 = s3 * v0\n v1 = v1 + v2\n")

@@ -17,7 +17,7 @@ from azero.distributed import ray_runtime
 from azero.distributed.cluster import Cluster
 from azero.distributed.ray_runtime import RayRuntime
 from azero.executors.evaluator import Evaluator
-from azero.search import mutation
+from azero.search.proposals import mutation
 from azero.search.protocol import WorkerLost
 
 

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from support.toy_evaluator import ToyEvaluator
 
 import azero
-from azero.search import starts
+from azero.search.groups import starts
 
 # Too short to make a child: what it finds are the programs that it starts from.
 _SHORT = {

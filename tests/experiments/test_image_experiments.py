@@ -12,8 +12,8 @@ from support.tiny_tfds import prepare, random_images
 
 from azero.insight.plots import comparison_plot
 from azero.language import spaces, text, zoo
-from azero.search import starts
-from azero.search.federation import Federation
+from azero.search.groups import starts
+from azero.search.groups.federation import Federation
 from azero.tasks.images import paper_tasks
 from azero.tasks.images.sources import find_source
 from experiments import ablation, adaptation, minimal_input, search_baselines

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from azero.language import spaces
-from azero.search.migration import Pool
+from azero.search.groups.migration import Pool
 from experiments.simulations import lineages, server_load
 from experiments.simulations.lineages import Stubs, StubWorkers
 from experiments.simulations.server_load import Clocks, Servers

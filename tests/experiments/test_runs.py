@@ -145,6 +145,14 @@ def test_list_adds_up_seeds_of_the_bench_of_discovery(tmp_path, call):
   assert line.split()[-5:] == ["0:03:07", "2,100", "27,000", "-", "-"]
 
 
+def test_list_says_that_an_experiment_without_searches_of_its_own_was_interrupted(tmp_path, call):
+  path = make(tmp_path / "discovery_rates-20260101-120000-78", report=True)
+  for ended in ("interrupted", "finished"):
+    (path / "findings.json").write_text(json.dumps({"ended": ended}))
+    assert reader.read_run(path).status == ended
+    assert ended in call("list", tmp_path)[1][1]
+
+
 def test_a_checkpoint_may_be_a_directory_of_versions(tmp_path):
   path = make(tmp_path / "run")
   assert reader.read_run(path).checkpoint is None

@@ -24,7 +24,7 @@ from azero.insight.motifs import MEAN_RATE, NOISY_RELU, RATE_DECAY
 from azero.language import text, zoo
 from azero.language.own_ops import register_op
 from azero.language.program import Function, Programs
-from azero.search import starts
+from azero.search.groups import starts
 
 _FIGURE_6 = [GRADIENT_STEPS, NOISY_INPUT, BILINEAR, NORMALISED, AVERAGING]
 _NETWORK = [GRADIENT_STEPS, HIDDEN_LAYER, BACKPROPAGATION]

@@ -1,4 +1,4 @@
-"""The caches of one island in plain Python; see azero/search/lru_cache.py."""
+"""The caches of one island in plain Python; see azero/search/scoring/lru_cache.py."""
 
 import collections
 

@@ -1,7 +1,7 @@
 """Scores of one island in plain Python: caches, hurdle and evaluation, one program at a time.
 
-Written from S3 of the AutoML-Zero paper; see azero/search/equivalence.py. It has what runs a
-program from an evaluator, and its key from `azero.compiler.canonical`.
+Written from S3 of the AutoML-Zero paper; see azero/search/scoring/equivalence.py. It has what runs
+a program from an evaluator, and its key from `azero.compiler.canonical`.
 """
 
 import collections
@@ -16,7 +16,7 @@ from reference.textbook import to_programs
 from azero.compiler import canonical
 from azero.language.program import SearchSpace
 from azero.search.config import SearchConfig
-from azero.search.evaluators import ProgramEvaluator
+from azero.search.scoring.evaluators import ProgramEvaluator
 from azero.tasks.task import Tasks
 
 EXAMPLES = 10  # of a fingerprint

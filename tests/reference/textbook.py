@@ -131,7 +131,7 @@ class Textbook:
             [member.fitness for member in self.population], tournament_size, stream)
         parent = n - len(self.population) + winner
         program, mutation = self._child(self.population[winner].program, stream)
-      child, cost, tried = self._score(program, stream)
+      child, cost, tried = self._score(program, stream, budget.programs - number)
       spent, number = spent + cost, number + tried
       if child.fitness > epoch_best:
         epoch_best, improved_at = child.fitness, n
@@ -170,18 +170,20 @@ class Textbook:
     return copied(parent), "copy"
 
   def _passes(self, program: Program, parent: Program | None) -> bool:
-    space, method = self.breeder.space, self.method
+    method = self.method
     if "valid" in method.filters and not learns_by_its_data_flow(program):
       return False
     if "features" in method.filters and not any(
         (Kind.VECTOR, 0) in follows for follows in learned_parameters(program).values()):
       return False
     if "changed" in method.filters and parent is not None:
-      keys = [canonical.analyse(to_programs(space, each)).key.tolist() for each in (
-          program, parent)]
-      if keys[0] == keys[1]:
+      if self._key(program) == self._key(parent):
         return False
     return self._same_structure(program) < method.structure_limit
+
+  def _key(self, program: Program) -> list[int]:
+    """The canonical key of a program."""
+    return canonical.analyse(to_programs(self.breeder.space, program)).key[0].tolist()
 
   def _same_structure(self, program: Program) -> int:
     """How many of the population differ from a program in constants only."""
@@ -193,17 +195,21 @@ class Textbook:
         for each in (program, *(member.program for member in self.population)))
     return others.count(own)
 
-  def _score(self, program: Program, stream: Stream) -> tuple[Member, int, int]:
-    """A program as it joins the population, the steps it took, and programs that were tried."""
+  def _score(
+      self, program: Program, stream: Stream, left: float) -> tuple[Member, int, int]:
+    """A program as it joins the population, the steps it took, and programs that were tried, of
+    which so many are left.
+    """
     new = self.method.trials > 1 and self._same_structure(program) == 0
     scored, cost = self.score(program)
     best, tried = Member(program, scored), 1
     if not new or self.score.answers[-1] == "key":
       return best, cost, 1
     live = liveness.live_instructions(to_programs(self.breeder.space, program))[0]
-    for _ in range(1, self.method.trials):
+    for _ in range(1, int(min(self.method.trials, left))):
       other = with_other_constants(self.breeder.space, program, live, stream)
-      if self.score.is_known(other):
+      # What has no constants stays as it is, and is not tried again.
+      if self.score.is_known(other) or self._key(other) == self._key(program):
         continue
       fitness, more = self.score(other)
       cost, tried = cost + more, tried + 1

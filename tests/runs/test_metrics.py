@@ -13,8 +13,8 @@ from support.toy_evaluator import ToyEvaluator
 from azero.executors.evaluator import Evaluator
 from azero.runs import metrics
 from azero.runs.metrics import CLOCK, Meter
-from azero.search.equivalence import Counts
 from azero.search.evolution import Evolution
+from azero.search.scoring.equivalence import Counts
 
 
 def evolution(islands=1, **settings):

@@ -16,8 +16,8 @@ from azero.runs import packing, recorder, runner
 from azero.runs.checkpoints import CheckpointError, Checkpoints
 from azero.runs.directory import RunDirectory, settings_of
 from azero.search.evolution import Evolution
-from azero.search.lru_cache import LruCache
 from azero.search.random_search import RandomSearch
+from azero.search.scoring.lru_cache import LruCache
 
 ISLANDS = 3
 PROGRAMS = 80

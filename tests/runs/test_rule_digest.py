@@ -15,9 +15,9 @@ from azero.language import ops, own_ops
 from azero.language.program import Component, SearchSpace
 from azero.runs import rule_digest
 from azero.runs.directory import RunDirectory, settings_of
-from azero.search import mutation
 from azero.search.evolution import Evolution
-from azero.search.federation import Federation, Group
+from azero.search.groups.federation import Federation, Group
+from azero.search.proposals import mutation
 from azero.search.random_search import RandomSearch
 
 

@@ -13,8 +13,8 @@ from azero.language.text import parse, parse_many
 from azero.runs import runner
 from azero.runs.directory import RunDirectory, settings_of
 from azero.runs.warm_start import read_programs
-from azero.search import mutation
 from azero.search.evolution import Evolution
+from azero.search.proposals import mutation
 from azero.search.random_search import RandomSearch
 
 TEXTS = [

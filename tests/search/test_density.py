@@ -11,8 +11,9 @@ from azero.compiler import dependence
 from azero.executors.evaluator import Evaluator
 from azero.language import spaces, text
 from azero.language.program import Programs
-from azero.search import density, mutation
+from azero.search import density
 from azero.search.config import SearchConfig
+from azero.search.proposals import mutation
 from azero.tasks import linear_regression
 
 _SPACE = spaces.linear(4, learn_only=True)

@@ -20,9 +20,10 @@ from support.toy_evaluator import ToyEvaluator
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
 from azero.language.text import parse
-from azero.search import equivalence, rounds
-from azero.search.ancestry import NUMBER, USES
+from azero.search import rounds
 from azero.search.evolution import Evolution
+from azero.search.history.ancestry import NUMBER, USES
+from azero.search.scoring import equivalence
 
 ISLANDS, CHILDREN = 3, 400
 
@@ -315,6 +316,9 @@ def test_small_caches_forget_in_the_order_of_children(monkeypatch, caches):
     ({"max_train_steps": 3000}, Budget(train_steps=3000)),
     ({"max_train_steps": 3001}, Budget(train_steps=3001)),
     ({"max_programs": 90, "max_train_steps": 2000}, Budget(90, 2000)),
+    # The last child is tried with no more constants than the budget has programs left.
+    ({"max_programs": 151, "constant_trials": 4}, Budget(programs=151)),
+    ({"max_programs": 152, "constant_trials": 4}, Budget(programs=152)),
 ])
 @pytest.mark.parametrize("caches", ["none", "both"])
 def test_an_island_stops_before_the_child_for_which_its_budget_is_spent(
@@ -335,6 +339,9 @@ def test_only_the_hurdle_knows_of_rounds(monkeypatch, case, caches):
       monkeypatch, space, text, hurdle=0.5, num_devices=2, **settings, **CACHES[caches])
   answers = assert_sequential(search, recording, hurdle=True)
   assert answers.count("hurdle") > 20 and answers.count("trained") > 20
+  alone, _ = evolve(
+      monkeypatch, space, text, hurdle=0.5, num_devices=1, **settings, **CACHES[caches])
+  assert_same_state(alone.state(), search.state())
 
 
 @pytest.mark.parametrize(("size", "contestants"), [(12, 4), (100, 10), (400, 2)])

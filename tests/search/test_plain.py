@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from support.search_cases import FIXED, tasks
 
-from azero.search.federation import Group
-from azero.search.migration import Migration
+from azero.search.groups.federation import Group
+from azero.search.groups.migration import Migration
 from azero.search.search import SearchConfig
 
 

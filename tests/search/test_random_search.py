@@ -7,8 +7,8 @@ from support.toy_evaluator import ToyEvaluator
 
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Component
-from azero.search import mutation
 from azero.search.config import SearchConfig
+from azero.search.proposals import mutation
 from azero.search.random_search import RandomSearch
 from azero.tasks.sampling import task_generators
 

@@ -16,8 +16,8 @@ from support.toy_evaluator import ToyEvaluator
 
 import azero
 from azero.runs import runner
-from azero.search import starts
 from azero.search.config import SearchConfig
+from azero.search.groups import starts
 from azero.tasks import tables
 from experiments.frame import row_choice, row_judging
 

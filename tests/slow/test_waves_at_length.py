@@ -10,7 +10,7 @@ from support import executors, random_programs
 from azero.executors.evaluator import Evaluator
 from azero.language import spaces
 from azero.language.program import Programs
-from azero.search import mutation
+from azero.search.proposals import mutation
 
 pytestmark = pytest.mark.slow
 

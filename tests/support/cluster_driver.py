@@ -15,8 +15,8 @@ from azero.distributed.ray_runtime import RayRuntime
 from azero.runs import runner
 from azero.runs.directory import RunDirectory, settings_of
 from azero.search.config import SearchConfig
-from azero.search.federation import Federation
-from azero.search.migration import Migration
+from azero.search.groups.federation import Federation
+from azero.search.groups.migration import Migration
 from experiments.frame import linear_demo
 
 ISLANDS, PROCESSES = 4, 2

@@ -9,8 +9,8 @@ import numpy as np
 from support.search_cases import FIXED, config, tasks
 from support.toy_evaluator import ToyEvaluator
 
-from azero.search.federation import Federation, Group
-from azero.search.migration import Migration
+from azero.search.groups.federation import Federation, Group
+from azero.search.groups.migration import Migration
 from azero.tasks import linear_regression
 
 WIDE = FIXED.with_features(8)

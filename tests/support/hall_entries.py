@@ -1,7 +1,7 @@
 """Entries of a hall of fame for tests, without a search that found them."""
 
-from azero.search.hall_of_fame import Entry
-from azero.search.lineage import Lineage
+from azero.search.history.hall_of_fame import Entry
+from azero.search.history.lineage import Lineage
 
 
 def entry(

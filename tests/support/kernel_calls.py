@@ -6,8 +6,9 @@ from azero.compiler.arrays import ProgramArrays, Scratch, Tables
 from azero.compiler.kernels import kernel
 from azero.compiler.validity import follows_features, num_parameters
 from azero.search import draws
-from azero.search.edits import copy_program, round_constant
-from azero.search.lru_cache import (
+from azero.search.proposals.edits import copy_program, round_constant
+from azero.search.proposals.mutation import Mutator, mutate
+from azero.search.scoring.lru_cache import (
   ABSENT,
   FILLED,
   CacheArrays,
@@ -17,7 +18,6 @@ from azero.search.lru_cache import (
   reserve,
   take_back,
 )
-from azero.search.mutation import Mutator, mutate
 from azero.search.tournament import tournament
 
 

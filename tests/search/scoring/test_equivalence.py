@@ -9,8 +9,8 @@ from support.search_cases import NUM_TASKS, NUM_TRAIN, VARIABLE, repeat, tasks
 from azero.executors.evaluator import Evaluator
 from azero.executors.outcomes import hash_predictions
 from azero.language.text import parse_many
-from azero.search import mutation
-from azero.search.equivalence import FINGERPRINT_EXAMPLES, Counts
+from azero.search.proposals import mutation
+from azero.search.scoring.equivalence import FINGERPRINT_EXAMPLES, Counts
 
 ISLANDS = 3
 FULL = NUM_TASKS * NUM_TRAIN  # training steps of an evaluation

@@ -12,7 +12,7 @@ import dataclasses
 from azero.language import text, zoo
 from azero.language.program import Programs, SearchSpace
 from azero.search.config import SearchConfig
-from azero.search.federation import Group
+from azero.search.groups.federation import Group
 from azero.tasks.task import Tasks
 
 _RATES = ("0.01", "0.001", "0.1")

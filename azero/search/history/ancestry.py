@@ -19,7 +19,7 @@ import numpy as np
 
 from azero.compiler.arrays import ProgramArrays
 from azero.compiler.kernels import inlined_kernel, inner_kernel
-from azero.search.edits import copy_program
+from azero.search.proposals.edits import copy_program
 
 TRUNK = 256  # ancestors with a single child for which there is room
 NONE = -1  # no node, no place

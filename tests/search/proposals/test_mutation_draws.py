@@ -10,7 +10,7 @@ from azero.language import ops as op_table
 from azero.language.ops import Constant, Kind
 from azero.language.program import FIRST_WRITABLE, Component, Programs, SearchSpace
 from azero.language.text import parse
-from azero.search import mutation as mutation
+from azero.search.proposals import mutation as mutation
 
 COUNT = 20_000
 CONSTANT = 56

@@ -14,8 +14,9 @@ from azero.compiler.arrays import arrays, tables
 from azero.compiler.kernels import DISABLE_JIT
 from azero.language import spaces
 from azero.language.program import Component, Programs
-from azero.search import draws, edits, mutation
+from azero.search import draws
 from azero.search.evolution import Evolution
+from azero.search.proposals import edits, mutation
 
 LEARN_ONLY = dataclasses.replace(
     EVERYTHING, setup=dataclasses.replace(EVERYTHING.setup, searched=False),

@@ -21,10 +21,11 @@ from azero.compiler import cost, liveness
 from azero.distributed.cluster import Cluster
 from azero.language.program import Programs
 from azero.language.text import parse
-from azero.search import ancestry, genealogy, mutation
-from azero.search.ancestry import ARRIVED, START
 from azero.search.evolution import Evolution
-from azero.search.lineage import KnownPrograms, Lineage, changes
+from azero.search.history import ancestry, genealogy
+from azero.search.history.ancestry import ARRIVED, START
+from azero.search.history.lineage import KnownPrograms, Lineage, changes
+from azero.search.proposals import mutation
 from azero.search.random_search import RandomSearch
 
 ALTER = mutation.ACTIONS.index("alter")

@@ -24,11 +24,11 @@ from azero.language.program import Programs, SearchSpace
 from azero.search import plain
 from azero.search import state as state_lib
 from azero.search.config import SearchConfig
-from azero.search.evaluators import MakeEvaluator
 from azero.search.evolution import Evolution
-from azero.search.grouped import Grouped
-from azero.search.hall_of_fame import JointFront, JointHall
-from azero.search.migration import Arrival, Emigrants, Migration, Pools
+from azero.search.groups.grouped import Grouped
+from azero.search.groups.migration import Arrival, Emigrants, Migration, Pools
+from azero.search.history.hall_of_fame import JointFront, JointHall
+from azero.search.scoring.evaluators import MakeEvaluator
 from azero.search.worker import Improvement, in_threads
 from azero.tasks.task import Tasks
 

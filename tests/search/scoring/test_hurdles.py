@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from azero.search.hurdles import PERCENTILE, Hurdles
+from azero.search.scoring.hurdles import PERCENTILE, Hurdles
 
 ISLANDS = 3
 

@@ -16,9 +16,8 @@ import numpy as np
 from azero.compiler.arrays import ProgramArrays, arrays
 from azero.compiler.kernels import inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace, format_program
-from azero.search import mutation
-from azero.search.ancestry import ARRIVED, START
-from azero.search.packed_steps import (
+from azero.search.history.ancestry import ARRIVED, START
+from azero.search.history.packed_steps import (
   FITNESS,
   HEADER,
   ISLAND,
@@ -29,6 +28,7 @@ from azero.search.packed_steps import (
   read_step,
   write_step,
 )
+from azero.search.proposals import mutation
 
 _NAMES: dict[int, str] = {START: "start", mutation.COPY: "copy", ARRIVED: "migration"}
 

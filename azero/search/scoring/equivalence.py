@@ -40,19 +40,6 @@ from azero.compiler.kernels import kernel
 from azero.executors.evaluator import Evaluation
 from azero.language.program import Programs, SearchSpace
 from azero.search.config import SearchConfig
-from azero.search.evaluators import MakeEvaluator, ProgramEvaluator
-from azero.search.hurdles import Hurdles
-from azero.search.lru_cache import (
-  ABSENT,
-  FILLED,
-  CacheArrays,
-  Log,
-  LruCache,
-  fill,
-  look_up,
-  reserve,
-  take_back,
-)
 from azero.search.rounds import (
   CANONICAL_HIT,
   EVALUATED,
@@ -65,6 +52,19 @@ from azero.search.rounds import (
   TRAIN_STEPS,
   TWIN,
   Round,
+)
+from azero.search.scoring.evaluators import MakeEvaluator, ProgramEvaluator
+from azero.search.scoring.hurdles import Hurdles
+from azero.search.scoring.lru_cache import (
+  ABSENT,
+  FILLED,
+  CacheArrays,
+  Log,
+  LruCache,
+  fill,
+  look_up,
+  reserve,
+  take_back,
 )
 from azero.tasks.task import Tasks
 
@@ -221,6 +221,7 @@ class Stages:
       The fingerprints of the requests, if they were taken, for `settle`.
     """
     number = int(rnd.counts[REQUESTS])
+    rnd.at_hurdle[:number] = np.nan
     if not number:
       return None
     programs = Programs(self._space, *(array[:number] for array in rnd.programs))
@@ -237,10 +238,15 @@ class Stages:
     _tell_twins(asked, found)
     return found
 
-  def settle(self, rnd: Round, prints: Prints, log: Log) -> None:
-    """Keeps in the cache of fingerprints what the children that were kept asked for."""
-    assert self._prints is not None
-    _fill_prints(self._prints.arrays, _Asked.of(rnd), prints, rnd.kept, log)
+  def settle(self, rnd: Round, prints: Prints | None, log: Log) -> None:
+    """Learns what the children that were kept asked for: fingerprints, and where hurdles belong."""
+    if prints is not None:
+      assert self._prints is not None
+      _fill_prints(self._prints.arrays, _Asked.of(rnd), prints, rnd.kept, log)
+    if self._hurdles is not None:
+      came = np.isfinite(rnd.at_hurdle[: rnd.counts[REQUESTS]])
+      came = np.flatnonzero(came & rnd.kept[rnd.child[: len(came)]])
+      self._hurdles.update(rnd.owner[came], rnd.at_hurdle[came])
 
   def count(self, rnd: Round, counts: Counts) -> None:
     """Tells how the children of a round that were kept were answered."""
@@ -274,11 +280,10 @@ class Stages:
     """Value and cost of new requests, over the hurdles."""
     if self._hurdles is not None and len(rows):
       start = self._run(self._start, plan, rows, rnd, devices)
-      rnd.value[rows] = start.fitness
+      rnd.value[rows] = rnd.at_hurdle[rows] = start.fitness
       owner = rnd.owner[rows]
       # All requests of a round meet the hurdle that stood before it.
       passed = (start.fitness >= self._hurdles.heights[owner]) & start.trained.any(1)
-      self._hurdles.update(owner, start.fitness)
       rnd.outcome[rows[~passed]] = HURDLE_STOPPED
       rows = rows[passed]
     if len(rows):

@@ -4,7 +4,7 @@ from support.hall_entries import entry
 from support.search_cases import FIXED
 
 from azero.language.program import Programs
-from azero.search.hall_of_fame import Front, HallOfFame
+from azero.search.history.hall_of_fame import Front, HallOfFame
 
 STEPS, PROGRAMS = np.array([100, 200]), np.array([10, 20])
 

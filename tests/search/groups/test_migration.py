@@ -5,7 +5,7 @@ import pytest
 from support.search_cases import FIXED, VARIABLE, assert_frequencies, assert_uniform
 
 from azero.language.program import Programs
-from azero.search.migration import Migration, Pool
+from azero.search.groups.migration import Migration, Pool
 
 
 def marked(worker, count, space=FIXED):

@@ -12,8 +12,8 @@ import numpy as np
 from azero.compiler.arrays import ProgramArrays
 from azero.compiler.kernels import inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace
-from azero.search import packed_steps
-from azero.search.ancestry import (
+from azero.search.history import packed_steps
+from azero.search.history.ancestry import (
   ARRIVED,
   LEFT_OUT,
   MADE_BY,
@@ -25,9 +25,9 @@ from azero.search.ancestry import (
   Ancestry,
   row_of,
 )
+from azero.search.history.lineage import KnownPrograms, Lineage, lineages_in, lineages_state
+from azero.search.history.packed_steps import write_step
 from azero.search.islands import Islands
-from azero.search.lineage import KnownPrograms, Lineage, lineages_in, lineages_state
-from azero.search.packed_steps import write_step
 
 MOST_CARRIED = 32  # steps that a migrant takes along
 

@@ -32,7 +32,7 @@ from azero.compiler.arrays import (
 from azero.compiler.kernels import inner_kernel
 from azero.language.program import Function
 from azero.search.draws import pick
-from azero.search.edits import (
+from azero.search.proposals.edits import (
   draw_address,
   empty_slot,
   function_length,

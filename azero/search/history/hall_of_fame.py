@@ -10,7 +10,7 @@ import numpy as np
 from azero import html_text
 from azero.language.program import Programs, SearchSpace
 from azero.search import state as state_lib
-from azero.search.lineage import Lineage, lineages_in, lineages_state
+from azero.search.history.lineage import Lineage, lineages_in, lineages_state
 
 Key = tuple[int, int]  # canonical, see `compiler.canonical`
 _NO_PRINT = (0, 0)  # in arrays

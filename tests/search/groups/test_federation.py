@@ -27,8 +27,8 @@ from azero.language.text import parse
 from azero.runs import runner
 from azero.runs.directory import RunDirectory, settings_of
 from azero.search.evolution import Evolution
-from azero.search.federation import Federation
-from azero.search.migration import Migration
+from azero.search.groups.federation import Federation
+from azero.search.groups.migration import Migration
 
 PROGRAMS = 90
 LEARNER = """

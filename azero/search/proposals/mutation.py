@@ -8,8 +8,8 @@ A mutation is a function of one program that changes it in place:
 function that was drawn for it, `space` the tables of its search space (`Tables`), and `stream`
 what it draws from with `draws.uniform` and `draws.pick`. One of your own is added by
 `register_mutation`; it is then chosen by its name like those of this module. It may draw as
-much as it likes, and has to leave a valid program, as the functions of `azero.search.edits` do.
-What it raises ends the search.
+much as it likes, and has to leave a valid program, as the functions of
+`azero.search.proposals.edits` do. What it raises ends the search.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,10 +37,11 @@ from azero.compiler.arrays import (
 )
 from azero.compiler.kernels import inlined_kernel, kernel
 from azero.language.program import Programs, SearchSpace
-from azero.search import draws, foreign
+from azero.search import draws
 from azero.search.config import PAPER_ACTIONS
 from azero.search.draws import pick, uniform
-from azero.search.edits import (
+from azero.search.proposals import foreign
+from azero.search.proposals.edits import (
   OUTPUT,
   altered,
   close_gap,
@@ -49,7 +50,7 @@ from azero.search.edits import (
   open_gap,
   write_random,
 )
-from azero.search.growth import regrow_function, regrow_instructions, rewire
+from azero.search.proposals.growth import regrow_function, regrow_instructions, rewire
 
 _INSERTION = 1 / 3  # of insert_or_remove
 

@@ -9,7 +9,7 @@ from support import kernel_calls
 from support.kernel_calls import FILLED
 from support.search_cases import assert_same_state
 
-from azero.search.lru_cache import LruCache, new_log
+from azero.search.scoring.lru_cache import LruCache, new_log
 
 
 def key_of(number):

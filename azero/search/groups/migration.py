@@ -23,7 +23,7 @@ import numpy as np
 
 from azero.language.program import Programs
 from azero.search import plain
-from azero.search.lineage import Lineage
+from azero.search.history.lineage import Lineage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

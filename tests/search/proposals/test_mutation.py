@@ -13,8 +13,8 @@ from support.search_cases import ALL_OPS, EVERYTHING, FIXED, bodies, repeat
 from azero.language import ops as op_table
 from azero.language.program import EMPTY, FIRST_WRITABLE, Component, Programs, SearchSpace
 from azero.language.text import format_program, parse, parse_many
-from azero.search import mutation as mutation
-from azero.search.mutation import ACTIONS
+from azero.search.proposals import mutation as mutation
+from azero.search.proposals.mutation import ACTIONS
 
 # s1 and s2 can be written, s0 to s2 read: 18 sums and 6 absolute values in Predict.
 SUM, ABS = 1, 5

@@ -1,0 +1,1 @@
+"""Islands of several kinds as one search, and what passes between them."""

@@ -1,0 +1,1 @@
+"""What a search remembers of its programs: ancestors, lineages, the best of them."""

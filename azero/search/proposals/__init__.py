@@ -1,0 +1,1 @@
+"""What makes programs: starts, children, and the rules by which they are taken."""

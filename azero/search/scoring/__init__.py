@@ -1,0 +1,1 @@
+"""What gives a program its fitness: caches, hurdles and an evaluator."""

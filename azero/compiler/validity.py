@@ -83,6 +83,45 @@ def _check_all(
 @inner_kernel
 def program_is_valid(programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch) -> bool:
   """As `is_valid`, of program i."""
+  read = _follow_pass(programs, i, tables, scratch)
+  label, features = _ONE << np.uint64(tables.label), _ONE << np.uint64(tables.features)
+  return read & features != _NONE and _updates_parameters(
+      read, label | features, label | _PREDICTED, scratch.origin)
+
+
+@inner_kernel
+def num_parameters(programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch) -> int:
+  """Parameters of program i that the prediction reads, and Predict or Learn changes."""
+  return _count_changed(programs, i, ~_NONE, tables, scratch)
+
+
+@inner_kernel
+def follows_features(programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch) -> bool:
+  """Whether one of `num_parameters` follows from features, and not by way of the prediction."""
+  return _count_changed(programs, i, _ONE << np.uint64(tables.features), tables, scratch) > 0
+
+
+@inner_kernel
+def _count_changed(
+    programs: ProgramArrays, i: int, causes: np.uint64, tables: Tables, scratch: Scratch) -> int:
+  """Parameters of program i that the prediction reads and that change, by one of some causes."""
+  read, count = _follow_pass(programs, i, tables, scratch), 0
+  given = _ONE << np.uint64(tables.label) | _ONE << np.uint64(tables.features)
+  for address in range(len(scratch.origin)):
+    bit, after = _ONE << np.uint64(address), scratch.origin[address]
+    count += read & ~given & bit != _NONE and after != bit and after & causes != _NONE
+  return count
+
+
+@inner_kernel
+def _follow_pass(
+    programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch) -> np.uint64:
+  """Follows program i through one pass of Predict and Learn.
+
+  Returns:
+    The set of addresses whose earlier values the prediction follows from. What each address
+    follows from after Learn is in the `origin` of the scratch.
+  """
   list_instructions(programs, i, tables, scratch)
   sources, words, start = scratch.origin, scratch.words, scratch.start
   label, features = _ONE << np.uint64(tables.label), _ONE << np.uint64(tables.features)
@@ -91,12 +130,10 @@ def program_is_valid(programs: ProgramArrays, i: int, tables: Tables, scratch: S
   sources[tables.label] = _NONE  # Predict finds no label
   _follow(start[_PREDICT], start[_LEARN], sources, words)
   read = sources[tables.prediction]
-  if read & features == _NONE:
-    return False
   sources[tables.prediction] = _PREDICTED
   sources[tables.label], sources[tables.features] = label, features
   _follow(start[_LEARN], start[_LEARN + 1], sources, words)
-  return _updates_parameters(read, label | features, label | _PREDICTED, sources)
+  return read
 
 
 @inner_kernel

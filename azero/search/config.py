@@ -7,7 +7,7 @@ from azero.executors.choices import COMBINE, DTYPES, EXECUTOR_NAMES
 from azero.search import plain
 
 INITIAL = ("empty", "random", "grown")
-FILTERS = ("changed", "valid")
+FILTERS = ("changed", "valid", "features")
 # The paper's three actions; removal is twice as likely as insertion (S3).
 PAPER_ACTIONS = ("insert_or_remove", "randomize_function", "alter")
 MOST_TRIALS = 256  # of constants: a round has room for them all
@@ -31,11 +31,14 @@ class SearchConfig:
       None for enough to keep the devices busy.
     initial: "empty", "random" or "grown" programs to start from, see `growth`.
     filters: what a proposal has to be, or it is drawn again: "changed", of another canonical key
-      than its parent; "valid", a learner by its data flow. The paper has none.
+      than its parent; "valid", a learner by its data flow; "features", beside it: one of its
+      parameters follows from the features, not by way of the prediction alone. The paper has none.
     structure_limit: programs of a population at most that differ in constants only; others are
       drawn again; None for no limit.
     attempts: draws of a child at most; if none passes it is a copy of its parent. A program
       without parents has a thousand times as many, and is what was drawn last if none passes.
+    leaps: the probability that a child has to learn more parameters than its parent, for which
+      it is mutated two to six times at once; if no draw does, it is made as others are.
     constant_trials: settings of its constants that a program is evaluated with if its structure
       is new to the population; the best is kept. Each counts as a program.
     restart_patience: children of an island without a better one, times 1, 1, 2, 1, 1, 2, 4, ...,
@@ -71,6 +74,7 @@ class SearchConfig:
   filters: tuple[str, ...] = dataclasses.field(default=(), metadata={"choices": FILTERS})
   structure_limit: int | None = None
   attempts: int = 100
+  leaps: float = 0.0
   constant_trials: int = 1
   restart_patience: int | None = None
   max_train_steps: int | None = None
@@ -104,6 +108,10 @@ class SearchConfig:
         raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
       if getattr(self, name) > _MOST:
         raise ValueError(f"{name} must be at most {_MOST:,}, got {getattr(self, name)}.")
+    if "valid" not in self.filters and ("features" in self.filters or self.leaps):
+      raise ValueError('Leaps and the filter "features" need the filter "valid" beside them.')
+    if not 0 <= self.leaps <= 1:
+      raise ValueError(f"leaps must be a probability, in [0, 1], got {self.leaps}.")
     if self.train_budget is not None and not self.train_budget > 0:
       raise ValueError(f"train_budget must be positive or None, got {self.train_budget}.")
     if self.hurdle is not None and not 0 < self.hurdle < 1:

@@ -306,8 +306,10 @@ def _breeding(config: SearchConfig, evolve: bool) -> tuple[int, Breeding | None]
   start = INITIAL.index(config.initial)
   rules = Breeding(
       changed="changed" in config.filters, valid="valid" in config.filters,
+      features="features" in config.filters,
       structures=config.structure_limit or breeding.UNLIMITED, attempts=config.attempts,
-      trials=config.constant_trials, patience=config.restart_patience or breeding.UNLIMITED)
+      trials=config.constant_trials, patience=config.restart_patience or breeding.UNLIMITED,
+      leaps=config.leaps)
   return start, None if rules.is_plain and start != breeding.GROWN else rules
 
 

@@ -5,11 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 from reference.textbook import from_programs
-from reference.validity import learns_by_its_data_flow
+from reference.validity import learned_parameters, learns_by_its_data_flow
+from support import kernel_calls
 from support.search_cases import EVERYTHING, FIXED
 
 from azero.compiler import validity
+from azero.compiler.arrays import arrays, scratch, tables
 from azero.language import spaces, text, zoo
+from azero.language.ops import Kind
 from azero.search.proposals import mutation
 
 LINEAR = ("def Setup():\n s2 = 0.1\ndef Predict():\n s1 = dot(v0, v1)\ndef Learn():\n"
@@ -57,7 +60,35 @@ def test_random_and_grown_programs_are_judged_as_by_the_reference(space, multicl
         for k in range(len(programs))]
     assert validity.is_valid(programs, multiclass=multiclass).tolist() == expected
     found += sum(expected)
+    assert_parameters(programs, multiclass)
   assert found >= (not multiclass)
+
+
+def assert_parameters(programs, multiclass):
+  """Checks what programs learn, and whether any of it follows from features, by the reference."""
+  counts, seen = np.zeros((2, len(programs)), np.int64)
+  kernel_calls.parameters(
+      arrays(programs), tables(programs.space, multiclass), scratch(programs.space), counts, seen)
+  expected = [
+      learned_parameters(from_programs(programs, k), multiclass) for k in range(len(programs))]
+  assert counts.tolist() == [len(learned) for learned in expected]
+  assert seen.tolist() == [
+      any((Kind.VECTOR, 0) in follows for follows in learned.values()) for learned in expected]
+
+
+@pytest.mark.parametrize("old, new, count, seen", [
+    ("", "", 1, True),
+    ("dot(v0, v1)", "dot(v0, v1)\n s1 = s1 + s5", 1, True),  # a constant is not learned
+    ("v1 = v1 + v2", "v1 = v1 + v2\n s4 = s4 + s3", 1, True),  # what no prediction reads
+    ("dot(v0, v1)\n", "dot(v0, v1)\n s1 = s1 + s3\n", 2, True),
+    ("s3 * v0", "s3 * v1", 1, False),  # sees the features in its prediction only
+])
+def test_what_a_program_learns(old, new, count, seen):
+  program = text.parse(LINEAR.replace(old, new) if old else LINEAR, num_features=4)
+  counts, follows = np.zeros((2, 1), np.int64)
+  kernel_calls.parameters(
+      arrays(program), tables(program.space), scratch(program.space), counts, follows)
+  assert (counts[0], follows[0]) == (count, seen)
 
 
 def test_a_space_of_too_many_addresses_is_refused():

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from reference.breeding import Breeder, Program, copied, retried, tournament
 from reference.draws import Stream
-from reference.validity import learns_by_its_data_flow
+from reference.validity import learned_parameters, learns_by_its_data_flow
 
 from azero.compiler import canonical, liveness
+from azero.language.ops import Kind
 from azero.language.program import Programs, SearchSpace
 
 
@@ -34,6 +35,7 @@ class Method(NamedTuple):
   attempts: int = 1
   trials: int = 1
   patience: float = math.inf
+  leaps: float = 0.0
 
 
 PAPER = Method()
@@ -152,6 +154,15 @@ class Textbook:
 
   def _child(self, parent: Program, stream: Stream) -> tuple[Program, str]:
     """A child of a parent, and what made it."""
+    if self.method.leaps and stream.uniform() < self.method.leaps:
+      for _ in range(self.method.attempts):
+        program, made_by = parent, []
+        for _ in range(2 + stream.pick(5)):
+          program = self.breeder.mutate(program, stream)
+          made_by += [self.breeder.mutation] * (self.breeder.mutation != "copy")
+        more = len(learned_parameters(program)) > len(learned_parameters(parent))
+        if more and self._passes(program, parent):
+          return program, made_by[-1]
     for _ in range(self.method.attempts):
       program = self.breeder.mutate(parent, stream)
       if self._passes(program, parent):
@@ -161,6 +172,9 @@ class Textbook:
   def _passes(self, program: Program, parent: Program | None) -> bool:
     method = self.method
     if "valid" in method.filters and not learns_by_its_data_flow(program):
+      return False
+    if "features" in method.filters and not any(
+        (Kind.VECTOR, 0) in follows for follows in learned_parameters(program).values()):
       return False
     if "changed" in method.filters and parent is not None:
       if self._key(program) == self._key(parent):

@@ -15,6 +15,28 @@ PREDICTED = (None, 0)  # a source: the prediction as Learn finds it
 
 def learns_by_its_data_flow(program: Program, multiclass: bool = False) -> bool:
   """Whether a program is valid."""
+  label, prediction, features, sources = _flow(program, multiclass)
+  read = sources(PREDICT, len(program[PREDICT]), prediction)
+  return features in read and _updates(
+      read - {features}, {label, PREDICTED}, {label, features, PREDICTED},
+      lambda address: sources(LEARN, len(program[LEARN]), address))
+
+
+def learned_parameters(program: Program, multiclass: bool = False) -> dict[tuple, Addresses]:
+  """Addresses that the prediction reads and that change, with what they then follow from.
+
+  One that follows from nothing any more is a constant.
+  """
+  _, prediction, features, sources = _flow(program, multiclass)
+  read = sources(PREDICT, len(program[PREDICT]), prediction) - {features}
+  after = {address: sources(LEARN, len(program[LEARN]), address) for address in read}
+  return {address: found for address, found in after.items() if found not in ({address}, set())}
+
+
+def _flow(
+    program: Program, multiclass: bool
+) -> tuple[tuple, tuple, tuple, Callable[[int, int, tuple], Addresses]]:
+  """Label, prediction and features, and a function that finds the sources of a value."""
   kind, number = (Kind.VECTOR, 1) if multiclass else (Kind.SCALAR, 0)
   label, prediction, features = (kind, number), (kind, number + 1), (Kind.VECTOR, 0)
 
@@ -30,10 +52,7 @@ def learns_by_its_data_flow(program: Program, multiclass: bool = False) -> bool:
           PREDICT, len(program[PREDICT]), address)
     return set() if address == label else {address}
 
-  read = sources(PREDICT, len(program[PREDICT]), prediction)
-  return features in read and _updates(
-      read - {features}, {label, PREDICTED}, {label, features, PREDICTED},
-      lambda address: sources(LEARN, len(program[LEARN]), address))
+  return label, prediction, features, sources
 
 
 def _updates(

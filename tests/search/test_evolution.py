@@ -117,7 +117,7 @@ def method_of(chosen):
   return Method(
       {"empty": "given"}.get(chosen.initial, chosen.initial), chosen.filters,
       chosen.structure_limit or math.inf, chosen.attempts, chosen.constant_trials,
-      chosen.restart_patience or math.inf)
+      chosen.restart_patience or math.inf, chosen.leaps)
 
 
 def sequential(search, island, *, moves=(), children=CHILDREN, budget=UNLIMITED):
@@ -261,6 +261,8 @@ METHODS = {
     "filters and restarts": (VALID, 200, _FILTERS | {"initial": "empty", "restart_patience": 20}),
     "structures": (None, 200, {"structure_limit": 2, "attempts": 5}),
     "constants": (None, 200, {"constant_trials": 3}),
+    "leaps": (VALID, 150, _GROWN | {
+        "initial": "empty", "filters": ("features", "valid"), "leaps": 0.7, "attempts": 10}),
     # Few children: the plain implementation draws hundreds of programs until one is valid.
     "all": (None, 60, _GROWN | _FILTERS | {
         "structure_limit": 1, "constant_trials": 4, "restart_patience": 25}),

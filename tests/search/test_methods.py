@@ -4,11 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from support import kernel_calls
 from support.search_cases import FIXED, VARIABLE, assert_same_state, config, tasks
 from support.toy_evaluator import ToyEvaluator
 
 import azero
 from azero.compiler import canonical, validity
+from azero.compiler.arrays import arrays, scratch, tables
 from azero.language.text import parse
 from azero.search import methods
 from azero.search.config import SearchConfig
@@ -42,6 +44,20 @@ def test_every_program_is_valid_and_no_structure_crowds_the_population(space):
     counts = np.unique(structures, return_counts=True)[1]
     assert counts.max() <= 2 < len(counts)
   assert (search.islands.epoch > 0).all()
+
+
+def test_leaps_learn_more_parameters_than_their_parents():
+  def learned(**settings):
+    programs = evolve(
+        restart_patience=None, children=1000, structure_limit=None, **settings).population
+    counts, seen = np.zeros((2, len(programs)), np.int64)
+    kernel_calls.parameters(
+        arrays(programs), tables(FIXED), scratch(FIXED), counts, seen)
+    return counts.mean(), seen.mean()
+
+  filters = "valid", "features"
+  assert learned(leaps=1.0)[0] > learned()[0] + 0.5
+  assert learned(filters=filters)[1] == 1.0 > learned()[1]
 
 
 def test_without_filters_few_programs_are_valid():
@@ -114,6 +130,9 @@ def test_a_method_is_settings_that_others_go_before():
     ({"filters": ("valid", "fit")}, r"Unknown filters \['fit'\]; choose from changed, valid"),
     ({"structure_limit": 0}, "structure_limit must be at least 1 or None, got 0"),
     ({"attempts": 0}, "attempts must be at least 1, got 0"),
+    ({"filters": ("features",)}, 'Leaps and the filter "features" need the filter "valid"'),
+    ({"leaps": 0.5}, 'Leaps and the filter "features" need the filter "valid"'),
+    ({"leaps": 1.5, "filters": ("valid",)}, r"leaps must be a probability, in \[0, 1\], got 1.5"),
     ({"constant_trials": 0}, "constant_trials must be at least 1, got 0"),
     ({"constant_trials": 1000}, "constant_trials must be at most 256, got 1000"),
     ({"restart_patience": -1}, "restart_patience must be at least 1 or None, got -1"),

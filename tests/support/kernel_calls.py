@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from azero.compiler.arrays import ProgramArrays, Tables
+from azero.compiler.arrays import ProgramArrays, Scratch, Tables
 from azero.compiler.kernels import kernel
+from azero.compiler.validity import follows_features, num_parameters
 from azero.search import draws
 from azero.search.proposals.edits import copy_program, round_constant
 from azero.search.proposals.mutation import Mutator, mutate
@@ -37,6 +38,16 @@ def picks(
   draws.start(stream, seed, island, child)
   for k in range(len(chosen)):
     chosen[k] = draws.pick(stream, count)
+
+
+@kernel
+def parameters(
+    programs: ProgramArrays, tables: Tables, scratch: Scratch, counts: np.ndarray,
+    seen: np.ndarray) -> None:
+  """Fills `counts` with what programs learn, and `seen` with whether any sees the features."""
+  for i in range(len(counts)):
+    counts[i] = num_parameters(programs, i, tables, scratch)
+    seen[i] = follows_features(programs, i, tables, scratch)
 
 
 @kernel

@@ -8,6 +8,8 @@ Other rules are parts of other methods, see docs/search.md:
   canonical key differs from its parent's, whether it is valid (`azero.compiler.validity`),
   whether the population has fewer than so many of its structure, the key without constants. What
   does not pass is drawn again; a child of which no draw passes is a copy of its parent.
+- *Leaps*: a part of the children has to learn more parameters than their parents, for which they
+  are mutated several times at once; where no draw passes, a child is made as others are.
 - *Restarts*: after so many children without a better one the population begins anew, with
   starts; what it has found is in the hall of fame. How many follows the sequence 1, 1, 2, 1, 1, 2,
   4, ... of Luby, Sinclair and Zuckerman (1993), which is near the best for any distribution of the
@@ -27,7 +29,8 @@ import numpy as np
 from azero.compiler.arrays import ProgramArrays, Scratch, Tables
 from azero.compiler.canonical import Analysis, analyse_program, structure_of
 from azero.compiler.kernels import inlined_kernel, inner_kernel
-from azero.compiler.validity import program_is_valid
+from azero.compiler.validity import follows_features, num_parameters, program_is_valid
+from azero.search.draws import pick, uniform
 from azero.search.history.ancestry import NONE
 from azero.search.islands import Islands
 from azero.search.proposals.edits import copy_program
@@ -38,6 +41,7 @@ GIVEN, RANDOM, GROWN = range(3)  # programs without parents, as `config.INITIAL`
 UNLIMITED = int(np.iinfo(np.int64).max)
 # A start may need many more draws than a child, which is much like a parent that passed.
 _STARTS = 1000
+_MOST_MUTATIONS = 6  # of a leap
 
 
 class Breeding(NamedTuple):
@@ -46,26 +50,30 @@ class Breeding(NamedTuple):
   Attributes:
     changed: whether a child needs another canonical key than its parent.
     valid: whether programs have to be valid.
+    features: whether a parameter has to follow from the features themselves.
     structures: members of a population at most that share a structure.
     attempts: draws of a child at most.
     trials: settings of its constants that a program is evaluated with if its structure is new
       to the population.
     patience: children without improvement after which a population begins anew, times Luby's
       sequence.
+    leaps: the probability that a child has to learn more parameters than its parent.
   """
 
   changed: bool
   valid: bool
+  features: bool
   structures: int
   attempts: int
   trials: int
   patience: int
+  leaps: float
 
   @property
   def is_plain(self) -> bool:
     """Whether every proposal is taken as it comes."""
-    return not self.changed and not self.valid and self.trials == 1 and (
-        self.structures == self.patience == UNLIMITED)
+    return not (self.changed or self.valid or self.features or self.leaps) and (
+        self.trials == 1 and self.structures == self.patience == UNLIMITED)
 
 
 class Tools(NamedTuple):
@@ -124,12 +132,46 @@ def breed(islands: Islands, i: int, place: int, parent: int, tools: Tools) -> in
   """
   population, size = islands.population, islands.fitness.shape[1]
   row = i * size + place
+  action = _leap(islands, i, place, parent, tools, tools.breeding)
+  if action != COPY:
+    return action
   for _ in range(_most_draws(tools.breeding)):
     copy_program(population, i * size + parent, population, row)
     action = mutate(population, row, tools.tables, tools.mutator, tools.stream)
     if _passes(islands, i, place, parent, tools, tools.breeding):
       return action
   copy_program(population, i * size + parent, population, row)
+  return COPY
+
+
+@inlined_kernel
+def _leap(
+    islands: Islands, i: int, place: int, parent: int, tools: Tools, breeding: Breeding | None,
+) -> int:
+  """As `breed`, but the child learns more parameters than its parent; COPY if there is none."""
+  if breeding is None:
+    return COPY
+  if breeding.leaps == 0.0 or uniform(tools.stream) >= breeding.leaps:
+    return COPY
+  return _draw_leap(islands, i, place, parent, tools, breeding)
+
+
+@inner_kernel
+def _draw_leap(
+    islands: Islands, i: int, place: int, parent: int, tools: Tools, breeding: Breeding) -> int:
+  """Draws leaps until one passes."""
+  population, size = islands.population, islands.fitness.shape[1]
+  row = i * size + place
+  least = 1 + num_parameters(population, i * size + parent, tools.tables, tools.scratch)
+  for _ in range(breeding.attempts):
+    copy_program(population, i * size + parent, population, row)
+    made_by = COPY  # the last that mutated it
+    for _ in range(2 + pick(tools.stream, _MOST_MUTATIONS - 1)):
+      action = mutate(population, row, tools.tables, tools.mutator, tools.stream)
+      made_by = made_by if action == COPY else action
+    if num_parameters(population, row, tools.tables, tools.scratch) >= least and _passes(
+        islands, i, place, parent, tools, breeding):
+      return made_by
   return COPY
 
 
@@ -148,7 +190,8 @@ def _passes(
   """Whether the proposal at a place of island i passes; `parent` is a place or NONE."""
   if breeding is None:
     return True
-  filtered = breeding.valid or breeding.changed or breeding.structures != UNLIMITED
+  filtered = breeding.valid or breeding.features or breeding.changed
+  filtered = filtered or breeding.structures != UNLIMITED
   return not filtered or _passes_filters(islands, i, place, parent, tools, breeding)
 
 
@@ -158,6 +201,8 @@ def _passes_filters(
   """`_passes` where there are filters."""
   programs, row = islands.population, i * islands.fitness.shape[1] + place
   if rules.valid and not program_is_valid(programs, row, tools.tables, tools.scratch):
+    return False
+  if rules.features and not follows_features(programs, row, tools.tables, tools.scratch):
     return False
   changed = rules.changed and parent != NONE
   if not changed and rules.structures == UNLIMITED:

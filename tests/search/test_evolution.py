@@ -316,7 +316,7 @@ def test_small_caches_forget_in_the_order_of_children(monkeypatch, caches):
     ({"max_train_steps": 3000}, Budget(train_steps=3000)),
     ({"max_train_steps": 3001}, Budget(train_steps=3001)),
     ({"max_programs": 90, "max_train_steps": 2000}, Budget(90, 2000)),
-    # The last child is tried with no more constants than the budget has programs left.
+    # A child is tried with all constants, so that a budget given anew continues the same search.
     ({"max_programs": 151, "constant_trials": 4}, Budget(programs=151)),
     ({"max_programs": 152, "constant_trials": 4}, Budget(programs=152)),
 ])

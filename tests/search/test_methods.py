@@ -79,9 +79,10 @@ def test_programs_that_were_tried_count_and_the_best_constants_stay():
   assert entry.lineage[-1].program == entry.program
 
 
-def test_a_budget_of_programs_is_kept_by_trials_of_constants():
+def test_a_budget_of_programs_is_exceeded_by_trials_of_one_child_at_most():
   search = evolve(max_programs=200, children=400)
-  assert search.finished and (search.num_programs == 200).all()
+  assert search.finished
+  assert ((search.num_programs >= 200) & (search.num_programs < 203)).all()
 
 
 @pytest.mark.parametrize("stop", [50, 150])

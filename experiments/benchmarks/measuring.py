@@ -29,7 +29,7 @@ from azero.search.search import Search
 K = TypeVar("K", bound=Hashable)
 
 _Function = tuple[str, int, str]  # file, line and name, as the profiler has it
-_TIME, _CALLERS = 2, 4  # places in what the profiler says of a function
+_TIME, _CUMULATIVE, _CALLERS = 2, 3, 4  # places in what the profiler says of a function
 _MAX_DEPTH = 12  # of calls outside azero
 
 _IN_FLIGHT = 2  # batches; the host prepares one while the device is at the other
@@ -199,9 +199,13 @@ def _seconds_by_stage(stats: pstats.Stats) -> dict[str, float]:
   spent = dict.fromkeys(STAGES, 0.0)
 
   def charge(function: _Function, seconds: float, path: tuple[_Function, ...]) -> None:
-    """Gives the time of a function to its stage, or else to those of its callers."""
+    """Gives the time of a function to its stage, or else to those of its callers.
+
+    By the time that it took for each with all that it called: a wait for a thread that starts
+    is short, one for its end is long, and both are spent in a lock far below.
+    """
     stage, callers = _stage_of(function), calls[function][_CALLERS]
-    own = {other: counts[_TIME] for other, counts in callers.items() if other not in path}
+    own = {other: counts[_CUMULATIVE] for other, counts in callers.items() if other not in path}
     total = sum(own.values())
     if stage is not None or not total or len(path) > _MAX_DEPTH:
       spent[stage or "other"] += seconds

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from azero.compiler import canonical
 from azero.executors.evaluator import Evaluator
 from azero.language import ops, spaces, text, zoo
 from azero.language.program import EMPTY, Function
+from azero.search.worker import in_threads
 from experiments import benchmark
 from experiments.benchmarks import (
     benchmark_parts,
@@ -151,6 +153,15 @@ def test_stages_are_those_of_what_was_called(network, small_search):
   assert tuple(shares) == measuring.STAGES and sum(shares.values()) == pytest.approx(1)
   assert all(share >= 0 for share in shares.values())
   assert shares["other"] < 0.5
+
+
+def test_waiting_for_a_thread_is_no_commit():
+  class Search:
+    def step(self):
+      in_threads([lambda: None, functools.partial(time.sleep, 0.2)])
+
+  shares = measuring.stage_shares(Search(), 0.1)
+  assert shares["wait for threads"] > 0.9
 
 
 def _small(islands, seed):

@@ -83,10 +83,12 @@ def _check_all(
 @inner_kernel
 def program_is_valid(programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch) -> bool:
   """As `is_valid`, of program i."""
-  read = _follow_pass(programs, i, tables, scratch)
+  read = _follow_predict(programs, i, tables, scratch)
   label, features = _ONE << np.uint64(tables.label), _ONE << np.uint64(tables.features)
-  return read & features != _NONE and _updates_parameters(
-      read, label | features, label | _PREDICTED, scratch.origin)
+  if read & features == _NONE:
+    return False  # as most random programs
+  _follow_learn(tables, scratch)
+  return _updates_parameters(read, label | features, label | _PREDICTED, scratch.origin)
 
 
 @inner_kernel
@@ -105,7 +107,8 @@ def follows_features(programs: ProgramArrays, i: int, tables: Tables, scratch: S
 def _count_changed(
     programs: ProgramArrays, i: int, causes: np.uint64, tables: Tables, scratch: Scratch) -> int:
   """Parameters of program i that the prediction reads and that change, by one of some causes."""
-  read, count = _follow_pass(programs, i, tables, scratch), 0
+  read, count = _follow_predict(programs, i, tables, scratch), 0
+  _follow_learn(tables, scratch)
   given = _ONE << np.uint64(tables.label) | _ONE << np.uint64(tables.features)
   for address in range(len(scratch.origin)):
     bit, after = _ONE << np.uint64(address), scratch.origin[address]
@@ -114,26 +117,31 @@ def _count_changed(
 
 
 @inner_kernel
-def _follow_pass(
+def _follow_predict(
     programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch) -> np.uint64:
-  """Follows program i through one pass of Predict and Learn.
+  """Follows program i through Predict.
 
   Returns:
     The set of addresses whose earlier values the prediction follows from. What each address
-    follows from after Learn is in the `origin` of the scratch.
+    follows from is in the `origin` of the scratch.
   """
   list_instructions(programs, i, tables, scratch)
-  sources, words, start = scratch.origin, scratch.words, scratch.start
-  label, features = _ONE << np.uint64(tables.label), _ONE << np.uint64(tables.features)
+  sources, start = scratch.origin, scratch.start
   for address in range(len(sources)):
     sources[address] = _ONE << np.uint64(address)
   sources[tables.label] = _NONE  # Predict finds no label
-  _follow(start[_PREDICT], start[_LEARN], sources, words)
-  read = sources[tables.prediction]
+  _follow(start[_PREDICT], start[_LEARN], sources, scratch.words)
+  return sources[tables.prediction]
+
+
+@inner_kernel
+def _follow_learn(tables: Tables, scratch: Scratch) -> None:
+  """Follows the program that was followed through Predict through Learn as well."""
+  sources, start = scratch.origin, scratch.start
   sources[tables.prediction] = _PREDICTED
-  sources[tables.label], sources[tables.features] = label, features
-  _follow(start[_LEARN], start[_LEARN + 1], sources, words)
-  return read
+  sources[tables.label] = _ONE << np.uint64(tables.label)
+  sources[tables.features] = _ONE << np.uint64(tables.features)
+  _follow(start[_LEARN], start[_LEARN + 1], sources, scratch.words)
 
 
 @inner_kernel

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from azero.insight import knocking_in, motifs, statistics, surgery
 from azero.insight import tables as insight_tables
 from azero.language import zoo
 from azero.language.text import format_program
+from azero.runs import json_lines
 from experiments.frame import reporting, workers
 
 if TYPE_CHECKING:
@@ -113,15 +113,14 @@ def _measure(
   tuner = bench_lib.Bench(to_tune, **settings)
   judge = bench_lib.Bench(to_judge, num_seeds=_NUM_SEEDS, **settings)
   assert arm.template is not None
-  features, donor = arm.select.num_features, DONORS[motif]
-  start = surgery.take_apart(_own(arm.template[:1], features, multiclass=tuner.multiclass))
+  donor, start = DONORS[motif], surgery.take_apart(arm.template[:1])
   pairs: list[Code] = []
   for number in range(num_tunings):
     rng = np.random.default_rng([config.search.seed, number])
     tuned = _tuned(tuner, start, num_trials, rng)
     # Measures it, too, but only the program counts.
     grafted = knocking_in.knock_in(
-        motif, zoo.load(donor, features), _program(tuned, tuner), tuner,
+        motif, zoo.load(donor, arm.select.num_features), _program(tuned, tuner), tuner,
         donor_multiclass=zoo.is_multiclass(donor)).program
     pairs += [_tuned(tuner, code, num_trials, rng)
               for code in (tuned, surgery.take_apart(grafted))]
@@ -134,14 +133,8 @@ def _measure(
       format_program(_program(pairs[-1], judge)), len(starts))
 
 
-def _own(program: Programs, num_features: int, *, multiclass: bool) -> Programs:
-  """A program with its F, in the least space that holds it: a smaller one compiles faster."""
-  code = surgery.take_apart(program)
-  space = surgery.space_of([code], num_features, multiclass=multiclass)
-  return surgery.assemble([code], space)
-
-
 def _program(code: Code, bench: Bench) -> Programs:
+  """The program, in the least space that holds it: a smaller one compiles faster."""
   space = surgery.space_of([code], bench.tasks.num_features, multiclass=bench.multiclass)
   return surgery.assemble([code], space)
 
@@ -176,9 +169,8 @@ def table(found: Sequence[Worth]) -> str:
 
 def lines(found: Sequence[Worth]) -> str:
   """A line of JSON for each arm."""
-  return "".join(
-      json.dumps({
-          "arm": each.arm, "motif": each.motif, "start": each.start, "fitness": each.fitness,
-          "gain": insight_tables.interval_dict(each.gain), "tunings": each.tunings,
-          "num_tasks": each.num_tasks, "verdict": each.verdict, "program": each.program,
-      }) + "\n" for each in found)
+  return json_lines.text({
+      "arm": each.arm, "motif": each.motif, "start": each.start, "fitness": each.fitness,
+      "gain": insight_tables.interval_dict(each.gain), "tunings": each.tunings,
+      "num_tasks": each.num_tasks, "verdict": each.verdict, "program": each.program,
+  } for each in found)

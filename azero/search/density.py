@@ -164,7 +164,7 @@ class _Sampling(RandomSearch):
   def draw(self, target: int) -> None:
     """Draws until every island has so many programs."""
     in_threads(self.work(target))
-    self.conclude(target)
+    self.conclude()
 
   def sample(self) -> Sample:
     """What there is by now."""

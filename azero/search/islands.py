@@ -14,9 +14,10 @@ from azero.compiler.arrays import ProgramArrays, arrays
 from azero.language.program import Programs, SearchSpace
 from azero.search.history.ancestry import Ancestry, new_ancestry, room_for
 
+_FIRST_GUESSES = 4.0  # before anything is learnt of them
 _STORED = (
     "fitness", "made", "num_programs", "num_evaluated", "train_steps", "best_fitness", "key",
-    "structure", "restarts", "epoch", "epoch_best", "improved_at")
+    "structure", "restarts", "epoch", "epoch_best", "improved_at", "guesses")
 
 
 class Islands(NamedTuple):
@@ -44,7 +45,9 @@ class Islands(NamedTuple):
     epoch: [I] int64, the child with which the population began anew for the last time.
     epoch_best: [I] float64, best fitness since then.
     improved_at: [I] int64, the child that brought it.
-    load: [I] float64, about what the island has cost since it was looked at; decides no history.
+    guesses: [I] float64, how many parents a round guesses, as far as it has been learnt.
+    rounds: [I] int64, that the island has begun in this step.
+    load: [I] float64, about what they have cost; decides no history.
     ancestry: whom the programs of the populations descend from.
   """
 
@@ -63,6 +66,8 @@ class Islands(NamedTuple):
   epoch: np.ndarray
   epoch_best: np.ndarray
   improved_at: np.ndarray
+  guesses: np.ndarray
+  rounds: np.ndarray
   load: np.ndarray
   ancestry: Ancestry
 
@@ -78,7 +83,8 @@ def new_islands(space: SearchSpace, num_islands: int, population_size: int) -> I
       arrays(Programs.empty(space, size)), np.zeros(shape), made, num_programs, num_evaluated,
       train_steps, best_fitness, arrays(Programs.empty(space, num_islands)),
       np.ones(num_islands, bool), np.zeros((*shape, 2), np.uint64), np.zeros(shape, np.uint64),
-      restarts, epoch, epoch_best, improved_at, np.zeros(num_islands),
+      restarts, epoch, epoch_best, improved_at, np.full(num_islands, _FIRST_GUESSES),
+      np.zeros(num_islands, np.int64), np.zeros(num_islands),
       new_ancestry(num_islands, population_size))
 
 

@@ -1,10 +1,13 @@
 """A search: islands that work in rounds, a worker thread for each device, the best programs.
 
-A step lets every island make some children, see `rounds`. Each device has a thread that owns some
-of the islands: it advances them through a round, evaluates what they ask for and commits it, and
-so on until all of them are where the step ends. Islands do not wait for each other. Threads
-meet at the end of a step, where what was found is put together. With fewer islands than devices,
-the devices share the requests of a round.
+A step is some rounds of every island, see `rounds`. Each device has a thread that owns some of the
+islands: it advances them through a round, evaluates what they ask for and commits it, and so on
+until all of them are where the step ends; then it takes over some of another thread, see
+`handover`. Islands do not wait for each other. Threads meet at the end of a step, where what was
+found is put together. With fewer islands than devices, the devices share the requests of a round.
+
+Islands whose programs cost little, or are known to the caches, make more children in a step, as
+processes of the paper do that have a machine each.
 
 What an island does follows from its own number, the seed and its tasks; nothing depends on
 threads, devices or neighbours. Groups of islands whose tasks have other shapes, and migration, are
@@ -27,6 +30,7 @@ from azero.search import state as state_lib
 from azero.search.config import INITIAL, SearchConfig
 from azero.search.draws import seed_word
 from azero.search.groups.budgets import Budgeted
+from azero.search.handover import Handover
 from azero.search.history.genealogy import Genealogy
 from azero.search.history.hall_of_fame import Front, HallOfFame
 from azero.search.islands import islands_state, new_islands, restore_islands
@@ -42,9 +46,14 @@ from azero.tasks.task import Tasks
 
 _ROUND_CHILDREN = 256  # of an island at most, so that a run of hits ends
 _RANDOM_PROGRAMS = 8192  # of all islands in a round of random search
-_STEP_EXAMPLES = 100_000_000  # of all islands in a step: a second or so of work
+# Of all islands in a step, half a second or so, and of a round of an island, as it turns out where
+# caches know most programs; how many rounds a step has follows from them.
+_STEP_EXAMPLES = 100_000_000
+_ROUND_PROGRAMS = 10
+_MOST_ROUNDS = 1000
+# Parents guessed in a round with a hurdle, where the history depends on where rounds end.
+_GUESSES_AT_A_HURDLE = 32
 _FAIR = 1.1  # load of the busiest thread over the mean, with which islands stay where they are
-_MAX_STEP = 4096  # children of an island in a step
 
 
 class Search(Budgeted):
@@ -54,7 +63,7 @@ class Search(Budgeted):
     islands: populations and totals, see `Islands`.
     hall_of_fame: the best different algorithms of all islands.
     front: the best programs of all islands by the number of their live instructions.
-    cycle: children that every active island has made, the initial population included.
+    cycle: children that every active island has made at least, the initial population included.
     watch: [I] float64, fitness from which on children are given to `_judge`; inf for none.
   """
 
@@ -63,8 +72,8 @@ class Search(Budgeted):
 
   def __init__(
       self, space: SearchSpace, task_sets: Tasks | Sequence[Tasks], config: SearchConfig, *,
-      template: Programs | None = None, first_island: int = 0, share_rounds: bool = True,
-      evaluator: MakeEvaluator = Evaluator,
+      template: Programs | None = None, first_island: int = 0, islands_in_all: int | None = None,
+      share_rounds: bool = True, evaluator: MakeEvaluator = Evaluator,
   ):
     """Prepares the evaluators; evaluates nothing yet.
 
@@ -77,6 +86,8 @@ class Search(Budgeted):
         `KnownPrograms` the lineages go on.
       first_island: number of the first island among those of a larger search: it decides its
         random numbers and stands in records.
+      islands_in_all: those of the search of which these are a part, among whom the
+        work of a step is divided; None for these.
       share_rounds: whether devices share the requests of a round if there are fewer islands
         than devices; in a larger search others keep them busy.
       evaluator: makes what evaluates programs, see `evaluators`.
@@ -95,10 +106,10 @@ class Search(Budgeted):
     require_searched(space)
     children = mutator(config.mutations, config.mutation_probability)
     compile_beside("azero.search.compilation")
-    self._stages = Stages(space, sets, config, evaluator)
+    self._stages = Stages(space, sets, config, evaluator, self._round_size)
     self._cache = LruCache(
         self.num_islands, config.cache_size if config.canonical_cache else 1)
-    rules = self._make_rules()
+    rules = self._make_rules(islands_in_all or self.num_islands)
     self.islands = new_islands(space, self.num_islands, rules.population_size)
     self.watch = np.full(self.num_islands, np.inf)
     self.hall_of_fame, self.front = HallOfFame(config.hall_of_fame_size), Front()
@@ -106,11 +117,12 @@ class Search(Budgeted):
     shared = Shared(
         space, sets[0].multiclass, rules, *_breeding(config, self.evolve), children,
         template or Programs.empty(space), self.islands, self._cache, self._stages, self.watch,
-        first_island, config.hall_of_fame_size, self._genealogy, config.hurdle is not None)
+        first_island, config.hall_of_fame_size, self._genealogy, Handover())
     self._workers = [Worker(shared, devices) for devices in self._devices(share_rounds)]
     self._share_out(np.zeros(self.num_threads))
     self._taken_out = np.zeros(self.num_islands, bool)
     self._counted = Counts()  # before the workers began to count
+    self._going = np.zeros(0, np.int64)  # islands that had budget left when the step began
     self.improvements: list[Improvement] = []  # since the last `take_improvements`
     self.cycle = 0
 
@@ -168,34 +180,38 @@ class Search(Budgeted):
     taken, self.improvements = self.improvements, []
     return taken
 
-  @property
-  def cycles_of_step(self) -> int:
-    """How many children each island makes in a step; by the settings alone."""
-    return cycles_of_step(self.config, self.task_sets)
-
   def step(self) -> None:
     """Some children on every island that has budget left."""
-    target = self.cycle + (0 if self.finished else self.cycles_of_step)
-    in_threads(self.work(target))
-    self.conclude(target)
+    in_threads(self.work(self.step_target))
+    self.conclude()
+
+  @property
+  def step_target(self) -> int:
+    """Children of an island with which the next step ends at the latest."""
+    return self.cycle + (self.config.cycles_per_step or breeding.UNLIMITED - self.cycle)
 
   def work(self, target: int, busy: np.ndarray | None = None) -> list[Callable[[], None]]:
-    """What brings all islands to so many children, a piece for each thread.
+    """What brings all islands to the end of a step, a piece for each thread.
 
     In the first step one more compiles what devices run, while others compile the rounds.
 
     Args:
-      target: children of an island, those so far included.
+      target: children of an island at most, those so far included.
       busy: [threads] float64, what else each thread has to do; this search's part is added.
     """
+    self._going = np.flatnonzero(self.active)
     self._share_out(np.zeros(self.num_threads) if busy is None else busy[: self.num_threads])
     pieces: list[Callable[[], None]] = [
         functools.partial(worker.run, target) for worker in self._workers]
     return pieces if self.cycle else [*pieces, self._stages.prepare]
 
-  def conclude(self, target: int) -> None:
+  def conclude(self) -> None:
     """Ends a step: puts together what the threads found."""
-    self.cycle = target
+    made, active = self.islands.made, self.active
+    if active.any():
+      self.cycle = int(made[active].min())
+    elif len(self._going):
+      self.cycle = int(made[self._going].max())
     found = [item for worker in self._workers for item in worker.take_improvements()]
     self.improvements += sorted(found, key=lambda item: (item.num_programs, item.island))
     self.hall_of_fame.merge(worker.hall for worker in self._workers)
@@ -252,22 +268,37 @@ class Search(Budgeted):
   def _judge(self, watched: Sequence[Watched]) -> None:
     """Learns which children reached `watch` in a step, in the order of their numbers."""
 
-  def _make_rules(self) -> Rules:
+  def _make_rules(self, islands_in_all: int) -> Rules:
     config = self.config
-    # Random search needs no population, but room for a round; nothing ends one but its size, and of
-    # many random programs few go to a device.
-    size = config.population_size
-    largest = _ROUND_CHILDREN
-    if not self.evolve:
-      size = largest = max(_ROUND_CHILDREN, _RANDOM_PROGRAMS // self.num_islands)
+    # Random search needs no population, but room for a round.
+    size = config.population_size if self.evolve else self._round_size
     return Rules(
         seed=seed_word(config.seed), first_island=self.first_island, population_size=size,
-        tournament_size=config.tournament_size, round_size=min(size, largest),
-        evolve=self.evolve, learners_only=self.learners_only, cached=config.canonical_cache,
+        tournament_size=config.tournament_size, round_size=self._round_size,
+        step_rounds=self._step_rounds(islands_in_all),
+        fixed_guesses=0 if config.hurdle is None else _GUESSES_AT_A_HURDLE, evolve=self.evolve,
+        learners_only=self.learners_only, cached=config.canonical_cache,
         max_cost=_max_cost(self.space, config.train_budget),
         max_programs=config.max_programs or breeding.UNLIMITED,
         max_train_steps=config.max_train_steps or breeding.UNLIMITED,
         most_steps=self._stages.most_train_steps)
+
+  @property
+  def _round_size(self) -> int:
+    """Children of an island in a round at most."""
+    if self.evolve:
+      return min(self.config.population_size, _ROUND_CHILDREN)
+    # Nothing else ends a round, and of many random programs few go to a device.
+    return max(_ROUND_CHILDREN, _RANDOM_PROGRAMS // max(self.num_islands, 1))
+
+  def _step_rounds(self, islands_in_all: int) -> int:
+    """Rounds of an island in a step, by the settings alone."""
+    if self.config.cycles_per_step:
+      return breeding.UNLIMITED
+    tasks = self.task_sets[0]
+    examples = len(tasks) * (tasks.num_train * self.config.num_epochs + tasks.num_valid)
+    rounds = _STEP_EXAMPLES // (islands_in_all * _ROUND_PROGRAMS * examples)
+    return min(max(rounds, 1), _MOST_ROUNDS)
 
   def _devices(self, share_rounds: bool) -> list[list[int]]:
     """The devices of each worker."""
@@ -284,7 +315,7 @@ class Search(Budgeted):
     least to do (Graham's rule).
     """
     load = self.islands.load + 1.0
-    self.islands.load[:] = 0.0
+    self.islands.load[:] = self.islands.rounds[:] = 0
     kept = busy + [load[worker.own].sum() for worker in self._workers]
     shared = sum(len(worker.own) for worker in self._workers)
     if shared == self.num_islands and kept.max() <= _FAIR * kept.mean():
@@ -311,15 +342,6 @@ def _breeding(config: SearchConfig, evolve: bool) -> tuple[int, Breeding | None]
       trials=config.constant_trials, patience=config.restart_patience or breeding.UNLIMITED,
       leaps=config.leaps)
   return start, None if rules.is_plain and start != breeding.GROWN else rules
-
-
-def cycles_of_step(config: SearchConfig, task_sets: Sequence[Tasks]) -> int:
-  """How many children each island of a group makes in a step."""
-  if config.cycles_per_step:
-    return config.cycles_per_step
-  tasks = task_sets[0]
-  examples = len(tasks) * (tasks.num_train * config.num_epochs + tasks.num_valid)
-  return max(1, min(_MAX_STEP, _STEP_EXAMPLES // (len(task_sets) * examples)))
 
 
 def _max_cost(space: SearchSpace, train_budget: float | None) -> float:

@@ -15,6 +15,7 @@ from azero.compiler.arrays import arrays, scratch, tables
 from azero.compiler.canonical import Analysis
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws, rounds
+from azero.search.handover import Handover
 from azero.search.history.genealogy import Genealogy
 from azero.search.history.hall_of_fame import Entry, Front, HallOfFame, Key, Rank
 from azero.search.history.lineage import Lineage
@@ -24,7 +25,6 @@ from azero.search.proposals.mutation import Mutator, explained
 from azero.search.rounds import (
   CHILDREN,
   FIRST_ANSWER,
-  KEPT,
   TWIN,
   UNABLE,
   Means,
@@ -36,11 +36,6 @@ from azero.search.scoring.equivalence import Counts, Prints, Stages
 from azero.search.scoring.lru_cache import LruCache, new_log
 
 _BATCH_CHILDREN = 8192  # of all islands of a thread in a round
-# Guesses of parents make rounds longer, and a wrong one makes all after it vain. There are as many
-# as let this part of the children be kept, about; they change what a round costs, nothing else.
-_KEPT_SHARE = 0.9
-_MOST_GUESSES = 32
-_GUESSES_AT_A_HURDLE = 32  # see `rounds`
 
 
 class Improvement(NamedTuple):
@@ -95,7 +90,7 @@ class Shared(NamedTuple):
     first_island: number in records of island 0.
     hall_size: entries of the hall of fame.
     genealogy: tells lineages.
-    has_hurdle: whether it follows from the history alone where a round ends, see `rounds`.
+    handover: where threads give islands to each other within a step.
   """
 
   space: SearchSpace
@@ -112,14 +107,15 @@ class Shared(NamedTuple):
   first_island: int
   hall_size: int
   genealogy: Genealogy
-  has_hurdle: bool
+  handover: Handover
 
 
 class Worker:
   """A thread of a search: its devices, and the islands that it has at the time.
 
   Attributes:
-    own: [n] int64, these islands; no two workers have the same one.
+    own: [n] int64, these islands; no two workers have the same one. In a step it may give
+      some to others that are done, or get some of theirs.
     counts: how the programs of these islands were answered, since `forget`.
     hall: their best programs, since `forget`.
     front: their best by complexity, since `forget`.
@@ -141,7 +137,6 @@ class Worker:
     self._settlement = Settlement(
         shared.rules, shared.cache.arrays, self._means.tools.stream)
     self._log = new_log(room * trials)
-    self._guesses = 4.0
     self._found = np.zeros(room, np.int64)
     self._arrivals: list[tuple[int, np.ndarray, Sequence[Lineage]]] = []
     sizes = shared.space.num_slots + 1
@@ -159,17 +154,38 @@ class Worker:
     self._watched: list[Watched] = []
 
   def run(self, target: int) -> None:
-    """Advances its islands that have budget left to so many children."""
-    shared, start = self._shared, 0
-    while True:
-      first = start
-      with explained(shared.mutator):
-        start = rounds.propose(
-            shared.islands, self.own, first, target, self._means, self._round)
-      # Whoever comes after `first` may be done, and those before it not.
-      if not self._round.counts[CHILDREN] and not first and not start:
-        return
-      self._settle()
+    """Brings its islands, and some of others, to the end of a step.
+
+    Args:
+      target: children of an island at most.
+    """
+    shared, islands = self._shared, self._shared.islands
+    with shared.handover.working():
+      start = 0
+      while True:
+        first = start
+        with explained(shared.mutator):
+          start = rounds.propose(islands, self.own, first, target, self._means, self._round)
+        # Whoever comes after `first` may be done, and those before it not.
+        if self._round.counts[CHILDREN] or first or start:
+          self._settle()
+          if not start and shared.handover.wanted():
+            self._give(target)
+          continue
+        taken = shared.handover.take()
+        if taken is None:
+          return
+        self.own = np.union1d(self.own, taken)
+
+  def _give(self, target: int) -> None:
+    """Hands half of the islands that have something left to do to a thread that waits."""
+    islands, own, shared = self._shared.islands, self.own, self._shared
+    left = own[
+        islands.active[own] & (islands.made[own] < target)
+        & (islands.rounds[own] < shared.rules.step_rounds)]
+    given = left[1::2]
+    if len(given) and shared.handover.give(given):
+      self.own = np.setdiff1d(own, given)
 
   def take_in(
       self, islands: np.ndarray, places: np.ndarray, programs: Programs,
@@ -223,14 +239,10 @@ class Worker:
       self._keep(child, prints)
     if number:
       self._set_bars()
-    enough = rnd.counts[KEPT] >= _KEPT_SHARE * rnd.counts[CHILDREN]
-    self._guesses = min(max(self._guesses + (0.25 if enough else -0.5), 1.0), _MOST_GUESSES)
     self._begin()
 
   def _begin(self) -> None:
     """Empties the round."""
-    guesses = _GUESSES_AT_A_HURDLE if self._shared.has_hurdle else int(self._guesses)
-    self._round.guesses[0] = guesses
     self._round.counts[:] = self._round.log.used[:] = self._log.used[:] = 0
     self._arrivals.clear()
 

@@ -6,7 +6,7 @@ shape are a group, an `Evolution`; a federation advances several groups together
 workers of an experiment exchange programs, see `migration`. Repeats of an experiment run side
 by side and exchange nothing.
 
-Migrations happen at fixed cycles of each group, when all groups have come to them. So the
+Migrations happen at fixed numbers of children, when all workers have come to them. So the
 history depends on the settings alone, and groups of costly tasks may migrate after fewer
 programs than those of cheap ones. Workers whose budget is spent take no part any more.
 """
@@ -49,6 +49,8 @@ class Group:
     template: programs to start from, of a space that differs in F at most.
     first_worker: number of its first worker among those of all groups; None to follow on the
       group before. Given where a federation is a part of a larger one.
+    workers_in_all: those of the whole group, if these are a part of it; they share the work of a
+      step.
     evaluator: makes what evaluates its programs, see `evaluators`.
   """
 
@@ -60,6 +62,7 @@ class Group:
   migration_every: int | None = None
   template: Programs | None = None
   first_worker: int | None = None
+  workers_in_all: int | None = None
   evaluator: MakeEvaluator = Evaluator
 
   def __post_init__(self) -> None:
@@ -104,7 +107,7 @@ class Federation(Grouped[Group, Evolution]):
         template = template.with_features(group.space.num_features)
       self.searches.append(Evolution(
           group.space, group.task_sets, group.config, template=template, first_island=first,
-          share_rounds=False, evaluator=group.evaluator))
+          islands_in_all=group.workers_in_all, share_rounds=False, evaluator=group.evaluator))
       first += len(group.task_sets)
     self.experiments = np.concatenate([
         np.zeros(len(group.task_sets), np.int64) if group.experiments is None
@@ -141,8 +144,8 @@ class Federation(Grouped[Group, Evolution]):
     targets = [self._target(k) for k in range(len(self.searches))]
     busy = np.zeros(max(search.num_threads for search in self.searches))  # over all groups
     _together([search.work(target, busy) for search, target in zip(self.searches, targets)])
-    for search, target in zip(self.searches, targets):
-      search.conclude(target)
+    for search in self.searches:
+      search.conclude()
 
   @property
   def migration_due(self) -> bool:
@@ -183,7 +186,7 @@ class Federation(Grouped[Group, Evolution]):
           islands, places, Programs.concatenate(programs), list(itertools.chain(*lineages))))
     _together(work)
     for search in self.searches:
-      search.conclude(search.cycle)
+      search.conclude()
     self.skip_migration()
 
   def skip_migration(self) -> None:
@@ -204,15 +207,14 @@ class Federation(Grouped[Group, Evolution]):
       search.restore(state["searches"][str(k)])
 
   def _next_migration(self, k: int) -> int:
-    """The cycle of group k after which the next migration happens."""
+    """Children of a worker of group k after which the next migration happens."""
     assert self.migration is not None
     every = self.groups[k].migration_every or self.migration.every
     return self.groups[k].config.population_size + (self.migrations + 1) * every
 
   def _target(self, k: int) -> int:
-    """The cycle of group k at which the next step ends."""
-    search = self.searches[k]
-    target = search.cycle + (0 if search.finished else search.cycles_of_step)
+    """Children of a worker of group k with which the next step ends at the latest."""
+    target = self.searches[k].step_target
     return target if self.migration is None else min(target, self._next_migration(k))
 
   def _migrate(self) -> None:

@@ -46,11 +46,13 @@ from azero.tasks.task import Tasks
 
 _ROUND_CHILDREN = 256  # of an island at most, so that a run of hits ends
 _RANDOM_PROGRAMS = 8192  # of all islands in a round of random search
-# Of all islands in a step, half a second or so, and of a round of an island, as it turns out where
-# caches know most programs; how many rounds a step has follows from them.
-_STEP_EXAMPLES = 100_000_000
+# How long a step is, half a second or so: it has as many rounds as show so many numbers, the
+# features of all examples, to all programs, if a round of an island evaluates so many of them. Of
+# few islands a step is shorter, since no thread waits long at its end.
+_STEP_NUMBERS = 4_000_000_000
 _ROUND_PROGRAMS = 10
-_MOST_ROUNDS = 1000
+_FEW_ISLANDS = 16
+_MOST_ROUNDS = 150
 # Parents guessed in a round with a hurdle, where the history depends on where rounds end.
 _GUESSES_AT_A_HURDLE = 32
 _FAIR = 1.1  # load of the busiest thread over the mean, with which islands stay where they are
@@ -297,8 +299,8 @@ class Search(Budgeted):
       return breeding.UNLIMITED
     tasks = self.task_sets[0]
     examples = len(tasks) * (tasks.num_train * self.config.num_epochs + tasks.num_valid)
-    rounds = _STEP_EXAMPLES // (islands_in_all * _ROUND_PROGRAMS * examples)
-    return min(max(rounds, 1), _MOST_ROUNDS)
+    numbers = examples * tasks.num_features * _ROUND_PROGRAMS * max(islands_in_all, _FEW_ISLANDS)
+    return min(max(_STEP_NUMBERS // numbers, 1), _MOST_ROUNDS)
 
   def _devices(self, share_rounds: bool) -> list[list[int]]:
     """The devices of each worker."""

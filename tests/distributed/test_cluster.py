@@ -64,7 +64,8 @@ def test_any_number_of_processes_does_what_one_does(local, processes, lockstep):
 
 
 def test_parts_take_the_steps_of_the_whole(monkeypatch):
-  monkeypatch.setattr(search_module, "_STEP_EXAMPLES", 10_000)  # a few rounds
+  monkeypatch.setattr(search_module, "_STEP_NUMBERS", 40_000)  # a few rounds
+  monkeypatch.setattr(search_module, "_FEW_ISLANDS", 1)
   chosen = {"cycles_per_step": None, "hurdle": 0.5, "max_programs": 1000}
   whole = make(migration=None, **chosen)
   whole.step()

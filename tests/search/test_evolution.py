@@ -378,7 +378,7 @@ def test_a_round_ends_with_a_wrong_guess_or_too_many(monkeypatch, size, contesta
 
 @pytest.mark.parametrize("hurdle", [None, 0.5])
 def test_a_step_is_some_rounds_of_every_island(monkeypatch, hurdle):
-  monkeypatch.setattr(search_module, "_STEP_EXAMPLES", 20_000)
+  monkeypatch.setattr(search_module, "_STEP_NUMBERS", 500_000)
   searches = []
   for num_devices in 1, 2:
     search, recording = evolve(

@@ -12,6 +12,7 @@
     lineage.json         what the programs of both came from, saved less often and at the end
     outcomes.jsonl       in place of it, where an experiment has repeats: what each came to;
                          the records of their searches are in directories of their own
+    earlier_outcomes.jsonl  what they had come to with smaller budgets
     checkpoints/         the newest versions of the search itself, from which a stopped run
                          is continued
     findings.json        of an experiment that has concluded: what it found, for its report

@@ -114,6 +114,12 @@ def write_images(
 
   with registered.skip_registration():  # TFDS has builders of the same names
 
+    class Info(tfds.core.DatasetInfo):
+      """What is known of the data set."""
+
+      def initialize_from_bucket(self) -> None:
+        """TFDS's server knows nothing of it, and asking leaves a temporary directory behind."""
+
     class Builder(tfds.core.GeneratorBasedBuilder):
       """The data set as TFDS defines it, from images in memory."""
 
@@ -126,7 +132,7 @@ def write_images(
         else:
           label = tfds.features.ClassLabel(num_classes=source.num_classes)
         image = tfds.features.Image(shape=source.image_shape)
-        return tfds.core.DatasetInfo(
+        return Info(
             builder=self, description=f"{source.name}, written by azero.",
             features=tfds.features.FeaturesDict({"image": image, "label": label}),
             supervised_keys=("image", "label"))

@@ -108,6 +108,15 @@ def write_images(
     ValueError: TFDS is not installed.
   """
   _require_tfds()
+  builder = _builder_class(source, splits)(
+      data_dir=data_directory(data_dir), file_format=file_format)
+  _prepare(builder)
+  return find_prepared(source, data_dir)
+
+
+def _builder_class(
+    source: ImageSource, splits: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> type[Any]:
+  """What prepares a data set as TFDS does, from images in memory; see `write_images`."""
   from PIL import Image
   import tensorflow_datasets as tfds
   from tensorflow_datasets.core import registered
@@ -150,9 +159,7 @@ def write_images(
           image = Image.fromarray(pixels.reshape(source.image_shape).squeeze())
           yield index, {"image": image, "label": int(label)}
 
-  builder = Builder(data_dir=data_directory(data_dir), file_format=file_format)
-  _prepare(builder)
-  return find_prepared(source, data_dir)
+  return Builder
 
 
 def _prepare(builder: Any) -> None:

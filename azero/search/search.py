@@ -23,18 +23,19 @@ from azero.compiler.beside import compile_beside
 from azero.executors.evaluator import Evaluator
 from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
+from azero.search import checked_state
 from azero.search import state as state_lib
 from azero.search.config import INITIAL, SearchConfig
 from azero.search.draws import seed_word
 from azero.search.groups.budgets import Budgeted
 from azero.search.history.genealogy import Genealogy
 from azero.search.history.hall_of_fame import Front, HallOfFame
-from azero.search.islands import islands_state, new_islands, restore_islands
+from azero.search.islands import check_islands, islands_state, new_islands, restore_islands
 from azero.search.proposals import breeding
 from azero.search.proposals.breeding import Breeding
 from azero.search.proposals.mutation import mutator, require_searched
 from azero.search.rounds import Rules
-from azero.search.scoring.equivalence import Counts, Stages
+from azero.search.scoring.equivalence import Counts, Stages, check_counts
 from azero.search.scoring.evaluators import MakeEvaluator
 from azero.search.scoring.lru_cache import LruCache
 from azero.search.worker import Improvement, Shared, Watched, Worker, in_threads
@@ -173,9 +174,20 @@ class Search(Budgeted):
     """How many children each island makes in a step; by the settings alone."""
     return cycles_of_step(self.config, self.task_sets)
 
+  @property
+  def next_target(self) -> int:
+    """Children of every active island when the next step ends.
+
+    With a larger budget than before islands go on that had stopped before others, and a step is
+    not to last until they are where these are.
+    """
+    if self.finished:
+      return self.cycle
+    return int(self.islands.made[self.active].min()) + self.cycles_of_step
+
   def step(self) -> None:
     """Some children on every island that has budget left."""
-    target = self.cycle + (0 if self.finished else self.cycles_of_step)
+    target = self.next_target
     in_threads(self.work(target))
     self.conclude(target)
 
@@ -221,7 +233,11 @@ class Search(Budgeted):
     Args:
       state: of a search of the same settings and tasks. Budgets may differ, as may the
         number of devices and the lanes.
+
+    Raises:
+      StateError: it is none; the search is as it was then.
     """
+    self.check(state)
     self.cycle = state["cycle"]
     self._taken_out = state["taken_out"].copy()
     restore_islands(self.islands, state["islands"])
@@ -237,6 +253,26 @@ class Search(Budgeted):
         Improvement(**fields)
         for fields in state_lib.found_in(self.space_of, state["improvements"])]
     self._update_active()
+
+  def check(self, state: Mapping[str, Any]) -> None:
+    """Refuses what `restore` cannot take over.
+
+    Raises:
+      StateError: it is not of such a search.
+    """
+    islands = checked_state.part(state, "islands")
+    checked_state.like(state, "taken_out", self._taken_out)
+    check_islands(self.islands, self.space, islands)
+    # Who is first stops with its budget only, within a step.
+    behind = checked_state.whole(state, "cycle") - int(islands["made"].max())
+    checked_state.within("cycle", np.array(behind), -np.inf, self.cycles_of_step)
+    self._genealogy.check(checked_state.part(state, "ancestry"))
+    check_counts(checked_state.part(state, "counts"))
+    self._cache.check(checked_state.part(state, "canonical"))
+    self._stages.check(checked_state.part(state, "stages"))
+    self.hall_of_fame.check(self.space, checked_state.part(state, "hall_of_fame"))
+    self.front.check(self.space, checked_state.part(state, "front"))
+    state_lib.check_found(self.space, checked_state.part(state, "improvements"))
 
   def __reduce__(self) -> tuple[Any, ...]:
     """Pickled between two steps; what is read makes its evaluator anew, and can go on."""

@@ -12,8 +12,10 @@ import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, arrays
 from azero.language.program import Programs, SearchSpace
+from azero.search import checked_state
 from azero.search.history.ancestry import Ancestry, new_ancestry, room_for
 
+FEWEST_GUESSES, MOST_GUESSES = 1.0, 32.0  # of parents in a round
 _FIRST_GUESSES = 4.0  # before anything is learnt of them
 _STORED = (
     "fitness", "made", "num_programs", "num_evaluated", "train_steps", "best_fitness", "key",
@@ -98,10 +100,27 @@ def islands_state(islands: Islands) -> dict[str, Any]:
   return state
 
 
+def check_islands(islands: Islands, space: SearchSpace, state: Mapping[str, Any]) -> None:
+  """Refuses what `restore_islands` cannot take over.
+
+  Raises:
+    StateError: islands of another size, programs of another space, or numbers that cannot be.
+  """
+  for name in _STORED:
+    found = checked_state.like(state, name, getattr(islands, name))
+    if name not in ("key", "structure"):
+      checked_state.within(name, found, -np.inf if found.dtype.kind == "f" else 0)
+  for name in ("restarts", "epoch", "improved_at"):
+    checked_state.within(name, state[name], 0, state["made"])
+  checked_state.within("guesses", state["guesses"], FEWEST_GUESSES, MOST_GUESSES)
+  for name, count in (("population", islands.fitness.size), ("best", len(islands.made))):
+    checked_state.programs(space, state, name, count)
+
+
 def restore_islands(islands: Islands, state: Mapping[str, Any]) -> None:
   """Takes over the state of other islands of as many programs, in place."""
   for name in _STORED:
     getattr(islands, name)[:] = state[name]
   for name in ("population", "best"):
-    for array, saved in zip(getattr(islands, name), state[name].values(), strict=True):
-      array[: len(saved)] = saved
+    for each, array in getattr(islands, name)._asdict().items():
+      array[: len(state[name][each])] = state[name][each]

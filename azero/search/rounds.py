@@ -34,7 +34,7 @@ from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws
 from azero.search.history.ancestry import ARRIVED, NONE, START, bear, bury, judge
-from azero.search.islands import Islands
+from azero.search.islands import FEWEST_GUESSES, MOST_GUESSES, Islands
 from azero.search.proposals.breeding import (
   Breeding,
   Tools,
@@ -71,7 +71,6 @@ _CHILD_LOAD = 1000.0
 # Guesses of parents make rounds longer, and a wrong one makes all after it vain. There are as many
 # as let this part of the children be kept, about.
 _KEPT_SHARE = 0.9
-_MOST_GUESSES = 32
 
 
 class Rules(NamedTuple):
@@ -505,7 +504,7 @@ def _learn_guesses(islands: Islands, first: int, last: int, rnd: Round) -> None:
     kept += rnd.kept[c]
   i = rnd.island[first]
   change = 0.25 if kept >= _KEPT_SHARE * (last - first) else -0.5
-  islands.guesses[i] = min(max(islands.guesses[i] + change, 1.0), _MOST_GUESSES)
+  islands.guesses[i] = min(max(islands.guesses[i] + change, FEWEST_GUESSES), MOST_GUESSES)
 
 
 @inlined_kernel

@@ -26,6 +26,7 @@ from azero.compiler.beside import compile_beside
 from azero.executors.evaluator import Evaluator
 from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
+from azero.search import checked_state
 from azero.search import state as state_lib
 from azero.search.config import INITIAL, SearchConfig
 from azero.search.draws import seed_word
@@ -33,12 +34,12 @@ from azero.search.groups.budgets import Budgeted
 from azero.search.handover import Handover
 from azero.search.history.genealogy import Genealogy
 from azero.search.history.hall_of_fame import Front, HallOfFame
-from azero.search.islands import islands_state, new_islands, restore_islands
+from azero.search.islands import check_islands, islands_state, new_islands, restore_islands
 from azero.search.proposals import breeding
 from azero.search.proposals.breeding import Breeding
 from azero.search.proposals.mutation import mutator, require_searched
 from azero.search.rounds import Rules
-from azero.search.scoring.equivalence import Counts, Stages
+from azero.search.scoring.equivalence import Counts, Stages, check_counts
 from azero.search.scoring.evaluators import MakeEvaluator
 from azero.search.scoring.lru_cache import LruCache
 from azero.search.worker import Improvement, Shared, Watched, Worker, in_threads
@@ -189,8 +190,16 @@ class Search(Budgeted):
 
   @property
   def step_target(self) -> int:
-    """Children of an island with which the next step ends at the latest."""
-    return self.cycle + (self.config.cycles_per_step or breeding.UNLIMITED - self.cycle)
+    """Children of an island with which the next step ends at the latest.
+
+    With a larger budget than before islands go on that had stopped before others, and a step is
+    not to last until they are where these are.
+    """
+    if self.finished:
+      return self.cycle
+    if not self.config.cycles_per_step:
+      return breeding.UNLIMITED
+    return int(self.islands.made[self.active].min()) + self.config.cycles_per_step
 
   def work(self, target: int, busy: np.ndarray | None = None) -> list[Callable[[], None]]:
     """What brings all islands to the end of a step, a piece for each thread.
@@ -239,7 +248,11 @@ class Search(Budgeted):
     Args:
       state: of a search of the same settings and tasks. Budgets may differ, as may the
         number of devices and the lanes.
+
+    Raises:
+      StateError: it is none; the search is as it was then.
     """
+    self.check(state)
     self.cycle = state["cycle"]
     self._taken_out = state["taken_out"].copy()
     restore_islands(self.islands, state["islands"])
@@ -255,6 +268,25 @@ class Search(Budgeted):
         Improvement(**fields)
         for fields in state_lib.found_in(self.space_of, state["improvements"])]
     self._update_active()
+
+  def check(self, state: Mapping[str, Any]) -> None:
+    """Refuses what `restore` cannot take over.
+
+    Raises:
+      StateError: it is not of such a search.
+    """
+    islands = checked_state.part(state, "islands")
+    checked_state.like(state, "taken_out", self._taken_out)
+    check_islands(self.islands, self.space, islands)
+    cycle = np.array(checked_state.whole(state, "cycle"))
+    checked_state.within("cycle", cycle, 0, islands["made"].max())
+    self._genealogy.check(checked_state.part(state, "ancestry"))
+    check_counts(checked_state.part(state, "counts"))
+    self._cache.check(checked_state.part(state, "canonical"))
+    self._stages.check(checked_state.part(state, "stages"))
+    self.hall_of_fame.check(self.space, checked_state.part(state, "hall_of_fame"))
+    self.front.check(self.space, checked_state.part(state, "front"))
+    state_lib.check_found(self.space, checked_state.part(state, "improvements"))
 
   def __reduce__(self) -> tuple[Any, ...]:
     """Pickled between two steps; what is read makes its evaluator anew, and can go on."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs, SearchSpace
-from azero.search import plain
+from azero.search import checked_state, plain
 from azero.search import state as state_lib
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
@@ -201,16 +201,34 @@ class Federation(Grouped[Group, Evolution]):
         "searches": {str(k): search.state() for k, search in enumerate(self.searches)}}
 
   def restore(self, state: Mapping[str, Any]) -> None:
-    """Takes over the state of another federation of the same settings; see `Search.restore`."""
-    self.migrations = state["migrations"]
-    for k, search in enumerate(self.searches):
-      search.restore(state["searches"][str(k)])
+    """Takes over the state of another federation of the same settings; see `Search.restore`.
 
-  def _next_migration(self, k: int) -> int:
-    """Children of a worker of group k after which the next migration happens."""
+    Raises:
+      StateError: it is none; the federation is as it was then.
+    """
+    migrations = checked_state.whole(state, "migrations")
+    searches = checked_state.part(state, "searches")
+    for k, search in enumerate(self.searches):
+      search.check(checked_state.part(searches, str(k)))
+      if self.migration is not None:
+        most = self._next_migration(k, migrations)
+        checked_state.within("cycle", np.array(searches[str(k)]["cycle"]), 0, most)
+        checked_state.within("made", searches[str(k)]["islands"]["made"], 0, most)
+    self.migrations = migrations
+    for k, search in enumerate(self.searches):
+      search.restore(searches[str(k)])
+
+  def _next_migration(self, k: int, migrations: int | None = None) -> int:
+    """Children of a worker of group k after which the next migration happens.
+
+    Args:
+      k: which.
+      migrations: how many there were; None for ours.
+    """
     assert self.migration is not None
     every = self.groups[k].migration_every or self.migration.every
-    return self.groups[k].config.population_size + (self.migrations + 1) * every
+    done = self.migrations if migrations is None else migrations
+    return self.groups[k].config.population_size + (done + 1) * every
 
   def _target(self, k: int) -> int:
     """Children of a worker of group k with which the next step ends at the latest."""

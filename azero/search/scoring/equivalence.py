@@ -42,6 +42,7 @@ from azero.compiler.canonical import Analysis
 from azero.compiler.kernels import kernel
 from azero.executors.evaluator import Evaluation
 from azero.language.program import Programs, SearchSpace
+from azero.search import checked_state
 from azero.search.config import SearchConfig
 from azero.search.rounds import (
   CANONICAL_HIT,
@@ -112,6 +113,19 @@ class Counts:
     """Those of several parts of a search together."""
     values = [dataclasses.astuple(part) for part in parts]
     return cls(*map(sum, zip(*values)))
+
+
+def check_counts(state: Mapping[str, Any]) -> None:
+  """Refuses what are no `Counts`.
+
+  Raises:
+    StateError: a count is missing, or none.
+  """
+  names = {field.name for field in dataclasses.fields(Counts)}
+  if state.keys() != names:
+    raise checked_state.StateError(f"'counts' are not {', '.join(sorted(names))}")
+  for name in names:
+    checked_state.whole(state, name)
 
 
 class _Stage(NamedTuple):
@@ -277,6 +291,15 @@ class Stages:
   def state(self) -> dict[str, Any]:
     """All that decides how programs are answered; see `state`."""
     return {name: part.state() for name, part in self._parts().items()}
+
+  def check(self, state: Mapping[str, Any]) -> None:
+    """Refuses what `restore` cannot take over.
+
+    Raises:
+      StateError: it is of stages of other settings, or damaged.
+    """
+    for name, own in self._parts().items():
+      own.check(checked_state.part(state, name))
 
   def restore(self, state: Mapping[str, Any]) -> None:
     """Takes over the state of other stages of the same settings."""

@@ -16,7 +16,7 @@ from azero.search.history.ancestry import Ancestry, new_ancestry, room_for
 
 _STORED = (
     "fitness", "made", "num_programs", "num_evaluated", "train_steps", "best_fitness", "key",
-    "structure", "restarts", "epoch", "epoch_best", "improved_at")
+    "structure", "restarts", "epoch", "drawn", "epoch_best", "improved_at")
 
 
 class Islands(NamedTuple):
@@ -42,6 +42,7 @@ class Islands(NamedTuple):
     structure: [I, P] uint64, their keys without constants, where rules ask for them.
     restarts: [I] int64, how often the population began anew.
     epoch: [I] int64, the child with which the population began anew for the last time.
+    drawn: [I] int64, programs, or Predicts and Learns, that were drawn for its starts.
     epoch_best: [I] float64, best fitness since then.
     improved_at: [I] int64, the child that brought it.
     load: [I] float64, about what the island has cost since it was looked at; decides no history.
@@ -61,6 +62,7 @@ class Islands(NamedTuple):
   structure: np.ndarray
   restarts: np.ndarray
   epoch: np.ndarray
+  drawn: np.ndarray
   epoch_best: np.ndarray
   improved_at: np.ndarray
   load: np.ndarray
@@ -70,15 +72,15 @@ class Islands(NamedTuple):
 def new_islands(space: SearchSpace, num_islands: int, population_size: int) -> Islands:
   """Islands that have made no program yet."""
   size = num_islands * (population_size + room_for(population_size))
-  made, num_programs, num_evaluated, train_steps, restarts, epoch, improved_at = np.zeros(
-      (7, num_islands), np.int64)
+  made, num_programs, num_evaluated, train_steps, restarts, epoch, drawn, improved_at = np.zeros(
+      (8, num_islands), np.int64)
   best_fitness, epoch_best = np.full((2, num_islands), -np.inf)
   shape = num_islands, population_size
   return Islands(
       arrays(Programs.empty(space, size)), np.zeros(shape), made, num_programs, num_evaluated,
       train_steps, best_fitness, arrays(Programs.empty(space, num_islands)),
       np.ones(num_islands, bool), np.zeros((*shape, 2), np.uint64), np.zeros(shape, np.uint64),
-      restarts, epoch, epoch_best, improved_at, np.zeros(num_islands),
+      restarts, epoch, drawn, epoch_best, improved_at, np.zeros(num_islands),
       new_ancestry(num_islands, population_size))
 
 

@@ -5,7 +5,7 @@ of random numbers with the search, and nothing else. A program is a list of thre
 functions, those are lists of instructions [op, in1, in2, out, [c0, c1, c2]].
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from reference.draws import Stream
 
@@ -128,14 +128,46 @@ class Breeder:
     """As `random_program`, but for component functions that are grown backwards."""
     program = copied(given)
     for f in self.searched:
-      component = self.space.components[f]
-      least = max(1, component.min_length)
-      length = least + stream.pick(component.max_length - least + 1)
-      program[f] = [self.random_instruction(f, stream) for _ in range(length)]
+      program[f] = self.random_body(f, stream)
     for f in (PREDICT, LEARN, SETUP):
-      if f in self.searched:
-        self.regrow(program, f, range(len(program[f])), stream)
+      self.regrow_searched(program, f, stream)
     return program
+
+  def grown_learner(
+      self, given: Program, stream: Stream, hopeful: Callable[[Program], bool],
+      learns: Callable[[Program], bool]) -> tuple[Program | None, int]:
+    """Grows a Predict and, if it is hopeful, up to eight Learns for it until it learns.
+
+    Returns:
+      The program, None if it does not learn; and how many Predicts and Learns were drawn.
+    """
+    program = copied(given)
+    for f in (PREDICT, LEARN):
+      if f in self.searched:
+        program[f] = self.random_body(f, stream)
+    self.regrow_searched(program, PREDICT, stream)
+    if not hopeful(program):
+      return None, 1
+    for count in range(1, 9):
+      self.regrow_searched(program, LEARN, stream)
+      if learns(program):
+        if SETUP in self.searched:
+          program[SETUP] = self.random_body(SETUP, stream)
+        self.regrow_searched(program, SETUP, stream)
+        return program, 1 + count
+    return None, 9
+
+  def random_body(self, f: int, stream: Stream) -> list[list]:
+    """Random instructions, as many as a grown component function is to have."""
+    component = self.space.components[f]
+    least = max(1, component.min_length)
+    length = least + stream.pick(component.max_length - least + 1)
+    return [self.random_instruction(f, stream) for _ in range(length)]
+
+  def regrow_searched(self, program: Program, f: int, stream: Stream) -> None:
+    """Regrows a component function that may be changed."""
+    if f in self.searched:
+      self.regrow(program, f, range(len(program[f])), stream)
 
   def regrow(self, program: Program, f: int, lines: range, stream: Stream) -> None:
     """Redraws some lines of a component function, each for an address that is read below it."""

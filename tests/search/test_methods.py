@@ -11,6 +11,7 @@ from support.toy_evaluator import ToyEvaluator
 import azero
 from azero.compiler import canonical, validity
 from azero.compiler.arrays import arrays, scratch, tables
+from azero.language.program import Component
 from azero.language.text import parse
 from azero.search import methods
 from azero.search.config import SearchConfig
@@ -47,12 +48,15 @@ def test_every_program_is_valid_and_no_structure_crowds_the_population(space):
 
 
 def test_leaps_learn_more_parameters_than_their_parents():
+  space = dataclasses.replace(  # with room for more than one
+      FIXED, predict=Component(FIXED.predict.ops, 4, 4), learn=Component(FIXED.learn.ops, 6, 6))
+
   def learned(**settings):
     programs = evolve(
-        restart_patience=None, children=1000, structure_limit=None, **settings).population
+        space, restart_patience=None, children=1000, structure_limit=None, **settings).population
     counts, seen = np.zeros((2, len(programs)), np.int64)
     kernel_calls.parameters(
-        arrays(programs), tables(FIXED), scratch(FIXED), counts, seen)
+        arrays(programs), tables(space), scratch(space), counts, seen)
     return counts.mean(), seen.mean()
 
   filters = "valid", "features"
@@ -86,9 +90,11 @@ def test_a_budget_of_programs_is_exceeded_by_trials_of_one_child_at_most():
 
 
 @pytest.mark.parametrize("stop", [50, 150])
-def test_a_search_that_was_stopped_goes_on_the_same(stop):
-  whole, first = evolve(), evolve(children=stop)
-  second = Evolution(FIXED, tasks(2), config(**ALL), evaluator=ToyEvaluator)
+@pytest.mark.parametrize("leaps", [0.0, 0.5])
+def test_a_search_that_was_stopped_goes_on_the_same(stop, leaps):
+  whole, first = evolve(leaps=leaps), evolve(children=stop, leaps=leaps)
+  assert (whole.islands.restarts > 0).all() and (whole.islands.drawn > 0).all()
+  second = Evolution(FIXED, tasks(2), config(**(ALL | {"leaps": leaps})), evaluator=ToyEvaluator)
   second.restore(first.state())
   while second.cycle < 300:
     second.step()

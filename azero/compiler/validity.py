@@ -81,17 +81,6 @@ def _check_all(
 
 
 @inner_kernel
-def may_be_valid(programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch) -> bool:
-  """Whether the prediction of program i follows from the features and from an earlier value.
-
-  Without that no Learn makes it valid; with it there still may be none.
-  """
-  read = _follow_predict(programs, i, tables, scratch)
-  features = _ONE << np.uint64(tables.features)
-  return read & features != _NONE and read & ~features != _NONE
-
-
-@inner_kernel
 def program_is_valid(programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch) -> bool:
   """As `is_valid`, of program i."""
   read = _follow_predict(programs, i, tables, scratch)

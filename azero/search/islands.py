@@ -42,7 +42,7 @@ class Islands(NamedTuple):
     structure: [I, P] uint64, their keys without constants, where rules ask for them.
     restarts: [I] int64, how often the population began anew.
     epoch: [I] int64, the child with which the population began anew for the last time.
-    drawn: [I] int64, programs, or Predicts and Learns, that were drawn for its starts.
+    drawn: [I] int64, instructions that were drawn for its starts.
     epoch_best: [I] float64, best fitness since then.
     improved_at: [I] int64, the child that brought it.
     load: [I] float64, about what the island has cost since it was looked at; decides no history.

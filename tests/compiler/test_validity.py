@@ -73,7 +73,7 @@ def assert_hopeful(programs, multiclass, valid):
   """Checks which programs may be valid by their Predict, by the reference; all valid ones are."""
   hopeful = np.zeros(len(programs), bool)
   kernel_calls.hopeful(
-      arrays(programs), tables(programs.space, multiclass), scratch(programs.space), hopeful)
+      arrays(programs), tables(programs.space, multiclass), hopeful)
   assert hopeful.tolist() == [
       predicts_from_more_than_features(from_programs(programs, k), multiclass)
       for k in range(len(programs))]

@@ -125,54 +125,51 @@ class Breeder:
     return child
 
   def grown_program(self, given: Program, stream: Stream) -> Program:
-    """As `random_program`, but for component functions that are grown backwards."""
+    """Predict grown for the prediction, Learn for what that reads, Setup for what both read."""
     program = copied(given)
-    for f in self.searched:
-      program[f] = self.random_body(f, stream)
     for f in (PREDICT, LEARN, SETUP):
-      self.regrow_searched(program, f, stream)
+      self.grow_searched(program, f, stream)
     return program
 
   def grown_learner(
       self, given: Program, stream: Stream, hopeful: Callable[[Program], bool],
       learns: Callable[[Program], bool]) -> tuple[Program | None, int]:
-    """Grows a Predict and, if it is hopeful, up to eight Learns for it until it learns.
+    """Grows a Predict and, if it is hopeful, up to 16 Learns for it until it learns.
 
     Returns:
-      The program, None if it does not learn; and how many Predicts and Learns were drawn.
+      The program, None if it does not learn; and how many instructions of these were drawn.
     """
     program = copied(given)
-    for f in (PREDICT, LEARN):
-      if f in self.searched:
-        program[f] = self.random_body(f, stream)
-    self.regrow_searched(program, PREDICT, stream)
+    drawn = self.grow_searched(program, PREDICT, stream)
     if not hopeful(program):
-      return None, 1
-    for count in range(1, 9):
-      self.regrow_searched(program, LEARN, stream)
+      return None, drawn
+    for _ in range(16):
+      drawn += self.grow_searched(program, LEARN, stream)
       if learns(program):
-        if SETUP in self.searched:
-          program[SETUP] = self.random_body(SETUP, stream)
-        self.regrow_searched(program, SETUP, stream)
-        return program, 1 + count
-    return None, 9
+        self.grow_searched(program, SETUP, stream)
+        return program, drawn
+    return None, drawn
 
-  def random_body(self, f: int, stream: Stream) -> list[list]:
-    """Random instructions, as many as a grown component function is to have."""
-    component = self.space.components[f]
-    least = max(1, component.min_length)
-    length = least + stream.pick(component.max_length - least + 1)
-    return [self.random_instruction(f, stream) for _ in range(length)]
-
-  def regrow_searched(self, program: Program, f: int, stream: Stream) -> None:
-    """Regrows a component function that may be changed."""
-    if f in self.searched:
-      self.regrow(program, f, range(len(program[f])), stream)
+  def grow_searched(self, program: Program, f: int, stream: Stream) -> int:
+    """Grows a component function anew if it may be changed; returns its length, or else 0."""
+    if f not in self.searched:
+      return 0
+    length, component = max(1, self.space.components[f].min_length), self.space.components[f]
+    while length < component.max_length and stream.pick(2) == 1:
+      length += 1
+    needed = {(Kind.SCALAR, 1)} if f == PREDICT else self.needed_after(program, f)
+    program[f] = [[]] * length
+    self.fill(program[f], f, range(length), needed, stream)
+    return length
 
   def regrow(self, program: Program, f: int, lines: range, stream: Stream) -> None:
     """Redraws some lines of a component function, each for an address that is read below it."""
-    body = program[f]
-    needed = read_before(body[lines.stop :], self.needed_after(program, f))
+    needed = read_before(program[f][lines.stop :], self.needed_after(program, f))
+    self.fill(program[f], f, lines, needed, stream)
+
+  def fill(
+      self, body: list[list], f: int, lines: range, needed: Addresses, stream: Stream) -> None:
+    """Draws some lines, the last first, each for an address that is read below it."""
     for k in reversed(lines):
       allowed = self.space.components[f].ops
       useful = [op for op in allowed if self.outputs(op) & needed]

@@ -118,13 +118,13 @@ class Textbook:
     self.population: list[Member] = []
     history = History([], [], [], [], [], [], self.population, Member([[], [], []], -math.inf))
     spent = number = epoch = improved_at = 0
-    self.drawn = 0  # programs, or Predicts and Learns, for the starts of this epoch
+    self.drawn = 0  # instructions, for the starts of this epoch
     epoch_best = -math.inf
     for n in range(num_children):
       if number >= budget.programs or spent >= budget.train_steps:
         break
       stale = n - improved_at >= method.patience * luby(len(history.restarts) + 1)
-      if stale and self.drawn <= 32 * (n - epoch):
+      if stale and self.drawn <= 1000 * (n - epoch):
         epoch, improved_at, epoch_best, self.drawn = n, n, -math.inf, 0
         history.restarts.append(n)
       stream = Stream(self.seed, self.island, n)
@@ -165,10 +165,12 @@ class Textbook:
           given, stream, predicts_from_more_than_features, self._learns)
       self.drawn += drawn
       return program
-    self.drawn += 1
-    make = self.breeder.random_program if self.method.start == "random" else (
-        self.breeder.grown_program)
-    return make(given, stream)
+    if self.method.start == "grown":
+      program = self.breeder.grown_program(given, stream)
+      self.drawn += sum(len(program[f]) for f in self.breeder.searched)
+      return program
+    self.drawn += self.breeder.space.num_slots
+    return self.breeder.random_program(given, stream)
 
   def _child(self, parent: Program, stream: Stream) -> tuple[Program, str]:
     """A child of a parent, and what made it."""

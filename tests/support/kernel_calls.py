@@ -4,10 +4,10 @@ import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, Scratch, Tables
 from azero.compiler.kernels import kernel
-from azero.compiler.validity import follows_features, may_be_valid, num_parameters
+from azero.compiler.validity import follows_features, num_parameters
 from azero.search import draws
 from azero.search.proposals.edits import copy_program, round_constant
-from azero.search.proposals.growth import grow, grow_learner
+from azero.search.proposals.growth import grow, grow_learner, may_learn
 from azero.search.proposals.mutation import Mutator, mutate
 from azero.search.scoring.lru_cache import (
   ABSENT,
@@ -53,10 +53,10 @@ def parameters(
 
 @kernel
 def hopeful(
-    programs: ProgramArrays, tables: Tables, scratch: Scratch, result: np.ndarray) -> None:
+    programs: ProgramArrays, tables: Tables, result: np.ndarray) -> None:
   """Fills `result` with whether programs may be valid by their Predict."""
   for i in range(len(result)):
-    result[i] = may_be_valid(programs, i, tables, scratch)
+    result[i] = may_learn(programs, i, tables)
 
 
 @kernel
@@ -74,7 +74,7 @@ def grow_learners(
     programs: ProgramArrays, tables: Tables, features: bool, scratch: Scratch,
     stream: np.ndarray, seed: np.uint64, attempts: int, drawn: np.ndarray, learns: np.ndarray
 ) -> None:
-  """Grows programs, each from a stream of its own, until they learn, or so many times at most."""
+  """Grows programs, each from a stream of its own, until they learn or have been so many times."""
   for i in range(len(learns)):
     draws.start(stream, seed, 0, i)
     for _ in range(attempts):

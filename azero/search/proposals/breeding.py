@@ -15,8 +15,8 @@ Other rules are parts of other methods, see docs/search.md:
   starts; what it has found is in the hall of fame. How many follows the sequence 1, 1, 2, 1, 1, 2,
   4, ... of Luby, Sinclair and Zuckerman (1993), which is near the best for any distribution of the
   time that a search needs. That sequence takes a restart to be free. Where few programs are valid
-  its starts cost more than its children, so there is a child at least for every 32 draws of the
-  starts before the next: about half of the work, where that decides.
+  its starts cost more than its children, so that there is a child at least for every 1000
+  instructions that the starts have drawn.
 
 All of it is decided by programs and by fitnesses that are known, so that a round remains the
 sequential algorithm, see `rounds`.
@@ -44,8 +44,8 @@ GIVEN, RANDOM, GROWN = range(3)  # programs without parents, as `config.INITIAL`
 UNLIMITED = int(np.iinfo(np.int64).max)
 # A start may need many more draws than a child, which is much like a parent that passed.
 _STARTS = 1000
-# Draws that cost about as much as a child that is evaluated on a small task, of 58 ops.
-_DRAWS_OF_A_CHILD = 32
+# About as costly as a child on a small task, of 58 ops; with fewer ops a draw costs less.
+_INSTRUCTIONS_OF_A_CHILD = 1000
 _MOST_MUTATIONS = 6  # of a leap
 
 
@@ -114,7 +114,7 @@ def start_program(islands: Islands, i: int, n: int, place: int, tools: Tools) ->
     return
   if tools.start == RANDOM:
     for _ in range(_most_draws(tools.breeding) * _STARTS):
-      islands.drawn[i] += 1
+      islands.drawn[i] += islands.population.opcode.shape[1]
       randomize(islands.population, row, tools.tables, tools.stream)
       if _passes(islands, i, place, NONE, tools, tools.breeding):
         return
@@ -140,8 +140,7 @@ def _draw_grown(islands: Islands, i: int, place: int, tools: Tools, rules: Breed
       learns, drawn = grow_learner(
           programs, row, tools.tables, rules.features, tools.scratch, tools.stream)
     else:
-      learns, drawn = True, 1
-      grow(programs, row, tools.tables, tools.stream)
+      learns, drawn = True, grow(programs, row, tools.tables, tools.stream)
     islands.drawn[i] += drawn
     if learns and _passes(islands, i, place, NONE, tools, rules):
       return
@@ -297,7 +296,7 @@ def is_stale(islands: Islands, i: int, breeding: Breeding | None) -> bool:
   waited = islands.made[i] - islands.improved_at[i]
   if waited < patience or waited < patience * luby(islands.restarts[i] + 1):
     return False
-  return (islands.made[i] - islands.epoch[i]) * _DRAWS_OF_A_CHILD >= islands.drawn[i]
+  return (islands.made[i] - islands.epoch[i]) * _INSTRUCTIONS_OF_A_CHILD >= islands.drawn[i]
 
 
 @inner_kernel

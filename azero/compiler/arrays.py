@@ -83,8 +83,9 @@ class Tables(NamedTuple):
     allowed: [3, most ops] int64, these ops.
     searched: [0 to 3] int64, the component functions that search may change.
     ops: [ops, 16] int64, see the names of its columns.
-    units: [ops, 4] uint64, the set of address 0 of in1, in2, the old value of the output (for
-      ops that read it) and the output; empty where an op has no such operand.
+    units: [ops, 5] uint64, the set of address 0 of in1, in2, the old value of the output (for
+      ops that read it) and the output, and of all that it can write; empty where an op has no
+      such operand.
     cost: [ops] float64, of one execution, in scalar additions.
   """
 
@@ -101,7 +102,7 @@ class Tables(NamedTuple):
 
 
 START, STOP, MIN_LENGTH, MAX_LENGTH, NUM_ALLOWED = range(5)  # columns of `functions`
-IN1, IN2, OLD, OUT = range(4)  # columns of `units`
+IN1, IN2, OLD, OUT, WRITABLE = range(5)  # columns of `units`
 # Columns of `ops`. What to add to an address to count it over all kinds, so low that any sum is
 # negative where an op has no such operand:
 BASE_IN1, BASE_IN2, BASE_OLD, BASE_OUT = range(4)
@@ -140,7 +141,12 @@ def tables(space: SearchSpace, multiclass: bool = False) -> Tables:
       base, readable[columns.input_kind], writable[columns.output_kind],
       first[columns.output_kind], columns.commutative, columns.num_inputs,
       columns.output_kind >= 0, columns.num_constants, meaning])
-  units = np.where(base < 0, np.uint64(0), np.uint64(1) << np.maximum(base, 0).astype(np.uint64))
+  one, zero = np.uint64(1), np.uint64(0)
+  units = np.where(base < 0, zero, one << np.maximum(base, 0).astype(np.uint64))
+  choices, lowest = (
+      ops[:, column].astype(np.uint64) for column in (CHOICES_OUT, FIRST_OUT))
+  able = (units[:, OUT] << lowest) * ((one << choices) - one)
+  units = np.column_stack([units, able])
   return Tables(
       space.num_features, *roles(space, multiclass), _integers(functions), allowed,
       _integers(searched_functions(space)), _integers(ops), np.ascontiguousarray(units),

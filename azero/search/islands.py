@@ -19,7 +19,7 @@ FEWEST_GUESSES, MOST_GUESSES = 1.0, 32.0  # of parents in a round
 _FIRST_GUESSES = 4.0  # before anything is learnt of them
 _STORED = (
     "fitness", "made", "num_programs", "num_evaluated", "train_steps", "best_fitness", "key",
-    "structure", "restarts", "epoch", "epoch_best", "improved_at", "guesses")
+    "structure", "restarts", "epoch", "drawn", "epoch_best", "improved_at", "guesses")
 
 
 class Islands(NamedTuple):
@@ -45,6 +45,7 @@ class Islands(NamedTuple):
     structure: [I, P] uint64, their keys without constants, where rules ask for them.
     restarts: [I] int64, how often the population began anew.
     epoch: [I] int64, the child with which the population began anew for the last time.
+    drawn: [I] int64, instructions that were drawn for its starts.
     epoch_best: [I] float64, best fitness since then.
     improved_at: [I] int64, the child that brought it.
     guesses: [I] float64, how many parents a round guesses, as far as it has been learnt.
@@ -66,6 +67,7 @@ class Islands(NamedTuple):
   structure: np.ndarray
   restarts: np.ndarray
   epoch: np.ndarray
+  drawn: np.ndarray
   epoch_best: np.ndarray
   improved_at: np.ndarray
   guesses: np.ndarray
@@ -77,15 +79,15 @@ class Islands(NamedTuple):
 def new_islands(space: SearchSpace, num_islands: int, population_size: int) -> Islands:
   """Islands that have made no program yet."""
   size = num_islands * (population_size + room_for(population_size))
-  made, num_programs, num_evaluated, train_steps, restarts, epoch, improved_at = np.zeros(
-      (7, num_islands), np.int64)
+  made, num_programs, num_evaluated, train_steps, restarts, epoch, drawn, improved_at = np.zeros(
+      (8, num_islands), np.int64)
   best_fitness, epoch_best = np.full((2, num_islands), -np.inf)
   shape = num_islands, population_size
   return Islands(
       arrays(Programs.empty(space, size)), np.zeros(shape), made, num_programs, num_evaluated,
       train_steps, best_fitness, arrays(Programs.empty(space, num_islands)),
       np.ones(num_islands, bool), np.zeros((*shape, 2), np.uint64), np.zeros(shape, np.uint64),
-      restarts, epoch, epoch_best, improved_at, np.full(num_islands, _FIRST_GUESSES),
+      restarts, epoch, drawn, epoch_best, improved_at, np.full(num_islands, _FIRST_GUESSES),
       np.zeros(num_islands, np.int64), np.zeros(num_islands),
       new_ancestry(num_islands, population_size))
 

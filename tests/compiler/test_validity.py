@@ -5,7 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 from reference.textbook import from_programs
-from reference.validity import learned_parameters, learns_by_its_data_flow
+from reference.validity import (
+  learned_parameters,
+  learns_by_its_data_flow,
+  predicts_from_more_than_features,
+)
 from support import kernel_calls
 from support.search_cases import EVERYTHING, FIXED
 
@@ -61,7 +65,19 @@ def test_random_and_grown_programs_are_judged_as_by_the_reference(space, multicl
     assert validity.is_valid(programs, multiclass=multiclass).tolist() == expected
     found += sum(expected)
     assert_parameters(programs, multiclass)
+    assert_hopeful(programs, multiclass, expected)
   assert found >= (not multiclass)
+
+
+def assert_hopeful(programs, multiclass, valid):
+  """Checks which programs may be valid by their Predict, by the reference; all valid ones are."""
+  hopeful = np.zeros(len(programs), bool)
+  kernel_calls.hopeful(
+      arrays(programs), tables(programs.space, multiclass), hopeful)
+  assert hopeful.tolist() == [
+      predicts_from_more_than_features(from_programs(programs, k), multiclass)
+      for k in range(len(programs))]
+  assert hopeful[valid].all()
 
 
 def assert_parameters(programs, multiclass):

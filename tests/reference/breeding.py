@@ -5,7 +5,7 @@ of random numbers with the search, and nothing else. A program is a list of thre
 functions, those are lists of instructions [op, in1, in2, out, [c0, c1, c2]].
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from reference.draws import Stream
 
@@ -125,22 +125,51 @@ class Breeder:
     return child
 
   def grown_program(self, given: Program, stream: Stream) -> Program:
-    """As `random_program`, but for component functions that are grown backwards."""
+    """Predict grown for the prediction, Learn for what that reads, Setup for what both read."""
     program = copied(given)
-    for f in self.searched:
-      component = self.space.components[f]
-      least = max(1, component.min_length)
-      length = least + stream.pick(component.max_length - least + 1)
-      program[f] = [self.random_instruction(f, stream) for _ in range(length)]
     for f in (PREDICT, LEARN, SETUP):
-      if f in self.searched:
-        self.regrow(program, f, range(len(program[f])), stream)
+      self.grow_searched(program, f, stream)
     return program
+
+  def grown_learner(
+      self, given: Program, stream: Stream, hopeful: Callable[[Program], bool],
+      learns: Callable[[Program], bool]) -> tuple[Program | None, int]:
+    """Grows a Predict and, if it is hopeful, up to 16 Learns for it until it learns.
+
+    Returns:
+      The program, None if it does not learn; and how many instructions of these were drawn.
+    """
+    program = copied(given)
+    drawn = self.grow_searched(program, PREDICT, stream)
+    if not hopeful(program):
+      return None, drawn
+    for _ in range(16):
+      drawn += self.grow_searched(program, LEARN, stream)
+      if learns(program):
+        self.grow_searched(program, SETUP, stream)
+        return program, drawn
+    return None, drawn
+
+  def grow_searched(self, program: Program, f: int, stream: Stream) -> int:
+    """Grows a component function anew if it may be changed; returns its length, or else 0."""
+    if f not in self.searched:
+      return 0
+    length, component = max(1, self.space.components[f].min_length), self.space.components[f]
+    while length < component.max_length and stream.pick(2) == 1:
+      length += 1
+    needed = {(Kind.SCALAR, 1)} if f == PREDICT else self.needed_after(program, f)
+    program[f] = [[]] * length
+    self.fill(program[f], f, range(length), needed, stream)
+    return length
 
   def regrow(self, program: Program, f: int, lines: range, stream: Stream) -> None:
     """Redraws some lines of a component function, each for an address that is read below it."""
-    body = program[f]
-    needed = read_before(body[lines.stop :], self.needed_after(program, f))
+    needed = read_before(program[f][lines.stop :], self.needed_after(program, f))
+    self.fill(program[f], f, lines, needed, stream)
+
+  def fill(
+      self, body: list[list], f: int, lines: range, needed: Addresses, stream: Stream) -> None:
+    """Draws some lines, the last first, each for an address that is read below it."""
     for k in reversed(lines):
       allowed = self.space.components[f].ops
       useful = [op for op in allowed if self.outputs(op) & needed]

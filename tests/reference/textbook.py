@@ -12,7 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from reference.breeding import Breeder, Program, copied, retried, tournament
 from reference.draws import Stream
-from reference.validity import learned_parameters, learns_by_its_data_flow
+from reference.validity import (
+  learned_parameters,
+  learns_by_its_data_flow,
+  predicts_from_more_than_features,
+)
 
 from azero.compiler import canonical, liveness
 from azero.language.ops import Kind
@@ -114,12 +118,14 @@ class Textbook:
     self.population: list[Member] = []
     history = History([], [], [], [], [], [], self.population, Member([[], [], []], -math.inf))
     spent = number = epoch = improved_at = 0
+    self.drawn = 0  # instructions, for the starts of this epoch
     epoch_best = -math.inf
     for n in range(num_children):
       if number >= budget.programs or spent >= budget.train_steps:
         break
-      if n - improved_at >= method.patience * luby(len(history.restarts) + 1):
-        epoch, improved_at, epoch_best = n, n, -math.inf
+      stale = n - improved_at >= method.patience * luby(len(history.restarts) + 1)
+      if stale and self.drawn <= 1000 * (n - epoch):
+        epoch, improved_at, epoch_best, self.drawn = n, n, -math.inf, 0
         history.restarts.append(n)
       stream = Stream(self.seed, self.island, n)
       if n >= population_size:
@@ -144,13 +150,27 @@ class Textbook:
 
   def _start(self, given: Program, stream: Stream) -> Program:
     """A program without parents."""
-    make = {"given": lambda program, _: copied(program), "random": self.breeder.random_program,
-            "grown": self.breeder.grown_program}[self.method.start]
+    if self.method.start == "given":
+      return copied(given)
     for _ in range(1000 * self.method.attempts):
-      program = make(given, stream)
-      if self.method.start == "given" or self._passes(program, None):
-        break
-    return program
+      program = self._drawn_start(given, stream)
+      if program is not None and self._passes(program, None):
+        return program
+    return self.breeder.grown_program(given, stream) if self.method.start == "grown" else program
+
+  def _drawn_start(self, given: Program, stream: Stream) -> Program | None:
+    """A program without parents; None for one that has turned out not to learn."""
+    if self.method.start == "grown" and "valid" in self.method.filters:
+      program, drawn = self.breeder.grown_learner(
+          given, stream, predicts_from_more_than_features, self._learns)
+      self.drawn += drawn
+      return program
+    if self.method.start == "grown":
+      program = self.breeder.grown_program(given, stream)
+      self.drawn += sum(len(program[f]) for f in self.breeder.searched)
+      return program
+    self.drawn += self.breeder.space.num_slots
+    return self.breeder.random_program(given, stream)
 
   def _child(self, parent: Program, stream: Stream) -> tuple[Program, str]:
     """A child of a parent, and what made it."""
@@ -171,15 +191,20 @@ class Textbook:
 
   def _passes(self, program: Program, parent: Program | None) -> bool:
     method = self.method
-    if "valid" in method.filters and not learns_by_its_data_flow(program):
-      return False
-    if "features" in method.filters and not any(
-        (Kind.VECTOR, 0) in follows for follows in learned_parameters(program).values()):
+    if not self._learns(program):
       return False
     if "changed" in method.filters and parent is not None:
       if self._key(program) == self._key(parent):
         return False
     return self._same_structure(program) < method.structure_limit
+
+  def _learns(self, program: Program) -> bool:
+    """Whether a program passes the filters of its data flow."""
+    filters = self.method.filters
+    if "valid" in filters and not learns_by_its_data_flow(program):
+      return False
+    return "features" not in filters or any(
+        (Kind.VECTOR, 0) in follows for follows in learned_parameters(program).values())
 
   def _key(self, program: Program) -> list[int]:
     """The canonical key of a program."""

@@ -22,6 +22,13 @@ def learns_by_its_data_flow(program: Program, multiclass: bool = False) -> bool:
       lambda address: sources(LEARN, len(program[LEARN]), address))
 
 
+def predicts_from_more_than_features(program: Program, multiclass: bool = False) -> bool:
+  """Whether the prediction follows from the features and from an earlier value as well."""
+  _, prediction, features, sources = _flow(program, multiclass)
+  read = sources(PREDICT, len(program[PREDICT]), prediction)
+  return features in read and len(read) > 1
+
+
 def learned_parameters(program: Program, multiclass: bool = False) -> dict[tuple, Addresses]:
   """Addresses that the prediction reads and that change, with what they then follow from.
 

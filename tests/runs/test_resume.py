@@ -322,8 +322,10 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_begins(tmp_path):
 
 
 def test_another_schema_is_refused(stopped, monkeypatch):
-  monkeypatch.setattr(recorder, "SCHEMA", recorder.SCHEMA + 1)
-  with pytest.raises(CheckpointError, match="another version of azero, in schema 4, while"):
+  written = recorder.SCHEMA
+  monkeypatch.setattr(recorder, "SCHEMA", written + 1)
+  with pytest.raises(
+      CheckpointError, match=f"another version of azero, in schema {written}, while"):
     run(make(), stopped, resume=True)
 
 

@@ -265,9 +265,8 @@ METHODS = {
     "constants": (None, 200, {"constant_trials": 3}),
     "leaps": (VALID, 150, _GROWN | {
         "initial": "empty", "filters": ("features", "valid"), "leaps": 0.7, "attempts": 10}),
-    # Few children: the plain implementation draws hundreds of programs until one is valid.
-    "all": (None, 60, _GROWN | _FILTERS | {
-        "structure_limit": 1, "constant_trials": 4, "restart_patience": 25}),
+    "all": (None, 250, _GROWN | _FILTERS | {
+        "structure_limit": 1, "constant_trials": 4, "restart_patience": 25, "leaps": 0.3}),
 }
 
 

@@ -90,9 +90,11 @@ def test_a_budget_of_programs_is_exceeded_by_trials_of_one_child_at_most():
 
 
 @pytest.mark.parametrize("stop", [50, 150])
-def test_a_search_that_was_stopped_goes_on_the_same(stop):
-  whole, first = evolve(), evolve(children=stop)
-  second = Evolution(FIXED, tasks(2), config(**ALL), evaluator=ToyEvaluator)
+@pytest.mark.parametrize("leaps", [0.0, 0.5])
+def test_a_search_that_was_stopped_goes_on_the_same(stop, leaps):
+  whole, first = evolve(leaps=leaps), evolve(children=stop, leaps=leaps)
+  assert (whole.islands.restarts > 0).all() and (whole.islands.drawn > 0).all()
+  second = Evolution(FIXED, tasks(2), config(**(ALL | {"leaps": leaps})), evaluator=ToyEvaluator)
   second.restore(first.state())
   while second.cycle < 300:
     second.step()

@@ -7,6 +7,7 @@ from azero.compiler.kernels import kernel
 from azero.compiler.validity import follows_features, num_parameters
 from azero.search import draws
 from azero.search.proposals.edits import copy_program, round_constant
+from azero.search.proposals.growth import grow, grow_learner, may_learn
 from azero.search.proposals.mutation import Mutator, mutate
 from azero.search.scoring.lru_cache import (
   ABSENT,
@@ -48,6 +49,39 @@ def parameters(
   for i in range(len(counts)):
     counts[i] = num_parameters(programs, i, tables, scratch)
     seen[i] = follows_features(programs, i, tables, scratch)
+
+
+@kernel
+def hopeful(
+    programs: ProgramArrays, tables: Tables, result: np.ndarray) -> None:
+  """Fills `result` with whether programs may be valid by their Predict."""
+  for i in range(len(result)):
+    result[i] = may_learn(programs, i, tables)
+
+
+@kernel
+def grow_all(
+    programs: ProgramArrays, tables: Tables, stream: np.ndarray, seed: np.uint64, count: int
+) -> None:
+  """Grows so many programs, each from a stream of its own."""
+  for i in range(count):
+    draws.start(stream, seed, 0, i)
+    grow(programs, i, tables, stream)
+
+
+@kernel
+def grow_learners(
+    programs: ProgramArrays, tables: Tables, features: bool, scratch: Scratch,
+    stream: np.ndarray, seed: np.uint64, attempts: int, drawn: np.ndarray, learns: np.ndarray
+) -> None:
+  """Grows programs, each from a stream of its own, until they learn or have been so many times."""
+  for i in range(len(learns)):
+    draws.start(stream, seed, 0, i)
+    for _ in range(attempts):
+      learns[i], count = grow_learner(programs, i, tables, features, scratch, stream)
+      drawn[i] += count
+      if learns[i]:
+        break
 
 
 @kernel

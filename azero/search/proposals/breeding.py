@@ -3,7 +3,8 @@
 The paper (section 3.2) starts from given or random programs and takes every mutant as it comes.
 Other rules are parts of other methods, see docs/search.md:
 
-- *Starts* may be grown, see `growth`, instead of random.
+- *Starts* may be grown, see `growth`, instead of random; where they have to be valid, component by
+  component.
 - *Filters* let a proposal pass or not, by what it is, before it costs anything: whether its
   canonical key differs from its parent's, whether it is valid (`azero.compiler.validity`),
   whether the population has fewer than so many of its structure, the key without constants. What
@@ -13,7 +14,9 @@ Other rules are parts of other methods, see docs/search.md:
 - *Restarts*: after so many children without a better one the population begins anew, with
   starts; what it has found is in the hall of fame. How many follows the sequence 1, 1, 2, 1, 1, 2,
   4, ... of Luby, Sinclair and Zuckerman (1993), which is near the best for any distribution of the
-  time that a search needs.
+  time that a search needs. That sequence takes a restart to be free. Where few programs are valid
+  its starts cost more than its children, so that there is a child at least for every 1000
+  instructions that the starts have drawn.
 
 All of it is decided by programs and by fitnesses that are known, so that a round remains the
 sequential algorithm, see `rounds`.
@@ -34,13 +37,15 @@ from azero.search.draws import pick, uniform
 from azero.search.history.ancestry import NONE
 from azero.search.islands import Islands
 from azero.search.proposals.edits import copy_program
-from azero.search.proposals.growth import grow
+from azero.search.proposals.growth import grow, grow_learner
 from azero.search.proposals.mutation import COPY, Mutator, mutate, randomize
 
 GIVEN, RANDOM, GROWN = range(3)  # programs without parents, as `config.INITIAL` lists them
 UNLIMITED = int(np.iinfo(np.int64).max)
 # A start may need many more draws than a child, which is much like a parent that passed.
 _STARTS = 1000
+# About as costly as a child on a small task, of 58 ops; with fewer ops a draw costs less.
+_INSTRUCTIONS_OF_A_CHILD = 1000
 _MOST_MUTATIONS = 6  # of a leap
 
 
@@ -104,23 +109,42 @@ class Tools(NamedTuple):
 def start_program(islands: Islands, i: int, n: int, place: int, tools: Tools) -> None:
   """Puts program n of island i, which has no parent, in its place."""
   row, given = i * islands.fitness.shape[1] + place, n % len(tools.template.opcode)
-  for _ in range(_most_draws(tools.breeding) * _STARTS):
-    copy_program(tools.template, given, islands.population, row)
-    if tools.start == RANDOM:
+  copy_program(tools.template, given, islands.population, row)
+  if tools.start == GIVEN:
+    return
+  if tools.start == RANDOM:
+    for _ in range(_most_draws(tools.breeding) * _STARTS):
+      islands.drawn[i] += islands.population.opcode.shape[1]
       randomize(islands.population, row, tools.tables, tools.stream)
-    else:
-      _grow(islands, row, tools, tools.breeding)
-    if tools.start == GIVEN or _passes(islands, i, place, NONE, tools, tools.breeding):
-      return
+      if _passes(islands, i, place, NONE, tools, tools.breeding):
+        return
+    return
+  _grow(islands, i, place, tools, tools.breeding)
 
 
 @inlined_kernel
-def _grow(islands: Islands, row: int, tools: Tools, breeding: Breeding | None) -> None:
-  """Grows a start of its template, if such are asked for."""
+def _grow(islands: Islands, i: int, place: int, tools: Tools, breeding: Breeding | None) -> None:
+  """Grows a start in its place, where its template is."""
   if breeding is None:
     return
   if tools.start == GROWN:
-    grow(islands.population, row, tools.tables, tools.stream)
+    _draw_grown(islands, i, place, tools, breeding)
+
+
+@inner_kernel
+def _draw_grown(islands: Islands, i: int, place: int, tools: Tools, rules: Breeding) -> None:
+  """Grows starts until one passes; if none does, one that has to pass nothing."""
+  programs, row = islands.population, i * islands.fitness.shape[1] + place
+  for _ in range(rules.attempts * _STARTS):
+    if rules.valid:
+      learns, drawn = grow_learner(
+          programs, row, tools.tables, rules.features, tools.scratch, tools.stream)
+    else:
+      learns, drawn = True, grow(programs, row, tools.tables, tools.stream)
+    islands.drawn[i] += drawn
+    if learns and _passes(islands, i, place, NONE, tools, rules):
+      return
+  grow(programs, row, tools.tables, tools.stream)
 
 
 @inlined_kernel
@@ -270,7 +294,9 @@ def is_stale(islands: Islands, i: int, breeding: Breeding | None) -> bool:
     return False
   patience = breeding.patience
   waited = islands.made[i] - islands.improved_at[i]
-  return waited >= patience and waited >= patience * luby(islands.restarts[i] + 1)
+  if waited < patience or waited < patience * luby(islands.restarts[i] + 1):
+    return False
+  return (islands.made[i] - islands.epoch[i]) * _INSTRUCTIONS_OF_A_CHILD >= islands.drawn[i]
 
 
 @inner_kernel
@@ -290,4 +316,5 @@ def begin_anew(islands: Islands, i: int) -> None:
   """Lets the population of island i begin anew with the next program."""
   islands.epoch[i] = islands.improved_at[i] = islands.made[i]
   islands.restarts[i] += 1
+  islands.drawn[i] = 0
   islands.epoch_best[i] = -np.inf

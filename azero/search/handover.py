@@ -2,8 +2,8 @@
 
 How long an island's part of a step takes is known when it is over: a program that has just become
 costly, or a run of cache hits, cannot be foreseen. So a thread that has brought its islands to the
-end of the step waits for others, and one that meets somebody waiting between two rounds gives
-about half of what it has left. What an island does depends on no thread, so that this decides
+end of the step helps: it waits for others, and one that finds somebody waiting between two rounds
+gives about half of what it has left. What an island does depends on no thread, so that this decides
 how long a step takes and nothing else.
 """
 
@@ -20,7 +20,11 @@ class Handover:
   def __init__(self) -> None:
     """Nobody works yet."""
     self._changed = threading.Condition()
-    self._working = 0  # threads that have islands to bring to the end of a step
+    self.begin()
+
+  def begin(self) -> None:
+    """Begins a step, whatever an error has left of the last one."""
+    self._working = 0  # threads that have islands to bring to the end of the step
     self._waiting = 0  # threads that have none left
     self._given: list[np.ndarray] = []
 
@@ -42,9 +46,11 @@ class Handover:
       self._working -= 1
       self._waiting += 1
       self._changed.notify_all()
-      self._changed.wait_for(lambda: self._given or not self._working)
-      self._waiting -= 1
-      self._working += 1
+      try:
+        self._changed.wait_for(lambda: self._given or not self._working)
+      finally:
+        self._waiting -= 1
+        self._working += 1
       return self._given.pop() if self._given else None
 
   def wanted(self) -> bool:

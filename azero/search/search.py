@@ -42,7 +42,7 @@ from azero.search.rounds import Rules
 from azero.search.scoring.equivalence import Counts, Stages, check_counts
 from azero.search.scoring.evaluators import MakeEvaluator
 from azero.search.scoring.lru_cache import LruCache
-from azero.search.worker import Improvement, Shared, Watched, Worker, in_threads
+from azero.search.worker import Improvement, Shared, Watched, Worker, together
 from azero.tasks.task import Tasks
 
 _ROUND_CHILDREN = 256  # of an island at most, so that a run of hits ends
@@ -117,10 +117,11 @@ class Search(Budgeted):
     self.watch = np.full(self.num_islands, np.inf)
     self.hall_of_fame, self.front = HallOfFame(config.hall_of_fame_size), Front()
     self._genealogy = Genealogy(space, self.islands, first_island, template)
+    self._handover = Handover()
     shared = Shared(
         space, sets[0].multiclass, rules, *_breeding(config, self.evolve), children,
         template or Programs.empty(space), self.islands, self._cache, self._stages, self.watch,
-        first_island, config.hall_of_fame_size, self._genealogy, Handover())
+        first_island, config.hall_of_fame_size, self._genealogy, self._handover)
     self._workers = [Worker(shared, devices) for devices in self._devices(share_rounds)]
     self._share_out(np.zeros(self.num_threads))
     self._taken_out = np.zeros(self.num_islands, bool)
@@ -185,7 +186,11 @@ class Search(Budgeted):
 
   def step(self) -> None:
     """Some children on every island that has budget left."""
-    in_threads(self.work(self.step_target))
+    self.advance(self.step_target)
+
+  def advance(self, target: int) -> None:
+    """A step, of so many children of an island at most, those so far included."""
+    together([self.work(target), self.help(target)])
     self.conclude()
 
   @property
@@ -202,7 +207,7 @@ class Search(Budgeted):
     return int(self.islands.made[self.active].min()) + self.config.cycles_per_step
 
   def work(self, target: int, busy: np.ndarray | None = None) -> list[Callable[[], None]]:
-    """What brings all islands to the end of a step, a piece for each thread.
+    """What brings all islands to the end of a step, a piece for each thread, before `help`.
 
     In the first step one more compiles what devices run, while others compile the rounds.
 
@@ -210,11 +215,16 @@ class Search(Budgeted):
       target: children of an island at most, those so far included.
       busy: [threads] float64, what else each thread has to do; this search's part is added.
     """
+    self._handover.begin()
     self._going = np.flatnonzero(self.active)
     self._share_out(np.zeros(self.num_threads) if busy is None else busy[: self.num_threads])
     pieces: list[Callable[[], None]] = [
         functools.partial(worker.run, target) for worker in self._workers]
     return pieces if self.cycle else [*pieces, self._stages.prepare]
+
+  def help(self, target: int) -> list[Callable[[], None]]:
+    """What threads do that are done before others, in the same step."""
+    return [functools.partial(worker.help, target) for worker in self._workers]
 
   def conclude(self) -> None:
     """Ends a step: puts together what the threads found."""

@@ -4,8 +4,10 @@ A round is proposed and committed by compiled loops, see `rounds`, and evaluated
 `equivalence.Stages` on the devices of the thread.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import concurrent.futures
+import functools
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -154,28 +156,35 @@ class Worker:
     self._watched: list[Watched] = []
 
   def run(self, target: int) -> None:
-    """Brings its islands, and some of others, to the end of a step.
+    """Brings its islands to the end of a step; gives some to others that help.
 
     Args:
       target: children of an island at most.
     """
-    shared, islands = self._shared, self._shared.islands
-    with shared.handover.working():
-      start = 0
-      while True:
-        first = start
-        with explained(shared.mutator):
-          start = rounds.propose(islands, self.own, first, target, self._means, self._round)
-        # Whoever comes after `first` may be done, and those before it not.
-        if self._round.counts[CHILDREN] or first or start:
-          self._settle()
-          if not start and shared.handover.wanted():
-            self._give(target)
-          continue
-        taken = shared.handover.take()
-        if taken is None:
-          return
+    with self._shared.handover.working():
+      self._advance(target)
+
+  def help(self, target: int) -> None:
+    """Brings islands of others to the end of a step, as long as there are some to get."""
+    with self._shared.handover.working():
+      while (taken := self._shared.handover.take()) is not None:
         self.own = np.union1d(self.own, taken)
+        self._advance(target)
+
+  def _advance(self, target: int) -> None:
+    """Advances its islands round by round."""
+    shared, start = self._shared, 0
+    while True:
+      first = start
+      with explained(shared.mutator):
+        start = rounds.propose(
+            shared.islands, self.own, first, target, self._means, self._round)
+      # Whoever comes after `first` may be done, and those before it not.
+      if not self._round.counts[CHILDREN] and not first and not start:
+        return
+      self._settle()
+      if not start and shared.handover.wanted():
+        self._give(target)
 
   def _give(self, target: int) -> None:
     """Hands half of the islands that have something left to do to a thread that waits."""
@@ -294,6 +303,18 @@ class Worker:
       self.hall.take_in(key, entry)
     if in_front:
       self.front.take_in(key, entry)
+
+
+def together(work: Iterable[Sequence[Callable[[], None]]]) -> None:
+  """Runs several lists of work at once: one thread the first of each, in turn, and so on."""
+
+  def run(pieces: Sequence[Callable[[], None] | None]) -> None:
+    for piece in pieces:
+      if piece is not None:
+        piece()
+
+  in_threads([
+      functools.partial(run, pieces) for pieces in itertools.zip_longest(*work)])
 
 
 def in_threads(work: Sequence[Callable[[], None]]) -> None:

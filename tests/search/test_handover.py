@@ -1,9 +1,11 @@
 """Threads that are done take islands from those that are not, and nobody waits for ever."""
 
+import copy
 import threading
 import time
 
 import numpy as np
+import pytest
 from support.search_cases import FIXED, assert_same_state, config, tasks
 from support.toy_evaluator import ToyEvaluator
 
@@ -76,3 +78,31 @@ def test_islands_that_change_hands_have_the_same_history():
   calls = shared._stages._full.evaluator.calls
   assert calls[0] > 1.5 * calls[1] > 0
   assert_same_state(shared.state(), search(ToyEvaluator, 1).state())
+
+
+def test_a_step_begins_anew_after_an_error():
+  class Failing(SlowSecondDevice):
+    """Fails once, on the device that the other one waits for."""
+
+    faults = 0
+
+    def evaluate_plan(self, plan, task_sets, device=0):
+      if device == 1 and Failing.faults:
+        Failing.faults -= 1
+        raise RuntimeError("an evaluation failed")
+      return super().evaluate_plan(plan, task_sets, device)
+
+  search = Evolution(
+      FIXED, tasks(6), config(num_devices=2, cycles_per_step=200), evaluator=Failing)
+  search.step()
+  state = copy.deepcopy(search.state())
+  Failing.faults = 1
+  with pytest.raises(RuntimeError, match="an evaluation failed"):
+    search.step()
+  search.restore(state)
+  search.step()
+  expected = Evolution(
+      FIXED, tasks(6), config(num_devices=1, cycles_per_step=200), evaluator=ToyEvaluator)
+  expected.step()
+  expected.step()
+  assert_same_state(search.state(), expected.state())

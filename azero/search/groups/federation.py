@@ -11,9 +11,8 @@ history depends on the settings alone, and groups of costly tasks may migrate af
 programs than those of cheap ones. Workers whose budget is spent take no part any more.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
-import functools
 import itertools
 from typing import Any, NamedTuple
 
@@ -29,7 +28,7 @@ from azero.search.groups.grouped import Grouped
 from azero.search.groups.migration import Arrival, Emigrants, Migration, Pools
 from azero.search.history.hall_of_fame import JointFront, JointHall
 from azero.search.scoring.evaluators import MakeEvaluator
-from azero.search.worker import Improvement, in_threads
+from azero.search.worker import Improvement, together
 from azero.tasks.task import Tasks
 
 
@@ -139,11 +138,12 @@ class Federation(Grouped[Group, Evolution]):
     """Some children in every group, at most to its next migration.
 
     Each group works as it would alone. A thread for each device works on its islands of one
-    group after the other.
+    group after the other, and then helps others in the same order.
     """
     targets = [self._target(k) for k in range(len(self.searches))]
     busy = np.zeros(max(search.num_threads for search in self.searches))  # over all groups
-    _together([search.work(target, busy) for search, target in zip(self.searches, targets)])
+    work = [search.work(target, busy) for search, target in zip(self.searches, targets)]
+    together(work + [search.help(target) for search, target in zip(self.searches, targets)])
     for search in self.searches:
       search.conclude()
 
@@ -184,7 +184,7 @@ class Federation(Grouped[Group, Evolution]):
       programs, lineages = zip(*(next(received) for _ in islands))
       work.append(search.immigrate(
           islands, places, Programs.concatenate(programs), list(itertools.chain(*lineages))))
-    _together(work)
+    together(work)
     for search in self.searches:
       search.conclude()
     self.skip_migration()
@@ -244,18 +244,6 @@ class Federation(Grouped[Group, Evolution]):
     search = self._search_of(worker)
     place = sum(part.num_islands for part in self.searches[: self.searches.index(search)])
     return int(self.experiments[place + worker - search.first_island])
-
-
-def _together(work: Iterable[Sequence[Callable[[], None]]]) -> None:
-  """Runs the pieces of work of several groups, in one thread those of one device."""
-
-  def run(pieces: Sequence[Callable[[], None] | None]) -> None:
-    for piece in pieces:
-      if piece is not None:
-        piece()
-
-  in_threads([
-      functools.partial(run, pieces) for pieces in itertools.zip_longest(*work)])
 
 
 class _Leaving(NamedTuple):

@@ -65,7 +65,7 @@ class Cluster(Grouped[Group, GroupView]):
       runtime: makes the processes.
       num_processes: that share the workers.
       asynchronous: whether nobody waits for others.
-      lockstep: whether a step is the same number of cycles in every process, which a
+      lockstep: whether a step is the same number of rounds in every process, which a
         condition needs that ends workers or the search. Else each works at its own pace
         from one migration to the next.
       slice_seconds: time after which a process reports, if not in lockstep.

@@ -74,7 +74,7 @@ class Recorder(Generic[AnySearch]):
     self._curves: Curves | None = None
     self._last_report = self._last_workers = self._last_save = -float("inf")
     self._pause = 0.0  # seconds after the last save, so that saves do not take too much time
-    self._begun_at = -1  # cycle of the checkpoint that a run is continued from
+    self._begun_at = -1  # programs of the checkpoint that a run is continued from
     self._failed = False  # to write into the directory
     # An asynchronous search waits for nothing, not even for room on the disk.
     self._goes_on = getattr(search, "asynchronous", False)
@@ -142,7 +142,7 @@ class Recorder(Generic[AnySearch]):
     self._new_improvements, self._new_metrics = [], []
     self.metrics = self._directory.read_metrics()
     self.improvements = improvements
-    self._begun_at = self._search.cycle
+    self._begun_at = self._search.counts.programs
     self._last_save = time.monotonic()
     self._begin_curves()
     return state["status"]
@@ -238,7 +238,7 @@ class Recorder(Generic[AnySearch]):
   def end(self, status: str) -> None:
     """Reports how the run ended, unless it was continued only to find that it had ended."""
     self._goes_on &= status == "running"  # what cannot be written at the end is an error
-    if self._search.cycle != self._begun_at:
+    if self._search.counts.programs != self._begun_at:
       self._last_workers = -float("inf")
       self._report(status)
     if self._curves is not None and not self._failed:

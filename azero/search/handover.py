@@ -53,14 +53,14 @@ class Handover:
         self._working += 1
       return self._given.pop() if self._given else None
 
-  def wanted(self) -> bool:
+  def somebody_waits(self) -> bool:
     """Whether somebody waits for whom nothing has been given."""
     return self._waiting > len(self._given)
 
   def give(self, islands: np.ndarray) -> bool:
     """Gives [n] islands to somebody who waits; False if nobody does any more."""
     with self._changed:
-      if not self.wanted():
+      if not self.somebody_waits():
         return False
       self._given.append(islands)
       self._changed.notify_all()

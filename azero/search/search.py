@@ -66,7 +66,8 @@ class Search(Budgeted):
     islands: populations and totals, see `Islands`.
     hall_of_fame: the best different algorithms of all islands.
     front: the best programs of all islands by the number of their live instructions.
-    cycle: children that every active island has made at least, the initial population included.
+    cycle: children that every island has made at least, the initial population included, unless
+      its budget has ended; it never falls.
     watch: [I] float64, fitness from which on children are given to `_judge`; inf for none.
   """
 
@@ -104,15 +105,16 @@ class Search(Budgeted):
     self.num_islands, self.first_island = len(sets), first_island
     self.template = template
     self._make_evaluator = evaluator
+    self._islands_in_all, self._share_rounds = islands_in_all or len(sets), share_rounds
     if template is not None:
       _check_template(template, space)
     require_searched(space)
     children = mutator(config.mutations, config.mutation_probability)
     compile_beside("azero.search.compilation")
-    self._stages = Stages(space, sets, config, evaluator, self._round_size)
+    self._stages = Stages(space, sets, config, evaluator, self._round_size if self.evolve else 0)
     self._cache = LruCache(
         self.num_islands, config.cache_size if config.canonical_cache else 1)
-    rules = self._make_rules(islands_in_all or self.num_islands)
+    rules = self._make_rules()
     self.islands = new_islands(space, self.num_islands, rules.population_size)
     self.watch = np.full(self.num_islands, np.inf)
     self.hall_of_fame, self.front = HallOfFame(config.hall_of_fame_size), Front()
@@ -122,7 +124,7 @@ class Search(Budgeted):
         space, sets[0].multiclass, rules, *_breeding(config, self.evolve), children,
         template or Programs.empty(space), self.islands, self._cache, self._stages, self.watch,
         first_island, config.hall_of_fame_size, self._genealogy, self._handover)
-    self._workers = [Worker(shared, devices) for devices in self._devices(share_rounds)]
+    self._workers = [Worker(shared, devices) for devices in self._devices()]
     self._share_out(np.zeros(self.num_threads))
     self._taken_out = np.zeros(self.num_islands, bool)
     self._counted = Counts()  # before the workers began to count
@@ -204,7 +206,9 @@ class Search(Budgeted):
       return self.cycle
     if not self.config.cycles_per_step:
       return breeding.UNLIMITED
-    return int(self.islands.made[self.active].min()) + self.config.cycles_per_step
+    # A multiple, so that no island's steps end elsewhere than if it were alone.
+    every = self.config.cycles_per_step
+    return (int(self.islands.made[self.active].min()) // every + 1) * every
 
   def work(self, target: int, busy: np.ndarray | None = None) -> list[Callable[[], None]]:
     """What brings all islands to the end of a step, a piece for each thread, before `help`.
@@ -228,11 +232,9 @@ class Search(Budgeted):
 
   def conclude(self) -> None:
     """Ends a step: puts together what the threads found."""
-    made, active = self.islands.made, self.active
-    if active.any():
-      self.cycle = int(made[active].min())
-    elif len(self._going):
-      self.cycle = int(made[self._going].max())
+    going = self._going[self.active[self._going]] if self.active.any() else self._going
+    if len(going):
+      self.cycle = max(self.cycle, int(self.islands.made[going].min()))
     found = [item for worker in self._workers for item in worker.take_improvements()]
     self.improvements += sorted(found, key=lambda item: (item.num_programs, item.island))
     self.hall_of_fame.merge(worker.hall for worker in self._workers)
@@ -303,6 +305,7 @@ class Search(Budgeted):
     return state_lib.rebuilt, (
         type(self), (self.space, self.task_sets, self.config),
         {"template": self.template, "first_island": self.first_island,
+         "islands_in_all": self._islands_in_all, "share_rounds": self._share_rounds,
          "evaluator": self._make_evaluator}, self.state())
 
   def _update_active(self) -> None:
@@ -312,14 +315,14 @@ class Search(Budgeted):
   def _judge(self, watched: Sequence[Watched]) -> None:
     """Learns which children reached `watch` in a step, in the order of their numbers."""
 
-  def _make_rules(self, islands_in_all: int) -> Rules:
+  def _make_rules(self) -> Rules:
     config = self.config
     # Random search needs no population, but room for a round.
     size = config.population_size if self.evolve else self._round_size
     return Rules(
         seed=seed_word(config.seed), first_island=self.first_island, population_size=size,
         tournament_size=config.tournament_size, round_size=self._round_size,
-        step_rounds=self._step_rounds(islands_in_all),
+        step_rounds=self._step_rounds,
         fixed_guesses=0 if config.hurdle is None else _GUESSES_AT_A_HURDLE, evolve=self.evolve,
         learners_only=self.learners_only, cached=config.canonical_cache,
         max_cost=_max_cost(self.space, config.train_budget),
@@ -335,19 +338,22 @@ class Search(Budgeted):
     # Nothing else ends a round, and of many random programs few go to a device.
     return max(_ROUND_CHILDREN, _RANDOM_PROGRAMS // max(self.num_islands, 1))
 
-  def _step_rounds(self, islands_in_all: int) -> int:
+  @property
+  def _step_rounds(self) -> int:
     """Rounds of an island in a step, by the settings alone."""
     if self.config.cycles_per_step:
       return breeding.UNLIMITED
     tasks = self.task_sets[0]
     examples = len(tasks) * (tasks.num_train * self.config.num_epochs + tasks.num_valid)
-    numbers = examples * tasks.num_features * _ROUND_PROGRAMS * max(islands_in_all, _FEW_ISLANDS)
-    return min(max(_STEP_NUMBERS // numbers, 1), _MOST_ROUNDS)
+    programs = _ROUND_PROGRAMS * self.config.constant_trials if self.evolve else self._round_size
+    islands = max(self._islands_in_all, _FEW_ISLANDS)
+    rounds = _STEP_NUMBERS // (examples * tasks.num_features * programs * islands)
+    return min(max(rounds, 1), _MOST_ROUNDS)
 
-  def _devices(self, share_rounds: bool) -> list[list[int]]:
+  def _devices(self) -> list[list[int]]:
     """The devices of each worker."""
     count = self._stages.num_devices
-    if share_rounds and self.num_islands < count:
+    if self._share_rounds and self.num_islands < count:
       return [list(range(k, count, self.num_islands)) for k in range(self.num_islands)]
     return [[device] for device in range(count)]
 

@@ -183,18 +183,23 @@ class Worker:
       if not self._round.counts[CHILDREN] and not first and not start:
         return
       self._settle()
-      if not start and shared.handover.wanted():
-        self._give(target)
+      if shared.handover.somebody_waits():
+        self._give(start, target)
 
-  def _give(self, target: int) -> None:
-    """Hands half of the islands that have something left to do to a thread that waits."""
-    islands, own, shared = self._shared.islands, self.own, self._shared
+  def _give(self, start: int, target: int) -> None:
+    """Hands half of the islands that have something left to do to a thread that waits.
+
+    Args:
+      start: of its islands those from here on may go.
+      target: children of an island at most.
+    """
+    islands, own, shared = self._shared.islands, self.own[start:], self._shared
     left = own[
         islands.active[own] & (islands.made[own] < target)
         & (islands.rounds[own] < shared.rules.step_rounds)]
     given = left[1::2]
     if len(given) and shared.handover.give(given):
-      self.own = np.setdiff1d(own, given)
+      self.own = np.setdiff1d(self.own, given)
 
   def take_in(
       self, islands: np.ndarray, places: np.ndarray, programs: Programs,

@@ -20,10 +20,10 @@ def test_who_waits_gets_what_another_one_gives():
   def giver():
     with handover.working():
       begun.set()
-      while not handover.wanted():
+      while not handover.somebody_waits():
         time.sleep(0.001)
       assert handover.give(np.array([3, 5]))
-      assert not handover.wanted() and not handover.give(np.array([4]))
+      assert not handover.somebody_waits() and not handover.give(np.array([4]))
 
   def taker():
     begun.wait()
@@ -54,7 +54,7 @@ def test_nobody_waits_for_a_thread_that_has_failed_or_never_began():
       raise RuntimeError("an evaluation failed")
   except RuntimeError:
     thread.join(10)
-  assert done == [None] and not handover.wanted()
+  assert done == [None] and not handover.somebody_waits()
 
 
 class SlowSecondDevice(ToyEvaluator):
@@ -106,3 +106,17 @@ def test_a_step_begins_anew_after_an_error():
   expected.step()
   expected.step()
   assert_same_state(search.state(), expected.state())
+
+
+def test_an_interrupt_while_waiting_leaves_nothing_behind(monkeypatch):
+  handover = Handover()
+
+  def interrupted(condition):
+    raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt), handover.working(), monkeypatch.context() as patch:
+    patch.setattr(handover._changed, "wait_for", interrupted)
+    handover.take()
+  assert not handover.somebody_waits() and not handover.give(np.array([0]))
+  with handover.working():
+    assert handover.take() is None

@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 from reference.draws import Stream
 from support.search_cases import FIXED, config, easy_tasks, tasks
@@ -118,3 +119,11 @@ def test_nothing_to_search():
     RandomSearch(nothing, tasks(), config())
   with pytest.raises(ValueError, match="No tasks to evaluate on"):
     RandomSearch(FIXED, [], config())
+
+
+def test_steps_are_short_in_programs():
+  for sets, most in (tasks(1), 50_000), (tasks(1) * 200, 1_000_000):
+    long = [dataclasses.replace(each, train_x=np.repeat(each.train_x, 40, 1),
+                                train_y=np.repeat(each.train_y, 40, 1)) for each in sets]
+    rules = RandomSearch(FIXED, long, config(cycles_per_step=None))._make_rules()
+    assert 0 < rules.step_rounds * rules.round_size * len(sets) <= most

@@ -151,7 +151,7 @@ class Federation(Grouped[Group, Evolution]):
   def migration_due(self) -> bool:
     """Whether all groups have come to the next migration."""
     return self.migration is not None and not self.finished and all(
-        search.finished or search.cycle == self._next_migration(k)
+        (search.islands.made[search.active] >= self._next_migration(k)).all()
         for k, search in enumerate(self.searches))
 
   def emigrants(self) -> Emigrants:

@@ -190,7 +190,7 @@ class Stages:
 
   def __init__(
       self, space: SearchSpace, task_sets: Sequence[Tasks], config: SearchConfig,
-      evaluator: MakeEvaluator, round_size: int,
+      evaluator: MakeEvaluator, most_taken_back: int,
   ):
     """Prepares the evaluators and empty caches.
 
@@ -199,10 +199,10 @@ class Stages:
       task_sets: one task batch for each island.
       config: settings of the search.
       evaluator: makes what evaluates programs, see `evaluators`.
-      round_size: children of an island in a round at most.
+      most_taken_back: children of an island in a round, if any can be taken back.
     """
     self._space, self._trials = space, config.constant_trials
-    self._recall = recall.new_recall(len(task_sets), round_size * config.constant_trials)
+    self._recall = recall.new_recall(len(task_sets), most_taken_back * config.constant_trials)
     full: ProgramEvaluator = evaluator(
         space, task_sets, lanes=config.lanes, **config.evaluator_settings())
     tasks = task_sets[0]
@@ -334,6 +334,10 @@ class Stages:
     new = rows[~results.done[rows, number]]
     if len(new):
       found = self._evaluate(stage, plan, new, rnd, devices)
+      if np.isnan(found.fitness).any():
+        raise ValueError(
+            "A program was given NaN as its fitness. What evaluates programs has to give those "
+            "that fail 0.")
       results.done[new, number] = True
       results.fitness[new, number] = found.fitness
       results.train_steps[new, number] = found.train_steps

@@ -15,6 +15,7 @@ from azero.compiler.kernels import inlined_kernel, kernel
 
 PRINT, START, FULL = range(3)  # stages of an evaluation, see `equivalence`
 _NOBODY = -1
+_MOST_ROOM = 512  # requests of an island; of more those are forgotten that came first
 
 
 class Results(NamedTuple):
@@ -60,9 +61,10 @@ def new_results(number: int) -> Results:
 
 def new_recall(num_islands: int, room: int) -> Recall:
   """Nothing was taken back; `room` is what an island can ask for in a round."""
-  shape = num_islands, room
+  shape = num_islands, min(max(room, 1), _MOST_ROOM)
   return Recall(
-      np.full(shape, _NOBODY), np.zeros((*shape, 2), np.uint64), new_results(num_islands * room))
+      np.full(shape, _NOBODY), np.zeros((*shape, 2), np.uint64),
+      new_results(shape[0] * shape[1]))
 
 
 class Asked(NamedTuple):

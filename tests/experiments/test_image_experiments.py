@@ -194,7 +194,10 @@ def test_an_experiment_goes_on_after_a_stop(data_dir, tmp_path, monkeypatch, cap
         study.continued(search_baselines.Config, tmp_path / "stopped", max_programs=100))
 
 
-def test_ended_repeats_go_on_with_a_larger_budget(data_dir, tmp_path):
+def test_ended_repeats_go_on_with_a_larger_budget(data_dir, tmp_path, monkeypatch):
+  """Without the references, which take executors of their own."""
+  monkeypatch.setattr(trials._Judge, "references", lambda judge: {
+      references.LOGISTIC: 0.9, references.NETWORK: 0.95})
   settings = {
       "processes": "1", "repeats": 3, "cycles_per_step": 4, "max_train_steps": "none"}
 

@@ -8,10 +8,11 @@ where nothing is needed that an allowed op could write, an instruction is as ran
 
 Whether the whole is a learner is another matter, see `azero.compiler.validity`: in the spaces of
 the paper 10 to 60 times as many grown programs are as random ones, 2 % in the smallest ones, but
-one in 1,600 where there are 58 ops. So a learner is grown component by component: a Predict with
-which there is none is drawn again at once, one that may do is given several Learns, and Setup, on
-which no validity depends, comes last. `grow_learner` says how its programs are distributed.
-The same steps are mutations: what regrows is a whole component function or a few instructions.
+one in 330,000 where there are 58 ops and lengths vary. So a learner is grown by components: a
+Predict with which there is none is drawn again at once, one that may do is given several Learns,
+and Setup, on which no validity depends, comes last. `grow_learner` says how its programs are
+distributed. The same steps are mutations: what regrows is a whole component function or a few
+instructions.
 """
 
 import numpy as np

@@ -7,6 +7,9 @@ functional equivalence checking, hurdles and the second data set.
 With several processes half of those of "Full" search on the second data set. A single one
 has half of its tasks from either, which the paper leaves open.
 
+Continued with a larger budget (--resume=DIR --max_train_steps=N), the same repeats go on, and
+the report tells them at either budget.
+
     python -m experiments.search_baselines --preset=small
 """
 
@@ -23,21 +26,10 @@ from experiments.frame.trials import Comparison, Trials
 from experiments.frame.workers import SMOKE, Arm, Kind
 
 with lazy.imports():
-  from azero.insight.plots import comparison_plot
   from azero.language import spaces
-  from experiments.frame import reporting
+  from experiments.details import search_baselines_report as report
 
 METHODS = ("basic", "full")
-# Table S5: (method, processes): best accuracy, success fractions over logistic regression and
-# over the neural network; each with its error.
-PAPER = {
-    ("basic", 1): ((0.671, 0.004), (0.01, 0.02), (0.00, 0.00)),
-    ("basic", 10): ((0.681, 0.005), (0.07, 0.05), (0.00, 0.00)),
-    ("basic", 100): ((0.691, 0.004), (0.26, 0.09), (0.00, 0.00)),
-    ("full", 1): ((0.684, 0.003), (0.03, 0.03), (0.00, 0.00)),
-    ("full", 10): ((0.693, 0.003), (0.23, 0.08), (0.03, 0.03)),
-    ("full", 100): ((0.707, 0.003), (0.59, 0.10), (0.11, 0.06)),
-}
 _PAPER_REFERENCES = "0.702 for logistic regression and 0.729 for the network on its CIFAR-10 tasks"
 
 
@@ -114,22 +106,6 @@ def _kind(config: Config, name: str, datasets: tuple[str, ...]) -> Kind:
 
 
 def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
-  rows, compared_with = [], []
-  for arm in arms:
-    method, count = arm.name.split("-")
-    paper = PAPER.get((method, int(count)))
-    values = [outcome.accuracy for outcome in result.of(arm)]
-    cells = trials.summary_cells(values, result.references[arm.name])
-    published = (
-        [f"{value:.3f} ± {error:.3f}" for value, error in paper] if paper else ["-"] * 3)
-    rows.append((arm.title, len(values), *cells, *published))
-    processes = "1 process" if count == "1" else f"{count} processes"
-    compared_with.append(comparison_plot.Setting(
-        f"{method}\n{processes}", values, paper[0] if paper else None))
-  header = (
-      "method", "repeats", "best accuracy", "over logistic regression", "over the network",
-      "paper: best accuracy", "paper: over logistic", "paper: over the network")
-  compared = result.references[arms[0].name]
   return Comparison(
       title="S10: baselines at three scales of compute",
       summary=[
@@ -138,9 +114,11 @@ def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
           "CIFAR-10, 8,000 examples, 100,000,000,000 steps). The best program of each repeat is "
           f"chosen on {config.num_select} tasks of T_select and judged on as many others. The "
           f"paper's references reach {_PAPER_REFERENCES}."],
-      tables=[reporting.table(header, rows), trials.reference_table(compared)],
-      settings=compared_with, label="accuracy of the best program on unseen tasks",
-      picture_title=f"Search baselines, {config.budget('.3g')} a process", references=compared)
+      tables=report.tables(arms, result, config.budget()),
+      settings=report.settings(arms, result, config.budget()),
+      label="accuracy of the best program on unseen tasks",
+      picture_title=f"Search baselines, {config.budget('.3g')} a process",
+      references=result.references[arms[0].name])
 
 
 if __name__ == "__main__":

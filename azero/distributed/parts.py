@@ -1,15 +1,13 @@
 """Cuts the workers of a search into parts, one for each process.
 
-What an island does depends on its number, its tasks, where steps end and whom it receives, and
-on nothing else; so a part is a federation of some of the workers under their own numbers, with
-the steps of the whole.
+What an island does depends on its number, its tasks and whom it receives, and on nothing else; so
+a part is a federation of some of the workers under their own numbers, with the steps of the whole.
 """
 
 from collections.abc import Sequence
 import dataclasses
 
 from azero.search.groups.federation import Group
-from azero.search.search import cycles_of_step
 
 
 def split(groups: Sequence[Group], num_parts: int) -> list[list[Group]]:
@@ -52,9 +50,6 @@ def _cut(num_parts: int, at: int, first: int, count: int, workers: int) -> int:
 
 def _some(group: Group, first: int, start: int, stop: int) -> Group:
   experiments = None if group.experiments is None else group.experiments[start:stop]
-  # A part of fewer workers would take longer steps.
-  steps = cycles_of_step(group.config, group.task_sets)
   return dataclasses.replace(
       group, task_sets=group.task_sets[start:stop], experiments=experiments,
-      first_worker=first + start,
-      config=dataclasses.replace(group.config, cycles_per_step=steps))
+      first_worker=first + start, workers_in_all=len(group.task_sets))

@@ -1,7 +1,8 @@
 """Processes by Ray, on this machine or on those of a Ray cluster."""
 
 import atexit
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -18,6 +19,7 @@ from typing import Any
 import jax
 
 from azero import lazy
+from azero.distributed import last_word
 from azero.distributed.runtime import Actor, ActorLost, Call
 from azero.executors import devices
 from azero.language import ops as op_table
@@ -67,6 +69,7 @@ class RayRuntime:
       # Ray's own tells its head of an error before it shows it; without a head that is never.
       sys.excepthook = hook
       self._ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+    last_word.promise()
     self._head = _Head(self._ray.get_runtime_context().gcs_address)
     self._cores = cores
     self._warned = -float("inf")
@@ -328,7 +331,8 @@ class _RayActor:
 
   def submit(self, method: str, *arguments: Any) -> Call:
     """See `Actor`."""
-    return _RayCall(self.handle.call.remote(method, arguments), self._look)
+    with _told_if_gone():
+      return _RayCall(self.handle.call.remote(method, arguments), self._look)
 
 
 class _RayCall:
@@ -341,15 +345,34 @@ class _RayCall:
   def result(self) -> Any:
     """See `Call`."""
     ray = import_ray()
-    if self._look is not None:
-      while not ray.wait([self.reference], timeout=_LOOK_SECONDS)[0]:
-        self._look()
+    while self._look is not None:
+      with _told_if_gone():
+        done, _ = ray.wait([self.reference], timeout=_LOOK_SECONDS)
+      if done:
+        break
+      self._look()
     try:
-      return ray.get(self.reference)
+      with _told_if_gone():
+        return ray.get(self.reference)
     except ray.exceptions.RayActorError as error:
       raise ActorLost(str(error).splitlines()[0].rstrip(".")) from error
     except ray.exceptions.RayTaskError as error:
       raise (error.cause or error) from error
+
+
+@contextlib.contextmanager
+def _told_if_gone() -> Iterator[None]:
+  """Says what a broken connection to Ray's object store means; see `last_word`, too.
+
+  Raises:
+    ConnectionError: it is broken.
+  """
+  try:
+    yield
+  except OSError as error:
+    raise ConnectionError(
+        f"Ray's part on this machine is gone ({error}). What was found until now is in the run "
+        "directory; start Ray again, and continue with --resume.") from error
 
 
 def import_ray() -> Any:

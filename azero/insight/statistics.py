@@ -166,6 +166,50 @@ def paired_difference(
   return Interval(mean, mean - width, mean + width)
 
 
+def mean_difference(
+    first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+  """The difference of the means of two samples, with Welch's interval.
+
+  Args:
+    first: [N].
+    second: [M], drawn apart from them.
+    confidence: of the two-sided interval.
+
+  Returns:
+    The mean of first less that of second; without bounds where a sample has a single value.
+
+  Raises:
+    ValueError: no values.
+  """
+  one, two = np.asarray(first, np.float64), np.asarray(second, np.float64)
+  if not one.size or not two.size:
+    raise ValueError("There is no difference to the mean of no values.")
+  difference = float(one.mean() - two.mean())
+  if min(one.size, two.size) == 1:
+    return Interval(difference, -math.inf, math.inf)
+  parts = np.array([one.var(ddof=1) / one.size, two.var(ddof=1) / two.size])
+  variance = float(parts.sum())
+  if not variance:  # all values of a sample are one
+    return Interval(difference, difference, difference)
+  degrees = variance**2 / float((parts**2 / [one.size - 1, two.size - 1]).sum())
+  width = float(scipy.special.stdtrit(degrees, (1 + confidence) / 2)) * math.sqrt(variance)
+  return Interval(difference, difference - width, difference + width)
+
+
+def mann_whitney(
+    first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:
+  """Two-sided p-value of the test by Mann and Whitney that neither sample tends to be larger.
+
+  Raises:
+    ValueError: no values.
+  """
+  if not len(first) or not len(second):
+    raise ValueError("A test needs values of both samples.")
+  return float(scipy.stats.mannwhitneyu(first, second, alternative="two-sided").pvalue)
+
+
 def fraction_and_two_sigma(successes: int, total: int) -> tuple[float, float]:
   """A fraction, and two standard deviations of it as a binomial one.
 

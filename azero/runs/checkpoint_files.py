@@ -21,15 +21,22 @@ from typing import Any
 
 import numpy as np
 import orbax.checkpoint as ocp
+import psutil
 
 from azero import files
-from azero.runs import manifest
+from azero.runs import manifest, packing
+from azero.runs.manifest import CheckpointError
 
 UNFINISHED = ".orbax-checkpoint-tmp"  # ends the name of a version that is being written
 
 _CHUNK_BYTES = 1 << 26  # compressed at once; small enough for several cores to share the work
 _STATE = "state.json"
 _ARRAYS = "arrays"
+_CHECKPOINT = "checkpoint"  # in it, as Orbax names an array
+# What stands in `.zarray` of the array, beside its shape, its chunks and its compressor.
+_ZARR = {
+    "dimension_separator": ".", "dtype": "|u1", "fill_value": None, "filters": None, "order": "C",
+    "zarr_format": 2}
 _NOTES = ("_CHECKPOINT_METADATA", "commit_success.txt")  # Orbax writes these at the very end
 _SYSTEM_ERROR = re.compile(r"os_error_code='(\d+)'")
 
@@ -56,9 +63,16 @@ def read(path: pathlib.Path) -> tuple[np.ndarray, str]:
 
   Raises:
     OSError: it cannot be read.
+    CheckpointError: it is not of the form that `write` gives it, whatever its checksums.
   """
-  with _plain_errors():
-    return ocp.Checkpointer(_Version()).restore(path, args=_RestoreArgs())
+  try:
+    with _plain_errors():
+      return ocp.Checkpointer(_Version()).restore(path, args=_RestoreArgs())
+  except (CheckpointError, OSError):
+    raise
+  except Exception as error:  # the storage lets through those of several parsers
+    raise CheckpointError(
+        f"{_ARRAYS} cannot be read ({files.shortened(str(error))})") from error
 
 
 class _Version(ocp.CheckpointHandler):
@@ -79,11 +93,44 @@ class _Version(ocp.CheckpointHandler):
 
   def restore(self, directory: Any, args: "_RestoreArgs") -> tuple[np.ndarray, str]:
     place = pathlib.Path(directory)
-    text = (place / _STATE).read_text(encoding="utf-8")
-    if not (place / _ARRAYS).exists():
+    try:
+      text = files.read_text(place / _STATE)
+      num_bytes = packing.size_of(text)
+    except (RecursionError, ValueError) as error:
+      raise CheckpointError(f"{_STATE} is damaged: {files.shortened(str(error))}") from None
+    if not num_bytes:
       return np.zeros(0, np.uint8), text
+    _check_arrays(place / _ARRAYS, num_bytes)
     return self._array.restore(directory / _ARRAYS, args=ocp.args.ArrayRestore(
         restore_args=ocp.RestoreArgs(restore_type=np.ndarray))), text
+
+
+def _check_arrays(place: pathlib.Path, num_bytes: int) -> None:
+  """Refuses arrays that are not stored as `write` stores so many bytes, or do not fit the memory.
+
+  The storage believes what its files claim: a few bytes of them could claim terabytes.
+
+  Raises:
+    CheckpointError: they are not.
+    OSError: a file cannot be read.
+  """
+  wrong = CheckpointError(f"{_ARRAYS} does not hold the arrays of {_STATE}")
+  try:
+    told = files.parse_json((place / _CHECKPOINT / ".zarray").read_bytes())
+    chunk = told.pop("chunks")[0]
+    compressor = told.pop("compressor")
+  except (ValueError, LookupError, AttributeError, TypeError):
+    raise wrong from None
+  if told != _ZARR | {"shape": [num_bytes]} or type(chunk) is not int or not (
+      0 < chunk <= _CHUNK_BYTES) or not isinstance(compressor, dict) or (
+      compressor.get("id") != "zstd"):
+    raise wrong
+  if num_bytes > psutil.virtual_memory().available:
+    raise CheckpointError(
+        f"its arrays take {num_bytes / 1e9:.3g} GB, which is more memory than there is")
+  for number in range(-(-num_bytes // chunk)):
+    if not (place / _CHECKPOINT / str(number)).is_file():
+      raise wrong
 
 
 @ocp.args.register_with_handler(_Version, for_save=True)

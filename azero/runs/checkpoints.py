@@ -96,7 +96,7 @@ class Checkpoints:
     Raises:
       CheckpointError: there is no such version, or the note is damaged.
     """
-    return manifest.read(self._path_of(version))
+    return manifest.read(self.directory(version))
 
   def save(
       self, state: Mapping[str, Any], info: Mapping[str, Any] | None = None, *,
@@ -157,15 +157,17 @@ class Checkpoints:
 
     damaged: list[str] = []
     for version in reversed(self.versions()):
-      path = self._path_of(version)
+      path = self.directory(version)
       try:
         info = self._checked(path)
-        data, text = checkpoint_files.read(path)
+        state = packing.unpack(*checkpoint_files.read(path))
       except (CheckpointError, OSError) as error:
         damaged.append(f"version {version}: {error}")
+      except ValueError as error:
+        damaged.append(f"version {version}: its state is damaged: {error}")
       else:
         self.newest = version, info
-        return Loaded(version, packing.unpack(data, text), info, damaged)
+        return Loaded(version, state, info, damaged)
     if not damaged:
       raise FileNotFoundError(
           f"There is no checkpoint in '{self.path}', so that there is nothing to continue: "
@@ -180,7 +182,7 @@ class Checkpoints:
     """Removes newer versions than this one, from which a run goes on."""
     for other in self.versions():
       if other > version:
-        shutil.rmtree(self._path_of(other))
+        shutil.rmtree(self.directory(other))
         self._last = max(self._last, other)
 
   def _checked(self, path: pathlib.Path) -> dict[str, Any]:
@@ -201,18 +203,19 @@ class Checkpoints:
       files.make_directory(self.path)
     self._remove_unfinished(checkpoint_files.UNFINISHED)
     try:
-      checkpoint_files.write(self._path_of(version), data, text, info)
+      checkpoint_files.write(self.directory(version), data, text, info)
     except BaseException:
       self._remove_unfinished(checkpoint_files.UNFINISHED)
       raise
     self.newest = version, dict(info)
     for old in self.versions()[: -self.keep]:
-      shutil.rmtree(self._path_of(old))
+      shutil.rmtree(self.directory(old))
 
   def _remove_unfinished(self, suffix: str) -> None:
     """Removes what a save that failed or was killed has left."""
     for path in self.path.glob(f"*{suffix}*"):
       shutil.rmtree(path)
 
-  def _path_of(self, version: int) -> pathlib.Path:
+  def directory(self, version: int) -> pathlib.Path:
+    """Where a version is, or would be."""
     return self.path / f"{version:0{_DIGITS}}"

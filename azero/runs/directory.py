@@ -12,6 +12,7 @@
     lineage.json         what the programs of both came from, saved less often and at the end
     outcomes.jsonl       in place of it, where an experiment has repeats: what each came to;
                          the records of their searches are in directories of their own
+    earlier_outcomes.jsonl  what they had come to with smaller budgets
     checkpoints/         the newest versions of the search itself, from which a stopped run
                          is continued
     findings.json        of an experiment that has concluded: what it found, for its report
@@ -63,7 +64,7 @@ FRONT = "front.json"
 OUTCOMES = "outcomes.jsonl"
 CHECKPOINTS = "checkpoints"
 
-_LINES = ("metrics.jsonl", "improvements.jsonl")
+LINES = ("metrics.jsonl", "improvements.jsonl")
 _OWN = re.compile(r"\bown_(ops|mutations)\.")  # settings that are digests of the user's own
 
 
@@ -133,7 +134,7 @@ class RunDirectory:
   @property
   def recorded(self) -> bool:
     """Whether there are JSON lines."""
-    return any(json_lines.size(self.path / name) for name in _LINES)
+    return any(json_lines.size(self.path / name) for name in LINES)
 
   def locked(self) -> contextlib.AbstractContextManager[None]:
     """Keeps other processes from continuing the run while this one is at it.
@@ -150,7 +151,7 @@ class RunDirectory:
   def sizes(self) -> dict[str, int]:
     """Bytes of each file of JSON lines, all of them safe on the disk."""
     sizes = {}
-    for name in _LINES:
+    for name in LINES:
       with open(self.path / name, "ab") as file:
         os.fsync(file.fileno())
         sizes[name] = file.seek(0, os.SEEK_END)

@@ -6,10 +6,14 @@ arrays, so that a run can be inspected quickly and without JAX.
 """
 
 from collections.abc import Iterable, Mapping
+import errno
 import hashlib
 import json
+import os
 import pathlib
 from typing import Any
+
+from azero import files
 
 NAME = "manifest.json"
 
@@ -29,8 +33,8 @@ def write(directory: pathlib.Path, info: Mapping[str, Any], *, ignore: Iterable[
   Raises:
     OSError: it cannot be written.
   """
-  files = {name: _describe(directory / name) for name in _files(directory, ignore)}
-  body = json.dumps({"info": dict(info), "files": files}, allow_nan=False) + "\n"
+  described = {name: _describe(directory / name) for name in _files(directory, ignore)}
+  body = json.dumps({"info": dict(info), "files": described}, allow_nan=False) + "\n"
   with open(directory / NAME, "w", encoding="utf-8") as file:
     file.write(body + _digest_of(body) + "\n")
 
@@ -55,9 +59,9 @@ def check(directory: pathlib.Path) -> None:
       found = _describe(directory / name)
     except OSError as error:
       raise CheckpointError(f"{name} cannot be read ({error.strerror})") from None
-    if found["bytes"] != described["bytes"]:
+    if found["bytes"] != described.get("bytes"):
       raise CheckpointError(
-          f"{name} has {found['bytes']} bytes instead of {described['bytes']}")
+          f"{name} has {found['bytes']} bytes instead of {described.get('bytes')}")
     if found != described:
       raise CheckpointError(f"{name} does not match its checksum")
 
@@ -71,7 +75,27 @@ def _read(directory: pathlib.Path) -> dict[str, Any]:
   body += b"\n"
   if not content.endswith(b"\n") or hashlib.sha256(body).hexdigest().encode() != digest:
     raise CheckpointError(f"{NAME} does not match its checksum")
-  return json.loads(body)
+  return _parsed(body)
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+  """What a manifest holds, of which a checksum does not say that `write` has written it.
+
+  Raises:
+    CheckpointError: it has another form, or names what is not inside of its directory.
+  """
+  try:
+    content = files.parse_json(body)
+  except ValueError as error:
+    raise CheckpointError(f"{NAME} is damaged: {error}") from None
+  if not isinstance(content, dict) or not all(
+      isinstance(content.get(name), dict) for name in ("info", "files")):
+    raise CheckpointError(f"{NAME} is damaged: it has no info, or no list of files")
+  for name, described in content["files"].items():
+    path = pathlib.PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not isinstance(described, dict):
+      raise CheckpointError(f"{NAME} is damaged: its list of files is none")
+  return content
 
 
 def _files(directory: pathlib.Path, ignore: Iterable[str]) -> list[str]:
@@ -82,6 +106,8 @@ def _files(directory: pathlib.Path, ignore: Iterable[str]) -> list[str]:
 
 
 def _describe(file: pathlib.Path) -> dict[str, Any]:
+  if not file.is_file():  # one of devices might never end
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
   with open(file, "rb") as opened:
     digest = hashlib.file_digest(opened, "sha256").hexdigest()
     return {"bytes": opened.tell(), "sha256": digest}

@@ -17,6 +17,7 @@ and where K other processes evaluate:
 import collections
 from collections.abc import Mapping, Sequence
 import dataclasses
+import math
 import time
 from typing import Any
 
@@ -24,8 +25,9 @@ import numpy as np
 import psutil
 
 from azero.executors.activity import DEVICES
+from azero.search import checked_state
 from azero.search.protocol import Searching
-from azero.search.scoring.equivalence import Counts
+from azero.search.scoring.equivalence import Counts, check_counts
 
 # Metrics that depend on the clock and the machine; all others follow from the settings and
 # the cycle.
@@ -109,6 +111,19 @@ def _rates(
       f"{prefix}{name}_per_second":
           round(max(row[name] - earlier[name], 0) / max(seconds, 1e-9), 1)
       for name in ("programs", "train_steps")}
+
+
+def check_meter(state: Mapping[str, Any]) -> None:
+  """Refuses what `Meter.restore` cannot take over.
+
+  Raises:
+    StateError: it is no state of one.
+  """
+  check_counts(checked_state.part(state, "counts_before"))
+  for name in ("seconds", "busy"):
+    value = state.get(name)
+    if not isinstance(value, int | float) or not math.isfinite(value):
+      raise checked_state.StateError(f"'{name}' is no time")
 
 
 class Meter:

@@ -1,6 +1,6 @@
 """What a run has found, kept in memory and in its directory, with checkpoints to continue from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 import contextlib
 import datetime
 import sys
@@ -8,12 +8,21 @@ import time
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from azero.runs.checkpoints import Checkpoints
-from azero.runs.directory import CHECKPOINTS, RunDirectory, config_hash, require_same, settings_of
+from azero import files
+from azero.runs.checkpoints import CheckpointError, Checkpoints
+from azero.runs.directory import (
+  CHECKPOINTS,
+  LINES,
+  RunDirectory,
+  config_hash,
+  require_same,
+  settings_of,
+)
 from azero.runs.display.tensorboard import Curves
-from azero.runs.metrics import Meter, workers_of
+from azero.runs.metrics import Meter, check_meter, workers_of
+from azero.search import checked_state
 from azero.search.protocol import Searching, WorkerLost
-from azero.search.state import Stateful, found_in, found_state
+from azero.search.state import Stateful, check_found, found_in, found_state
 from azero.search.worker import Improvement
 
 SCHEMA = 5  # of what a checkpoint holds; to be raised when a state changes its meaning
@@ -21,6 +30,7 @@ SCHEMA = 5  # of what a checkpoint holds; to be raised when a state changes its 
 # takes up to three times as much of one core.
 WAITING_SHARE = 1 / 150
 
+_STATUSES = ("running", "budget", "stopped", "interrupted")
 _REPORT_SECONDS = 2.0  # between lines of metrics, and between saves of the hall of fame
 _WORKERS_SECONDS = 10.0  # between notes of every island, and between saves of lineages
 _WARNING_SECONDS = 60.0  # between two warnings of a disk that is full
@@ -112,27 +122,73 @@ class Recorder(Generic[AnySearch]):
     with self._writing():
       self._checkpoints.wait()
     version, state, info, damaged = self._checkpoints.load()
-    if info["config_hash"] != config_hash(self._settings):
-      require_same(state["settings"], self._settings, self._directory.path)
+    with self._foreign_refused(version):
+      if info["config_hash"] != config_hash(self._settings):
+        require_same(state["settings"], self._settings, self._directory.path)
+      self._check(state, info)
+      self._search.restore(state["search"])
+      if self._condition is not None:
+        self._condition.restore(state["condition"])
+      improvements = [
+          Improvement(**fields)
+          for fields in found_in(self._search.space_of, state["improvements"])]
+      self._meter.restore(state["meter"])
     if damaged:
       print(f"warning: passing over what is damaged in '{self._checkpoints.path}' "
             f"({'; '.join(damaged)}); going on from version {version} of {info['saved']}.",
             file=sys.stderr)
     self._directory.cut(state["sizes"])
     self._checkpoints.drop_after(version)
-    self._search.restore(state["search"])
-    if self._condition is not None:
-      self._condition.restore(state["condition"])
     self._new_improvements, self._new_metrics = [], []
     self.metrics = self._directory.read_metrics()
-    self.improvements = [
-        Improvement(**fields)
-        for fields in found_in(self._search.space_of, state["improvements"])]
-    self._meter.restore(state["meter"])
+    self.improvements = improvements
     self._begun_at = self._search.cycle
     self._last_save = time.monotonic()
     self._begin_curves()
     return state["status"]
+
+  def _check(self, state: Mapping[str, Any], info: Mapping[str, Any]) -> None:
+    """Refuses a state that this run cannot have saved, but for the search's part of it.
+
+    Raises:
+      StateError: says what is wrong.
+    """
+    if not isinstance(info.get("saved"), str):
+      raise checked_state.StateError("it does not say when it was saved")
+    if state.get("status") not in _STATUSES:
+      raise checked_state.StateError("'status' is none")
+    sizes = checked_state.part(state, "sizes")
+    if sizes.keys() != set(LINES):
+      raise checked_state.StateError("'sizes' are not those of the JSON lines")
+    for name in sizes:
+      checked_state.whole(sizes, name)
+    improvements = checked_state.part(state, "improvements")
+    check_found(self._search.space_of(0), improvements)
+    checked_state.within(
+        "island", improvements["island"], 0, max(len(self._search.best_fitness) - 1, 0))
+    check_meter(checked_state.part(state, "meter"))
+
+  @contextlib.contextmanager
+  def _foreign_refused(self, version: int) -> Iterator[None]:
+    """Says what to do about a state whose checksums are right and which no run like this saved.
+
+    Nothing in the directory was changed by then.
+
+    Raises:
+      CheckpointError: it is one.
+    """
+    try:
+      yield
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError,
+            checked_state.StateError) as error:
+      assert self._checkpoints is not None
+      path = self._checkpoints.directory(version)
+      reason = files.shortened(str(error)) or type(error).__name__
+      raise CheckpointError(
+          f"The checkpoint '{path}' is whole by its checksums, but holds no state of this search "
+          f"({reason}): another version of azero has written it, or somebody has changed it. Put a "
+          "copy of it back, or remove it, so that the version before it is taken; else start a "
+          "new run.") from error
 
   def go_back(self, lost: WorkerLost) -> None:
     """Goes back to the last checkpoint, since a part of the search is gone.

@@ -14,6 +14,7 @@ from azero.search.history.ancestry import NONE, START
 from azero.search.history.genealogy import Genealogy
 from azero.search.islands import new_islands
 from azero.search.proposals import breeding
+from azero.search.scoring import recall
 from azero.search.scoring.lru_cache import LruCache
 
 
@@ -25,13 +26,18 @@ def compile_kernels() -> None:
   islands = new_islands(space, 1, 1)
   rules = rounds.Rules(
       seed=draws.seed_word(0), first_island=0, population_size=1, tournament_size=1, round_size=1,
-      evolve=True, learners_only=False, cached=True, max_cost=np.inf,
-      max_programs=breeding.UNLIMITED, max_train_steps=breeding.UNLIMITED, most_steps=1)
+      step_rounds=1, fixed_guesses=0, evolve=True, learners_only=False, cached=True,
+      max_cost=np.inf, max_programs=breeding.UNLIMITED, max_train_steps=breeding.UNLIMITED,
+      most_steps=1)
   wanted = rounds.Wanted(np.zeros((space.num_slots + 2, 2)), np.full(1, np.inf))
   rnd = rounds.new_round(space, 1, 1)
   rnd.counts[rounds.CHILDREN] = 1
   rnd.parent[0], rnd.made_by[0], rnd.request[0] = NONE, START, rounds.KNOWN
   settlement = rounds.Settlement(rules, LruCache(1, 1).arrays, draws.new_stream())
   rounds.commit(islands, settlement, rnd, wanted, np.zeros(1, np.int64))
+  memory = recall.new_recall(1, 1)
+  asked = recall.Asked(rnd.child, rnd.owner, rnd.nth, rnd.kept, rnd.analysis.key)
+  for each in recall.recall, recall.remember:
+    each(memory, asked, 1, 0, rnd.results)
   Genealogy(space, islands, 0, None).lineage(0, 0)
   cost.costs(program, liveness.live_instructions(program))

@@ -18,7 +18,7 @@ from azero.language.program import Programs, SearchSpace
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.random_search import RandomSearch
-from azero.search.worker import Watched, in_threads
+from azero.search.worker import Watched
 from azero.tasks.task import Tasks
 
 _DRAWN_PER_STEP = 1 << 16  # programs of an island between two looks at what was found
@@ -163,8 +163,7 @@ class _Sampling(RandomSearch):
 
   def draw(self, target: int) -> None:
     """Draws until every island has so many programs."""
-    in_threads(self.work(target))
-    self.conclude(target)
+    self.advance(target)
 
   def sample(self) -> Sample:
     """What there is by now."""

@@ -12,11 +12,14 @@ import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, arrays
 from azero.language.program import Programs, SearchSpace
+from azero.search import checked_state
 from azero.search.history.ancestry import Ancestry, new_ancestry, room_for
 
+FEWEST_GUESSES, MOST_GUESSES = 1.0, 32.0  # of parents in a round
+_FIRST_GUESSES = 4.0  # before anything is learnt of them
 _STORED = (
     "fitness", "made", "num_programs", "num_evaluated", "train_steps", "best_fitness", "key",
-    "structure", "restarts", "epoch", "drawn", "epoch_best", "improved_at")
+    "structure", "restarts", "epoch", "drawn", "epoch_best", "improved_at", "guesses")
 
 
 class Islands(NamedTuple):
@@ -45,7 +48,9 @@ class Islands(NamedTuple):
     drawn: [I] int64, instructions that were drawn for its starts.
     epoch_best: [I] float64, best fitness since then.
     improved_at: [I] int64, the child that brought it.
-    load: [I] float64, about what the island has cost since it was looked at; decides no history.
+    guesses: [I] float64, how many parents a round guesses, as far as it has been learnt.
+    rounds: [I] int64, that the island has begun in this step.
+    load: [I] float64, about what they have cost; decides no history.
     ancestry: whom the programs of the populations descend from.
   """
 
@@ -65,6 +70,8 @@ class Islands(NamedTuple):
   drawn: np.ndarray
   epoch_best: np.ndarray
   improved_at: np.ndarray
+  guesses: np.ndarray
+  rounds: np.ndarray
   load: np.ndarray
   ancestry: Ancestry
 
@@ -80,7 +87,8 @@ def new_islands(space: SearchSpace, num_islands: int, population_size: int) -> I
       arrays(Programs.empty(space, size)), np.zeros(shape), made, num_programs, num_evaluated,
       train_steps, best_fitness, arrays(Programs.empty(space, num_islands)),
       np.ones(num_islands, bool), np.zeros((*shape, 2), np.uint64), np.zeros(shape, np.uint64),
-      restarts, epoch, drawn, epoch_best, improved_at, np.zeros(num_islands),
+      restarts, epoch, drawn, epoch_best, improved_at, np.full(num_islands, _FIRST_GUESSES),
+      np.zeros(num_islands, np.int64), np.zeros(num_islands),
       new_ancestry(num_islands, population_size))
 
 
@@ -94,10 +102,27 @@ def islands_state(islands: Islands) -> dict[str, Any]:
   return state
 
 
+def check_islands(islands: Islands, space: SearchSpace, state: Mapping[str, Any]) -> None:
+  """Refuses what `restore_islands` cannot take over.
+
+  Raises:
+    StateError: islands of another size, programs of another space, or numbers that cannot be.
+  """
+  for name in _STORED:
+    found = checked_state.like(state, name, getattr(islands, name))
+    if name not in ("key", "structure"):
+      checked_state.within(name, found, -np.inf if found.dtype.kind == "f" else 0)
+  for name in ("restarts", "epoch", "improved_at"):
+    checked_state.within(name, state[name], 0, state["made"])
+  checked_state.within("guesses", state["guesses"], FEWEST_GUESSES, MOST_GUESSES)
+  for name, count in (("population", islands.fitness.size), ("best", len(islands.made))):
+    checked_state.programs(space, state, name, count)
+
+
 def restore_islands(islands: Islands, state: Mapping[str, Any]) -> None:
   """Takes over the state of other islands of as many programs, in place."""
   for name in _STORED:
     getattr(islands, name)[:] = state[name]
   for name in ("population", "best"):
-    for array, saved in zip(getattr(islands, name), state[name].values(), strict=True):
-      array[: len(saved)] = saved
+    for each, array in getattr(islands, name)._asdict().items():
+      array[: len(state[name][each])] = state[name][each]

@@ -15,10 +15,11 @@ draws does not change by that. So the history is that of one child at a time.
 All that depends on order is settled in the order of the children: a cache entry is reserved when
 its child asks for it and filled when the score comes, budgets are looked at before a child is
 made, improvements and what the hall of fame is offered follow at the commit. Only the hurdle of a
-round is the one that stood when it began; where there is one a fixed number of parents is guessed,
-so that it follows from the history alone where a round ends.
+round is the one that stood when it began.
 
-A kernel works on the islands of one thread; other threads have other islands.
+How many parents are guessed an island learns from its own rounds. So where they end, and after
+which of them it has done its part of a step, follows from its history and not from the threads:
+a kernel works on the islands of one thread; other threads have other islands.
 """
 
 from typing import NamedTuple
@@ -33,7 +34,7 @@ from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws
 from azero.search.history.ancestry import ARRIVED, NONE, START, bear, bury, judge
-from azero.search.islands import Islands
+from azero.search.islands import FEWEST_GUESSES, MOST_GUESSES, Islands
 from azero.search.proposals.breeding import (
   Breeding,
   Tools,
@@ -56,6 +57,7 @@ from azero.search.scoring.lru_cache import (
   reserve,
   take_back,
 )
+from azero.search.scoring.recall import Results, new_results
 from azero.search.tournament import NOBODY, tournament
 
 # Columns of `Round.counts`: children and requests of the round; children that were kept, their
@@ -66,6 +68,9 @@ NEW = ASKED, OVER_BUDGET  # answers of programs that the cache of canonical keys
 KNOWN = -1  # a request: the fitness is known without one
 # What it costs to make a child, in instructions that are trained on one example of one task.
 _CHILD_LOAD = 1000.0
+# Guesses of parents make rounds longer, and a wrong one makes all after it vain. There are as many
+# as let this part of the children be kept, about.
+_KEPT_SHARE = 0.9
 
 
 class Rules(NamedTuple):
@@ -77,6 +82,8 @@ class Rules(NamedTuple):
     population_size: P.
     tournament_size: T.
     round_size: children of an island in a round at most; not above P.
+    step_rounds: of an island in a step at most.
+    fixed_guesses: parents that a round guesses at most; 0 for as many as has been learnt.
     evolve: whether children beyond the initial population have parents.
     learners_only: whether programs that cannot learn have fitness 0 unseen.
     cached: whether equal canonical keys are answered by the cache.
@@ -91,6 +98,8 @@ class Rules(NamedTuple):
   population_size: int
   tournament_size: int
   round_size: int
+  step_rounds: int
+  fixed_guesses: int
   evolve: bool
   learners_only: bool
   cached: bool
@@ -149,7 +158,6 @@ class Round(NamedTuple):
 
   Attributes:
     counts: int64, see CHILDREN and the names beside it.
-    guesses: [1] int64, parents on an island that are guessed at most.
     island: [C] int64, whose each child is.
     place: [C] int64, where it is in the population of its island.
     parent: [C] int64, where its parent is, or NONE.
@@ -178,11 +186,11 @@ class Round(NamedTuple):
       earlier program), HURDLE_STOPPED or EVALUATED.
     at_hurdle: [Q] float64, of each request the fitness with which it came to the hurdle; NaN for
       none.
+    results: of the requests, stage by stage.
     log: what the requests did to the cache of canonical keys.
   """
 
   counts: np.ndarray
-  guesses: np.ndarray
   island: np.ndarray
   place: np.ndarray
   parent: np.ndarray
@@ -208,6 +216,7 @@ class Round(NamedTuple):
   cost: np.ndarray
   outcome: np.ndarray
   at_hurdle: np.ndarray
+  results: Results
   log: Log
 
 
@@ -235,11 +244,11 @@ def new_round(space: SearchSpace, num_children: int, trials: int) -> Round:
       arrays(Programs.empty(space, num_children)), np.zeros(num_children),
       np.zeros((num_children, 2), np.uint64), np.zeros(num_children, np.uint64))
   return Round(
-      np.zeros(FIRST_ANSWER + EVALUATED + 1, np.int64), np.zeros(1, np.int64), island, place,
-      parent, made_by, guessed, displaced, kept, request, tried, nth, np.zeros(num_children),
-      answer, length, better, number, steps, child, owner, entry,
-      arrays(Programs.empty(space, size)), Analysis.empty(size, space.num_slots), np.zeros(size),
-      cost, outcome, np.zeros(size), new_log(size))
+      np.zeros(FIRST_ANSWER + EVALUATED + 1, np.int64), island, place, parent, made_by, guessed,
+      displaced, kept, request, tried, nth, np.zeros(num_children), answer, length, better,
+      number, steps, child, owner, entry, arrays(Programs.empty(space, size)),
+      Analysis.empty(size, space.num_slots), np.zeros(size), cost, outcome, np.zeros(size),
+      new_results(size), new_log(size))
 
 
 @kernel
@@ -252,7 +261,7 @@ def propose(
     islands: all of them.
     own: [n] int64, those of this thread.
     start: where in `own` to begin.
-    target: children of an island at which it stops.
+    target: children of an island at which it stops, if its rounds do not end before.
     means: of this thread.
     rnd: an empty round.
 
@@ -260,11 +269,15 @@ def propose(
     Where in `own` the next round begins: 0, unless this one has no more room.
   """
   for k in range(start, len(own)):
+    i = own[k]
+    if islands.rounds[i] >= means.rules.step_rounds:
+      continue
     if rnd.counts[CHILDREN] + means.rules.round_size > len(rnd.island):
       return k
-    i = own[k]
     first, waiting = islands.made[i], rnd.counts[REQUESTS]
     last = min(target, first + means.rules.round_size)
+    islands.rounds[i] += 1
+    most = means.rules.fixed_guesses or int(islands.guesses[i])
     under_way = guesses = 0  # programs of this round, and how many of them are children of a guess
     while islands.made[i] < last and _may_go_on(islands, i, under_way, waiting, means, rnd):
       n = islands.made[i]
@@ -278,7 +291,7 @@ def propose(
         parent, decided = tournament(
             islands.fitness[i], place, means.rules.tournament_size, means.tools.stream)
         guesses += not decided
-        if parent == NOBODY or guesses > rnd.guesses[0]:
+        if parent == NOBODY or guesses > most:
           break
       c = _take_place(islands, i, place, parent, rnd)
       rnd.guessed[c] = not decided
@@ -458,9 +471,12 @@ def commit(
   rules, cache = settlement.rules, settlement.cache
   for c in range(rnd.counts[CHILDREN]):  # as it was before the round, to hold tournaments again
     islands.fitness[rnd.island[c], rnd.place[c]] = rnd.displaced.fitness[c]
-  count, lost = 0, NONE  # the island on which a guess was wrong
+  count, first, lost = 0, 0, NONE  # the island on which a guess was wrong
   for c in range(rnd.counts[CHILDREN]):
     i = rnd.island[c]
+    if i != rnd.island[first]:
+      _learn_guesses(islands, first, c, rnd)
+      first = c
     rnd.kept[c] = i != lost
     if rnd.kept[c] and rnd.guessed[c] and not _confirmed(islands, c, settlement, rnd):
       rnd.kept[c], lost, islands.made[i] = False, i, rnd.nth[c]
@@ -469,12 +485,26 @@ def commit(
     elif _settle(islands, c, rules, rnd, wanted):
       found[count] = c
       count += 1
+  _learn_guesses(islands, first, rnd.counts[CHILDREN], rnd)
   if rules.cached:
     take_back(cache, rnd.kept, rnd.log)
     for q in range(rnd.counts[REQUESTS]):
       if rnd.kept[rnd.child[q]]:
         fill(cache, rnd.owner[q], rnd.entry[q], q, rnd.value[q])
   return count
+
+
+@inner_kernel
+def _learn_guesses(islands: Islands, first: int, last: int, rnd: Round) -> None:
+  """Learns from the children of an island in a round, those before `last`, how much to guess."""
+  if first == last or rnd.made_by[first] == ARRIVED:
+    return
+  kept = 0
+  for c in range(first, last):
+    kept += rnd.kept[c]
+  i = rnd.island[first]
+  change = 0.25 if kept >= _KEPT_SHARE * (last - first) else -0.5
+  islands.guesses[i] = min(max(islands.guesses[i] + change, FEWEST_GUESSES), MOST_GUESSES)
 
 
 @inlined_kernel

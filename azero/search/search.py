@@ -1,10 +1,13 @@
 """A search: islands that work in rounds, a worker thread for each device, the best programs.
 
-A step lets every island make some children, see `rounds`. Each device has a thread that owns some
-of the islands: it advances them through a round, evaluates what they ask for and commits it, and
-so on until all of them are where the step ends. Islands do not wait for each other. Threads
-meet at the end of a step, where what was found is put together. With fewer islands than devices,
-the devices share the requests of a round.
+A step is some rounds of every island, see `rounds`. Each device has a thread that owns some of the
+islands: it advances them through a round, evaluates what they ask for and commits it, and so on
+until all of them are where the step ends; then it takes over some of another thread, see
+`handover`. Islands do not wait for each other. Threads meet at the end of a step, where what was
+found is put together. With fewer islands than devices, the devices share the requests of a round.
+
+Islands whose programs cost little, or are known to the caches, make more children in a step, as
+processes of the paper do that have a machine each.
 
 What an island does follows from its own number, the seed and its tasks; nothing depends on
 threads, devices or neighbours. Groups of islands whose tasks have other shapes, and migration, are
@@ -23,28 +26,37 @@ from azero.compiler.beside import compile_beside
 from azero.executors.evaluator import Evaluator
 from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
+from azero.search import checked_state
 from azero.search import state as state_lib
 from azero.search.config import INITIAL, SearchConfig
 from azero.search.draws import seed_word
 from azero.search.groups.budgets import Budgeted
+from azero.search.handover import Handover
 from azero.search.history.genealogy import Genealogy
 from azero.search.history.hall_of_fame import Front, HallOfFame
-from azero.search.islands import islands_state, new_islands, restore_islands
+from azero.search.islands import check_islands, islands_state, new_islands, restore_islands
 from azero.search.proposals import breeding
 from azero.search.proposals.breeding import Breeding
 from azero.search.proposals.mutation import mutator, require_searched
 from azero.search.rounds import Rules
-from azero.search.scoring.equivalence import Counts, Stages
+from azero.search.scoring.equivalence import Counts, Stages, check_counts
 from azero.search.scoring.evaluators import MakeEvaluator
 from azero.search.scoring.lru_cache import LruCache
-from azero.search.worker import Improvement, Shared, Watched, Worker, in_threads
+from azero.search.worker import Improvement, Shared, Watched, Worker, together
 from azero.tasks.task import Tasks
 
 _ROUND_CHILDREN = 256  # of an island at most, so that a run of hits ends
 _RANDOM_PROGRAMS = 8192  # of all islands in a round of random search
-_STEP_EXAMPLES = 100_000_000  # of all islands in a step: a second or so of work
+# How long a step is, half a second or so: it has as many rounds as show so many numbers, the
+# features of all examples, to all programs, if a round of an island evaluates so many of them. Of
+# few islands a step is shorter, since no thread waits long at its end.
+_STEP_NUMBERS = 4_000_000_000
+_ROUND_PROGRAMS = 10
+_FEW_ISLANDS = 16
+_MOST_ROUNDS = 150
+# Parents guessed in a round with a hurdle, where the history depends on where rounds end.
+_GUESSES_AT_A_HURDLE = 32
 _FAIR = 1.1  # load of the busiest thread over the mean, with which islands stay where they are
-_MAX_STEP = 4096  # children of an island in a step
 
 
 class Search(Budgeted):
@@ -54,7 +66,7 @@ class Search(Budgeted):
     islands: populations and totals, see `Islands`.
     hall_of_fame: the best different algorithms of all islands.
     front: the best programs of all islands by the number of their live instructions.
-    cycle: children that every active island has made, the initial population included.
+    cycle: children that every active island has made at least, the initial population included.
     watch: [I] float64, fitness from which on children are given to `_judge`; inf for none.
   """
 
@@ -63,8 +75,8 @@ class Search(Budgeted):
 
   def __init__(
       self, space: SearchSpace, task_sets: Tasks | Sequence[Tasks], config: SearchConfig, *,
-      template: Programs | None = None, first_island: int = 0, share_rounds: bool = True,
-      evaluator: MakeEvaluator = Evaluator,
+      template: Programs | None = None, first_island: int = 0, islands_in_all: int | None = None,
+      share_rounds: bool = True, evaluator: MakeEvaluator = Evaluator,
   ):
     """Prepares the evaluators; evaluates nothing yet.
 
@@ -77,6 +89,8 @@ class Search(Budgeted):
         `KnownPrograms` the lineages go on.
       first_island: number of the first island among those of a larger search: it decides its
         random numbers and stands in records.
+      islands_in_all: those of the search of which these are a part, among whom the
+        work of a step is divided; None for these.
       share_rounds: whether devices share the requests of a round if there are fewer islands
         than devices; in a larger search others keep them busy.
       evaluator: makes what evaluates programs, see `evaluators`.
@@ -95,22 +109,24 @@ class Search(Budgeted):
     require_searched(space)
     children = mutator(config.mutations, config.mutation_probability)
     compile_beside("azero.search.compilation")
-    self._stages = Stages(space, sets, config, evaluator)
+    self._stages = Stages(space, sets, config, evaluator, self._round_size)
     self._cache = LruCache(
         self.num_islands, config.cache_size if config.canonical_cache else 1)
-    rules = self._make_rules()
+    rules = self._make_rules(islands_in_all or self.num_islands)
     self.islands = new_islands(space, self.num_islands, rules.population_size)
     self.watch = np.full(self.num_islands, np.inf)
     self.hall_of_fame, self.front = HallOfFame(config.hall_of_fame_size), Front()
     self._genealogy = Genealogy(space, self.islands, first_island, template)
+    self._handover = Handover()
     shared = Shared(
         space, sets[0].multiclass, rules, *_breeding(config, self.evolve), children,
         template or Programs.empty(space), self.islands, self._cache, self._stages, self.watch,
-        first_island, config.hall_of_fame_size, self._genealogy, config.hurdle is not None)
+        first_island, config.hall_of_fame_size, self._genealogy, self._handover)
     self._workers = [Worker(shared, devices) for devices in self._devices(share_rounds)]
     self._share_out(np.zeros(self.num_threads))
     self._taken_out = np.zeros(self.num_islands, bool)
     self._counted = Counts()  # before the workers began to count
+    self._going = np.zeros(0, np.int64)  # islands that had budget left when the step began
     self.improvements: list[Improvement] = []  # since the last `take_improvements`
     self.cycle = 0
 
@@ -168,34 +184,55 @@ class Search(Budgeted):
     taken, self.improvements = self.improvements, []
     return taken
 
-  @property
-  def cycles_of_step(self) -> int:
-    """How many children each island makes in a step; by the settings alone."""
-    return cycles_of_step(self.config, self.task_sets)
-
   def step(self) -> None:
     """Some children on every island that has budget left."""
-    target = self.cycle + (0 if self.finished else self.cycles_of_step)
-    in_threads(self.work(target))
-    self.conclude(target)
+    self.advance(self.step_target)
+
+  def advance(self, target: int) -> None:
+    """A step, of so many children of an island at most, those so far included."""
+    together([self.work(target), self.help(target)])
+    self.conclude()
+
+  @property
+  def step_target(self) -> int:
+    """Children of an island with which the next step ends at the latest.
+
+    With a larger budget than before islands go on that had stopped before others, and a step is
+    not to last until they are where these are.
+    """
+    if self.finished:
+      return self.cycle
+    if not self.config.cycles_per_step:
+      return breeding.UNLIMITED
+    return int(self.islands.made[self.active].min()) + self.config.cycles_per_step
 
   def work(self, target: int, busy: np.ndarray | None = None) -> list[Callable[[], None]]:
-    """What brings all islands to so many children, a piece for each thread.
+    """What brings all islands to the end of a step, a piece for each thread, before `help`.
 
     In the first step one more compiles what devices run, while others compile the rounds.
 
     Args:
-      target: children of an island, those so far included.
+      target: children of an island at most, those so far included.
       busy: [threads] float64, what else each thread has to do; this search's part is added.
     """
+    self._handover.begin()
+    self._going = np.flatnonzero(self.active)
     self._share_out(np.zeros(self.num_threads) if busy is None else busy[: self.num_threads])
     pieces: list[Callable[[], None]] = [
         functools.partial(worker.run, target) for worker in self._workers]
     return pieces if self.cycle else [*pieces, self._stages.prepare]
 
-  def conclude(self, target: int) -> None:
+  def help(self, target: int) -> list[Callable[[], None]]:
+    """What threads do that are done before others, in the same step."""
+    return [functools.partial(worker.help, target) for worker in self._workers]
+
+  def conclude(self) -> None:
     """Ends a step: puts together what the threads found."""
-    self.cycle = target
+    made, active = self.islands.made, self.active
+    if active.any():
+      self.cycle = int(made[active].min())
+    elif len(self._going):
+      self.cycle = int(made[self._going].max())
     found = [item for worker in self._workers for item in worker.take_improvements()]
     self.improvements += sorted(found, key=lambda item: (item.num_programs, item.island))
     self.hall_of_fame.merge(worker.hall for worker in self._workers)
@@ -221,7 +258,11 @@ class Search(Budgeted):
     Args:
       state: of a search of the same settings and tasks. Budgets may differ, as may the
         number of devices and the lanes.
+
+    Raises:
+      StateError: it is none; the search is as it was then.
     """
+    self.check(state)
     self.cycle = state["cycle"]
     self._taken_out = state["taken_out"].copy()
     restore_islands(self.islands, state["islands"])
@@ -238,6 +279,25 @@ class Search(Budgeted):
         for fields in state_lib.found_in(self.space_of, state["improvements"])]
     self._update_active()
 
+  def check(self, state: Mapping[str, Any]) -> None:
+    """Refuses what `restore` cannot take over.
+
+    Raises:
+      StateError: it is not of such a search.
+    """
+    islands = checked_state.part(state, "islands")
+    checked_state.like(state, "taken_out", self._taken_out)
+    check_islands(self.islands, self.space, islands)
+    cycle = np.array(checked_state.whole(state, "cycle"))
+    checked_state.within("cycle", cycle, 0, islands["made"].max())
+    self._genealogy.check(checked_state.part(state, "ancestry"))
+    check_counts(checked_state.part(state, "counts"))
+    self._cache.check(checked_state.part(state, "canonical"))
+    self._stages.check(checked_state.part(state, "stages"))
+    self.hall_of_fame.check(self.space, checked_state.part(state, "hall_of_fame"))
+    self.front.check(self.space, checked_state.part(state, "front"))
+    state_lib.check_found(self.space, checked_state.part(state, "improvements"))
+
   def __reduce__(self) -> tuple[Any, ...]:
     """Pickled between two steps; what is read makes its evaluator anew, and can go on."""
     return state_lib.rebuilt, (
@@ -252,22 +312,37 @@ class Search(Budgeted):
   def _judge(self, watched: Sequence[Watched]) -> None:
     """Learns which children reached `watch` in a step, in the order of their numbers."""
 
-  def _make_rules(self) -> Rules:
+  def _make_rules(self, islands_in_all: int) -> Rules:
     config = self.config
-    # Random search needs no population, but room for a round; nothing ends one but its size, and of
-    # many random programs few go to a device.
-    size = config.population_size
-    largest = _ROUND_CHILDREN
-    if not self.evolve:
-      size = largest = max(_ROUND_CHILDREN, _RANDOM_PROGRAMS // self.num_islands)
+    # Random search needs no population, but room for a round.
+    size = config.population_size if self.evolve else self._round_size
     return Rules(
         seed=seed_word(config.seed), first_island=self.first_island, population_size=size,
-        tournament_size=config.tournament_size, round_size=min(size, largest),
-        evolve=self.evolve, learners_only=self.learners_only, cached=config.canonical_cache,
+        tournament_size=config.tournament_size, round_size=self._round_size,
+        step_rounds=self._step_rounds(islands_in_all),
+        fixed_guesses=0 if config.hurdle is None else _GUESSES_AT_A_HURDLE, evolve=self.evolve,
+        learners_only=self.learners_only, cached=config.canonical_cache,
         max_cost=_max_cost(self.space, config.train_budget),
         max_programs=config.max_programs or breeding.UNLIMITED,
         max_train_steps=config.max_train_steps or breeding.UNLIMITED,
         most_steps=self._stages.most_train_steps)
+
+  @property
+  def _round_size(self) -> int:
+    """Children of an island in a round at most."""
+    if self.evolve:
+      return min(self.config.population_size, _ROUND_CHILDREN)
+    # Nothing else ends a round, and of many random programs few go to a device.
+    return max(_ROUND_CHILDREN, _RANDOM_PROGRAMS // max(self.num_islands, 1))
+
+  def _step_rounds(self, islands_in_all: int) -> int:
+    """Rounds of an island in a step, by the settings alone."""
+    if self.config.cycles_per_step:
+      return breeding.UNLIMITED
+    tasks = self.task_sets[0]
+    examples = len(tasks) * (tasks.num_train * self.config.num_epochs + tasks.num_valid)
+    numbers = examples * tasks.num_features * _ROUND_PROGRAMS * max(islands_in_all, _FEW_ISLANDS)
+    return min(max(_STEP_NUMBERS // numbers, 1), _MOST_ROUNDS)
 
   def _devices(self, share_rounds: bool) -> list[list[int]]:
     """The devices of each worker."""
@@ -284,7 +359,7 @@ class Search(Budgeted):
     least to do (Graham's rule).
     """
     load = self.islands.load + 1.0
-    self.islands.load[:] = 0.0
+    self.islands.load[:] = self.islands.rounds[:] = 0
     kept = busy + [load[worker.own].sum() for worker in self._workers]
     shared = sum(len(worker.own) for worker in self._workers)
     if shared == self.num_islands and kept.max() <= _FAIR * kept.mean():
@@ -311,15 +386,6 @@ def _breeding(config: SearchConfig, evolve: bool) -> tuple[int, Breeding | None]
       trials=config.constant_trials, patience=config.restart_patience or breeding.UNLIMITED,
       leaps=config.leaps)
   return start, None if rules.is_plain and start != breeding.GROWN else rules
-
-
-def cycles_of_step(config: SearchConfig, task_sets: Sequence[Tasks]) -> int:
-  """How many children each island of a group makes in a step."""
-  if config.cycles_per_step:
-    return config.cycles_per_step
-  tasks = task_sets[0]
-  examples = len(tasks) * (tasks.num_train * config.num_epochs + tasks.num_valid)
-  return max(1, min(_MAX_STEP, _STEP_EXAMPLES // (len(task_sets) * examples)))
 
 
 def _max_cost(space: SearchSpace, train_budget: float | None) -> float:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from azero.language.program import Programs, SearchSpace
+from azero.search import checked_state
 
 
 @runtime_checkable
@@ -80,6 +81,20 @@ def found_state(space: SearchSpace, items: Sequence[Found]) -> dict[str, Any]:
       "train_steps": np.array([item.train_steps for item in items], np.int64),
       "num_programs": np.array([item.num_programs for item in items], np.int64),
   }
+
+
+def check_found(space: SearchSpace, state: Mapping[str, Any]) -> int:
+  """Refuses what `found_in` cannot read; how many found programs there are.
+
+  Raises:
+    StateError: they are no programs of this space, or have numbers that cannot be.
+  """
+  fitness = checked_state.array(state, "fitness", np.float64, (None,))
+  checked_state.within("fitness", fitness, -np.inf)
+  for name in ("island", "train_steps", "num_programs"):
+    checked_state.within(name, checked_state.array(state, name, np.int64, fitness.shape), 0)
+  checked_state.programs(space, state, "programs", len(fitness))
+  return len(fitness)
 
 
 def found_in(

@@ -4,8 +4,10 @@ A round is proposed and committed by compiled loops, see `rounds`, and evaluated
 `equivalence.Stages` on the devices of the thread.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import concurrent.futures
+import functools
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +17,7 @@ from azero.compiler.arrays import arrays, scratch, tables
 from azero.compiler.canonical import Analysis
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws, rounds
+from azero.search.handover import Handover
 from azero.search.history.genealogy import Genealogy
 from azero.search.history.hall_of_fame import Entry, Front, HallOfFame, Key, Rank
 from azero.search.history.lineage import Lineage
@@ -24,7 +27,6 @@ from azero.search.proposals.mutation import Mutator, explained
 from azero.search.rounds import (
   CHILDREN,
   FIRST_ANSWER,
-  KEPT,
   TWIN,
   UNABLE,
   Means,
@@ -36,11 +38,6 @@ from azero.search.scoring.equivalence import Counts, Prints, Stages
 from azero.search.scoring.lru_cache import LruCache, new_log
 
 _BATCH_CHILDREN = 8192  # of all islands of a thread in a round
-# Guesses of parents make rounds longer, and a wrong one makes all after it vain. There are as many
-# as let this part of the children be kept, about; they change what a round costs, nothing else.
-_KEPT_SHARE = 0.9
-_MOST_GUESSES = 32
-_GUESSES_AT_A_HURDLE = 32  # see `rounds`
 
 
 class Improvement(NamedTuple):
@@ -95,7 +92,7 @@ class Shared(NamedTuple):
     first_island: number in records of island 0.
     hall_size: entries of the hall of fame.
     genealogy: tells lineages.
-    has_hurdle: whether it follows from the history alone where a round ends, see `rounds`.
+    handover: where threads give islands to each other within a step.
   """
 
   space: SearchSpace
@@ -112,14 +109,15 @@ class Shared(NamedTuple):
   first_island: int
   hall_size: int
   genealogy: Genealogy
-  has_hurdle: bool
+  handover: Handover
 
 
 class Worker:
   """A thread of a search: its devices, and the islands that it has at the time.
 
   Attributes:
-    own: [n] int64, these islands; no two workers have the same one.
+    own: [n] int64, these islands; no two workers have the same one. In a step it may give
+      some to others that are done, or get some of theirs.
     counts: how the programs of these islands were answered, since `forget`.
     hall: their best programs, since `forget`.
     front: their best by complexity, since `forget`.
@@ -141,7 +139,6 @@ class Worker:
     self._settlement = Settlement(
         shared.rules, shared.cache.arrays, self._means.tools.stream)
     self._log = new_log(room * trials)
-    self._guesses = 4.0
     self._found = np.zeros(room, np.int64)
     self._arrivals: list[tuple[int, np.ndarray, Sequence[Lineage]]] = []
     sizes = shared.space.num_slots + 1
@@ -159,7 +156,23 @@ class Worker:
     self._watched: list[Watched] = []
 
   def run(self, target: int) -> None:
-    """Advances its islands that have budget left to so many children."""
+    """Brings its islands to the end of a step; gives some to others that help.
+
+    Args:
+      target: children of an island at most.
+    """
+    with self._shared.handover.working():
+      self._advance(target)
+
+  def help(self, target: int) -> None:
+    """Brings islands of others to the end of a step, as long as there are some to get."""
+    with self._shared.handover.working():
+      while (taken := self._shared.handover.take()) is not None:
+        self.own = np.union1d(self.own, taken)
+        self._advance(target)
+
+  def _advance(self, target: int) -> None:
+    """Advances its islands round by round."""
     shared, start = self._shared, 0
     while True:
       first = start
@@ -170,6 +183,18 @@ class Worker:
       if not self._round.counts[CHILDREN] and not first and not start:
         return
       self._settle()
+      if not start and shared.handover.wanted():
+        self._give(target)
+
+  def _give(self, target: int) -> None:
+    """Hands half of the islands that have something left to do to a thread that waits."""
+    islands, own, shared = self._shared.islands, self.own, self._shared
+    left = own[
+        islands.active[own] & (islands.made[own] < target)
+        & (islands.rounds[own] < shared.rules.step_rounds)]
+    given = left[1::2]
+    if len(given) and shared.handover.give(given):
+      self.own = np.setdiff1d(own, given)
 
   def take_in(
       self, islands: np.ndarray, places: np.ndarray, programs: Programs,
@@ -223,14 +248,10 @@ class Worker:
       self._keep(child, prints)
     if number:
       self._set_bars()
-    enough = rnd.counts[KEPT] >= _KEPT_SHARE * rnd.counts[CHILDREN]
-    self._guesses = min(max(self._guesses + (0.25 if enough else -0.5), 1.0), _MOST_GUESSES)
     self._begin()
 
   def _begin(self) -> None:
     """Empties the round."""
-    guesses = _GUESSES_AT_A_HURDLE if self._shared.has_hurdle else int(self._guesses)
-    self._round.guesses[0] = guesses
     self._round.counts[:] = self._round.log.used[:] = self._log.used[:] = 0
     self._arrivals.clear()
 
@@ -282,6 +303,18 @@ class Worker:
       self.hall.take_in(key, entry)
     if in_front:
       self.front.take_in(key, entry)
+
+
+def together(work: Iterable[Sequence[Callable[[], None]]]) -> None:
+  """Runs several lists of work at once: one thread the first of each, in turn, and so on."""
+
+  def run(pieces: Sequence[Callable[[], None] | None]) -> None:
+    for piece in pieces:
+      if piece is not None:
+        piece()
+
+  in_threads([
+      functools.partial(run, pieces) for pieces in itertools.zip_longest(*work)])
 
 
 def in_threads(work: Sequence[Callable[[], None]]) -> None:

@@ -36,6 +36,7 @@ _UNPACK: Mapping[bytes, tuple[str, Callable[[io.BytesIO], AbstractContextManager
     b"\x1f\x8b": ("gzip", lambda data: gzip.GzipFile(fileobj=data)),
     b"BZh": ("bzip2", bz2.BZ2File), b"\xfd7zXZ": ("xz", lzma.LZMAFile)}
 _MOST_UNPACKED = 1 << 30  # bytes: a small file may unpack to more than the memory
+_MOST_GROWN = 20  # times its own size, that Parquet may take above that
 # Missing in a column whose other cells are numbers, where they do not stand for text.
 _MARKS = {"?", "-", "--", ".", "*", "missing", "Missing", "unknown", "Unknown"}
 _SHOWN = 20  # names of columns in a message
@@ -217,12 +218,74 @@ def _read_parquet(path: os.PathLike, data: bytes) -> pd.DataFrame:
 
   lazy.require("pyarrow", extra="tables", purpose="Parquet files")
   try:
-    frame = pd.read_parquet(io.BytesIO(data))
-  except (OSError, ValueError) as error:
-    raise ValueError(f"{path} is not a Parquet file that can be read: {error}.") from error
+    num_bytes = _size_of_parquet(data)
+    most = max(_MOST_UNPACKED, _MOST_GROWN * len(data))
+    if num_bytes <= most:
+      frame = pd.read_parquet(io.BytesIO(data))
+  except (*DAMAGE, AttributeError, TypeError) as error:
+    reason = " ".join(files.shortened(str(error)).split())
+    raise ValueError(
+        f"{path} is not a Parquet file that can be read: {reason or type(error).__name__}."
+    ) from error
+  if num_bytes > most:
+    raise ValueError(
+        f"{path} would take {num_bytes / 2**30:.3g} GB of memory, with {len(data):,} bytes of its "
+        f"own; a Parquet file may take {_MOST_UNPACKED / 2**30:g} GB, or {_MOST_GROWN} times its "
+        "own size. Save the rows and columns that are needed as CSV.")
   if 0 in frame.shape:
     raise ValueError(f"{path} is empty: it needs rows of features and a target.")
   return frame
+
+
+def _size_of_parquet(data: bytes) -> int:
+  """About how many bytes a Parquet file takes as a frame, without reading it as one.
+
+  What a column repeats may be stored once, so that its size says little; and what a file says of
+  itself need not be so.
+
+  Raises:
+    ValueError: it contradicts itself, or has lists in its cells.
+    Exception: whatever is raised for a damaged file.
+  """
+  import pyarrow as pa
+  import pyarrow.parquet as pq
+
+  file = pq.ParquetFile(io.BytesIO(data))
+  told = file.metadata
+  groups = range(told.num_row_groups)
+  for k in range(told.num_columns):
+    column = told.schema.column(k)
+    if column.max_repetition_level:
+      raise ValueError(f"column {column.path!r} has lists in its cells, where one value belongs")
+  # What is told of a chunk of a column is not asked for: if it is odd, Arrow ends the process.
+  rows = [told.row_group(k).num_rows for k in groups]
+  if told.num_rows != sum(rows) or min(rows, default=0) < 0:
+    raise ValueError("it says of itself that it has another number of rows than its parts")
+  num_bytes = 8 * told.num_rows * told.num_columns
+  texts = [
+      field.name for field in file.schema_arrow
+      if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+      or pa.types.is_binary(field.type)]
+  if num_bytes > max(_MOST_UNPACKED, _MOST_GROWN * len(data)) or not texts:
+    return num_bytes
+  file = pq.ParquetFile(io.BytesIO(data), read_dictionary=texts)
+  for name in texts:
+    for k in groups:
+      for part in file.read_row_group(k, columns=[name]).column(0).chunks:
+        num_bytes += _size_of_texts(part)
+  return num_bytes
+
+
+def _size_of_texts(texts: Any) -> int:
+  """Bytes of texts of Arrow, of which each that is different is there once."""
+  import pyarrow as pa
+  import pyarrow.compute as pc
+
+  if not pa.types.is_dictionary(texts.type):
+    return texts.nbytes
+  lengths = pc.binary_length(texts.dictionary).to_numpy(zero_copy_only=False)
+  places = texts.indices.drop_null().to_numpy()
+  return int(np.bincount(places, minlength=len(lengths)) @ lengths.astype(np.int64))
 
 
 def _frame(

@@ -41,6 +41,7 @@ _STAGES: Mapping[str, str] = {
     "azero.search.rounds": "propose",
     "azero.search.scoring.equivalence": "caches",
     "azero.search.worker.in_threads": "wait for threads",
+    "azero.search.handover": "wait for threads",
     "azero.search": "commit",
     "azero.compiler": "schedule",
     "azero.executors.waves.schedule": "schedule",

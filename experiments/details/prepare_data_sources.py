@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+import contextlib
 import importlib.util
 import pathlib
+import tempfile
 import threading
 from typing import Any
 import urllib.error
@@ -77,9 +79,10 @@ def download(image_source: ImageSource, config: Any) -> None:
          if image_source.name in IDX_DATASETS else ""))
   import tensorflow_datasets as tfds
 
-  builder = tfds.builder(
-      f"{image_source.name}/{image_source.config}".rstrip("/"),
-      data_dir=sources.data_directory(config.data_dir), file_format=config.file_format)
+  with _temporary_files_removed():  # by way of which TFDS reads what its server knows
+    builder = tfds.builder(
+        f"{image_source.name}/{image_source.config}".rstrip("/"),
+        data_dir=sources.data_directory(config.data_dir), file_format=config.file_format)
   if str(builder.version) != image_source.version:
     raise ValueError(
         f"The installed TFDS makes version {builder.version} of {image_source.name}, but "
@@ -91,6 +94,18 @@ def download(image_source: ImageSource, config: Any) -> None:
         f"cannot be downloaded: no answer from {', '.join(dead)}. Check the network, or prepare it "
         "elsewhere and copy the directory.")
   builder.download_and_prepare()
+
+
+@contextlib.contextmanager
+def _temporary_files_removed() -> Iterator[None]:
+  """Removes what is left of temporary files and directories that are made within the block."""
+  before = tempfile.tempdir
+  with tempfile.TemporaryDirectory() as place:
+    tempfile.tempdir = place
+    try:
+      yield
+    finally:
+      tempfile.tempdir = before
 
 
 def require_tensorflow(purpose: str, otherwise: str) -> None:

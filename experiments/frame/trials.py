@@ -2,7 +2,8 @@
 
 An experiment has a run directory with a line of `outcomes.jsonl` for every repeat that
 ended, and in it a run directory for each batch of repeats. A stopped experiment is continued
-from there: ended repeats are kept, the batch under way goes on from its checkpoint.
+from there: ended repeats are kept, the batch under way goes on from its checkpoint. With a larger
+budget ended repeats go on, too; what they had come to is moved to `earlier_outcomes.jsonl` first.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
   from experiments.frame.workers import Arm, Kind, WorkersSettings
 
 _PICTURE = "comparison.png"
+_EARLIER = "earlier_outcomes.jsonl"
+_BUDGETS = ("max_train_steps", "max_programs")
 _MAX_CANDIDATES = 50  # of each kind of worker in a repeat, by fitness on T_search
 # Learning rates, relative to those printed, that references are tried with.
 _RATE_FACTORS = np.logspace(-2, 2, 9)
@@ -74,6 +77,7 @@ class Trials:
     complete: whether no repeat is missing.
     seconds: wall time of this part of the run.
     signum: of the signal that interrupted it, if one did.
+    earlier: what repeats had come to when smaller budgets were spent, by these in words, in order.
   """
 
   outcomes: list[Outcome]
@@ -81,6 +85,7 @@ class Trials:
   complete: bool
   seconds: float
   signum: int | None = None
+  earlier: dict[str, list[Outcome]] = dataclasses.field(default_factory=dict)
 
   def of(self, arm: Arm) -> list[Outcome]:
     """The outcomes of one arm."""
@@ -131,7 +136,8 @@ def run_experiment(
   Raises:
     FileNotFoundError: a data set is not prepared.
     FileExistsError: the run directory exists.
-    ValueError: settings that do not fit each other, or a new budget after repeats have ended.
+    ValueError: settings that do not fit each other, or a smaller budget than that with which
+      repeats have ended.
   """
   workers.require(config, arms)
   directory = study.open_directory(name, config)
@@ -145,9 +151,9 @@ def run_experiment(
 def _run(config: WorkersSettings, arms: Sequence[Arm], directory: RunDirectory) -> Trials:
   """Runs every repeat of every arm that has not ended yet."""
   start = time.monotonic()
-  outcomes = _read_outcomes(directory)
   if directory.resumed:
-    _take_over_budgets(directory, ended=bool(outcomes))
+    _take_over_budgets(config, directory)
+  outcomes, earlier = _read_outcomes(directory), _read_earlier(directory)
   spaces = {arm.select: arm.space for arm in arms}
   shared = {kind: _Judge(config, space, kind) for kind, space in spaces.items()}
   judges = {arm.name: shared[arm.select] for arm in arms}
@@ -172,9 +178,9 @@ def _run(config: WorkersSettings, arms: Sequence[Arm], directory: RunDirectory) 
     outcomes += found
     if searched.result.signum is not None:
       return Trials(
-          outcomes, compared, False, time.monotonic() - start, searched.result.signum)
+          outcomes, compared, False, time.monotonic() - start, searched.result.signum, earlier)
     _write_outcomes(directory, outcomes)
-  return Trials(outcomes, compared, True, time.monotonic() - start)
+  return Trials(outcomes, compared, True, time.monotonic() - start, earlier=earlier)
 
 
 def _estimate(config: WorkersSettings, left: Sequence[Arm]) -> Estimate:
@@ -330,19 +336,45 @@ def _batch_directory(
       path, directory.config)
 
 
-def _take_over_budgets(directory: RunDirectory, *, ended: bool) -> None:
-  """Notes the settings that a run is continued with.
+def _take_over_budgets(config: WorkersSettings, directory: RunDirectory) -> None:
+  """Notes the settings that a run is continued with; with a larger budget all repeats go on.
 
   Raises:
-    ValueError: other budgets than those that repeats have ended with.
+    ValueError: a smaller budget than that with which repeats have ended.
   """
   saved = directory_lib.read_config(directory.path)
-  for name in ("max_train_steps", "max_programs"):
-    if ended and saved[name] != directory.config[name]:
-      raise ValueError(
-          f"Repeats in '{directory.path}' have ended with --{name}={saved[name]}, so the others "
-          f"cannot have {directory.config[name]}: continue with that one, or start a new run.")
+  old = {name: saved[name] for name in _BUDGETS}
+  if outcomes := _read_outcomes(directory):
+    for name, limit in old.items():
+      if _smaller(directory.config[name], limit):
+        raise ValueError(
+            f"Repeats in '{directory.path}' have ended with --{name}={limit}, so that they cannot "
+            f"have {directory.config[name]}: continue with at least as much, or start a new run.")
+    if any(directory.config[name] != limit for name, limit in old.items()):
+      spent = dataclasses.replace(config, search=dataclasses.replace(config.search, **old))
+      _move_to_earlier(directory, spent.budget(), outcomes)
   directory.save_config()
+
+
+def _smaller(limit: int | None, other: int | None) -> bool:
+  return limit is not None and (other is None or limit < other)
+
+
+def _move_to_earlier(directory: RunDirectory, budget: str, outcomes: Sequence[Outcome]) -> None:
+  """Keeps what repeats have come to with a budget. Done again after a stop, it changes nothing."""
+  earlier = _read_earlier(directory) | {budget: list(outcomes)}
+  rows = [
+      {"budget": name, **dataclasses.asdict(outcome)}
+      for name, found in earlier.items() for outcome in found]
+  directory.write(_EARLIER, json_lines.text(rows))
+  (directory.path / directory_lib.OUTCOMES).unlink()
+
+
+def _read_earlier(directory: RunDirectory) -> dict[str, list[Outcome]]:
+  path, earlier = directory.path / _EARLIER, dict[str, list[Outcome]]()
+  for row in json_lines.read(path) if path.exists() else []:
+    earlier.setdefault(row.pop("budget"), []).append(Outcome(**row))
+  return earlier
 
 
 def _read_outcomes(directory: RunDirectory) -> list[Outcome]:

@@ -1,5 +1,6 @@
 """A search over processes does what it does in one, and survives what happens to them."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,8 +11,9 @@ from support.inline_runtime import InlineRuntime
 from azero.distributed.cluster import Cluster
 from azero.distributed.parts import split
 from azero.runs.directory import settings_of
+from azero.search import search as search_module
+from azero.search.groups.federation import Federation
 from azero.search.protocol import WorkerLost
-from azero.search.search import cycles_of_step
 
 
 def cluster(runtime=None, *, migration=EVERY_TEN, processes=2, settings=None, **options):
@@ -61,12 +63,23 @@ def test_any_number_of_processes_does_what_one_does(local, processes, lockstep):
   assert local["migrations"] > 2 and search.num_processes == processes
 
 
-def test_parts_take_the_steps_of_the_whole():
-  whole = groups(cycles_per_step=None, hurdle=0.5)
-  assert [group.config.cycles_per_step for group in whole] == [None, None]
-  steps = {group.name: cycles_of_step(group.config, group.task_sets) for group in whole}
-  for part in split(whole, 2):
-    assert all(group.config.cycles_per_step == steps[group.name] for group in part)
+def test_parts_take_the_steps_of_the_whole(monkeypatch):
+  monkeypatch.setattr(search_module, "_STEP_NUMBERS", 40_000)  # a few rounds
+  monkeypatch.setattr(search_module, "_FEW_ISLANDS", 1)
+  chosen = {"cycles_per_step": None, "hurdle": 0.5, "max_programs": 1000}
+  whole = make(migration=None, **chosen)
+  whole.step()
+  parts = [Federation(part) for part in split(groups(**chosen), 2)]
+  for part in parts:
+    part.step()
+  made = [
+      np.concatenate([part.searches[k].num_programs for part in parts]).tolist()
+      for k in range(len(whole.searches))]
+  assert made == [search.num_programs.tolist() for search in whole.searches]
+  assert max(map(max, made)) < 1000
+  smaller = Federation([dataclasses.replace(group, workers_in_all=None) for group in part.groups])
+  smaller.step()
+  assert smaller.counts.programs > part.counts.programs
 
 
 def test_without_migration_too():

@@ -191,7 +191,28 @@ def test_an_experiment_goes_on_after_a_stop(data_dir, tmp_path, monkeypatch, cap
   assert again.outcomes == whole.outcomes
   with pytest.raises(ValueError, match="have ended with --max_programs=120"):
     search_baselines.run(
-        study.continued(search_baselines.Config, tmp_path / "stopped", max_programs=240))
+        study.continued(search_baselines.Config, tmp_path / "stopped", max_programs=100))
+
+
+def test_ended_repeats_go_on_with_a_larger_budget(data_dir, tmp_path):
+  settings = {
+      "processes": "1", "repeats": 3, "cycles_per_step": 4, "max_train_steps": "none"}
+
+  def run(name, **changes):
+    return search_baselines.run(_config(
+        search_baselines, data_dir, tmp_path, run_name=name, **settings | changes))
+
+  first, whole = run("run"), run("whole", max_programs=200)
+  grown = search_baselines.run(
+      study.continued(search_baselines.Config, tmp_path / "run", max_programs=200))
+  assert grown.complete and grown.outcomes == whole.outcomes
+  assert grown.earlier == {"120 programs": first.outcomes} and not whole.earlier
+  assert {outcome.programs for outcome in grown.outcomes} == {200}
+  report = (tmp_path / "run" / "report.md").read_text()
+  assert report.count("| 120 programs | 3 | 120 |") == 2  # Basic and Full
+  assert report.count("| 200 programs | 3 | 200 |") == 2
+  assert report.count("| 120 programs | 200 programs | 3 |") == 2
+  assert report.count("| 1 | 120 programs |") == report.count("| 1 | 200 programs |") == 1
 
 
 @pytest.mark.parametrize(("changes", "error", "message"), [

@@ -124,3 +124,31 @@ def test_a_paired_difference_is_students():
   for bad in (([], []), ([1.0], [1.0, 2.0])):
     with pytest.raises(ValueError, match="Pairs need two equally long lists"):
       statistics.paired_difference(*bad)
+
+
+@given(
+    st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9),
+    st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9))
+def test_a_difference_of_means_has_the_interval_of_welchs_test(first, second):
+  if np.var(first) + np.var(second) < 1e-6:
+    return
+  found = statistics.mean_difference(first, second)
+  expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+  assert found.estimate == pytest.approx(np.mean(first) - np.mean(second), abs=1e-9)
+  assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-6)
+
+
+def test_a_difference_of_single_values_has_no_bounds():
+  assert statistics.mean_difference([3.0], [1.0, 2.0]) == statistics.Interval(
+      1.5, -math.inf, math.inf)
+  assert statistics.mean_difference([2.0, 2.0], [1.0, 1.0]) == statistics.Interval(1.0, 1.0, 1.0)
+  with pytest.raises(ValueError, match="no values"):
+    statistics.mean_difference([], [1.0])
+
+
+def test_mann_whitney_counts_orders_of_few_values():
+  # 3 and 3 values, all of one above all of the other: 2 of 20 orders.
+  assert statistics.mann_whitney([4, 5, 6], [1, 2, 3]) == pytest.approx(2 / 20)
+  assert statistics.mann_whitney([1, 2], [1, 2]) == 1.0
+  with pytest.raises(ValueError, match="both samples"):
+    statistics.mann_whitney([], [1.0])

@@ -129,6 +129,24 @@ def test_a_larger_budget_goes_on_where_a_smaller_one_ended(tmp_path):
   assert_same_run(run(make(), path, resume=True), path, expected, tmp_path / "whole")
 
 
+def test_islands_behind_the_others_go_on_in_steps_with_a_larger_budget():
+  budgets = {"max_programs": None, "hurdle": None, "cache_size": 64}
+  small, large = (make(max_train_steps=steps, **budgets) for steps in (1500, 6000))
+  while not small.finished:
+    small.step()
+  made = small.islands.made.copy()
+  assert made.max() - made.min() > 10  # who is answered by its caches makes more of a budget
+  large.restore(small.state())
+  large.step()
+  np.testing.assert_array_equal(large.islands.made, np.maximum(made, made.min() + 2))
+  while not large.finished:
+    large.step()
+  expected = make(max_train_steps=6000, **budgets)
+  while not expected.finished:
+    expected.step()
+  assert_same_state(large.state()["islands"], expected.state()["islands"])
+
+
 def test_islands_that_were_taken_out_stay_out(tmp_path):
   search = make(max_programs=30)
   search.finish(1)
@@ -304,8 +322,10 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_begins(tmp_path):
 
 
 def test_another_schema_is_refused(stopped, monkeypatch):
-  monkeypatch.setattr(recorder, "SCHEMA", recorder.SCHEMA + 1)
-  with pytest.raises(CheckpointError, match="another version of azero, in schema 4, while"):
+  written = recorder.SCHEMA
+  monkeypatch.setattr(recorder, "SCHEMA", written + 1)
+  with pytest.raises(
+      CheckpointError, match=f"another version of azero, in schema {written}, while"):
     run(make(), stopped, resume=True)
 
 

@@ -21,6 +21,7 @@ from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
 from azero.language.text import parse
 from azero.search import rounds
+from azero.search import search as search_module
 from azero.search.evolution import Evolution
 from azero.search.history.ancestry import NUMBER, USES
 from azero.search.scoring import equivalence
@@ -57,7 +58,8 @@ class Recording:
     def proposed(islands, own, *others):
       for island in own.tolist():
         self.begins[island].add(int(islands.made[island]))
-        self.guesses[island][int(islands.made[island])] = int(others[-1].guesses[0])
+        self.guesses[island][int(islands.made[island])] = (
+            others[-2].rules.fixed_guesses or int(islands.guesses[island]))
       return propose(islands, own, *others)
 
     def committed(islands, means, rnd, *others):
@@ -371,6 +373,25 @@ def test_a_round_ends_with_a_wrong_guess_or_too_many(monkeypatch, size, contesta
       reasons.append("many")
   assert reasons.count("step") == 2 and reasons.count("wrong") > 4
   assert {"full", "many"} < set(reasons)
+
+
+@pytest.mark.parametrize("hurdle", [None, 0.5])
+def test_a_step_is_some_rounds_of_every_island(monkeypatch, hurdle):
+  monkeypatch.setattr(search_module, "_STEP_NUMBERS", 500_000)
+  searches = []
+  for num_devices in 1, 2:
+    search, recording = evolve(
+        monkeypatch, islands=3, children=1, cycles_per_step=None, num_devices=num_devices,
+        hurdle=hurdle)
+    begun = recording.begins
+    while search.cycle < 300:
+      search.step()
+    searches.append((search, begun))
+  (one, first), (two, second) = searches
+  assert_same_state(one.state(), two.state())
+  assert first == second
+  # Who does cheaper things is ahead.
+  assert one.cycle == one.islands.made.min() < one.islands.made.max()
 
 
 def drawn(child, size, contestants, seed):

@@ -11,7 +11,7 @@ from support.toy_evaluator import ToyEvaluator
 import azero
 from azero.compiler import canonical, validity
 from azero.compiler.arrays import arrays, scratch, tables
-from azero.language.program import Component
+from azero.language import spaces
 from azero.language.text import parse
 from azero.search import methods
 from azero.search.config import SearchConfig
@@ -48,12 +48,12 @@ def test_every_program_is_valid_and_no_structure_crowds_the_population(space):
 
 
 def test_leaps_learn_more_parameters_than_their_parents():
-  space = dataclasses.replace(  # with room for more than one
-      FIXED, predict=Component(FIXED.predict.ops, 4, 4), learn=Component(FIXED.learn.ops, 6, 6))
+  space = spaces.demo(4)
 
   def learned(**settings):
     programs = evolve(
-        space, restart_patience=None, children=1000, structure_limit=None, **settings).population
+        space, children=100, restart_patience=None, structure_limit=None, tournament_size=1,
+        constant_trials=1, seed=3, **settings).population
     counts, seen = np.zeros((2, len(programs)), np.int64)
     kernel_calls.parameters(
         arrays(programs), tables(space), scratch(space), counts, seen)

@@ -68,7 +68,7 @@ def test_budgets_end_islands():
     cycles += 1
   assert cycles == 3 and search.num_programs.tolist() == [10, 10, 10]
   search.step()  # nothing is left to do
-  assert search.cycle == 12 and search.counts.programs == 30
+  assert search.cycle == 10 and search.counts.programs == 30
 
 
 def test_the_budget_of_training_steps_is_each_islands_own():

@@ -114,7 +114,7 @@ def page():
         [sys.executable, "-c", _START, *map(str, copies), chromium(), *_FLAGS,
          f"--user-data-dir={profile}"],
         pass_fds=copies, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, env=os.environ | {"HOME": profile})
+        stderr=subprocess.DEVNULL, env=os.environ | {"HOME": profile, "TMPDIR": profile})
     for each in (theirs_in, theirs_out, *copies):
       os.close(each)
 

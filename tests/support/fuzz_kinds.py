@@ -1,7 +1,7 @@
 """The kinds of input that the fuzzer damages: examples of each, and what reads it."""
 
 import bz2
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import gc
 import gzip
@@ -19,7 +19,7 @@ from absl.flags import FlagValues
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
-from support import fuzzing, run_cases, search_cases, tiny_tfds
+from support import forged, forged_parquet, fuzzing, run_cases, search_cases, tiny_tfds
 from support.fuzzing import Kind, Refused
 from support.toy_evaluator import ToyEvaluator
 import tensorflow_datasets as tfds
@@ -103,6 +103,13 @@ def packed_tables(place: pathlib.Path) -> Kind:
       gzip.compress(text, mtime=0), bz2.compress(text), lzma.compress(text), archive.getvalue(),
       parquet.getvalue()]
   return _table_file(place / "table.packed", fuzzing.damaged(good))
+
+
+def forged_parquet_files(place: pathlib.Path) -> Kind:
+  """Parquet files that claim what they do not hold, and small ones that hold gigabytes."""
+  return _table_file(place / "table.parquet", st.one_of(
+      forged_parquet.forged(), *[
+          st.builds(make) for make in (forged_parquet.long_texts, forged_parquet.long_lists)]))
 
 
 def _table_file(file: pathlib.Path, contents: st.SearchStrategy[bytes]) -> Kind:
@@ -358,6 +365,50 @@ def stopped_runs(place: pathlib.Path) -> Kind:
                  for path, content in samples.items()]), read, str(run))
 
 
+def forged_checkpoints(place: pathlib.Path) -> Kind:
+  """Runs that are to be continued from a checkpoint whose checksums are right and whose contents
+  no run has saved, with an older checkpoint or without.
+  """
+  begun, run = place / "begun", place / "run"
+  forged.advance(begun, 24)
+  forged.advance(begun, 48)
+  newest = forged.newest(begun)
+  samples = {
+      path.relative_to(newest).as_posix(): path.read_bytes() for path in newest.rglob("*")
+      if path.is_file() and path.name not in (*forged.NOTES, "manifest.json")}
+  body = json.loads((newest / "manifest.json").read_text().splitlines()[0])
+  versions = sorted((begun / "checkpoints").iterdir())
+
+  def read(case: tuple[Callable[..., None], tuple[Any, ...], bool]) -> None:
+    forge, arguments, only_newest = case
+    shutil.rmtree(run, ignore_errors=True)
+    shutil.copytree(begun, run)
+    for version in versions[:-1] if only_newest else ():
+      shutil.rmtree(run / "checkpoints" / version.name)
+    forge(run, *arguments)
+    with contextlib.redirect_stderr(io.StringIO()):
+      forged.advance(run, 60)
+
+  def contents(name: str, content: bytes) -> st.SearchStrategy[bytes]:
+    damaged = fuzzing.damaged([content], fuzzing.PIECES)
+    try:
+      return st.one_of(damaged, fuzzing.written(fuzzing.changed_json([json.loads(content)])))
+    except ValueError:
+      return damaged
+
+  files = st.one_of([
+      st.tuples(st.just(forged.write_file), st.tuples(st.just(name), contents(name, content)))
+      for name, content in samples.items()])
+  manifests = st.tuples(
+      st.just(forged.write_manifest), st.tuples(fuzzing.changed_json([body])))
+  states = st.tuples(
+      st.just(forged.write_state),
+      st.tuples(forged.changed_states(forged.state_of(begun))))
+  return Kind(
+      st.tuples(st.one_of(files, manifests, states, states, states), st.booleans()).map(
+          lambda case: (*case[0], case[1])), read, str(run))
+
+
 def _advance(path: pathlib.Path, num_programs: int) -> None:
   """Begins or continues a run up to this number of programs."""
   search = Evolution(
@@ -494,10 +545,12 @@ KINDS = {
     program_files: (50, 1500),
     text_tables: (50, 4000),
     packed_tables: (40, 1500),
+    forged_parquet_files: (30, 2000),
     array_files: (80, 4000),
     run_files: (60, 3000),
     settings_files: (40, 1500),
     stopped_runs: (8, 1000),
+    forged_checkpoints: (8, 1500),
     json_programs: (60, 2000),
     flags: (100, 4000),
     beginnings: (15, 1500),

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import struct
+from unittest import mock
 
 import numpy as np
 from PIL import Image
@@ -43,7 +44,9 @@ def prepare(source, splits, data_dir):
           yield index, example
 
   tfds.disable_progress_bar()
-  builder = Tiny(data_dir=data_dir, file_format="array_record", config=source.config or None)
+  # TFDS's server is not asked for it, which leaves a temporary directory behind.
+  with mock.patch.object(tfds.core.DatasetInfo, "initialize_from_bucket"):
+    builder = Tiny(data_dir=data_dir, file_format="array_record", config=source.config or None)
   builder.download_and_prepare()
   return pathlib.Path(builder.data_dir)
 

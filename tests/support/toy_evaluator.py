@@ -1,4 +1,4 @@
-"""An evaluator that runs no program: what one gets follows from its live ops and the tasks.
+"""An evaluator that runs no program: what one gets follows from the set of its live ops.
 
 For tests of what surrounds an evaluation. It knows all that a search asks for: programs that
 stop early, fingerprints that different programs share, hurdles after a part of the training.
@@ -55,9 +55,11 @@ class ToyEvaluator:
     return part
 
   def plan(self, programs, analysis):
-    ops = np.where(analysis.live, programs.opcode + 2, 0).astype(np.uint64)
-    place = np.arange(1, ops.shape[1] + 1, dtype=np.uint64)
-    return Plan(_mix((_mix(ops + place * np.uint64(1000)) * (ops > 0)).sum(1, dtype=np.uint64)))
+    # A set of ops, each with its component function: programs of one canonical key have one.
+    function = self.space.function_of_slot.astype(int)
+    ops = np.where(analysis.live, programs.opcode + 1 + 1000 * function, 0)
+    words = [_mix(np.unique(row[row > 0]).astype(np.uint64)).sum(dtype=np.uint64) for row in ops]
+    return Plan(_mix(np.array(words, np.uint64)))
 
   def evaluate_plan(self, plan, task_sets, device=0):
     self.calls[device] += 1

@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from support import forged_parquet
 
 from azero.tasks import frames, from_arrays, from_csv, from_frame, tables
 from azero.tasks.preparation import Preparation
@@ -79,6 +80,21 @@ def test_parquet_is_read(tmp_path):
   data = from_csv(tmp_path / "data.parquet", num_tasks=2)
   np.testing.assert_array_equal(
       data.search.train_x, from_arrays(X, KIND, num_tasks=2).search.train_x)
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    # A text of a megabyte in each of 4000 rows, in a file of a few thousand bytes.
+    (forged_parquet.long_texts, r"would take 3\.91 GB of memory, with .* Save the rows"),
+    (forged_parquet.long_lists, "column 'list.list.element' has lists in its cells"),
+    (lambda: forged_parquet.claiming_rows(10**12),
+     "would take .* GB of memory|another number of rows than its parts"),
+])
+def test_parquet_that_unpacks_to_gigabytes_is_refused(tmp_path, content, message):
+  file = tmp_path / "data.parquet"
+  file.write_bytes(content())
+  with pytest.raises(ValueError, match=message) as refused:
+    frames.read_table(file)
+  assert str(file) in str(refused.value)
 
 
 @pytest.mark.parametrize(("text", "values"), [

@@ -6,14 +6,13 @@ shape are a group, an `Evolution`; a federation advances several groups together
 workers of an experiment exchange programs, see `migration`. Repeats of an experiment run side
 by side and exchange nothing.
 
-Migrations happen at fixed cycles of each group, when all groups have come to them. So the
+Migrations happen at fixed numbers of children, when all workers have come to them. So the
 history depends on the settings alone, and groups of costly tasks may migrate after fewer
 programs than those of cheap ones. Workers whose budget is spent take no part any more.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
-import functools
 import itertools
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ import numpy as np
 
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs, SearchSpace
-from azero.search import plain
+from azero.search import checked_state, plain
 from azero.search import state as state_lib
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
@@ -29,7 +28,7 @@ from azero.search.groups.grouped import Grouped
 from azero.search.groups.migration import Arrival, Emigrants, Migration, Pools
 from azero.search.history.hall_of_fame import JointFront, JointHall
 from azero.search.scoring.evaluators import MakeEvaluator
-from azero.search.worker import Improvement, in_threads
+from azero.search.worker import Improvement, together
 from azero.tasks.task import Tasks
 
 
@@ -49,6 +48,8 @@ class Group:
     template: programs to start from, of a space that differs in F at most.
     first_worker: number of its first worker among those of all groups; None to follow on the
       group before. Given where a federation is a part of a larger one.
+    workers_in_all: those of the whole group, if these are a part of it; they share the work of a
+      step.
     evaluator: makes what evaluates its programs, see `evaluators`.
   """
 
@@ -60,6 +61,7 @@ class Group:
   migration_every: int | None = None
   template: Programs | None = None
   first_worker: int | None = None
+  workers_in_all: int | None = None
   evaluator: MakeEvaluator = Evaluator
 
   def __post_init__(self) -> None:
@@ -104,7 +106,7 @@ class Federation(Grouped[Group, Evolution]):
         template = template.with_features(group.space.num_features)
       self.searches.append(Evolution(
           group.space, group.task_sets, group.config, template=template, first_island=first,
-          share_rounds=False, evaluator=group.evaluator))
+          islands_in_all=group.workers_in_all, share_rounds=False, evaluator=group.evaluator))
       first += len(group.task_sets)
     self.experiments = np.concatenate([
         np.zeros(len(group.task_sets), np.int64) if group.experiments is None
@@ -136,13 +138,14 @@ class Federation(Grouped[Group, Evolution]):
     """Some children in every group, at most to its next migration.
 
     Each group works as it would alone. A thread for each device works on its islands of one
-    group after the other.
+    group after the other, and then helps others in the same order.
     """
     targets = [self._target(k) for k in range(len(self.searches))]
     busy = np.zeros(max(search.num_threads for search in self.searches))  # over all groups
-    _together([search.work(target, busy) for search, target in zip(self.searches, targets)])
-    for search, target in zip(self.searches, targets):
-      search.conclude(target)
+    work = [search.work(target, busy) for search, target in zip(self.searches, targets)]
+    together(work + [search.help(target) for search, target in zip(self.searches, targets)])
+    for search in self.searches:
+      search.conclude()
 
   @property
   def migration_due(self) -> bool:
@@ -181,9 +184,9 @@ class Federation(Grouped[Group, Evolution]):
       programs, lineages = zip(*(next(received) for _ in islands))
       work.append(search.immigrate(
           islands, places, Programs.concatenate(programs), list(itertools.chain(*lineages))))
-    _together(work)
+    together(work)
     for search in self.searches:
-      search.conclude(search.cycle)
+      search.conclude()
     self.skip_migration()
 
   def skip_migration(self) -> None:
@@ -198,21 +201,38 @@ class Federation(Grouped[Group, Evolution]):
         "searches": {str(k): search.state() for k, search in enumerate(self.searches)}}
 
   def restore(self, state: Mapping[str, Any]) -> None:
-    """Takes over the state of another federation of the same settings; see `Search.restore`."""
-    self.migrations = state["migrations"]
-    for k, search in enumerate(self.searches):
-      search.restore(state["searches"][str(k)])
+    """Takes over the state of another federation of the same settings; see `Search.restore`.
 
-  def _next_migration(self, k: int) -> int:
-    """The cycle of group k after which the next migration happens."""
+    Raises:
+      StateError: it is none; the federation is as it was then.
+    """
+    migrations = checked_state.whole(state, "migrations")
+    searches = checked_state.part(state, "searches")
+    for k, search in enumerate(self.searches):
+      search.check(checked_state.part(searches, str(k)))
+      if self.migration is not None:
+        most = self._next_migration(k, migrations)
+        checked_state.within("cycle", np.array(searches[str(k)]["cycle"]), 0, most)
+        checked_state.within("made", searches[str(k)]["islands"]["made"], 0, most)
+    self.migrations = migrations
+    for k, search in enumerate(self.searches):
+      search.restore(searches[str(k)])
+
+  def _next_migration(self, k: int, migrations: int | None = None) -> int:
+    """Children of a worker of group k after which the next migration happens.
+
+    Args:
+      k: which.
+      migrations: how many there were; None for ours.
+    """
     assert self.migration is not None
     every = self.groups[k].migration_every or self.migration.every
-    return self.groups[k].config.population_size + (self.migrations + 1) * every
+    done = self.migrations if migrations is None else migrations
+    return self.groups[k].config.population_size + (done + 1) * every
 
   def _target(self, k: int) -> int:
-    """The cycle of group k at which the next step ends."""
-    search = self.searches[k]
-    target = search.cycle + (0 if search.finished else search.cycles_of_step)
+    """Children of a worker of group k with which the next step ends at the latest."""
+    target = self.searches[k].step_target
     return target if self.migration is None else min(target, self._next_migration(k))
 
   def _migrate(self) -> None:
@@ -224,18 +244,6 @@ class Federation(Grouped[Group, Evolution]):
     search = self._search_of(worker)
     place = sum(part.num_islands for part in self.searches[: self.searches.index(search)])
     return int(self.experiments[place + worker - search.first_island])
-
-
-def _together(work: Iterable[Sequence[Callable[[], None]]]) -> None:
-  """Runs the pieces of work of several groups, in one thread those of one device."""
-
-  def run(pieces: Sequence[Callable[[], None] | None]) -> None:
-    for piece in pieces:
-      if piece is not None:
-        piece()
-
-  in_threads([
-      functools.partial(run, pieces) for pieces in itertools.zip_longest(*work)])
 
 
 class _Leaving(NamedTuple):

@@ -12,6 +12,7 @@ import numpy as np
 from azero.compiler.arrays import ProgramArrays
 from azero.compiler.kernels import inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace
+from azero.search import checked_state
 from azero.search.history import packed_steps
 from azero.search.history.ancestry import (
   ARRIVED,
@@ -25,7 +26,13 @@ from azero.search.history.ancestry import (
   Ancestry,
   row_of,
 )
-from azero.search.history.lineage import KnownPrograms, Lineage, lineages_in, lineages_state
+from azero.search.history.lineage import (
+  KnownPrograms,
+  Lineage,
+  check_lineages,
+  lineages_in,
+  lineages_state,
+)
 from azero.search.history.packed_steps import write_step
 from azero.search.islands import Islands
 
@@ -129,6 +136,36 @@ class Genealogy:
         "brought": np.array([item[:2] for item in brought], np.int64).reshape(-1, 2),
         "lineages": lineages_state([lineage for _, _, lineage in brought])}
 
+  def check(self, state: Mapping[str, Any]) -> None:
+    """Refuses what `restore` cannot take over.
+
+    Raises:
+      StateError: nodes that are no trees of living programs and their ancestors.
+    """
+    nodes, population = self._islands.ancestry.nodes, self._islands.fitness.shape[1]
+    facts = checked_state.array(state, "facts", np.int64, (None, 3 + len(_STORED)))
+    fitness = checked_state.array(state, "fitness", np.float64, (len(facts),))
+    checked_state.within("fitness", fitness, -np.inf)
+    checked_state.within("facts", facts[:, 0], 0, len(nodes) - 1)
+    checked_state.within("facts", facts[:, 1:3], NONE, [nodes.shape[1] - 1, population - 1])
+    checked_state.within("facts", facts[:, 3:], [ARRIVED, 0, 0])
+    for i in range(len(nodes)):
+      parent, place = facts[facts[:, 0] == i, 1:3].T
+      living = np.zeros(len(parent), bool)
+      living[parent[(parent != NONE) & (parent < len(parent))]] = True
+      living |= place != NONE
+      places = place[place != NONE]
+      # A parent is older than its children, so that no line ends in a ring.
+      if len(parent) > nodes.shape[1] or not living.all() or (
+          parent >= np.arange(len(parent))).any() or len(np.unique(places)) < len(places):
+        raise checked_state.StateError("'facts' are no lines of ancestors")
+    checked_state.programs(self._space, state, "programs", int((facts[:, 2] == NONE).sum()))
+    brought = checked_state.array(state, "brought", np.int64, (None, 2))
+    checked_state.within("brought", brought[:, 0], 0, len(nodes) - 1)
+    counts = np.bincount(facts[:, 0], minlength=len(nodes))
+    checked_state.within("brought", brought[:, 1], 0, counts[brought[:, 0]] - 1)
+    check_lineages(self._space, state, len(brought))
+
   def restore(self, state: Mapping[str, Any]) -> None:
     """Takes over the state of the lineages of another search of the same settings."""
     ancestry, rows = self._islands.ancestry, []
@@ -149,8 +186,8 @@ class Genealogy:
       ancestry.node[i, place[place != NONE]] = np.flatnonzero(place != NONE)
       ancestry.node[i, -1] = count if len(free) else NONE
       rows.append(self._rows(i, np.flatnonzero(place == NONE)))
-    for array, saved in zip(self._islands.population, state["programs"].values(), strict=True):
-      array[np.concatenate(rows)] = saved
+    for name, array in self._islands.population._asdict().items():
+      array[np.concatenate(rows)] = state["programs"][name]
     self._brought = [{} for _ in ancestry.nodes]
     for (i, node), lineage in zip(
         state["brought"].tolist(), lineages_in(self._space, state["lineages"]), strict=True):

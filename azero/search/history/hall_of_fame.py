@@ -9,8 +9,9 @@ import numpy as np
 
 from azero import html_text
 from azero.language.program import Programs, SearchSpace
+from azero.search import checked_state
 from azero.search import state as state_lib
-from azero.search.history.lineage import Lineage, lineages_in, lineages_state
+from azero.search.history.lineage import Lineage, check_lineages, lineages_in, lineages_state
 
 Key = tuple[int, int]  # canonical, see `compiler.canonical`
 _NO_PRINT = (0, 0)  # in arrays
@@ -160,6 +161,14 @@ class HallOfFame(Hall):
     """The entries, all of this space."""
     return {"entries": _entries_state(space, self.items()), "changes": self._changes}
 
+  def check(self, space: SearchSpace, state: Mapping[str, Any]) -> None:
+    """Refuses what `restore` cannot take over.
+
+    Raises:
+      StateError: more entries than there is room for, or no entries of this space.
+    """
+    _check_entries(space, state, self.capacity)
+
   def restore(self, space: SearchSpace, state: Mapping[str, Any]) -> None:
     """Takes over the entries of another hall of the same capacity."""
     self._entries = dict(_entries_in(space, state["entries"]))
@@ -256,6 +265,17 @@ class Front:
     """The entries, all of this space."""
     return {"entries": _entries_state(space, self.items()), "changes": self._changes}
 
+  def check(self, space: SearchSpace, state: Mapping[str, Any]) -> None:
+    """Refuses what `restore` cannot take over.
+
+    Raises:
+      StateError: two entries of one complexity, or no entries of this space.
+    """
+    _check_entries(space, state, space.num_slots + 1)
+    complexity = state["entries"]["complexity"]
+    if len(np.unique(complexity)) < len(complexity):
+      raise checked_state.StateError("'complexity' has a number twice")
+
   def restore(self, space: SearchSpace, state: Mapping[str, Any]) -> None:
     """Takes over the entries of another front."""
     self._entries = {
@@ -291,6 +311,21 @@ def _entries_state(space: SearchSpace, items: Sequence[tuple[Key, Entry]]) -> di
       "complexity": np.array([entry.complexity for entry in entries], np.int64),
       "cost": np.array([entry.cost for entry in entries], np.float64),
       "lineages": lineages_state([entry.lineage for entry in entries])}
+
+
+def _check_entries(space: SearchSpace, state: Mapping[str, Any], capacity: int) -> None:
+  """Refuses a state of a hall or a front whose entries are not of this space, or too many."""
+  checked_state.whole(state, "changes")
+  entries = checked_state.part(state, "entries")
+  count = state_lib.check_found(space, entries)
+  for name in ("keys", "fingerprints"):
+    checked_state.array(entries, name, np.uint64, (count, 2))
+  complexity = checked_state.array(entries, "complexity", np.int64, (count,))
+  checked_state.within("complexity", complexity, 0, space.num_slots)
+  checked_state.within("cost", checked_state.array(entries, "cost", np.float64, (count,)), 0)
+  if count > capacity:
+    raise checked_state.StateError(f"there are {count} entries, and room for {capacity}")
+  check_lineages(space, entries, count)
 
 
 def _entries_in(space: SearchSpace, state: Mapping[str, Any]) -> list[tuple[Key, Entry]]:

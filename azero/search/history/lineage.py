@@ -16,6 +16,7 @@ import numpy as np
 from azero.compiler.arrays import ProgramArrays, arrays
 from azero.compiler.kernels import inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace, format_program
+from azero.search import checked_state
 from azero.search.history.ancestry import ARRIVED, START
 from azero.search.history.packed_steps import (
   FITNESS,
@@ -25,6 +26,7 @@ from azero.search.history.packed_steps import (
   LENGTH,
   MADE_BY,
   NUMBER,
+  instruction_of,
   read_step,
   write_step,
 )
@@ -286,6 +288,57 @@ def lineages_in(space: SearchSpace, state: Mapping[str, np.ndarray]) -> list[Lin
   """The lineages of such a state, which stays as it is."""
   parts = np.split(state["words"], np.cumsum(state["lengths"]))[:-1]
   return [Lineage(space, part.copy()) for part in parts]
+
+
+def check_lineages(space: SearchSpace, state: Mapping[str, Any], count: int) -> None:
+  """Refuses what `lineages_in` cannot read.
+
+  Raises:
+    StateError: another number of lineages, or words that are no steps of programs of the space.
+  """
+  lineages = checked_state.part(state, "lineages")
+  lengths = checked_state.array(lineages, "lengths", np.int64, (count,))
+  words = checked_state.array(lineages, "words", np.int64, (None,))
+  checked_state.within("lengths", lengths, HEADER, len(words))
+  if sum(lengths.tolist()) != len(words):
+    raise checked_state.StateError("'words' are more or fewer than 'lengths'")
+  starts: list[int] = []
+  end = 0
+  for length in lengths.tolist():
+    starts += _starts_of_steps(words[end : end + length].tolist(), end, space.num_slots)
+    end += length
+  batch = Programs.empty(space, len(starts))
+  rows = arrays(batch)
+  for k, start in enumerate(starts):
+    _unpack(words, start, ProgramArrays(*(array[k : k + 1] for array in rows)))
+  checked_state.programs(
+      space, {"lineages": {name: getattr(batch, name) for name in Programs.ARRAYS}}, "lineages")
+
+
+def _starts_of_steps(words: list[int], first: int, num_slots: int) -> list[int]:
+  """Where the steps of a lineage begin, whose words begin at `first`, if they are none other.
+
+  Raises:
+    StateError: they are no steps.
+  """
+  starts, at, wrong = [], 0, checked_state.StateError("'words' are no steps of lineages")
+  while at < len(words):
+    if len(words) - at < HEADER:
+      raise wrong
+    end = at + words[at + LENGTH]
+    if (not at + HEADER <= end <= len(words) or words[at + MADE_BY] < ARRIVED
+        or words[at + LEFT_OUT] < 0):
+      raise wrong
+    starts.append(first + at)
+    at += HEADER
+    while at < end:
+      slot, num_constants = instruction_of(words[at])
+      if not 0 <= slot < num_slots:
+        raise wrong
+      at += 1 + num_constants
+    if at != end:
+      raise wrong
+  return starts
 
 
 @kernel

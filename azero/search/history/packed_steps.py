@@ -54,6 +54,12 @@ def write_step(words: np.ndarray, start: int, programs: ProgramArrays, i: int) -
   return end
 
 
+def instruction_of(word: int) -> tuple[int, int]:
+  """The slot of an instruction, and how many constants follow its word."""
+  mask, slot = word % _MASKS, word // (_MASKS * _ADDRESSES**3 * _OPCODES)
+  return slot, mask.bit_count()
+
+
 @inner_kernel
 def read_step(words: np.ndarray, start: int, programs: ProgramArrays, i: int) -> None:
   """Reads the step whose header begins at `start` into the empty program i."""

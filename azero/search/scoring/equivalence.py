@@ -14,6 +14,9 @@ A child passes through stages, each cheaper than the next:
    not trained on and keeps the fitness that it has by then.
 4. The full evaluation of what is left.
 
+What a stage found out about a child that was then taken back it does not find out again, see
+`recall`.
+
 Both caches hold the fitness that a program was given, whether in full or at a hurdle: as in
 the paper, an algorithm is scored once, and who meets it again gets the same score even if
 the hurdle has moved.
@@ -39,6 +42,7 @@ from azero.compiler.canonical import Analysis
 from azero.compiler.kernels import kernel
 from azero.executors.evaluator import Evaluation
 from azero.language.program import Programs, SearchSpace
+from azero.search import checked_state
 from azero.search.config import SearchConfig
 from azero.search.rounds import (
   CANONICAL_HIT,
@@ -53,6 +57,7 @@ from azero.search.rounds import (
   TWIN,
   Round,
 )
+from azero.search.scoring import recall
 from azero.search.scoring.evaluators import MakeEvaluator, ProgramEvaluator
 from azero.search.scoring.hurdles import Hurdles
 from azero.search.scoring.lru_cache import (
@@ -66,6 +71,7 @@ from azero.search.scoring.lru_cache import (
   reserve,
   take_back,
 )
+from azero.search.scoring.recall import FULL, PRINT, START
 from azero.tasks.task import Tasks
 
 FINGERPRINT_EXAMPLES = 10  # training examples, and as many validation examples
@@ -109,21 +115,36 @@ class Counts:
     return cls(*map(sum, zip(*values)))
 
 
+def check_counts(state: Mapping[str, Any]) -> None:
+  """Refuses what are no `Counts`.
+
+  Raises:
+    StateError: a count is missing, or none.
+  """
+  names = {field.name for field in dataclasses.fields(Counts)}
+  if state.keys() != names:
+    raise checked_state.StateError(f"'counts' are not {', '.join(sorted(names))}")
+  for name in names:
+    checked_state.whole(state, name)
+
+
 class _Stage(NamedTuple):
   """One way to evaluate programs.
 
   Attributes:
+    number: PRINT, START or FULL.
     evaluator: of so many examples.
     num_train: training examples of a task, those of all epochs.
     num_valid: validation examples.
   """
 
+  number: int
   evaluator: ProgramEvaluator
   num_train: int
   num_valid: int
 
 
-class _Asked(NamedTuple):
+class _LookedUp(NamedTuple):
   """Columns of a `Round` that the look-up of fingerprints reads and writes."""
 
   child: np.ndarray
@@ -132,7 +153,7 @@ class _Asked(NamedTuple):
   outcome: np.ndarray
 
   @classmethod
-  def of(cls, rnd: Round) -> "_Asked":
+  def of(cls, rnd: Round) -> "_LookedUp":
     return cls(rnd.child, rnd.owner, rnd.value, rnd.outcome)
 
 
@@ -169,7 +190,7 @@ class Stages:
 
   def __init__(
       self, space: SearchSpace, task_sets: Sequence[Tasks], config: SearchConfig,
-      evaluator: MakeEvaluator,
+      evaluator: MakeEvaluator, round_size: int,
   ):
     """Prepares the evaluators and empty caches.
 
@@ -178,24 +199,26 @@ class Stages:
       task_sets: one task batch for each island.
       config: settings of the search.
       evaluator: makes what evaluates programs, see `evaluators`.
+      round_size: children of an island in a round at most.
     """
-    self._space = space
+    self._space, self._trials = space, config.constant_trials
+    self._recall = recall.new_recall(len(task_sets), round_size * config.constant_trials)
     full: ProgramEvaluator = evaluator(
         space, task_sets, lanes=config.lanes, **config.evaluator_settings())
     tasks = task_sets[0]
     self.num_devices = full.num_devices
-    self._full = _Stage(full, tasks.num_train * config.num_epochs, tasks.num_valid)
+    self._full = _Stage(FULL, full, tasks.num_train * config.num_epochs, tasks.num_valid)
     stages = [self._full]
     self._prints: LruCache | None = None
     if config.fingerprint:
       few = [min(FINGERPRINT_EXAMPLES, count) for count in (tasks.num_train, tasks.num_valid)]
-      self._short = _Stage(full.part(*few, fingerprint=True), *few)
+      self._short = _Stage(PRINT, full.part(*few, fingerprint=True), *few)
       self._prints = LruCache(len(task_sets), config.cache_size)
       stages.append(self._short)
     self._hurdles: Hurdles | None = None
     if config.hurdle is not None:
       first = max(1, round(config.hurdle * tasks.num_train))
-      self._start = _Stage(full.part(first, tasks.num_valid), first, tasks.num_valid)
+      self._start = _Stage(START, full.part(first, tasks.num_valid), first, tasks.num_valid)
       self._hurdles = Hurdles(len(task_sets), config.population_size)
       stages.append(self._start)
     self.most_train_steps = sum(stage.num_train for stage in stages) * len(tasks)
@@ -224,25 +247,28 @@ class Stages:
     rnd.at_hurdle[:number] = np.nan
     if not number:
       return None
+    recall.recall(self._recall, _asked(rnd), self._trials, number, rnd.results)
     programs = Programs(self._space, *(array[:number] for array in rnd.programs))
     plan = self._full.evaluator.plan(programs, rnd.analysis.take(slice(number)))
     if self._prints is None:
       self._train(plan, np.arange(number), rnd, devices)
       return None
-    short = self._run(self._short, plan, np.arange(number), rnd, devices)
-    assert short.fingerprint is not None
-    found = Prints(short.fingerprint, *np.empty((2, number), np.int64))
-    asked = _Asked.of(rnd)
-    _look_up_prints(self._prints.arrays, short.trained, asked, found, log)
+    self._run(self._short, plan, np.arange(number), rnd, devices)
+    found = Prints(rnd.results.prints[:number], *np.empty((2, number), np.int64))
+    asked = _LookedUp.of(rnd)
+    _look_up_prints(
+        self._prints.arrays, rnd.results.trained[:number, PRINT], asked, found, log)
     self._train(plan, np.flatnonzero(found.twin == _TRAINED), rnd, devices)
     _tell_twins(asked, found)
     return found
 
   def settle(self, rnd: Round, prints: Prints | None, log: Log) -> None:
-    """Learns what the children that were kept asked for: fingerprints, and where hurdles belong."""
+    """Learns what children asked for: fingerprints and hurdles of those kept, results of others."""
+    recall.remember(
+        self._recall, _asked(rnd), self._trials, int(rnd.counts[REQUESTS]), rnd.results)
     if prints is not None:
       assert self._prints is not None
-      _fill_prints(self._prints.arrays, _Asked.of(rnd), prints, rnd.kept, log)
+      _fill_prints(self._prints.arrays, _LookedUp.of(rnd), prints, rnd.kept, log)
     if self._hurdles is not None:
       came = np.isfinite(rnd.at_hurdle[: rnd.counts[REQUESTS]])
       came = np.flatnonzero(came & rnd.kept[rnd.child[: len(came)]])
@@ -266,6 +292,15 @@ class Stages:
     """All that decides how programs are answered; see `state`."""
     return {name: part.state() for name, part in self._parts().items()}
 
+  def check(self, state: Mapping[str, Any]) -> None:
+    """Refuses what `restore` cannot take over.
+
+    Raises:
+      StateError: it is of stages of other settings, or damaged.
+    """
+    for name, own in self._parts().items():
+      own.check(checked_state.part(state, name))
+
   def restore(self, state: Mapping[str, Any]) -> None:
     """Takes over the state of other stages of the same settings."""
     for name, part in self._parts().items():
@@ -278,21 +313,39 @@ class Stages:
   def _train(
       self, plan: Any, rows: np.ndarray, rnd: Round, devices: Sequence[int]) -> None:
     """Value and cost of new requests, over the hurdles."""
+    results = rnd.results
     if self._hurdles is not None and len(rows):
-      start = self._run(self._start, plan, rows, rnd, devices)
-      rnd.value[rows] = rnd.at_hurdle[rows] = start.fitness
-      owner = rnd.owner[rows]
+      self._run(self._start, plan, rows, rnd, devices)
+      fitness = results.fitness[rows, START]
+      rnd.value[rows] = rnd.at_hurdle[rows] = fitness
       # All requests of a round meet the hurdle that stood before it.
-      passed = (start.fitness >= self._hurdles.heights[owner]) & start.trained.any(1)
+      passed = (fitness >= self._hurdles.heights[rnd.owner[rows]]) & results.trained[rows, START]
       rnd.outcome[rows[~passed]] = HURDLE_STOPPED
       rows = rows[passed]
     if len(rows):
-      rnd.value[rows] = self._run(self._full, plan, rows, rnd, devices).fitness
+      self._run(self._full, plan, rows, rnd, devices)
+      rnd.value[rows] = results.fitness[rows, FULL]
 
   def _run(
       self, stage: "_Stage", plan: Any, rows: np.ndarray, rnd: Round, devices: Sequence[int]
+  ) -> None:
+    """Results of some requests, at their cost, whether or not it has been paid before."""
+    results, number = rnd.results, stage.number
+    new = rows[~results.done[rows, number]]
+    if len(new):
+      found = self._evaluate(stage, plan, new, rnd, devices)
+      results.done[new, number] = True
+      results.fitness[new, number] = found.fitness
+      results.train_steps[new, number] = found.train_steps
+      results.trained[new, number] = found.trained.any(1)
+      if found.fingerprint is not None:
+        results.prints[new] = found.fingerprint
+    rnd.cost[rows] += results.train_steps[rows, number]
+
+  def _evaluate(
+      self, stage: "_Stage", plan: Any, rows: np.ndarray, rnd: Round, devices: Sequence[int]
   ) -> Evaluation:
-    """Evaluates some requests, at their cost; several devices share what is worth it."""
+    """Evaluates some requests; several devices share what is worth it."""
 
     def run(part: np.ndarray, device: int) -> Evaluation:
       some = plan if len(part) == rnd.counts[REQUESTS] else plan.take(part)
@@ -301,15 +354,17 @@ class Stages:
     examples = len(rows) * (stage.num_train + stage.num_valid)
     num_parts = min(len(devices), len(rows), 1 + examples // WORTH_SHARING)
     if num_parts == 1:
-      result = run(rows, devices[0])
-    else:
-      parts = np.array_split(rows, num_parts)
-      others = [
-          self._helpers.submit(run, *each) for each in zip(parts[1:], devices[1:])]
-      first = run(parts[0], devices[0])
-      result = _join([first, *(other.result() for other in others)])
-    rnd.cost[rows] += result.train_steps
-    return result
+      return run(rows, devices[0])
+    parts = np.array_split(rows, num_parts)
+    others = [
+        self._helpers.submit(run, *each) for each in zip(parts[1:], devices[1:])]
+    first = run(parts[0], devices[0])
+    return _join([first, *(other.result() for other in others)])
+
+
+def _asked(rnd: Round) -> recall.Asked:
+  """Who asked for what in a round."""
+  return recall.Asked(rnd.child, rnd.owner, rnd.nth, rnd.kept, rnd.analysis.key)
 
 
 def _join(parts: Sequence[Evaluation]) -> Evaluation:
@@ -323,14 +378,14 @@ def _join(parts: Sequence[Evaluation]) -> Evaluation:
 
 @kernel
 def _look_up_prints(
-    cache: CacheArrays, trained: np.ndarray, asked: _Asked, found: Prints, log: Log) -> None:
+    cache: CacheArrays, trained: np.ndarray, asked: _LookedUp, found: Prints, log: Log) -> None:
   """Looks the fingerprints of Q requests up, in their order.
 
   Of a program that stopped on every task nothing is looked up or kept.
 
   Args:
     cache: of fingerprints.
-    trained: [Q, D] bool, whether each came through the few examples of a fingerprint.
+    trained: [Q] bool, whether each came through the few examples of a fingerprint on a task.
     asked: is given the value where it is known, and the outcome.
     found: has the fingerprints. `entry` is given the place that is reserved, `twin` an earlier
       request of the same fingerprint, itself where the cache knows it, _TRAINED if it is new, or
@@ -340,7 +395,7 @@ def _look_up_prints(
   prints, entry, twin = found
   for q in range(len(prints)):
     child, owner = asked.child[q], asked.owner[q]
-    if not trained[q].any():
+    if not trained[q]:
       twin[q], asked.outcome[q] = _STOPPED, STOPPED_EARLY
       continue
     place = look_up(cache, owner, prints[q], child, log)
@@ -356,7 +411,7 @@ def _look_up_prints(
 
 
 @kernel
-def _tell_twins(asked: _Asked, found: Prints) -> None:
+def _tell_twins(asked: _LookedUp, found: Prints) -> None:
   """Gives twins the values of those that they wait for."""
   for q in range(len(found.twin)):
     if asked.outcome[q] == TWIN:
@@ -365,7 +420,7 @@ def _tell_twins(asked: _Asked, found: Prints) -> None:
 
 @kernel
 def _fill_prints(
-    cache: CacheArrays, asked: _Asked, found: Prints, kept: np.ndarray, log: Log) -> None:
+    cache: CacheArrays, asked: _LookedUp, found: Prints, kept: np.ndarray, log: Log) -> None:
   """Stores what was trained for children that are `kept`, [C] bool; the others never were."""
   take_back(cache, kept, log)
   for q in range(len(found.twin)):

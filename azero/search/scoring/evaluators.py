@@ -18,7 +18,8 @@ from azero.language.program import Programs
 class ProgramEvaluator(Protocol):
   """Evaluates programs of one space on task sets of one shape.
 
-  What a program gets must not depend on the other programs of a call.
+  What a program gets must not depend on the other programs of a call, and must be the same for
+  programs of one canonical key.
   """
 
   @property

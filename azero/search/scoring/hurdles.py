@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from azero.compiler.kernels import inner_kernel, kernel
+from azero.search import checked_state
 
 PERCENTILE = 75.0
 
@@ -73,6 +74,18 @@ class Hurdles:
     """All that decides the hurdles to come, for `restore`."""
     arrays = self.arrays
     return {"fitness": arrays.recent, "total": arrays.total, "heights": arrays.heights}
+
+  def check(self, state: Mapping[str, Any]) -> None:
+    """Refuses what `restore` cannot take over.
+
+    Raises:
+      StateError: hurdles of another shape, or numbers that cannot be.
+    """
+    for name, own in (
+        ("fitness", self.arrays.recent), ("total", self.arrays.total),
+        ("heights", self.arrays.heights)):
+      found = checked_state.like(state, name, own)
+      checked_state.within(name, found, -np.inf if found.dtype.kind == "f" else 0)
 
   def restore(self, state: Mapping[str, Any]) -> None:
     """Takes over the state of other hurdles of the same shape."""

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from azero.compiler.kernels import inlined_kernel, kernel
+from azero.search import checked_state
 
 BYTES_PER_ENTRY = 40  # both halves of a key, a value, a stamp and a ticket
 _WAYS = 8
@@ -119,6 +120,24 @@ class LruCache:
         "clocks": arrays.clocks, "places": places, "keys": arrays.keys.reshape(-1, 2)[places],
         "values": arrays.values.reshape(-1)[places],
         "stamps": arrays.stamps.reshape(-1)[places]}
+
+  def check(self, state: Mapping[str, Any]) -> None:
+    """Refuses what `restore` cannot take over.
+
+    Raises:
+      StateError: entries of a cache of another size, or numbers that cannot be.
+    """
+    clocks = checked_state.like(state, "clocks", self.arrays.clocks)
+    places = checked_state.array(state, "places", np.int64, (None,))
+    count = len(places)
+    checked_state.array(state, "keys", np.uint64, (count, 2))
+    values = checked_state.array(state, "values", np.float64, (count,))
+    stamps = checked_state.array(state, "stamps", np.int64, (count,))
+    checked_state.within("clocks", clocks, 0)
+    checked_state.within("places", places, 0, self.arrays.stamps.size - 1)
+    checked_state.within("places", np.diff(places), 1)
+    checked_state.within("values", values, -np.inf)
+    checked_state.within("stamps", stamps, 1, clocks[places // self.arrays.stamps.shape[1]])
 
   def restore(self, state: Mapping[str, Any]) -> None:
     """Takes over the entries of another cache of the same size."""

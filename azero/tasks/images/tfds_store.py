@@ -108,11 +108,26 @@ def write_images(
     ValueError: TFDS is not installed.
   """
   _require_tfds()
+  builder = _builder_class(source, splits)(
+      data_dir=data_directory(data_dir), file_format=file_format)
+  _prepare(builder)
+  return find_prepared(source, data_dir)
+
+
+def _builder_class(
+    source: ImageSource, splits: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> type[Any]:
+  """What prepares a data set as TFDS does, from images in memory; see `write_images`."""
   from PIL import Image
   import tensorflow_datasets as tfds
   from tensorflow_datasets.core import registered
 
   with registered.skip_registration():  # TFDS has builders of the same names
+
+    class Info(tfds.core.DatasetInfo):
+      """What is known of the data set."""
+
+      def initialize_from_bucket(self) -> None:
+        """TFDS's server knows nothing of it, and asking leaves a temporary directory behind."""
 
     class Builder(tfds.core.GeneratorBasedBuilder):
       """The data set as TFDS defines it, from images in memory."""
@@ -126,7 +141,7 @@ def write_images(
         else:
           label = tfds.features.ClassLabel(num_classes=source.num_classes)
         image = tfds.features.Image(shape=source.image_shape)
-        return tfds.core.DatasetInfo(
+        return Info(
             builder=self, description=f"{source.name}, written by azero.",
             features=tfds.features.FeaturesDict({"image": image, "label": label}),
             supervised_keys=("image", "label"))
@@ -144,9 +159,7 @@ def write_images(
           image = Image.fromarray(pixels.reshape(source.image_shape).squeeze())
           yield index, {"image": image, "label": int(label)}
 
-  builder = Builder(data_dir=data_directory(data_dir), file_format=file_format)
-  _prepare(builder)
-  return find_prepared(source, data_dir)
+  return Builder
 
 
 def _prepare(builder: Any) -> None:

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import tempfile
 
 import google_crc32c
 import numpy as np
@@ -85,13 +86,23 @@ def test_written_data_sets_are_those_that_tfds_itself_makes(data_dirs, tmp_path,
     np.testing.assert_array_equal(example["image"], other["image"])
 
 
-def test_mnist_5k_is_written_and_read(tmp_path):
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+  """Where temporary files are made."""
+  path = tmp_path / "temporary"
+  path.mkdir()
+  monkeypatch.setattr(tempfile, "tempdir", str(path))
+  return path
+
+
+def test_mnist_5k_is_written_and_read_without_leftovers(tmp_path, temporary):
   source = SOURCES["mnist_5k"]
   images, labels = tiny_tfds.random_images(source, {2: 3, 7: 4}, seed=3)
   splits = {"train": (images.reshape(7, -1), labels), "test": (images.reshape(7, -1), labels)}
   write_images(source, splits, data_dir=tmp_path)
   read = read_images(source, "test", data_dir=tmp_path)
   assert _rows(read.pixels, read.labels) == _rows(images, labels)
+  assert not list(temporary.iterdir())
 
 
 def test_who_is_slower_than_another_takes_what_that_one_has_written(tmp_path):

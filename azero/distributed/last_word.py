@@ -1,0 +1,45 @@
+"""Says what to do when Ray has ended the process of a search without a word.
+
+Where the object store of this machine is gone, as with a head that is killed, Ray ends a process
+that is just using it, in C++ (`_Exit`, status 1): no error is raised, nothing of Python is run any
+more. So another process waits at a pipe: if that is closed before it was dismissed, it speaks.
+
+    python -m azero.distributed.last_word
+"""
+
+import atexit
+import contextlib
+import functools
+import subprocess
+import sys
+
+_DISMISSED = b"."
+_MESSAGE = (
+    "The process of the search has ended without a word: it was killed, or Ray has ended it, since "
+    "Ray's part on this machine is gone. What was found until the last checkpoint is in the run "
+    "directory; start Ray again, and continue with --resume.")
+
+
+@functools.cache
+def promise() -> None:
+  """Has the last word said if this process ends without one of its own."""
+  # Not to be ended by a Ctrl-C that is meant for the search.
+  speaker = subprocess.Popen(
+      [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+      start_new_session=True)
+  atexit.register(_dismiss, speaker)
+
+
+def _dismiss(speaker: subprocess.Popen) -> None:
+  with contextlib.suppress(OSError):  # it was killed
+    speaker.communicate(_DISMISSED)
+
+
+def main() -> None:
+  """Waits for the end of a process, and speaks if it was not dismissed by then."""
+  if sys.stdin.buffer.read() != _DISMISSED:
+    print(_MESSAGE, file=sys.stderr)
+
+
+if __name__ == "__main__":
+  main()

@@ -29,7 +29,8 @@ class SearchConfig:
       randomize_function, insert, remove, insert_or_remove, and those of your own.
     cycles_per_step: children of each island between two looks at stop conditions and Ctrl-C;
       None for equal work of all islands, half a second or so.
-    initial: "empty", "random" or "grown" programs to start from, see `growth`.
+    initial: "empty", "random" or "grown" programs to start from, see `growth`; with the filter
+      "valid" grown ones are drawn component by component.
     filters: what a proposal has to be, or it is drawn again: "changed", of another canonical key
       than its parent; "valid", a learner by its data flow; "features", beside it: one of its
       parameters follows from the features, not by way of the prediction alone. The paper has none.
@@ -42,7 +43,8 @@ class SearchConfig:
     constant_trials: settings of its constants that a program is evaluated with if its structure
       is new to the population; the best is kept. Each counts as a program.
     restart_patience: children of an island without a better one, times 1, 1, 2, 1, 1, 2, 4, ...,
-      after which its population begins anew; None for never.
+      after which its population begins anew, but not before it has a child for every 1000
+      instructions that were drawn for its starts; None for never.
     max_train_steps: budget of each island in training steps; None for no limit.
     max_programs: budget of each island in programs; None for no limit.
     seed: decides everything that is random; a whole number from 0 on.

@@ -125,7 +125,7 @@ class Breeder:
     return child
 
   def grown_program(self, given: Program, stream: Stream) -> Program:
-    """Predict grown for the prediction, Learn for what that reads, Setup for what both read."""
+    """Predict grown beside a random Learn, Learn for what that reads, Setup for what both read."""
     program = copied(given)
     for f in (PREDICT, LEARN, SETUP):
       self.grow_searched(program, f, stream)
@@ -154,22 +154,23 @@ class Breeder:
     """Grows a component function anew if it may be changed; returns its length, or else 0."""
     if f not in self.searched:
       return 0
+    if f == PREDICT and LEARN in self.searched:
+      program[LEARN] = self.random_body(LEARN, stream)
+    program[f] = self.random_body(f, stream)
+    self.regrow(program, f, range(len(program[f])), stream)
+    return len(program[f])
+
+  def random_body(self, f: int, stream: Stream) -> list[list]:
+    """Random instructions, as many as a component function is to have that is grown."""
     length, component = max(1, self.space.components[f].min_length), self.space.components[f]
     while length < component.max_length and stream.pick(2) == 1:
       length += 1
-    needed = {(Kind.SCALAR, 1)} if f == PREDICT else self.needed_after(program, f)
-    program[f] = [[]] * length
-    self.fill(program[f], f, range(length), needed, stream)
-    return length
+    return [self.random_instruction(f, stream) for _ in range(length)]
 
   def regrow(self, program: Program, f: int, lines: range, stream: Stream) -> None:
     """Redraws some lines of a component function, each for an address that is read below it."""
-    needed = read_before(program[f][lines.stop :], self.needed_after(program, f))
-    self.fill(program[f], f, lines, needed, stream)
-
-  def fill(
-      self, body: list[list], f: int, lines: range, needed: Addresses, stream: Stream) -> None:
-    """Draws some lines, the last first, each for an address that is read below it."""
+    body = program[f]
+    needed = read_before(body[lines.stop :], self.needed_after(program, f))
     for k in reversed(lines):
       allowed = self.space.components[f].ops
       useful = [op for op in allowed if self.outputs(op) & needed]

@@ -52,8 +52,8 @@ def test_leaps_learn_more_parameters_than_their_parents():
 
   def learned(**settings):
     programs = evolve(
-        space, children=100, restart_patience=None, structure_limit=None, tournament_size=1,
-        constant_trials=1, seed=3, **settings).population
+        space, children=200, num_islands=8, restart_patience=None, structure_limit=None,
+        tournament_size=1, constant_trials=1, **settings).population
     counts, seen = np.zeros((2, len(programs)), np.int64)
     kernel_calls.parameters(
         arrays(programs), tables(space), scratch(space), counts, seen)

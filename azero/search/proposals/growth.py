@@ -8,10 +8,11 @@ where nothing is needed that an allowed op could write, an instruction is as ran
 
 Whether the whole is a learner is another matter, see `azero.compiler.validity`: in the spaces of
 the paper 10 to 60 times as many grown programs are as random ones, 2 % in the smallest ones, but
-one in 1,600 where there are 58 ops. So a learner is grown component by component: a Predict with
-which there is none is drawn again at once, one that may do is given several Learns, and Setup, on
-which no validity depends, comes last. `grow_learner` says how its programs are distributed.
-The same steps are mutations: what regrows is a whole component function or a few instructions.
+one in 330,000 where there are 58 ops and lengths vary. So a learner is grown by components: a
+Predict with which there is none is drawn again at once, one that may do is given several Learns,
+and Setup, on which no validity depends, comes last. `grow_learner` says how its programs are
+distributed. The same steps are mutations: what regrows is a whole component function or a few
+instructions.
 """
 
 import numpy as np
@@ -56,8 +57,9 @@ _LEARNS = 16  # that a Predict is given by `grow_learner`
 def grow(programs: ProgramArrays, i: int, space: Tables, stream: np.ndarray) -> int:
   """Fills every component function that is searched; returns how many instructions these have.
 
-  Predict is grown for the prediction, Learn for what Predict reads, and Setup for what both read.
-  From its least length, 1 at least, on, each is an instruction longer with probability 1/2.
+  Predict is grown for the prediction and for what a random Learn reads, so that a part of it may do
+  nothing for the prediction; Learn for what Predict reads, and Setup for what both read. From its
+  least length, 1 at least, on, each is an instruction longer with probability 1/2.
   """
   count = 0
   for function in (_PREDICT, _LEARN, _SETUP):
@@ -86,7 +88,7 @@ def grow_learner(
 
   Returns:
     Whether the program is a learner, otherwise its Setup may be as before; and how many
-    instructions of Predict and Learn it has drawn.
+    instructions of Predict and Learn it has grown.
   """
   drawn = _grow_searched(programs, i, _PREDICT, space, stream)
   if not may_learn(programs, i, space):
@@ -118,18 +120,26 @@ def _grow_searched(
   """Grows a component function, if search may change it; returns its length, or else 0."""
   if not _is_searched(function, space):
     return 0
+  if function == _PREDICT and _is_searched(_LEARN, space):
+    _randomize(programs, i, _LEARN, space, stream)
+  length = _randomize(programs, i, function, space, stream)
+  first = space.functions[function, START]
+  _grow_between(programs, i, function, (first, first + length), space, stream)
+  return length
+
+
+@inner_kernel
+def _randomize(
+    programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> int:
+  """Fills a component function with random instructions, as many as it returns."""
   length = max(1, space.functions[function, MIN_LENGTH])
   while length < space.functions[function, MAX_LENGTH] and pick(stream, 2) == 1:
     length += 1
-  needed = _ONE << np.uint64(space.prediction)
-  if function != _PREDICT:
-    needed = _needed_after(programs, i, function, space)
   first = space.functions[function, START]
   for slot in range(first + length, first + function_length(programs, i, function, space)):
     empty_slot(programs, i, slot)
-  for slot in range(first + length - 1, first - 1, -1):
-    _write_needed(programs, i, slot, needed, space, stream)
-    needed = _above(programs, i, slot, needed, space)
+  for slot in range(first, first + length):
+    write_random(programs, i, slot, function, space, stream)
   return length
 
 

@@ -81,3 +81,15 @@ def test_it_knows_the_child_and_its_key():
   recall.remember(kept, asked._replace(kept=np.array([True, False])), 2, 3, results)
   recall.recall(kept, asked, 2, 3, found)
   assert found.done.any(1).tolist() == [False, False, True]
+
+
+def test_a_fitness_that_is_no_number_is_an_error():
+  class Broken(ToyEvaluator):
+    """Gives NaN, which stands for a fitness that is still to come."""
+
+    def evaluate_plan(self, plan, task_sets, device=0):
+      found = super().evaluate_plan(plan, task_sets, device)
+      return found._replace(fitness=np.full_like(found.fitness, np.nan))
+
+  with pytest.raises(ValueError, match="was given NaN as its fitness"):
+    evolve(Broken)

@@ -36,8 +36,7 @@ def compile_kernels() -> None:
   settlement = rounds.Settlement(rules, LruCache(1, 1).arrays, draws.new_stream())
   rounds.commit(islands, settlement, rnd, wanted, np.zeros(1, np.int64))
   memory = recall.new_recall(1, 1)
-  asked = recall.Asked(rnd.child, rnd.owner, rnd.nth, rnd.kept, rnd.analysis.key)
   for each in recall.recall, recall.remember:
-    each(memory, asked, 1, 0, rnd.results)
+    each(memory, rnd.asked(), 1, 0, rnd.results)
   Genealogy(space, islands, 0, None).lineage(0, 0)
   cost.costs(program, liveness.live_instructions(program))

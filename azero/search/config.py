@@ -28,7 +28,7 @@ class SearchConfig:
     mutations: names of mutations to choose from uniformly: alter, randomize_instruction,
       randomize_function, insert, remove, insert_or_remove, and those of your own.
     cycles_per_step: children of each island between two looks at stop conditions and Ctrl-C;
-      None for equal work of all islands, half a second or so.
+      None for some rounds of each, half a second or so.
     initial: "empty", "random" or "grown" programs to start from, see `growth`; with the filter
       "valid" grown ones are drawn component by component.
     filters: what a proposal has to be, or it is drawn again: "changed", of another canonical key

@@ -133,13 +133,13 @@ def sample(
       space, task_sets, config, acceptance, template=template, keep=keep, exhaustive=exhaustive)
   share, rest = divmod(num_programs, islands)
   while search.cycle < share:
-    search.draw(min(share, search.cycle + _DRAWN_PER_STEP))
+    search.advance(min(share, search.cycle + _DRAWN_PER_STEP))
     if on_batch is not None:
       on_batch(search.sample())
   for island in range(rest, islands):
     search.finish(island)
   if rest:
-    search.draw(share + 1)
+    search.advance(share + 1)
   result = search.sample()
   if on_batch is not None and rest:
     on_batch(result)
@@ -160,10 +160,6 @@ class _Sampling(RandomSearch):
     self._verdicts: dict[tuple[int, tuple[int, int]], bool] = {}  # by island and key
     self._acceptable = 0
     self._kept: dict[tuple[int, int], Programs] = {}
-
-  def draw(self, target: int) -> None:
-    """Draws until every island has so many programs."""
-    self.advance(target)
 
   def sample(self) -> Sample:
     """What there is by now."""

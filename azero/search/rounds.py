@@ -57,7 +57,7 @@ from azero.search.scoring.lru_cache import (
   reserve,
   take_back,
 )
-from azero.search.scoring.recall import Results, new_results
+from azero.search.scoring.recall import Asked, Results, new_results
 from azero.search.tournament import NOBODY, tournament
 
 # Columns of `Round.counts`: children and requests of the round; children that were kept, their
@@ -218,6 +218,10 @@ class Round(NamedTuple):
   at_hurdle: np.ndarray
   results: Results
   log: Log
+
+  def asked(self) -> Asked:
+    """Who asked for what."""
+    return Asked(self.child, self.owner, self.request, self.nth, self.kept, self.analysis.key)
 
 
 class Wanted(NamedTuple):

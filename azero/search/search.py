@@ -265,6 +265,10 @@ class Search(Budgeted):
       StateError: it is none; the search is as it was then.
     """
     self.check(state)
+    self.take_over(state)
+
+  def take_over(self, state: Mapping[str, Any]) -> None:
+    """As `restore`, of a state that `check` has let pass."""
     self.cycle = state["cycle"]
     self._taken_out = state["taken_out"].copy()
     restore_islands(self.islands, state["islands"])

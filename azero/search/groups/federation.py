@@ -216,7 +216,7 @@ class Federation(Grouped[Group, Evolution]):
         checked_state.within("made", searches[str(k)]["islands"]["made"], 0, most)
     self.migrations = migrations
     for k, search in enumerate(self.searches):
-      search.restore(searches[str(k)])
+      search.take_over(searches[str(k)])
 
   def _next_migration(self, k: int, migrations: int | None = None) -> int:
     """Children of a worker of group k after which the next migration happens.

@@ -247,7 +247,7 @@ class Stages:
     rnd.at_hurdle[:number] = np.nan
     if not number:
       return None
-    recall.recall(self._recall, _asked(rnd), self._trials, number, rnd.results)
+    recall.recall(self._recall, rnd.asked(), self._trials, number, rnd.results)
     programs = Programs(self._space, *(array[:number] for array in rnd.programs))
     plan = self._full.evaluator.plan(programs, rnd.analysis.take(slice(number)))
     if self._prints is None:
@@ -265,7 +265,7 @@ class Stages:
   def settle(self, rnd: Round, prints: Prints | None, log: Log) -> None:
     """Learns what children asked for: fingerprints and hurdles of those kept, results of others."""
     recall.remember(
-        self._recall, _asked(rnd), self._trials, int(rnd.counts[REQUESTS]), rnd.results)
+        self._recall, rnd.asked(), self._trials, int(rnd.counts[REQUESTS]), rnd.results)
     if prints is not None:
       assert self._prints is not None
       _fill_prints(self._prints.arrays, _LookedUp.of(rnd), prints, rnd.kept, log)
@@ -364,11 +364,6 @@ class Stages:
         self._helpers.submit(run, *each) for each in zip(parts[1:], devices[1:])]
     first = run(parts[0], devices[0])
     return _join([first, *(other.result() for other in others)])
-
-
-def _asked(rnd: Round) -> recall.Asked:
-  """Who asked for what in a round."""
-  return recall.Asked(rnd.child, rnd.owner, rnd.nth, rnd.kept, rnd.analysis.key)
 
 
 def _join(parts: Sequence[Evaluation]) -> Evaluation:

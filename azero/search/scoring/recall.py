@@ -73,6 +73,7 @@ class Asked(NamedTuple):
   Attributes:
     child: [Q] int64, of each request who asked.
     owner: [Q] int64, the island.
+    request: [C] int64, of each child that asked the first request, unless it was kept.
     nth: [C] int64, of each child its number on the island.
     kept: [C] bool, whether it was kept.
     key: [Q, 2] uint64, canonical.
@@ -80,6 +81,7 @@ class Asked(NamedTuple):
 
   child: np.ndarray
   owner: np.ndarray
+  request: np.ndarray
   nth: np.ndarray
   kept: np.ndarray
   key: np.ndarray
@@ -88,11 +90,8 @@ class Asked(NamedTuple):
 @kernel
 def recall(memory: Recall, asked: Asked, trials: int, number: int, results: Results) -> None:
   """Looks the first `number` requests up; `trials` is how many a child has at most."""
-  trial = 0
   for q in range(number):
-    c, i = asked.child[q], asked.owner[q]
-    trial = trial + 1 if q > 0 and asked.child[q - 1] == c else 0
-    place = (asked.nth[c] * trials + trial) % memory.nth.shape[1]
+    c, i, place = asked.child[q], asked.owner[q], _place(memory, asked, trials, q)
     if (memory.nth[i, place] == asked.nth[c] and memory.key[i, place, 0] == asked.key[q, 0]
         and memory.key[i, place, 1] == asked.key[q, 1]):
       _copy(memory.results, i * memory.nth.shape[1] + place, results, q)
@@ -103,16 +102,21 @@ def recall(memory: Recall, asked: Asked, trials: int, number: int, results: Resu
 @kernel
 def remember(memory: Recall, asked: Asked, trials: int, number: int, results: Results) -> None:
   """Notes what is known of the first `number` requests whose child was not kept."""
-  trial = 0
   for q in range(number):
     c, i = asked.child[q], asked.owner[q]
-    trial = trial + 1 if q > 0 and asked.child[q - 1] == c else 0
     if asked.kept[c]:
       continue
-    place = (asked.nth[c] * trials + trial) % memory.nth.shape[1]
+    place = _place(memory, asked, trials, q)
     memory.nth[i, place] = asked.nth[c]
     memory.key[i, place, 0], memory.key[i, place, 1] = asked.key[q, 0], asked.key[q, 1]
     _copy(results, q, memory.results, i * memory.nth.shape[1] + place)
+
+
+@inlined_kernel
+def _place(memory: Recall, asked: Asked, trials: int, q: int) -> int:
+  """Where a request belongs in the memory of its island: by its child, and which trial it is."""
+  c = asked.child[q]
+  return (asked.nth[c] * trials + q - asked.request[c]) % memory.nth.shape[1]
 
 
 @inlined_kernel

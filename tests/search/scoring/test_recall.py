@@ -66,7 +66,8 @@ def test_it_knows_the_child_and_its_key():
   results.fitness[:, recall.FULL] = 0.25, 0.5, 0.75
   results.prints[:] = [[1, 2], [3, 4], [5, 6]]
   asked = recall.Asked(
-      child=np.array([0, 0, 1]), owner=np.array([1, 1, 0]), nth=np.array([7, 9]),
+      child=np.array([0, 0, 1]), owner=np.array([1, 1, 0]), request=np.array([0, 2]),
+      nth=np.array([7, 9]),
       kept=np.array([False, False]), key=np.array([[1, 1], [2, 2], [3, 3]], np.uint64))
   recall.remember(memory, asked, 2, 3, results)
   found = recall.new_results(3)

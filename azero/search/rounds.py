@@ -31,9 +31,19 @@ from azero.compiler.canonical import Analysis, analyse_program
 from azero.compiler.cost import program_cost
 from azero.compiler.dependence import program_can_learn
 from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
+from azero.compiler.prefetch import prefetch
 from azero.language.program import Programs, SearchSpace
 from azero.search import draws
-from azero.search.history.ancestry import ARRIVED, NONE, START, bear, bury, judge
+from azero.search.history.ancestry import (
+  ARRIVED,
+  NONE,
+  START,
+  ask_for,
+  ask_for_parent,
+  bear,
+  bury,
+  judge,
+)
 from azero.search.islands import FEWEST_GUESSES, MOST_GUESSES, Islands
 from azero.search.proposals.breeding import (
   Breeding,
@@ -56,6 +66,8 @@ from azero.search.scoring.lru_cache import (
   new_log,
   reserve,
   take_back,
+  ticket_at,
+  value_at,
 )
 from azero.search.scoring.recall import Asked, Results, new_results
 from azero.search.tournament import NOBODY, tournament
@@ -71,6 +83,8 @@ _CHILD_LOAD = 1000.0
 # Guesses of parents make rounds longer, and a wrong one makes all after it vain. There are as many
 # as let this part of the children be kept, about.
 _KEPT_SHARE = 0.9
+_NUMBERS = 8  # of 64 bits, that memory gives at once
+_AHEAD = 8  # children: while so many are settled, memory answers
 
 
 class Rules(NamedTuple):
@@ -278,6 +292,8 @@ def propose(
       continue
     if rnd.counts[CHILDREN] + means.rules.round_size > len(rnd.island):
       return k
+    for place in range(0, means.rules.population_size, _NUMBERS):
+      prefetch(islands.fitness, (i, place))
     first, waiting = islands.made[i], rnd.counts[REQUESTS]
     last = min(target, first + means.rules.round_size)
     islands.rounds[i] += 1
@@ -372,10 +388,11 @@ def _ask(islands: Islands, i: int, c: int, means: Means, rnd: Round, trials: int
     entry = look_up(means.cache, i, key, c, rnd.log)
     if entry != ABSENT:
       rnd.answer[c] = CANONICAL_HIT
-      if means.cache.tickets[i, entry] == FILLED:
-        rnd.fitness[c] = islands.fitness[i, place] = means.cache.values[i, entry]
+      ticket = ticket_at(means.cache, i, entry)
+      if ticket == FILLED:
+        rnd.fitness[c] = islands.fitness[i, place] = value_at(means.cache, i, entry)
       else:
-        rnd.request[c] = means.cache.tickets[i, entry]
+        rnd.request[c] = ticket
         islands.fitness[i, place] = np.nan
       return
   if program_cost(programs, row, tools.tables, rnd.analysis.live[q]) > rules.max_cost:
@@ -477,6 +494,7 @@ def commit(
     islands.fitness[rnd.island[c], rnd.place[c]] = rnd.displaced.fitness[c]
   count, first, lost = 0, 0, NONE  # the island on which a guess was wrong
   for c in range(rnd.counts[CHILDREN]):
+    _ask_ahead(islands, c, rnd)
     i = rnd.island[c]
     if i != rnd.island[first]:
       _learn_guesses(islands, first, c, rnd)
@@ -496,6 +514,19 @@ def commit(
       if rnd.kept[rnd.child[q]]:
         fill(cache, rnd.owner[q], rnd.entry[q], q, rnd.value[q])
   return count
+
+
+@inlined_kernel
+def _ask_ahead(islands: Islands, c: int, rnd: Round) -> None:
+  """Asks memory for what children after c will need of the ancestry, first their own nodes."""
+  later = c + 2 * _AHEAD
+  if later < rnd.counts[CHILDREN]:
+    ask_for(islands.ancestry, rnd.island[later], rnd.place[later])
+    if rnd.parent[later] != NONE:
+      ask_for(islands.ancestry, rnd.island[later], rnd.parent[later])
+  later = c + _AHEAD
+  if later < rnd.counts[CHILDREN]:
+    ask_for_parent(islands.ancestry, rnd.island[later], rnd.place[later])
 
 
 @inner_kernel

@@ -18,6 +18,8 @@ from azero.search.scoring.lru_cache import (
   look_up,
   reserve,
   take_back,
+  ticket_at,
+  value_at,
 )
 from azero.search.tournament import tournament
 
@@ -137,7 +139,23 @@ def ask(
     place = look_up(cache, island, keys[k], k, log)
     if place == ABSENT:
       place = reserve(cache, island, keys[k], first_child + k, k, log)
-    places[k], tickets[k] = place, cache.tickets[island, place]
+    places[k], tickets[k] = place, ticket_at(cache, island, place)
+
+
+@kernel
+def values_at(cache: CacheArrays, island: int, places: np.ndarray, values: np.ndarray) -> None:
+  """Gives `values`, [N] float64, what is at places; anything where a place still waits."""
+  for k in range(len(places)):
+    values[k] = value_at(cache, island, places[k])
+
+
+@kernel
+def pending(cache: CacheArrays, island: int) -> int:
+  """How many places of an island wait for their value."""
+  count = 0
+  for place in range(cache.sets.shape[1] * cache.sets.shape[3]):
+    count += ticket_at(cache, island, place) != FILLED
+  return count
 
 
 @kernel
@@ -152,4 +170,6 @@ def answer(
       fill(cache, island, places[k], tickets[k], values[k])
 
 
-__all__ = ["FILLED", "answer", "ask", "compete", "evolve", "picks", "round_constants", "uniforms"]
+__all__ = [
+    "FILLED", "answer", "ask", "compete", "evolve", "pending", "picks", "round_constants",
+    "uniforms", "values_at"]

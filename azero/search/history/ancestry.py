@@ -19,6 +19,7 @@ import numpy as np
 
 from azero.compiler.arrays import ProgramArrays
 from azero.compiler.kernels import inlined_kernel, inner_kernel
+from azero.compiler.prefetch import prefetch
 from azero.search.proposals.edits import copy_program
 
 TRUNK = 256  # ancestors with a single child for which there is room
@@ -26,7 +27,6 @@ NONE = -1  # no node, no place
 
 # In place of what `mutation.mutate` returns, of a program that has no parent on its island.
 START, ARRIVED = -1, -3
-
 
 
 class Ancestry(NamedTuple):
@@ -79,6 +79,22 @@ def row_of(ancestry: Ancestry, i: int, node: int) -> int:
   if ancestry.nodes[i, node, PLACE] != NONE:
     return i * population + ancestry.nodes[i, node, PLACE]
   return num_islands * population + i * size + node
+
+
+@inlined_kernel
+def ask_for(ancestry: Ancestry, i: int, place: int) -> None:
+  """Asks memory for the node of the program at a place of island i."""
+  node = ancestry.node[i, place]
+  if node != NONE:
+    prefetch(ancestry.nodes, (i, node, USES))
+
+
+@inlined_kernel
+def ask_for_parent(ancestry: Ancestry, i: int, place: int) -> None:
+  """Asks memory for the parent's node of the program at a place, whose own should be there."""
+  node = ancestry.node[i, place]
+  if node != NONE and ancestry.nodes[i, node, PARENT] != NONE:
+    prefetch(ancestry.nodes, (i, ancestry.nodes[i, node, PARENT], USES))
 
 
 @inlined_kernel

@@ -66,10 +66,13 @@ from azero.search.scoring.lru_cache import (
   CacheArrays,
   Log,
   LruCache,
+  ask_for,
   fill,
   look_up,
   reserve,
   take_back,
+  ticket_at,
+  value_at,
 )
 from azero.search.scoring.recall import FULL, PRINT, START
 from azero.tasks.task import Tasks
@@ -77,6 +80,7 @@ from azero.tasks.task import Tasks
 FINGERPRINT_EXAMPLES = 10  # training examples, and as many validation examples
 
 _STOPPED, _TRAINED = -2, -1  # in `twin`: fitness 0; to be trained
+_AHEAD = 8  # requests: while so many are looked up, memory answers
 # Examples of all requests of a device, for which it is worth to wake another thread.
 WORTH_SHARING = 4_000
 
@@ -393,6 +397,8 @@ def _look_up_prints(
   """
   prints, entry, twin = found
   for q in range(len(prints)):
+    ahead = min(q + _AHEAD, len(prints) - 1)
+    ask_for(cache, asked.owner[ahead], prints[ahead])
     child, owner = asked.child[q], asked.owner[q]
     if not trained[q]:
       twin[q], asked.outcome[q] = _STOPPED, STOPPED_EARLY
@@ -403,10 +409,11 @@ def _look_up_prints(
       entry[q] = reserve(cache, owner, prints[q], q, child, log)
       continue
     asked.outcome[q] = TWIN
-    if cache.tickets[owner, place] == FILLED:
-      twin[q], asked.value[q] = q, cache.values[owner, place]
+    ticket = ticket_at(cache, owner, place)
+    if ticket == FILLED:
+      twin[q], asked.value[q] = q, value_at(cache, owner, place)
     else:
-      twin[q] = cache.tickets[owner, place]
+      twin[q] = ticket
 
 
 @kernel

@@ -11,18 +11,29 @@ are scored one after another, whenever their scores come.
 
 What a child did to a cache can be taken back, in case it turns out not to be one: everything is
 logged until that is known.
+
+A search waits longer for memory than for anything else that it does on the host. So all of a set
+is in one place, four rows of eight words, and what a kernel will look up it can ask for ahead.
 """
 
 from collections.abc import Mapping
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from azero.compiler.kernels import inlined_kernel, kernel
+from azero.compiler.prefetch import prefetch
 from azero.search import checked_state
 
-BYTES_PER_ENTRY = 40  # both halves of a key, a value, a stamp and a ticket
+BYTES_PER_ENTRY = 32
 _WAYS = 8
+_LINE = 64  # bytes that a processor reads at once
+# Rows of a set: both halves of the keys; when each was last used, 0 for an empty place; and the
+# bits of the values or, of places that wait for them, tickets.
+_FIRST, _SECOND, _STAMP, _VALUE = range(4)
+_WAITS = np.uint64(1 << 63)  # in a stamp
+_NEVER = np.uint64(0)
 
 ABSENT = -1  # a place: the key is not in the cache
 FILLED = -1  # a ticket: the entry has its value
@@ -32,17 +43,11 @@ class CacheArrays(NamedTuple):
   """The caches of I islands, of Q sets each, as kernels take them.
 
   Attributes:
-    keys: [I, 8 * Q, 2] uint64.
-    values: [I, 8 * Q] float64.
-    stamps: [I, 8 * Q] int64, when a place was last used; 0 for an empty one.
-    tickets: [I, 8 * Q] int64, which child fills it; FILLED once that has happened.
+    sets: [I, Q, 4, 8] uint64, see the names of the rows.
     clocks: [I] int64, how often a cache was used.
   """
 
-  keys: np.ndarray
-  values: np.ndarray
-  stamps: np.ndarray
-  tickets: np.ndarray
+  sets: np.ndarray
   clocks: np.ndarray
 
 
@@ -51,26 +56,21 @@ class Log(NamedTuple):
 
   Attributes:
     used: [1] int64, entries.
-    facts: [M, 5] int64, see the names of the columns.
-    keys: [M, 2] uint64.
-    values: [M] float64.
+    facts: [M, 3] int64, see the names of the columns.
+    words: [M, 4] uint64, what was there.
   """
 
   used: np.ndarray
   facts: np.ndarray
-  keys: np.ndarray
-  values: np.ndarray
+  words: np.ndarray
 
 
-# Columns of `Log.facts`: for whom it was done, of which island, where, and what was there.
-_WHO, _ISLAND, _PLACE, _STAMP, _TICKET = range(5)
+_WHO, _ISLAND, _PLACE = range(3)  # columns of `Log.facts`: for whom it was done, and where
 
 
 def new_log(size: int) -> Log:
   """An empty log with room for so many entries."""
-  return Log(
-      np.zeros(1, np.int64), np.zeros((size, 5), np.int64), np.zeros((size, 2), np.uint64),
-      np.zeros(size))
+  return Log(np.zeros(1, np.int64), np.zeros((size, 3), np.int64), np.zeros((size, 4), np.uint64))
 
 
 class LruCache:
@@ -92,21 +92,17 @@ class LruCache:
     """
     if capacity < 1:
       raise ValueError(f"A cache needs a capacity of at least 1, got {capacity}.")
-    shape = num_islands, -(-capacity // _WAYS) * _WAYS
-    self.arrays = CacheArrays(
-        np.zeros((*shape, 2), np.uint64), np.zeros(shape), np.zeros(shape, np.int64),
-        np.full(shape, FILLED), np.zeros(num_islands, np.int64))
+    shape = num_islands, -(-capacity // _WAYS), 4, _WAYS
+    self.arrays = CacheArrays(_aligned_zeros(shape), np.zeros(num_islands, np.int64))
     self._log = new_log(1)
 
   def __len__(self) -> int:
-    return int(np.count_nonzero(self.arrays.stamps))
+    return int(np.count_nonzero(self._row(_STAMP)))
 
   def get(self, island: int, key: np.ndarray) -> float | None:
     """The value of a key, [2] uint64, which is marked as used; None where there is none yet."""
-    place = _look_up_one(self.arrays, island, key, self._log)
-    if place == ABSENT or self.arrays.tickets[island, place] != FILLED:
-      return None
-    return float(self.arrays.values[island, place])
+    known, value = _get_one(self.arrays, island, key, self._log)
+    return float(value) if known else None
 
   def put(self, island: int, key: np.ndarray, value: float) -> None:
     """Stores the value of a key that is not in the cache."""
@@ -114,12 +110,11 @@ class LruCache:
 
   def state(self) -> dict[str, Any]:
     """The entries, where they are and when they were used; none may wait for its value."""
-    arrays = self.arrays
-    places = np.flatnonzero(arrays.stamps)
+    places = np.flatnonzero(self._row(_STAMP))
+    first, second, stamps, values = (self._row(row).reshape(-1)[places] for row in range(4))
     return {
-        "clocks": arrays.clocks, "places": places, "keys": arrays.keys.reshape(-1, 2)[places],
-        "values": arrays.values.reshape(-1)[places],
-        "stamps": arrays.stamps.reshape(-1)[places]}
+        "clocks": self.arrays.clocks, "places": places, "keys": np.stack([first, second], 1),
+        "values": values.view(np.float64), "stamps": stamps.view(np.int64)}
 
   def check(self, state: Mapping[str, Any]) -> None:
     """Refuses what `restore` cannot take over.
@@ -134,20 +129,32 @@ class LruCache:
     values = checked_state.array(state, "values", np.float64, (count,))
     stamps = checked_state.array(state, "stamps", np.int64, (count,))
     checked_state.within("clocks", clocks, 0)
-    checked_state.within("places", places, 0, self.arrays.stamps.size - 1)
+    size = self._row(_STAMP).size
+    checked_state.within("places", places, 0, size - 1)
     checked_state.within("places", np.diff(places), 1)
     checked_state.within("values", values, -np.inf)
-    checked_state.within("stamps", stamps, 1, clocks[places // self.arrays.stamps.shape[1]])
+    checked_state.within("stamps", stamps, 1, clocks[places * len(clocks) // size])
 
   def restore(self, state: Mapping[str, Any]) -> None:
     """Takes over the entries of another cache of the same size."""
-    arrays, places = self.arrays, state["places"]
-    arrays.clocks[:] = state["clocks"]
-    arrays.keys.reshape(-1, 2)[places] = state["keys"]
-    arrays.values.reshape(-1)[places] = state["values"]
-    arrays.stamps[:] = 0
-    arrays.stamps.reshape(-1)[places] = state["stamps"]
-    arrays.tickets[:] = FILLED
+    self.arrays.clocks[:] = state["clocks"]
+    self._row(_STAMP)[:] = _NEVER
+    island, group, way = np.unravel_index(state["places"], self._row(_STAMP).shape)
+    words = state["keys"][:, 0], state["keys"][:, 1], state["stamps"], state["values"]
+    for row, word in enumerate(words):
+      self.arrays.sets[island, group, row, way] = word.view(np.uint64)
+
+  def _row(self, row: int) -> np.ndarray:
+    """[I, Q, 8], one row of all sets."""
+    return self.arrays.sets[:, :, row]
+
+
+def _aligned_zeros(shape: tuple[int, ...]) -> np.ndarray:
+  """Zeros of words of 64 bits; a row of eight is what the processor reads at once."""
+  size, spare = math.prod(shape), _LINE // 8
+  words = np.zeros(size + spare, np.uint64)
+  first = -words.ctypes.data % _LINE // 8
+  return words[first : first + size].reshape(shape)
 
 
 @inlined_kernel
@@ -155,16 +162,43 @@ def look_up(cache: CacheArrays, island: int, key: np.ndarray, who: int, log: Log
   """Looks a key up, [2] uint64, and marks it as used, for the child `who`.
 
   Returns:
-    Its place, for `cache.values[island, place]` or, where `cache.tickets[island, place]` is
-    not FILLED, the child that it waits for; ABSENT if it is not there.
+    Its place, for `ticket_at` and `value_at`; ABSENT if it is not there.
   """
-  start = _first_place(cache, key)
-  for place in range(start, start + _WAYS):
-    if (cache.keys[island, place, 0] == key[0] and cache.keys[island, place, 1] == key[1]
-        and cache.stamps[island, place] > 0):
-      _use(cache, island, place, who, log)
-      return place
+  group = _group(cache, key)
+  ask_for(cache, island, key)
+  for way in range(_WAYS):
+    if (cache.sets[island, group, _FIRST, way] == key[0]
+        and cache.sets[island, group, _SECOND, way] == key[1]
+        and cache.sets[island, group, _STAMP, way] != _NEVER):
+      _use(cache, island, group, way, who, log)
+      waits = cache.sets[island, group, _STAMP, way] & _WAITS
+      cache.sets[island, group, _STAMP, way] = np.uint64(cache.clocks[island]) | waits
+      return group * _WAYS + way
   return ABSENT
+
+
+@inlined_kernel
+def ask_for(cache: CacheArrays, island: int, key: np.ndarray) -> None:
+  """Asks memory for what a look-up of a key will read."""
+  group = _group(cache, key)
+  for row in range(4):
+    prefetch(cache.sets, (island, group, row, 0))
+
+
+@inlined_kernel
+def ticket_at(cache: CacheArrays, island: int, place: int) -> int:
+  """Which child fills a place; FILLED once that has happened."""
+  group, way = place // _WAYS, place % _WAYS
+  if cache.sets[island, group, _STAMP, way] < _WAITS:
+    return FILLED
+  return np.int64(cache.sets[island, group, _VALUE, way])
+
+
+@inlined_kernel
+def value_at(cache: CacheArrays, island: int, place: int) -> float:
+  """The value at a place that is filled."""
+  word = cache.sets[island, place // _WAYS, _VALUE, place % _WAYS]
+  return np.uint64(word).view(np.float64)
 
 
 @inlined_kernel
@@ -175,23 +209,27 @@ def reserve(
   Returns:
     The place, whose entry until now, the least recently used of its set, is given up, for `who`.
   """
-  start = _first_place(cache, key)
-  oldest = start
-  for place in range(start + 1, start + _WAYS):
-    if cache.stamps[island, place] < cache.stamps[island, oldest]:
-      oldest = place
-  _use(cache, island, oldest, who, log)
-  cache.keys[island, oldest, 0], cache.keys[island, oldest, 1] = key[0], key[1]
-  cache.tickets[island, oldest] = ticket
-  return oldest
+  group, oldest = _group(cache, key), 0
+  least = cache.sets[island, group, _STAMP, 0] & ~_WAITS
+  for way in range(1, _WAYS):
+    stamp = cache.sets[island, group, _STAMP, way] & ~_WAITS
+    if stamp < least:
+      oldest, least = way, stamp
+  _use(cache, island, group, oldest, who, log)
+  cache.sets[island, group, _FIRST, oldest] = key[0]
+  cache.sets[island, group, _SECOND, oldest] = key[1]
+  cache.sets[island, group, _STAMP, oldest] = np.uint64(cache.clocks[island]) | _WAITS
+  cache.sets[island, group, _VALUE, oldest] = np.uint64(ticket)
+  return group * _WAYS + oldest
 
 
 @inlined_kernel
 def fill(cache: CacheArrays, island: int, place: int, ticket: int, value: float) -> None:
   """Stores the value that a place was reserved for, unless another key has it by now."""
-  if cache.tickets[island, place] == ticket:
-    cache.values[island, place] = value
-    cache.tickets[island, place] = FILLED
+  if ticket_at(cache, island, place) == ticket:
+    group, way = place // _WAYS, place % _WAYS
+    cache.sets[island, group, _VALUE, way] = np.float64(value).view(np.uint64)
+    cache.sets[island, group, _STAMP, way] &= ~_WAITS
 
 
 @inlined_kernel
@@ -204,39 +242,37 @@ def take_back(cache: CacheArrays, kept: np.ndarray, log: Log) -> None:
     facts = log.facts[k]
     if not kept[facts[_WHO]]:
       island, place = facts[_ISLAND], facts[_PLACE]
-      for half in range(2):
-        cache.keys[island, place, half] = log.keys[k, half]
-      cache.values[island, place] = log.values[k]
-      cache.stamps[island, place], cache.tickets[island, place] = facts[_STAMP], facts[_TICKET]
+      for row in range(4):
+        cache.sets[island, place // _WAYS, row, place % _WAYS] = log.words[k, row]
       cache.clocks[island] -= 1
   log.used[0] = 0
 
 
 @inlined_kernel
-def _first_place(cache: CacheArrays, key: np.ndarray) -> int:
-  """The first place of the set that a key belongs to."""
-  sets = np.uint64(cache.stamps.shape[1] // _WAYS)
-  return int(key[0] % sets) * _WAYS
+def _group(cache: CacheArrays, key: np.ndarray) -> int:
+  """The set that a key belongs to."""
+  return int(key[0] % np.uint64(cache.sets.shape[1]))
 
 
 @inlined_kernel
-def _use(cache: CacheArrays, island: int, place: int, who: int, log: Log) -> None:
-  """Marks a place as used, and logs what it holds."""
+def _use(cache: CacheArrays, island: int, group: int, way: int, who: int, log: Log) -> None:
+  """Notes that a place is used, and logs what it holds."""
   facts = log.facts[log.used[0]]
-  facts[_WHO], facts[_ISLAND], facts[_PLACE] = who, island, place
-  facts[_STAMP], facts[_TICKET] = cache.stamps[island, place], cache.tickets[island, place]
-  for half in range(2):
-    log.keys[log.used[0], half] = cache.keys[island, place, half]
-  log.values[log.used[0]] = cache.values[island, place]
+  facts[_WHO], facts[_ISLAND], facts[_PLACE] = who, island, group * _WAYS + way
+  for row in range(4):
+    log.words[log.used[0], row] = cache.sets[island, group, row, way]
   log.used[0] += 1
   cache.clocks[island] += 1
-  cache.stamps[island, place] = cache.clocks[island]
 
 
 @kernel
-def _look_up_one(cache: CacheArrays, island: int, key: np.ndarray, log: Log) -> int:
+def _get_one(
+    cache: CacheArrays, island: int, key: np.ndarray, log: Log) -> tuple[bool, float]:
   log.used[0] = 0
-  return look_up(cache, island, key, 0, log)
+  place = look_up(cache, island, key, 0, log)
+  if place == ABSENT or ticket_at(cache, island, place) != FILLED:
+    return False, 0.0
+  return True, value_at(cache, island, place)
 
 
 @kernel

@@ -55,7 +55,11 @@ from azero.search.proposals.breeding import (
   start_program,
   trials_of,
 )
-from azero.search.proposals.edits import copy_program, redraw_constants
+from azero.search.proposals.edits import (
+  ask_for_program,
+  copy_program,
+  redraw_constants,
+)
 from azero.search.scoring.lru_cache import (
   ABSENT,
   FILLED,
@@ -306,6 +310,7 @@ def propose(
           break  # what is under way may be better
         begin_anew(islands, i)
       place, parent, decided = n % means.rules.population_size, NONE, True
+      _ask_ahead(islands, i, n + 1, means)
       draws.start(means.tools.stream, means.rules.seed, means.rules.first_island + i, n)
       if means.rules.evolve and n - islands.epoch[i] >= means.rules.population_size:
         parent, decided = tournament(
@@ -324,6 +329,19 @@ def propose(
       _ask(islands, i, c, means, rnd, trials_of(means.tools.breeding))
       under_way += max(1, rnd.trials[c])
   return 0
+
+
+@inlined_kernel
+def _ask_ahead(islands: Islands, i: int, n: int, means: Means) -> None:
+  """Asks memory for the parent that child n of island i would have now, and for its place."""
+  size, stream = means.rules.population_size, means.tools.stream
+  place = n % size
+  ask_for_program(islands.population, i * size + place)
+  if means.rules.evolve and n - islands.epoch[i] >= size:
+    draws.start(stream, means.rules.seed, means.rules.first_island + i, n)
+    parent, _ = tournament(islands.fitness[i], place, means.rules.tournament_size, stream)
+    if parent != NOBODY:
+      ask_for_program(islands.population, i * size + parent)
 
 
 @inlined_kernel
@@ -492,9 +510,11 @@ def commit(
   rules, cache = settlement.rules, settlement.cache
   for c in range(rnd.counts[CHILDREN]):  # as it was before the round, to hold tournaments again
     islands.fitness[rnd.island[c], rnd.place[c]] = rnd.displaced.fitness[c]
+    if rnd.parent[c] != NONE:
+      prefetch(islands.ancestry.node, (rnd.island[c], rnd.parent[c]))
   count, first, lost = 0, 0, NONE  # the island on which a guess was wrong
   for c in range(rnd.counts[CHILDREN]):
-    _ask_ahead(islands, c, rnd)
+    _ask_for_ancestors(islands, c, rnd)
     i = rnd.island[c]
     if i != rnd.island[first]:
       _learn_guesses(islands, first, c, rnd)
@@ -517,7 +537,7 @@ def commit(
 
 
 @inlined_kernel
-def _ask_ahead(islands: Islands, c: int, rnd: Round) -> None:
+def _ask_for_ancestors(islands: Islands, c: int, rnd: Round) -> None:
   """Asks memory for what children after c will need of the ancestry, first their own nodes."""
   later = c + 2 * _AHEAD
   if later < rnd.counts[CHILDREN]:

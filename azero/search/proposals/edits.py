@@ -21,6 +21,7 @@ from azero.compiler.arrays import (
   Tables,
 )
 from azero.compiler.kernels import inlined_kernel, inner_kernel
+from azero.compiler.prefetch import prefetch
 from azero.language import ops as op_table
 from azero.language.program import EMPTY
 from azero.search.draws import pick, uniform
@@ -34,6 +35,7 @@ _SIGNIFICANT_DIGITS = 6
 _DECADES = 3.0  # of constants that are tried
 _POWERS = 10.0 ** np.arange(301)
 _MAX_CONSTANTS = op_table.MAX_CONSTANTS
+_SLOTS_OF_A_LINE = 2  # whose constants memory gives at once
 
 
 @inlined_kernel
@@ -46,6 +48,19 @@ def copy_program(source: ProgramArrays, i: int, target: ProgramArrays, j: int) -
   for slot in range(source.constants.shape[1]):
     for k in range(_MAX_CONSTANTS):
       target.constants[j, slot, k] = source.constants[i, slot, k]
+
+
+@inlined_kernel
+def ask_for_program(programs: ProgramArrays, i: int) -> None:
+  """Asks memory for program i, which is to be copied."""
+  last = programs.opcode.shape[1] - 1
+  for slot in (0, last):
+    prefetch(programs.opcode, (i, slot))
+    prefetch(programs.in1, (i, slot))
+    prefetch(programs.in2, (i, slot))
+    prefetch(programs.out, (i, slot))
+  for slot in range(0, last + 1, _SLOTS_OF_A_LINE):
+    prefetch(programs.constants, (i, slot, 0))
 
 
 @inlined_kernel

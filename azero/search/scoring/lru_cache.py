@@ -191,7 +191,7 @@ def ticket_at(cache: CacheArrays, island: int, place: int) -> int:
   group, way = place // _WAYS, place % _WAYS
   if cache.sets[island, group, _STAMP, way] < _WAITS:
     return FILLED
-  return np.int64(cache.sets[island, group, _VALUE, way])
+  return int(np.int64(cache.sets[island, group, _VALUE, way]))
 
 
 @inlined_kernel

@@ -17,6 +17,9 @@ from azero import paths
 _NATIVE_LOOPS = (
     "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=9000000000000000000,"
     "xla_cpu_disable_loop_unrolling=true")
+# Rows are long: where a processor has registers of 512 bits, XLA would use half of each. Of others
+# it uses what they have.
+_WIDE_REGISTERS = "--xla_cpu_prefer_vector_width=512"
 _NEVER = 1e9  # seconds that nothing takes to compile
 _ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
 
@@ -101,4 +104,4 @@ def set_xla_flags() -> None:
 
 def _missing_flags() -> list[str]:
   given = os.environ.get("XLA_FLAGS", "").split()
-  return [flag for flag in (_NATIVE_LOOPS, _ONE_THREAD) if flag not in given]
+  return [flag for flag in (_NATIVE_LOOPS, _WIDE_REGISTERS, _ONE_THREAD) if flag not in given]

@@ -22,7 +22,8 @@ if sys.argv[3:]:
 _LOOPS = (
     "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=9000000000000000000,"
     "xla_cpu_disable_loop_unrolling=true")
-_OURS = f"{_LOOPS} --xla_cpu_multi_thread_eigen=false"
+_WIDE = "--xla_cpu_prefer_vector_width=512"
+_OURS = f"{_LOOPS} {_WIDE} --xla_cpu_multi_thread_eigen=false"
 
 
 def _run(given: str | None, num_devices: int = 1, times: int = 1, *use: str) -> list[str]:
@@ -39,9 +40,10 @@ def _run(given: str | None, num_devices: int = 1, times: int = 1, *use: str) -> 
     ("--xla_force_host_platform_device_count=3",
      f"{_OURS} --xla_force_host_platform_device_count=3"),
     ("--xla_cpu_multi_thread_eigen=false --xla_dump_to=/nowhere",
-     f"{_LOOPS} --xla_cpu_multi_thread_eigen=false --xla_dump_to=/nowhere"),
+     f"{_LOOPS} {_WIDE} --xla_cpu_multi_thread_eigen=false --xla_dump_to=/nowhere"),
     # The user's own choice comes last, and so wins.
     ("--xla_cpu_multi_thread_eigen=true", f"{_OURS} --xla_cpu_multi_thread_eigen=true"),
+    ("--xla_cpu_prefer_vector_width=256", f"{_OURS} --xla_cpu_prefer_vector_width=256"),
 ])
 def test_flags_are_added_to_those_given(given, wanted):
   assert _run(given) == [wanted]

@@ -9,11 +9,13 @@ import numpy as np
 from azero.compiler import cost, liveness
 from azero.executors.waves import compilation
 from azero.language import zoo
-from azero.search import draws, rounds
+from azero.search import draws
 from azero.search.history.ancestry import NONE, START
 from azero.search.history.genealogy import Genealogy
 from azero.search.islands import new_islands
 from azero.search.proposals import breeding
+from azero.search.rounds.committing import Settlement, Wanted, commit
+from azero.search.rounds.round import CHILDREN, KNOWN, Rules, new_round
 from azero.search.scoring import recall
 from azero.search.scoring.lru_cache import LruCache
 
@@ -24,17 +26,17 @@ def compile_kernels() -> None:
   program = zoo.load("linear_regressor", 2)
   space = program.space
   islands = new_islands(space, 1, 1)
-  rules = rounds.Rules(
+  rules = Rules(
       seed=draws.seed_word(0), first_island=0, population_size=1, tournament_size=1, round_size=1,
       step_rounds=1, fixed_guesses=0, evolve=True, learners_only=False, cached=True,
       max_cost=np.inf, max_programs=breeding.UNLIMITED, max_train_steps=breeding.UNLIMITED,
       most_steps=1)
-  wanted = rounds.Wanted(np.zeros((space.num_slots + 2, 2)), np.full(1, np.inf))
-  rnd = rounds.new_round(space, 1, 1)
-  rnd.counts[rounds.CHILDREN] = 1
-  rnd.parent[0], rnd.made_by[0], rnd.request[0] = NONE, START, rounds.KNOWN
-  settlement = rounds.Settlement(rules, LruCache(1, 1).arrays, draws.new_stream())
-  rounds.commit(islands, settlement, rnd, wanted, np.zeros(1, np.int64))
+  wanted = Wanted(np.zeros((space.num_slots + 2, 2)), np.full(1, np.inf))
+  rnd = new_round(space, 1, 1)
+  rnd.counts[CHILDREN] = 1
+  rnd.parent[0], rnd.made_by[0], rnd.request[0] = NONE, START, KNOWN
+  settlement = Settlement(rules, LruCache(1, 1).arrays, draws.new_stream())
+  commit(islands, settlement, rnd, wanted, np.zeros(1, np.int64))
   memory = recall.new_recall(1, 1)
   for each in recall.recall, recall.remember:
     each(memory, rnd.asked(), 1, 0, rnd.results)

@@ -38,7 +38,7 @@ from azero.search.islands import check_islands, islands_state, new_islands, rest
 from azero.search.proposals import breeding
 from azero.search.proposals.breeding import Breeding
 from azero.search.proposals.mutation import mutator, require_searched
-from azero.search.rounds import Rules
+from azero.search.rounds.round import Rules
 from azero.search.scoring.equivalence import Counts, Stages, check_counts
 from azero.search.scoring.evaluators import MakeEvaluator
 from azero.search.scoring.lru_cache import LruCache

@@ -16,7 +16,7 @@ from azero.compiler import cost, liveness
 from azero.compiler.arrays import arrays, scratch, tables
 from azero.compiler.canonical import Analysis
 from azero.language.program import Programs, SearchSpace
-from azero.search import draws, rounds
+from azero.search import draws
 from azero.search.handover import Handover
 from azero.search.history.genealogy import Genealogy
 from azero.search.history.hall_of_fame import Entry, Front, HallOfFame, Key, Rank
@@ -24,15 +24,16 @@ from azero.search.history.lineage import Lineage
 from azero.search.islands import Islands
 from azero.search.proposals.breeding import Breeding, Tools
 from azero.search.proposals.mutation import Mutator, explained
-from azero.search.rounds import (
+from azero.search.rounds import committing, proposing
+from azero.search.rounds.round import (
   CHILDREN,
   FIRST_ANSWER,
+  KNOWN,
+  NEW,
   TWIN,
   UNABLE,
-  Means,
   Rules,
-  Settlement,
-  Wanted,
+  new_round,
 )
 from azero.search.scoring.equivalence import Counts, Prints, Stages
 from azero.search.scoring.lru_cache import LruCache, new_log
@@ -131,18 +132,18 @@ class Worker:
     size = shared.rules.round_size
     trials = 1 if shared.breeding is None else shared.breeding.trials
     room = max(size, min(_BATCH_CHILDREN // trials, len(shared.islands.made) * size))
-    self._round = rounds.new_round(shared.space, room, trials)
-    self._means = Means(shared.rules, shared.cache.arrays, Tools(
+    self._round = new_round(shared.space, room, trials)
+    self._means = proposing.Means(shared.rules, shared.cache.arrays, Tools(
         shared.start, shared.breeding, tables(shared.space, shared.multiclass), shared.mutator,
         arrays(shared.template), scratch(shared.space),
         Analysis.empty(1, shared.space.num_slots), draws.new_stream()))
-    self._settlement = Settlement(
+    self._settlement = committing.Settlement(
         shared.rules, shared.cache.arrays, self._means.tools.stream)
     self._log = new_log(room * trials)
     self._found = np.zeros(room, np.int64)
     self._arrivals: list[tuple[int, np.ndarray, Sequence[Lineage]]] = []
     sizes = shared.space.num_slots + 1
-    self._wanted = Wanted(np.zeros((sizes + 1, 2)), shared.watch)
+    self._wanted = committing.Wanted(np.zeros((sizes + 1, 2)), shared.watch)
     self.forget()
 
   def forget(self) -> None:
@@ -177,7 +178,7 @@ class Worker:
     while True:
       first = start
       with explained(shared.mutator):
-        start = rounds.propose(
+        start = proposing.propose(
             shared.islands, self.own, first, target, self._means, self._round)
       # Whoever comes after `first` may be done, and those before it not.
       if not self._round.counts[CHILDREN] and not first and not start:
@@ -222,7 +223,7 @@ class Worker:
         if rnd.counts[CHILDREN] + last - first > len(rnd.island):
           self._settle()
         some = slice(k * count + first, k * count + last)
-        rounds.receive(
+        proposing.receive(
             shared.islands, islands[k], places[k, first:last], arrays(programs[some]),
             self._means, rnd)
         self._arrivals.append((int(islands[k]), places[k, first:last], lineages[some]))
@@ -242,7 +243,7 @@ class Worker:
     """Evaluates what a round asks for, commits it and keeps what is good."""
     shared, rnd = self._shared, self._round
     prints = shared.stages.score(rnd, self._devices, self._log)
-    number = rounds.commit(
+    number = committing.commit(
         shared.islands, self._settlement, rnd, self._wanted, self._found)
     shared.stages.settle(rnd, prints, self._log)
     shared.stages.count(rnd, self.counts)
@@ -276,13 +277,13 @@ class Worker:
         shared.space, *(array[row : row + 1].copy() for array in shared.islands.population))
     first, second = shared.islands.key[island, rnd.place[child]].tolist()
     key = first, second
-    known = rnd.request[child] == rounds.KNOWN
+    known = rnd.request[child] == KNOWN
     name = shared.first_island + island
     if rnd.better[child]:
       for best, array in zip(shared.islands.best, arrays(program)):
         best[island] = array[0]
       self._improvements.append(Improvement(name, fitness, steps, number, program))
-    if rnd.answer[child] in rounds.NEW:
+    if rnd.answer[child] in NEW:
       self._offer(key, child, program, None if known else prints)
     if fitness >= shared.watch[island]:
       self._watched.append(Watched(island, number, key, program))
@@ -295,7 +296,7 @@ class Worker:
     name = shared.first_island + island
     rank = Rank(-fitness, number, name, key)
     # What it is a twin of came first.
-    twin = request != rounds.KNOWN and rnd.outcome[request] == TWIN
+    twin = request != KNOWN and rnd.outcome[request] == TWIN
     in_hall, in_front = not twin and self.hall.admits(rank), self.front.admits(rank, size)
     if not in_hall and not in_front:
       return

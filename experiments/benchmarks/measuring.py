@@ -37,7 +37,7 @@ _IN_FLIGHT = 2  # batches; the host prepares one while the device is at the othe
 # What belongs to which stage of a search, by the beginning of the function's name; the first
 # counts. Compiled loops are seen as the functions that Python calls.
 _STAGES: Mapping[str, str] = {
-    "azero.search.rounds.commit": "commit",
+    "azero.search.rounds.committing": "commit",
     "azero.search.rounds": "propose",
     "azero.search.scoring.equivalence": "caches",
     "azero.search.worker.in_threads": "wait for threads",

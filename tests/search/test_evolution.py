@@ -20,10 +20,11 @@ from support.toy_evaluator import ToyEvaluator
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
 from azero.language.text import parse
-from azero.search import rounds
 from azero.search import search as search_module
 from azero.search.evolution import Evolution
 from azero.search.history.ancestry import NUMBER, USES
+from azero.search.rounds import committing, proposing
+from azero.search.rounds import round as rounds
 from azero.search.scoring import equivalence
 
 ISLANDS, CHILDREN = 3, 400
@@ -53,7 +54,7 @@ class Recording:
     self.numbers = [[] for _ in range(num_islands)]
     self.begins = [{0} for _ in range(num_islands)]
     self.guesses = [{} for _ in range(num_islands)]  # of the rounds at most, by their beginnings
-    propose, commit = rounds.propose, rounds.commit
+    propose, commit = proposing.propose, committing.commit
 
     def proposed(islands, own, *others):
       for island in own.tolist():
@@ -74,8 +75,8 @@ class Recording:
         self.numbers[island].append(int(rnd.number[c]))
       return found
 
-    monkeypatch.setattr(rounds, "propose", proposed)
-    monkeypatch.setattr(rounds, "commit", committed)
+    monkeypatch.setattr(proposing, "propose", proposed)
+    monkeypatch.setattr(committing, "commit", committed)
 
   def run(self, search, num_children):
     """Steps a search until every island has so many children, or no budget."""

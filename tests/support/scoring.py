@@ -6,7 +6,7 @@ from support.search_cases import config
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
 from azero.search.evolution import Evolution
-from azero.search.rounds import CHILDREN
+from azero.search.rounds.round import CHILDREN
 
 ROUND = 256  # programs at most of an island
 

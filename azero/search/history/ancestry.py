@@ -82,7 +82,7 @@ def row_of(ancestry: Ancestry, i: int, node: int) -> int:
 
 
 @inlined_kernel
-def ask_for(ancestry: Ancestry, i: int, place: int) -> None:
+def ask_for_node(ancestry: Ancestry, i: int, place: int) -> None:
   """Asks memory for the node of the program at a place of island i."""
   node = ancestry.node[i, place]
   if node != NONE:

@@ -44,7 +44,7 @@ from azero.executors.evaluator import Evaluation
 from azero.language.program import Programs, SearchSpace
 from azero.search import checked_state
 from azero.search.config import SearchConfig
-from azero.search.rounds import (
+from azero.search.rounds.round import (
   CANONICAL_HIT,
   EVALUATED,
   FIRST_ANSWER,

@@ -82,16 +82,16 @@ def row_of(ancestry: Ancestry, i: int, node: int) -> int:
 
 
 @inlined_kernel
-def ask_for_node(ancestry: Ancestry, i: int, place: int) -> None:
-  """Asks memory for the node of the program at a place of island i."""
+def prefetch_node(ancestry: Ancestry, i: int, place: int) -> None:
+  """Prefetches the node of the program at a place of island i."""
   node = ancestry.node[i, place]
   if node != NONE:
     prefetch(ancestry.nodes, (i, node, USES))
 
 
 @inlined_kernel
-def ask_for_parent(ancestry: Ancestry, i: int, place: int) -> None:
-  """Asks memory for the parent's node of the program at a place, whose own should be there."""
+def prefetch_parent(ancestry: Ancestry, i: int, place: int) -> None:
+  """Prefetches the node of the parent of the program at a place, whose own should be there."""
   node = ancestry.node[i, place]
   if node != NONE and ancestry.nodes[i, node, PARENT] != NONE:
     prefetch(ancestry.nodes, (i, ancestry.nodes[i, node, PARENT], USES))

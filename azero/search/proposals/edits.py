@@ -51,8 +51,8 @@ def copy_program(source: ProgramArrays, i: int, target: ProgramArrays, j: int) -
 
 
 @inlined_kernel
-def ask_for_program(programs: ProgramArrays, i: int) -> None:
-  """Asks memory for program i, which is to be copied."""
+def prefetch_program(programs: ProgramArrays, i: int) -> None:
+  """Prefetches program i, which is to be copied."""
   last = programs.opcode.shape[1] - 1
   for slot in (0, last):
     prefetch(programs.opcode, (i, slot))

@@ -10,11 +10,11 @@ from azero.search import draws
 from azero.search.history.ancestry import (
   ARRIVED,
   NONE,
-  ask_for_node,
-  ask_for_parent,
   bear,
   bury,
   judge,
+  prefetch_node,
+  prefetch_parent,
 )
 from azero.search.islands import FEWEST_GUESSES, MOST_GUESSES, Islands
 from azero.search.proposals.edits import copy_program
@@ -92,7 +92,7 @@ def commit(
       prefetch(islands.ancestry.node, (rnd.island[c], rnd.parent[c]))
   count, first, lost = 0, 0, NONE  # the island on which a guess was wrong
   for c in range(rnd.counts[CHILDREN]):
-    _ask_for_ancestors(islands, c, rnd)
+    _prefetch_ancestors(islands, c, rnd)
     i = rnd.island[c]
     if i != rnd.island[first]:
       _learn_guesses(islands, first, c, rnd)
@@ -115,16 +115,16 @@ def commit(
 
 
 @inlined_kernel
-def _ask_for_ancestors(islands: Islands, c: int, rnd: Round) -> None:
-  """Asks memory for what children after c will need of the ancestry, first their own nodes."""
+def _prefetch_ancestors(islands: Islands, c: int, rnd: Round) -> None:
+  """Prefetches what children after c will need of the ancestry, first their own nodes."""
   later = c + 2 * _AHEAD
   if later < rnd.counts[CHILDREN]:
-    ask_for_node(islands.ancestry, rnd.island[later], rnd.place[later])
+    prefetch_node(islands.ancestry, rnd.island[later], rnd.place[later])
     if rnd.parent[later] != NONE:
-      ask_for_node(islands.ancestry, rnd.island[later], rnd.parent[later])
+      prefetch_node(islands.ancestry, rnd.island[later], rnd.parent[later])
   later = c + _AHEAD
   if later < rnd.counts[CHILDREN]:
-    ask_for_parent(islands.ancestry, rnd.island[later], rnd.place[later])
+    prefetch_parent(islands.ancestry, rnd.island[later], rnd.place[later])
 
 
 @inner_kernel

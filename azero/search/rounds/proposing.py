@@ -23,7 +23,7 @@ from azero.search.proposals.breeding import (
   start_program,
   trials_of,
 )
-from azero.search.proposals.edits import ask_for_program, copy_program, redraw_constants
+from azero.search.proposals.edits import copy_program, prefetch_program, redraw_constants
 from azero.search.rounds.round import (
   ASKED,
   CANONICAL_HIT,
@@ -101,7 +101,7 @@ def propose(
           break  # what is under way may be better
         begin_anew(islands, i)
       place, parent, decided = n % means.rules.population_size, NONE, True
-      _ask_ahead(islands, i, n + 1, means)
+      _prefetch_next(islands, i, n + 1, means)
       draws.start(means.tools.stream, means.rules.seed, means.rules.first_island + i, n)
       if means.rules.evolve and n - islands.epoch[i] >= means.rules.population_size:
         parent, decided = tournament(
@@ -146,16 +146,16 @@ def receive(
 
 
 @inlined_kernel
-def _ask_ahead(islands: Islands, i: int, n: int, means: Means) -> None:
-  """Asks memory for the parent that child n of island i would have now, and for its place."""
+def _prefetch_next(islands: Islands, i: int, n: int, means: Means) -> None:
+  """Prefetches the parent that child n of island i would have now, and what is in its place."""
   size, stream = means.rules.population_size, means.tools.stream
   place = n % size
-  ask_for_program(islands.population, i * size + place)
+  prefetch_program(islands.population, i * size + place)
   if means.rules.evolve and n - islands.epoch[i] >= size:
     draws.start(stream, means.rules.seed, means.rules.first_island + i, n)
     parent, _ = tournament(islands.fitness[i], place, means.rules.tournament_size, stream)
     if parent != NOBODY:
-      ask_for_program(islands.population, i * size + parent)
+      prefetch_program(islands.population, i * size + parent)
 
 
 @inlined_kernel

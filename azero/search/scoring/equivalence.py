@@ -66,9 +66,9 @@ from azero.search.scoring.lru_cache import (
   CacheArrays,
   Log,
   LruCache,
-  ask_for,
   fill,
   look_up,
+  prefetch_set,
   reserve,
   take_back,
   ticket_at,
@@ -398,7 +398,7 @@ def _look_up_prints(
   prints, entry, twin = found
   for q in range(len(prints)):
     ahead = min(q + _AHEAD, len(prints) - 1)
-    ask_for(cache, asked.owner[ahead], prints[ahead])
+    prefetch_set(cache, asked.owner[ahead], prints[ahead])
     child, owner = asked.child[q], asked.owner[q]
     if not trained[q]:
       twin[q], asked.outcome[q] = _STOPPED, STOPPED_EARLY

@@ -13,7 +13,7 @@ What a child did to a cache can be taken back, in case it turns out not to be on
 logged until that is known.
 
 A search waits longer for memory than for anything else that it does on the host. So all of a set
-is in one place, four rows of eight words, and what a kernel will look up it can ask for ahead.
+is in one place, four rows of eight words, and what a kernel will look up it can prefetch.
 """
 
 from collections.abc import Mapping
@@ -165,7 +165,7 @@ def look_up(cache: CacheArrays, island: int, key: np.ndarray, who: int, log: Log
     Its place, for `ticket_at` and `value_at`; ABSENT if it is not there.
   """
   group = _group(cache, key)
-  ask_for(cache, island, key)
+  prefetch_set(cache, island, key)
   for way in range(_WAYS):
     if (cache.sets[island, group, _FIRST, way] == key[0]
         and cache.sets[island, group, _SECOND, way] == key[1]
@@ -178,8 +178,8 @@ def look_up(cache: CacheArrays, island: int, key: np.ndarray, who: int, log: Log
 
 
 @inlined_kernel
-def ask_for(cache: CacheArrays, island: int, key: np.ndarray) -> None:
-  """Asks memory for what a look-up of a key will read."""
+def prefetch_set(cache: CacheArrays, island: int, key: np.ndarray) -> None:
+  """Prefetches what a look-up of a key will read."""
   group = _group(cache, key)
   for row in range(4):
     prefetch(cache.sets, (island, group, row, 0))

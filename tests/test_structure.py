@@ -23,7 +23,7 @@ _ROOT = pathlib.Path(__file__).parents[1]
 _ROAD = (
     "language", "tasks", "compiler", "executors", "search", "runs", "distributed", "insight",
     "export", "report", "estimators")
-_BELOW = ("files", "html_text", "lazy", "paths")  # modules that every room may use
+_BELOW = ("files", "html_text", "lazy", "memory", "paths")  # modules that every room may use
 # The same for the experiments, of which each may import from all of these and from no other one.
 _EXPERIMENTS_ROAD = ("frame", "benchmarks", "simulations", "details")
 # Rooms that need less of the road than lies before them.

@@ -12,12 +12,12 @@ import time
 from typing import Any
 
 import numpy as np
-import psutil
 
 from azero.distributed.runtime import Actor, ActorLost
 from azero.distributed.server import PoolLost
 from azero.executors.activity import DEVICES
 from azero.language.program import Programs
+from azero.memory import own_memory
 from azero.search.evolution import Evolution
 from azero.search.groups.federation import Federation, Group
 from azero.search.groups.migration import Migration
@@ -70,7 +70,7 @@ class Report:
     missed: how many of them happened without the server, which could not be reached.
     due: whether it waits for the others at a migration.
     device_seconds: in which its devices had work, since it was started.
-    memory_bytes: that it has in memory.
+    memory_bytes: in memory, that it alone holds.
   """
 
   groups: list[GroupReport]
@@ -185,7 +185,7 @@ class Process:
         [self._report_group(k, group, search)
          for k, (group, search) in enumerate(zip(federation.groups, federation.searches))],
         federation.take_improvements(), federation.migrations, self._missed,
-        federation.migration_due, DEVICES.seconds(), psutil.Process().memory_info().rss)
+        federation.migration_due, DEVICES.seconds(), own_memory())
 
   def _report_group(self, k: int, group: Group, search: Evolution) -> GroupReport:
     improved = np.flatnonzero(search.best_fitness > self._reported_best[k])

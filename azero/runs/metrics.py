@@ -9,7 +9,7 @@ and where K other processes evaluate:
 
     device_seconds   [K], of each, the seconds in which its devices had work, from whenever on;
                      see `runtime.activity`
-    process_memory   [K], bytes that each has in memory
+    process_memory   [K], bytes in memory that each holds alone
     losses           processes that were lost
     missed_migrations  exchanges that found no server
 """
@@ -22,9 +22,9 @@ import time
 from typing import Any
 
 import numpy as np
-import psutil
 
 from azero.executors.activity import DEVICES
+from azero.memory import own_memory
 from azero.search import checked_state
 from azero.search.protocol import Searching
 from azero.search.scoring.equivalence import Counts, check_counts
@@ -158,7 +158,7 @@ class Meter:
         "time": round(time.time(), 3),
         "device_idle_share": _idle(busy, seconds),
         "recent_device_idle_share": _idle(busy - mark["busy"], since),
-        "memory_bytes": psutil.Process().memory_info().rss,
+        "memory_bytes": own_memory(),
         "seconds_left": _seconds_left(self._search, recent)}
 
   def report(self) -> dict[str, Any]:

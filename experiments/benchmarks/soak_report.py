@@ -53,7 +53,7 @@ def plot(metrics: Sequence[dict[str, Any]]) -> Figure:
   for k, values in enumerate(memory.T):
     other = f"process {k}" if k else "driver"
     above.plot(minutes, values / 1e6, label=other if memory.shape[1] > 1 else "process")
-  above.set(ylabel="resident memory, MB", ylim=(0, None))
+  above.set(ylabel="memory of its own, MB", ylim=(0, None))
   above.legend(loc="lower right", ncols=3)
   rate = np.array([row["recent_programs_per_second"] for row in metrics])
   below.plot(minutes, rate, color="tab:green", linewidth=0.8)

@@ -1,16 +1,15 @@
 import json
-import os
 import time
 import types
 
 import numpy as np
-import psutil
 import pytest
 from support import federation_cases
 from support.search_cases import FIXED, config, tasks
 from support.toy_evaluator import ToyEvaluator
 
 from azero.executors.evaluator import Evaluator
+from azero.memory import own_memory
 from azero.runs import metrics
 from azero.runs.metrics import CLOCK, Meter
 from azero.search.evolution import Evolution
@@ -208,8 +207,7 @@ def test_counts_that_go_back_give_no_negative_rate():
 
 def test_memory_is_that_of_this_process():
   measured = Meter(evolution()).measure()["memory_bytes"]
-  now = psutil.Process(os.getpid()).memory_info().rss
-  assert 0.5 < measured / now < 2
+  assert 0.5 < measured / own_memory() < 2
 
 
 def test_workers():

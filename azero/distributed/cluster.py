@@ -24,12 +24,13 @@ from azero.distributed.runtime import ActorLost, Call, Runtime
 from azero.distributed.server import PoolLost
 from azero.distributed.view import GroupView
 from azero.runs.directory import settings_of, settings_of_groups
+from azero.search import checked_state
 from azero.search.groups.federation import Group
 from azero.search.groups.grouped import Grouped
 from azero.search.groups.migration import Migration
 from azero.search.history.hall_of_fame import JointFront, JointHall
 from azero.search.protocol import WorkerLost
-from azero.search.state import found_in, found_state
+from azero.search.state import check_found, found_in, found_state
 from azero.search.worker import Improvement
 
 _MAX_LOSSES = 5  # of one process, one after the other
@@ -176,15 +177,24 @@ class Cluster(Grouped[Group, GroupView]):
     """Takes over a state, starting anew the processes that are gone.
 
     Raises:
+      StateError: it is none of such a search.
       WorkerLost: a process is lost again and again.
     """
+    processes, halls, fronts, improvements = (
+        checked_state.part(state, name) for name in (
+            "processes", "halls", "fronts", "improvements"))
+    saved = [checked_state.part(processes, str(k)) for k in range(len(self._members))]
+    for view in self.searches:
+      view.hall_of_fame.check(view.space, checked_state.part(halls, view.name))
+      view.front.check(view.space, checked_state.part(fronts, view.name))
+    check_found(self.space_of(0), improvements)
+    checked_state.within("island", improvements["island"], 0, len(self.experiments) - 1)
     self._improvements = [
-        Improvement(**fields) for fields in found_in(self.space_of, state["improvements"])]
+        Improvement(**fields) for fields in found_in(self.space_of, improvements)]
     for view in self.searches:
       view.reset()
-      view.hall_of_fame.restore(view.space, state["halls"][view.name])
-      view.front.restore(view.space, state["fronts"][view.name])
-    saved = [state["processes"][str(k)] for k in range(len(self._members))]
+      view.hall_of_fame.restore(view.space, halls[view.name])
+      view.front.restore(view.space, fronts[view.name])
     for member, report in zip(self._members, self._members.restore(saved)):
       self._take_in(member, report)
 

@@ -18,6 +18,7 @@ from azero.distributed.server import PoolLost
 from azero.executors.activity import DEVICES
 from azero.language.program import Programs
 from azero.memory import own_memory
+from azero.search import checked_state
 from azero.search.evolution import Evolution
 from azero.search.groups.federation import Federation, Group
 from azero.search.groups.migration import Migration
@@ -159,9 +160,14 @@ class Process:
     return {"federation": self._federation.state(), "missed": self._missed}
 
   def restore(self, state: Mapping[str, Any]) -> Report:
-    """Takes over a state; reports all that there is."""
-    self._federation.restore(state["federation"])
-    self._missed = state["missed"]
+    """Takes over a state; reports all that there is.
+
+    Raises:
+      StateError: it is none of such a process.
+    """
+    missed = checked_state.whole(state, "missed")
+    self._federation.restore(checked_state.part(state, "federation"))
+    self._missed = missed
     for best in self._reported_best:
       best[:] = -np.inf
     self._reported_changes = [(-1, -1)] * len(self._reported_changes)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from azero.distributed.cluster import Cluster
 from azero.distributed.parts import split
 from azero.runs.directory import settings_of
 from azero.search import search as search_module
+from azero.search.checked_state import StateError
 from azero.search.groups.federation import Federation
 from azero.search.protocol import WorkerLost
 
@@ -153,6 +155,56 @@ def test_a_server_that_forgot_what_was_sent_is_noticed(local):
     history(search)
   server.submit = submit
   assert history(search, state=state)["best"] == local["best"]
+
+
+def _of_a_process(state):
+  return state["processes"]["1"]["federation"]["searches"]["0"]
+
+
+def _without_a_process(state):
+  del state["processes"]["1"]
+
+
+def _missed_less_than_none(state):
+  state["processes"]["0"]["missed"] = -1
+
+
+def _of_another_type(state):
+  _of_a_process(state)["islands"]["fitness"] = np.zeros(3, np.float32)
+
+
+def _beyond_the_ops(state):
+  _of_a_process(state)["islands"]["population"]["opcode"][0, 0] = 999
+
+
+def _without_a_hall(state):
+  state["halls"].clear()
+
+
+def _of_no_island(state):
+  state["improvements"]["island"][0] = WORKERS
+
+
+def _of_other_words(state):
+  next(iter(state["fronts"].values()))["entries"]["complexity"][:] = 10**9
+
+
+@pytest.mark.parametrize(("change", "what"), [
+    (_without_a_process, "'1' is missing"), (_missed_less_than_none, "'missed' is missing"),
+    (_of_another_type, "'fitness' is missing, or no array of float64"),
+    (_beyond_the_ops, "'population' are no programs of this search"),
+    (_without_a_hall, "is missing, or no state"),
+    (_of_no_island, "'island' has numbers that cannot be"),
+    (_of_other_words, "'complexity' has numbers that cannot be")])
+def test_a_state_of_no_such_search_is_refused(change, what):
+  search = cluster()
+  for _ in range(6):
+    search.step()
+  state = pickle.loads(pickle.dumps(search.state()))
+  assert len(state["improvements"]["island"])
+  change(state)
+  with pytest.raises(StateError, match=what):
+    cluster().restore(state)
 
 
 def asynchronous(runtime, **options):

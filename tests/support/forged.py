@@ -13,8 +13,10 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 from support import fuzzing, search_cases
+from support.inline_runtime import InlineRuntime
 from support.toy_evaluator import ToyEvaluator
 
+from azero.distributed.cluster import Cluster
 from azero.runs import checkpoint_files, manifest, packing, runner
 from azero.runs.checkpoints import Checkpoints
 from azero.runs.directory import RunDirectory, settings_of
@@ -27,16 +29,24 @@ _NUMBERS = (0, -1, 1, 2, 7, 63, 64, 10**4, 2**31, 2**62, 2**63 - 1, -(2**63))
 _TYPES = ("i8", "u8", "f8", "i2", "f4", "?", "<u1", ">i8")
 
 
-def advance(path: pathlib.Path, num_programs: int) -> None:
-  """Begins or continues a run up to this number of programs, with all that a state can hold."""
+def advance(path: pathlib.Path, num_programs: int, num_processes: int = 0) -> None:
+  """Begins or continues a run up to this number of programs, with all that a state can hold.
+
+  Args:
+    path: of the run.
+    num_programs: of a worker.
+    num_processes: that share the workers; 0 for a search in this process alone.
+  """
   group = Group(
       name="all", space=search_cases.FIXED, task_sets=search_cases.tasks(2), evaluator=ToyEvaluator,
       config=search_cases.config(
           cycles_per_step=2, cache_size=16, max_programs=num_programs, fingerprint=True,
           hurdle=0.4))
-  federation = Federation([group], Migration(every=5, seed=1))
+  migration = Migration(every=5, seed=1)
+  search = Federation([group], migration) if not num_processes else Cluster(
+      [group], migration, InlineRuntime(), num_processes=num_processes, slice_seconds=0.0)
   directory = RunDirectory.open if path.exists() else RunDirectory
-  runner.run(federation, directory=directory(path, settings_of(federation)), progress="off")
+  runner.run(search, directory=directory(path, settings_of(search)), progress="off")
 
 
 def state_of(run: pathlib.Path) -> dict[str, Any]:

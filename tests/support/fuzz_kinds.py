@@ -365,13 +365,18 @@ def stopped_runs(place: pathlib.Path) -> Kind:
                  for path, content in samples.items()]), read, str(run))
 
 
-def forged_checkpoints(place: pathlib.Path) -> Kind:
+def forged_checkpoints_of_processes(place: pathlib.Path) -> Kind:
+  """`forged_checkpoints` of a search over two processes."""
+  return forged_checkpoints(place, num_processes=2)
+
+
+def forged_checkpoints(place: pathlib.Path, num_processes: int = 0) -> Kind:
   """Runs that are to be continued from a checkpoint whose checksums are right and whose contents
   no run has saved, with an older checkpoint or without.
   """
   begun, run = place / "begun", place / "run"
-  forged.advance(begun, 24)
-  forged.advance(begun, 48)
+  forged.advance(begun, 24, num_processes)
+  forged.advance(begun, 48, num_processes)
   newest = forged.newest(begun)
   samples = {
       path.relative_to(newest).as_posix(): path.read_bytes() for path in newest.rglob("*")
@@ -387,7 +392,7 @@ def forged_checkpoints(place: pathlib.Path) -> Kind:
       shutil.rmtree(run / "checkpoints" / version.name)
     forge(run, *arguments)
     with contextlib.redirect_stderr(io.StringIO()):
-      forged.advance(run, 60)
+      forged.advance(run, 60, num_processes)
 
   def contents(name: str, content: bytes) -> st.SearchStrategy[bytes]:
     damaged = fuzzing.damaged([content], fuzzing.PIECES)
@@ -551,6 +556,7 @@ KINDS = {
     settings_files: (40, 1500),
     stopped_runs: (8, 1000),
     forged_checkpoints: (8, 1500),
+    forged_checkpoints_of_processes: (4, 1500),
     json_programs: (60, 2000),
     flags: (100, 4000),
     beginnings: (15, 1500),

@@ -61,7 +61,8 @@ def check(directory: pathlib.Path) -> None:
       raise CheckpointError(f"{name} cannot be read ({error.strerror})") from None
     if found["bytes"] != described.get("bytes"):
       raise CheckpointError(
-          f"{name} has {found['bytes']} bytes instead of {described.get('bytes')}")
+          f"{name} has {found['bytes']} bytes instead of "
+          f"{files.shortened(str(described.get('bytes')))}")
     if found != described:
       raise CheckpointError(f"{name} does not match its checksum")
 

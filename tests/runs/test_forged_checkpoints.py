@@ -124,6 +124,15 @@ def test_a_manifest_of_no_checkpoint_is_damaged(run, content, what):
     forged.advance(run, CONTINUED)
 
 
+def test_a_size_that_is_an_endless_word_is_not_told_whole(run):
+  content = json.loads((forged.newest(run) / "manifest.json").read_text().splitlines()[0])
+  content["files"]["state.json"]["bytes"] = "x" * 100_000
+  forged.write_manifest(run, content)
+  with pytest.raises(CheckpointError, match="state.json has .* bytes instead of x") as refused:
+    forged.advance(run, CONTINUED)
+  assert len(str(refused.value)) < 1000
+
+
 def test_the_version_before_is_taken_once_it_is_removed(run, tmp_path):
   whole = tmp_path / "whole"
   shutil.copytree(run, whole)

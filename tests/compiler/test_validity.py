@@ -53,10 +53,10 @@ def test_each_rule(old, new, valid):
     (FIXED, False), (spaces.linear(4), False), (spaces.demo(4), False), (EVERYTHING, False),
     (EVERYTHING, True)])
 def test_random_and_grown_programs_are_judged_as_by_the_reference(space, multiclass):
-  parents = mutation.random_programs(space, 3000, seed=3)
-  grown = mutation.mutated(parents, mutation.mutator(("regrow_function",), 1.0), seed=4)
-  for _ in range(6):
-    grown = mutation.mutated(grown, mutation.mutator(("regrow_function",), 1.0), seed=5)
+  parents = mutation.random_programs(space, 3000, seed=7)
+  grown = mutation.mutated(parents, mutation.mutator(("regrow_function",), 1.0), seed=8)
+  for seed in range(700, 706):  # anew each time, so that more become learners
+    grown = mutation.mutated(grown, mutation.mutator(("regrow_function",), 1.0), seed=seed)
   found = 0
   for programs in (parents, grown):
     expected = [

@@ -18,6 +18,8 @@ FIRST_WRITABLE = {Kind.SCALAR: 1, Kind.VECTOR: 1, Kind.MATRIX: 0}
 Program = list[list[list]]
 Addresses = set[tuple[Kind, int]]
 SETUP, PREDICT, LEARN = range(3)
+LABEL, PREDICTION, FEATURES = (Kind.SCALAR, 0), (Kind.SCALAR, 1), (Kind.VECTOR, 0)
+GIVEN: tuple[Addresses, ...] = (set(), {FEATURES}, {FEATURES, LABEL, PREDICTION})
 
 
 def tournament(fitnesses: Sequence[float], contestants: int, stream: Stream) -> int:
@@ -168,7 +170,11 @@ class Breeder:
     return [self.random_instruction(f, stream) for _ in range(length)]
 
   def regrow(self, program: Program, f: int, lines: range, stream: Stream) -> None:
-    """Redraws some lines of a component function, each for an address that is read below it."""
+    """Redraws some lines of a component function, each for an address that is read below it.
+
+    Of the addresses that hold nothing yet three count at most when inputs are drawn; what is read
+    below, or given, holds something.
+    """
     body = program[f]
     needed = read_before(body[lines.stop :], self.needed_after(program, f))
     for k in reversed(lines):
@@ -179,9 +185,23 @@ class Breeder:
         body[k] = self.instruction(op, stream)
         choices = sorted(address for _, address in self.outputs(op) & needed)
         body[k][3] = choices[stream.pick(len(choices))]
+        known = needed | GIVEN[f]
+        for operand, kind in enumerate(op_table.op_by_id(op).inputs, start=1):
+          body[k][operand] = self.preferred(
+              sorted(address for each, address in known if each == kind), kind, body[k][operand],
+              stream)
       else:
         body[k] = self.random_instruction(f, stream)
       needed = read_before([body[k]], needed)
+
+  def preferred(self, known: list[int], kind: Kind, uniform: int, stream: Stream) -> int:
+    """One of the known addresses of a kind or, as if they were three at most, one of the others."""
+    if not known:
+      return uniform
+    others = [each for each in range(self.space.num_addresses[kind]) if each not in known]
+    if stream.pick(len(known) + min(len(others), 3)) >= len(known):
+      known = others
+    return known[stream.pick(len(known))]
 
   def rewire(self, program: Program, f: int, stream: Stream) -> None:
     """Redraws an input of one of the lines whose output is read; the last ones are met first."""
@@ -199,7 +219,7 @@ class Breeder:
 
   def needed_after(self, program: Program, f: int) -> Addresses:
     """Addresses that are read when a component function has run."""
-    prediction, given = {(Kind.SCALAR, 1)}, {(Kind.SCALAR, 0), (Kind.VECTOR, 0)}
+    prediction, given = {PREDICTION}, {LABEL, FEATURES}
     by_predict = read_before(program[PREDICT], prediction) - given
     by_learn = read_before(program[LEARN], by_predict) - given - prediction
     written = set().union(*map(writes, program[PREDICT]))

@@ -3,22 +3,27 @@
 A random program computes little that its prediction uses. Here a component function is filled from
 its last instruction to its first. Each instruction writes an address that is needed below it: at
 the end of Predict the prediction, at the end of Learn what Predict reads, in Setup what both read.
-What it reads is needed above it. Ops and addresses are drawn uniformly from those that are left;
-where nothing is needed that an allowed op could write, an instruction is as random as any.
+What it reads is needed above it. Ops and outputs are drawn uniformly from those that are left. An
+input reads each address that holds something as likely as any other, but those that hold nothing as
+yet, which are all alike, count as three at most. What holds something is needed below anyway, or
+given by the evaluation: the features, and in Learn the label and the prediction. With up to four
+addresses of a kind that is a uniform choice; where there are many, most of which nothing writes, a
+learner hardly ever comes about without it. Where nothing is needed that an allowed op could write,
+an instruction is as random as any.
 
-Whether the whole is a learner is another matter, see `azero.compiler.validity`: in the spaces of
-the paper 10 to 60 times as many grown programs are as random ones, 2 % in the smallest ones, but
-one in 330,000 where there are 58 ops and lengths vary. So a learner is grown by components: a
-Predict with which there is none is drawn again at once, one that may do is given several Learns,
-and Setup, on which no validity depends, comes last. `grow_learner` says how its programs are
-distributed. The same steps are mutations: what regrows is a whole component function or a few
-instructions.
+Whether the whole is a learner is another matter, see `azero.compiler.validity`: many more grown
+programs are than random ones, and yet hardly any where there are 58 ops and lengths vary
+(docs/search.md counts them). So a learner is grown by components: a Predict with which there is
+none is drawn again at once, one that may do is given several Learns, and Setup, on which no
+validity depends, comes last. `grow_learner` says how its programs are distributed. The same steps
+are mutations: what regrows is a whole component function or a few instructions.
 """
 
 import numpy as np
 
 from azero.compiler.arrays import (
   CHOICES_IN1,
+  CHOICES_IN2,
   CHOICES_OUT,
   FIRST_OUT,
   IN1,
@@ -50,6 +55,7 @@ from azero.search.proposals.edits import (
 _SETUP, _PREDICT, _LEARN = (int(function) for function in Function)
 _NONE, _ONE = np.uint64(0), np.uint64(1)
 _MOST_REGROWN = 3  # instructions, by `regrow_instructions`
+_MOST_UNKNOWN = 3  # addresses that hold nothing, as an input counts them
 _LEARNS = 16  # that a Predict is given by `grow_learner`
 
 
@@ -180,7 +186,7 @@ def rewire(
   if chosen < 0:
     return
   opcode = programs.opcode[i, chosen]
-  if space.ops[opcode, CHOICES_IN1 + 1] > 0 and pick(stream, 2) == 1:
+  if space.ops[opcode, CHOICES_IN2] > 0 and pick(stream, 2) == 1:
     programs.in2[i, chosen] = draw_address(opcode, 1, space, stream)
   else:
     programs.in1[i, chosen] = draw_address(opcode, 0, space, stream)
@@ -222,23 +228,67 @@ def _write_needed(
       left -= 1
     k += 1
   write_op(programs, i, slot, opcode, space, stream)
-  programs.out[i, slot] = _draw_needed(opcode, needed, space, stream)
+  operands, units, known = space.ops[opcode], space.units[opcode], needed | _given(function, space)
+  first = operands[FIRST_OUT]
+  programs.out[i, slot] = _draw_of(
+      units[OUT], (first, first + operands[CHOICES_OUT]), needed, stream)
+  programs.in1[i, slot] = _draw_input(
+      units[IN1], operands[CHOICES_IN1], known, programs.in1[i, slot], stream)
+  programs.in2[i, slot] = _draw_input(
+      units[IN2], operands[CHOICES_IN2], known, programs.in2[i, slot], stream)
 
 
 @inlined_kernel
-def _draw_needed(opcode: int, needed: np.uint64, space: Tables, stream: np.ndarray) -> int:
-  """Draws one of the needed addresses that an op can write; there is one."""
-  unit, first = space.units[opcode, OUT], space.ops[opcode, FIRST_OUT]
-  end, count = first + space.ops[opcode, CHOICES_OUT], 0
-  for address in range(first, end):
-    count += unit << np.uint64(address) & needed != _NONE
-  left = pick(stream, count)
-  for address in range(first, end):
-    if unit << np.uint64(address) & needed != _NONE:
+def _draw_input(
+    unit: np.uint64, choices: int, known: np.uint64, uniform: int, stream: np.ndarray) -> int:
+  """Draws an address to read: all that are not known count as three of them, if they are more.
+
+  Args:
+    unit: the set of address 0 of the input.
+    choices: addresses to choose from; 0 if the op has no such input.
+    known: the set of those that hold something.
+    uniform: one that was drawn from all, which is taken where none is known.
+    stream: what is drawn from.
+  """
+  count = _count_of(unit, (0, choices), known)
+  if count == 0:
+    return uniform
+  others = min(choices - count, _MOST_UNKNOWN)
+  wanted = known if pick(stream, count + others) < count else ~known
+  return _draw_of(unit, (0, choices), wanted, stream)
+
+
+@inlined_kernel
+def _given(function: int, space: Tables) -> np.uint64:
+  """The set of addresses that a component function finds filled by the evaluation."""
+  if function == _SETUP:
+    return _NONE
+  given = _ONE << np.uint64(space.features)
+  if function == _LEARN:
+    given |= _ONE << np.uint64(space.label) | _ONE << np.uint64(space.prediction)
+  return given
+
+
+@inlined_kernel
+def _count_of(unit: np.uint64, addresses: tuple[int, int], wanted: np.uint64) -> int:
+  """How many of the addresses of an operand, from the first to before the second, are wanted."""
+  count = 0
+  for address in range(addresses[0], addresses[1]):
+    count += unit << np.uint64(address) & wanted != _NONE
+  return count
+
+
+@inlined_kernel
+def _draw_of(
+    unit: np.uint64, addresses: tuple[int, int], wanted: np.uint64, stream: np.ndarray) -> int:
+  """Draws one of the wanted addresses of an operand; there is one."""
+  left = pick(stream, _count_of(unit, addresses, wanted))
+  for address in range(addresses[0], addresses[1]):
+    if unit << np.uint64(address) & wanted != _NONE:
       if left == 0:
         return address
       left -= 1
-  return first
+  return addresses[0]
 
 
 @inner_kernel

@@ -30,10 +30,10 @@ def test_bytes_of_a_worker():
   assert found.tasks == sum(
       getattr(tasks, name).nbytes for name in ("train_x", "train_y", "valid_x", "valid_y", "seeds"))
   # 30 programs, their best, and numbers; two caches with a place, a key, a value and a
-  # stamp, which in memory have a ticket in place of the place, and a clock.
+  # stamp, which in memory need no place, and have a clock.
   assert 31 * PROGRAM < found.young < 31 * PROGRAM + 2000
   assert found.full - found.young == 2 * 1600 * (8 + 16 + 8 + 8)
-  assert found.caches == 2 * (1600 * (16 + 8 + 8 + 8) + 8)
+  assert found.caches == 2 * (1600 * (16 + 8 + 8) + 8)
   half = exchange_costs.island_bytes(
       SPACE, tasks, SearchConfig(population_size=30, cache_size=1600, canonical_cache=False))
   assert half.full - half.young == 1600 * 40

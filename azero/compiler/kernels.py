@@ -10,8 +10,9 @@ is compiled.
 
 A kernel that only kernels call is translated as a part of them, see `parts`. Compiled code is kept
 on disk. Numba looks at the file of a kernel to see whether it is still good, but not at the files
-of the kernels that this one calls. So the folder of compiled code is named after the contents of
-all files that contain kernels. Processes that start together wait for the one that compiles a
+of the kernels that this one calls, or of the constants and tuples that it knows. So the folder of
+compiled code is named after the contents of all files of the language and of every folder in which
+there is a kernel. Processes that start together wait for the one that compiles a
 kernel, and take it from there; so one may compile for another, see `beside`.
 """
 
@@ -132,10 +133,11 @@ def _without_collection() -> Iterator[None]:
 def cache_directory() -> pathlib.Path:
   """Where compiled kernels are kept: in $NUMBA_CACHE_DIR, or see `azero.paths`."""
   base = _config.CACHE_DIR or paths.cache_directory() / "kernels"
+  contents = {path: path.read_bytes() for path in sorted(_ROOT.rglob("*.py"))}
+  folders = {path.parent for path, content in contents.items() if _MARK in content}
   digest = hashlib.sha256()
-  for path in sorted(_ROOT.rglob("*.py")):
-    content = path.read_bytes()
-    if _MARK in content:
+  for path, content in contents.items():
+    if path.parent in folders or path.parent == _ROOT / "language":
       digest.update(content)
   checked = "-checked" if _config.BOUNDSCHECK else ""  # Numba does not tell these apart
   return pathlib.Path(base) / (digest.hexdigest()[:16] + checked)

@@ -17,6 +17,8 @@ import sys
 
 import pytest
 
+from azero.compiler import kernels
+
 _ROOT = pathlib.Path(__file__).parents[2]
 _SEARCH = [
     "tests/search/test_draws.py", "tests/search/proposals/test_breeding.py",
@@ -53,6 +55,21 @@ def test_kernels_stay_inside_their_arrays(tmp_path):
       "tests/compiler/test_canonical.py", *_SEARCH, NUMBA_BOUNDSCHECK="1",
       NUMBA_CACHE_DIR=str(tmp_path))
   assert "passed" in output and "failed" not in output
+
+
+def test_what_is_compiled_is_kept_by_all_that_kernels_know(tmp_path, monkeypatch):
+  files = {name: tmp_path / name for name in ("room/a.py", "room/b.py", "language/c.py", "d.py")}
+  for path in files.values():
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("CODE = 1\n")
+  files["room/a.py"].write_text("from azero.compiler.kernels import kernel\n")
+  monkeypatch.setattr(kernels, "_ROOT", tmp_path)
+  directory = kernels.cache_directory.__wrapped__
+  folders = [directory()]
+  for path in files.values():
+    path.write_text(path.read_text() + "# another\n")
+    folders.append(directory())
+  assert len(set(folders)) == 4 and folders[3] == folders[4]  # d.py concerns no kernel
 
 
 def test_one_process_compiles_and_others_take_it_from_there(tmp_path):

@@ -13,6 +13,7 @@ import numpy as np
 
 from azero.compiler.kernels import DISABLE_JIT
 
+LINE = 64  # bytes that memory gives at once, about everywhere
 _READ, _KEEP, _DATA = 0, 3, 1  # as LLVM counts them: for reading, in all caches, not code
 
 

@@ -187,8 +187,7 @@ class Cluster(Grouped[Group, GroupView]):
     for view in self.searches:
       view.hall_of_fame.check(view.space, checked_state.part(halls, view.name))
       view.front.check(view.space, checked_state.part(fronts, view.name))
-    check_found(self.space_of(0), improvements)
-    checked_state.within("island", improvements["island"], 0, len(self.experiments) - 1)
+    check_found(self.space_of(0), improvements, len(self.experiments))
     self._improvements = [
         Improvement(**fields) for fields in found_in(self.space_of, improvements)]
     for view in self.searches:

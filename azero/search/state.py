@@ -83,8 +83,14 @@ def found_state(space: SearchSpace, items: Sequence[Found]) -> dict[str, Any]:
   }
 
 
-def check_found(space: SearchSpace, state: Mapping[str, Any]) -> int:
+def check_found(
+    space: SearchSpace, state: Mapping[str, Any], num_islands: int | None = None) -> int:
   """Refuses what `found_in` cannot read; how many found programs there are.
+
+  Args:
+    space: of the programs, or of another F.
+    state: of `found_state`.
+    num_islands: of the search, if their numbers have to be of one of its islands.
 
   Raises:
     StateError: they are no programs of this space, or have numbers that cannot be.
@@ -93,6 +99,8 @@ def check_found(space: SearchSpace, state: Mapping[str, Any]) -> int:
   checked_state.within("fitness", fitness, -np.inf)
   for name in ("island", "train_steps", "num_programs"):
     checked_state.within(name, checked_state.array(state, name, np.int64, fitness.shape), 0)
+  if num_islands is not None:
+    checked_state.within("island", state["island"], 0, max(num_islands - 1, 0))
   checked_state.programs(space, state, "programs", len(fitness))
   return len(fitness)
 

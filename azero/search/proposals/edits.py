@@ -21,7 +21,7 @@ from azero.compiler.arrays import (
   Tables,
 )
 from azero.compiler.kernels import inlined_kernel, inner_kernel
-from azero.compiler.prefetch import prefetch
+from azero.compiler.prefetch import LINE, prefetch
 from azero.language import ops as op_table
 from azero.language.program import EMPTY
 from azero.search.draws import pick, uniform
@@ -35,7 +35,7 @@ _SIGNIFICANT_DIGITS = 6
 _DECADES = 3.0  # of constants that are tried
 _POWERS = 10.0 ** np.arange(301)
 _MAX_CONSTANTS = op_table.MAX_CONSTANTS
-_SLOTS_OF_A_LINE = 2  # whose constants memory gives at once
+_SLOTS_OF_A_LINE = LINE // (8 * _MAX_CONSTANTS)  # whose constants memory gives at once
 
 
 @inlined_kernel

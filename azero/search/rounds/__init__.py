@@ -21,5 +21,6 @@ How many parents are guessed an island learns from its own rounds. So where they
 which of them it has done its part of a step, follows from its history and not from the threads:
 a kernel works on the islands of one thread; other threads have other islands.
 
-`round` says what a round is, `proposing` makes its children, `committing` settles them.
+`round` says what a round is, `parents` whose child a child is, `proposing` makes the children of a
+round, `committing` settles them.
 """

@@ -6,7 +6,6 @@ import numpy as np
 
 from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.compiler.prefetch import prefetch
-from azero.search import draws
 from azero.search.history.ancestry import (
   ARRIVED,
   NONE,
@@ -18,6 +17,7 @@ from azero.search.history.ancestry import (
 )
 from azero.search.islands import FEWEST_GUESSES, MOST_GUESSES, Islands
 from azero.search.proposals.edits import copy_program
+from azero.search.rounds.parents import choose_parent
 from azero.search.rounds.round import (
   CHILDREN,
   FIRST_ANSWER,
@@ -32,7 +32,6 @@ from azero.search.rounds.round import (
   Rules,
 )
 from azero.search.scoring.lru_cache import CacheArrays, fill, take_back
-from azero.search.tournament import tournament
 
 # What it costs to make a child, in instructions that are trained on one example of one task.
 _CHILD_LOAD = 1000.0
@@ -143,9 +142,8 @@ def _learn_guesses(islands: Islands, first: int, last: int, rnd: Round) -> None:
 @inlined_kernel
 def _confirmed(islands: Islands, c: int, settlement: Settlement, rnd: Round) -> bool:
   """Whether child c has the right parent, now that all children before it are known."""
-  rules, stream, i = settlement.rules, settlement.stream, rnd.island[c]
-  draws.start(stream, rules.seed, rules.first_island + i, rnd.nth[c])
-  parent, _ = tournament(islands.fitness[i], rnd.place[c], rules.tournament_size, stream)
+  parent, _ = choose_parent(
+      islands, rnd.island[c], rnd.nth[c], settlement.rules, settlement.stream)
   return parent == rnd.parent[c]
 
 

@@ -9,8 +9,7 @@ from azero.compiler.canonical import analyse_program
 from azero.compiler.cost import program_cost
 from azero.compiler.dependence import program_can_learn
 from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
-from azero.compiler.prefetch import prefetch
-from azero.search import draws
+from azero.compiler.prefetch import LINE, prefetch
 from azero.search.history.ancestry import ARRIVED, NONE, START
 from azero.search.islands import Islands
 from azero.search.proposals.breeding import (
@@ -24,6 +23,7 @@ from azero.search.proposals.breeding import (
   trials_of,
 )
 from azero.search.proposals.edits import copy_program, prefetch_program, redraw_constants
+from azero.search.rounds.parents import choose_parent
 from azero.search.rounds.round import (
   ASKED,
   CANONICAL_HIT,
@@ -45,9 +45,9 @@ from azero.search.scoring.lru_cache import (
   ticket_at,
   value_at,
 )
-from azero.search.tournament import NOBODY, tournament
+from azero.search.tournament import NOBODY
 
-_NUMBERS = 8  # of 64 bits, that memory gives at once
+_NUMBERS = LINE // 8  # of 64 bits, that memory gives at once
 
 
 class Means(NamedTuple):
@@ -100,15 +100,12 @@ def propose(
         if n > first:
           break  # what is under way may be better
         begin_anew(islands, i)
-      place, parent, decided = n % means.rules.population_size, NONE, True
+      place = n % means.rules.population_size
       _prefetch_next(islands, i, n + 1, means)
-      draws.start(means.tools.stream, means.rules.seed, means.rules.first_island + i, n)
-      if means.rules.evolve and n - islands.epoch[i] >= means.rules.population_size:
-        parent, decided = tournament(
-            islands.fitness[i], place, means.rules.tournament_size, means.tools.stream)
-        guesses += not decided
-        if parent == NOBODY or guesses > most:
-          break
+      parent, decided = choose_parent(islands, i, n, means.rules, means.tools.stream)
+      guesses += not decided
+      if not decided and (parent == NOBODY or guesses > most):
+        break
       c = _take_place(islands, i, place, parent, rnd)
       rnd.guessed[c] = not decided
       if parent == NONE:
@@ -148,14 +145,11 @@ def receive(
 @inlined_kernel
 def _prefetch_next(islands: Islands, i: int, n: int, means: Means) -> None:
   """Prefetches the parent that child n of island i would have now, and what is in its place."""
-  size, stream = means.rules.population_size, means.tools.stream
-  place = n % size
-  prefetch_program(islands.population, i * size + place)
-  if means.rules.evolve and n - islands.epoch[i] >= size:
-    draws.start(stream, means.rules.seed, means.rules.first_island + i, n)
-    parent, _ = tournament(islands.fitness[i], place, means.rules.tournament_size, stream)
-    if parent != NOBODY:
-      prefetch_program(islands.population, i * size + parent)
+  size = means.rules.population_size
+  prefetch_program(islands.population, i * size + n % size)
+  parent, _ = choose_parent(islands, i, n, means.rules, means.tools.stream)
+  if parent not in (NOBODY, NONE):
+    prefetch_program(islands.population, i * size + parent)
 
 
 @inlined_kernel

@@ -23,12 +23,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from azero.compiler.kernels import inlined_kernel, kernel
-from azero.compiler.prefetch import prefetch
+from azero.compiler.prefetch import LINE, prefetch
 from azero.search import checked_state
 
 BYTES_PER_ENTRY = 32
 _WAYS = 8
-_LINE = 64  # bytes that a processor reads at once
 # Rows of a set: both halves of the keys; when each was last used, 0 for an empty place; and the
 # bits of the values or, of places that wait for them, tickets.
 _FIRST, _SECOND, _STAMP, _VALUE = range(4)
@@ -151,9 +150,9 @@ class LruCache:
 
 def _aligned_zeros(shape: tuple[int, ...]) -> np.ndarray:
   """Zeros of words of 64 bits; a row of eight is what the processor reads at once."""
-  size, spare = math.prod(shape), _LINE // 8
+  size, spare = math.prod(shape), LINE // 8
   words = np.zeros(size + spare, np.uint64)
-  first = -words.ctypes.data % _LINE // 8
+  first = -words.ctypes.data % LINE // 8
   return words[first : first + size].reshape(shape)
 
 

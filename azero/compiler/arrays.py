@@ -108,9 +108,10 @@ IN1, IN2, OLD, OUT, WRITABLE = range(5)  # columns of `units`
 BASE_IN1, BASE_IN2, BASE_OLD, BASE_OUT = range(4)
 # How many addresses there are to choose from for in1, in2 and out; the first for out.
 CHOICES_IN1, CHOICES_IN2, CHOICES_OUT, FIRST_OUT = range(4, 8)
-# Whether the inputs commute; how many inputs, outputs and constants there are; and what each
-# constant means: NO_CONSTANT, NUMBER, INDEX or STD.
-COMMUTATIVE, NUM_INPUTS, NUM_OUTPUTS, NUM_CONSTANTS, MEANING = range(8, 13)
+# Whether the inputs commute; how many inputs, outputs and constants there are; what it gives for
+# zeros, as in `op_table.Zero`; and what each constant means: NO_CONSTANT, NUMBER, INDEX or STD.
+COMMUTATIVE, NUM_INPUTS, NUM_OUTPUTS, NUM_CONSTANTS, ZERO, MEANING = range(8, 14)
+ZERO_OF_ANY, ZERO_OF_FIRST, ZERO_OF_ALL, _ = range(len(op_table.Zero))
 NO_CONSTANT, NUMBER, INDEX, STD = range(4)
 
 
@@ -140,7 +141,7 @@ def tables(space: SearchSpace, multiclass: bool = False) -> Tables:
   ops = np.column_stack([
       base, readable[columns.input_kind], writable[columns.output_kind],
       first[columns.output_kind], columns.commutative, columns.num_inputs,
-      columns.output_kind >= 0, columns.num_constants, meaning])
+      columns.output_kind >= 0, columns.num_constants, columns.zero, meaning])
   one, zero = np.uint64(1), np.uint64(0)
   units = np.where(base < 0, zero, one << np.maximum(base, 0).astype(np.uint64))
   choices, lowest = (

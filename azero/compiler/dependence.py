@@ -5,6 +5,10 @@ example, or from the labels of the training examples, is independent of the func
 labels a task: it cannot fit several random functions but by guessing all their weights. A
 random search that only counts programs which fit need not run such programs.
 
+A path also ends where a value is zero for certain. All memory is zero at the start, most of it
+stays so, and a product with such a value is zero, or no number where the other factor is infinite:
+a prediction that is so in every example fits nothing.
+
 The analysis follows sets of addresses, a word of bits, forward. It errs on one side only: what
 it rules out has no such path.
 """
@@ -12,8 +16,14 @@ it rules out has no such path.
 import numpy as np
 
 from azero.compiler.arrays import (
+  IN1,
+  IN2,
   READS,
   WRITES,
+  ZERO,
+  ZERO_OF_ALL,
+  ZERO_OF_ANY,
+  ZERO_OF_FIRST,
   ProgramArrays,
   Scratch,
   Tables,
@@ -25,18 +35,19 @@ from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.compiler.liveness import list_instructions
 from azero.language.program import Function, Programs
 
-_PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
+_SETUP, _PREDICT, _LEARN = (int(function) for function in Function)
 _NONE, _ONE = np.uint64(0), np.uint64(1)
 
 
-def can_learn(programs: Programs, *, multiclass: bool = False) -> np.ndarray:
+def can_learn(
+    programs: Programs, *, multiclass: bool = False, normalised: bool = True) -> np.ndarray:
   """Which programs' predictions can depend on features and labels.
 
-  Setup plays no part in it, since it runs before there are features or labels.
-
   Args:
-    programs: N programs; their Setup is not looked at.
+    programs: N programs.
     multiclass: whether the prediction is v2 and the label v1.
+    normalised: whether predictions are made probabilities, as in classification, so that even
+      one of zero is none when Learn finds it.
 
   Returns:
     [N] bool: whether a path leads to the prediction of a validation example from the
@@ -44,36 +55,51 @@ def can_learn(programs: Programs, *, multiclass: bool = False) -> np.ndarray:
   """
   result = np.zeros(len(programs), np.bool_)
   space = programs.space
-  _can_learn_all(arrays(programs), tables(space, multiclass), result, scratch(space))
+  _can_learn_all(
+      arrays(programs), tables(space, multiclass), normalised, result, scratch(space))
   return result
 
 
 @kernel
 def _can_learn_all(
-    programs: ProgramArrays, tables: Tables, result: np.ndarray, scratch: Scratch) -> None:
+    programs: ProgramArrays, tables: Tables, normalised: bool, result: np.ndarray,
+    scratch: Scratch) -> None:
   for i in range(len(result)):
-    result[i] = program_can_learn(programs, i, tables, scratch)
+    list_instructions(programs, i, tables, scratch)
+    result[i] = listed_can_learn(programs, i, tables, normalised, scratch)
+
+
+@inner_kernel
+def listed_can_learn(
+    programs: ProgramArrays, i: int, tables: Tables, normalised: bool, scratch: Scratch) -> bool:
+  """As `can_learn`, of program i, whose instructions have been listed."""
+  _forget_zeros(programs, i, tables, normalised, scratch)
+  return sees_features(tables, scratch) and learns_labels(tables, scratch)
 
 
 @inlined_kernel
-def program_can_learn(programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch) -> bool:
-  """As `can_learn`, of program i."""
-  list_instructions(programs, i, tables, scratch)
+def sees_features(tables: Tables, scratch: Scratch) -> bool:
+  """Whether a path leads from the features to the prediction, in Predict as it is listed."""
+  start, features = scratch.start, _ONE << np.uint64(tables.features)
+  reached = _forward(start[_PREDICT], start[_LEARN], features, scratch.words)
+  return reached & _ONE << np.uint64(tables.prediction) != _NONE
+
+
+@inlined_kernel
+def learns_labels(tables: Tables, scratch: Scratch) -> bool:
+  """Whether a path leads from labels to a later prediction, in Predict and Learn as listed."""
   words, predict = scratch.words, scratch.start[_PREDICT]
   learn, end = scratch.start[_LEARN], scratch.start[_LEARN + 1]
-  prediction = _ONE << np.uint64(tables.prediction)
-  label, features = _ONE << np.uint64(tables.label), _ONE << np.uint64(tables.features)
-  if _forward(predict, learn, features, words) & prediction == _NONE:
-    return False
+  label = _ONE << np.uint64(tables.label)
+  given = label | _ONE << np.uint64(tables.features)  # overwritten before the next example
   # After some examples: what may hold something of a label when Predict starts.
   known = _NONE
   while True:
-    after = _forward(learn, end, _forward(predict, learn, known, words) | label, words)
-    more = known | (after & ~(label | features))  # overwritten before the next example
+    predicted = _forward(predict, learn, known, words)
+    more = known | ((predicted | _forward(learn, end, predicted | label, words)) & ~given)
     if more == known:
-      break
+      return predicted & _ONE << np.uint64(tables.prediction) != _NONE
     known = more
-  return _forward(predict, learn, known, words) & prediction != _NONE
 
 
 @inner_kernel
@@ -92,3 +118,59 @@ def _forward(first: int, end: int, reached: np.uint64, words: np.ndarray) -> np.
     else:
       reached &= ~words[k, WRITES]
   return reached
+
+
+@inlined_kernel
+def _forget_zeros(
+    programs: ProgramArrays, i: int, tables: Tables, normalised: bool, scratch: Scratch) -> None:
+  """Empties what instructions of program i read whose results are zero in every example."""
+  start = scratch.start
+  label, features = _ONE << np.uint64(tables.label), _ONE << np.uint64(tables.features)
+  in_learn = label | (_ONE << np.uint64(tables.prediction) if normalised else _NONE)
+  # What may be other than zero when Predict starts.
+  filled = _fill(_SETUP, _NONE, programs, i, tables, scratch) & ~label | features
+  while True:
+    predicted = _fill(_PREDICT, filled, programs, i, tables, scratch)
+    learned = _fill(_LEARN, predicted | in_learn, programs, i, tables, scratch)
+    more = filled | ((predicted | learned) & ~label)
+    if more == filled:
+      break
+    filled = more
+  for k in range(start[_PREDICT], start[_LEARN + 1]):
+    if k == start[_LEARN]:
+      filled |= in_learn
+    after = _after(k, filled, programs, i, tables, scratch)
+    if after & scratch.words[k, WRITES] == _NONE:
+      scratch.words[k, READS] = _NONE
+    filled = after
+
+
+@inlined_kernel
+def _fill(
+    function: int, filled: np.uint64, programs: ProgramArrays, i: int, tables: Tables,
+    scratch: Scratch) -> np.uint64:
+  """The addresses that may be other than zero after a component function, by those before."""
+  for k in range(scratch.start[function], scratch.start[function + 1]):
+    filled = _after(k, filled, programs, i, tables, scratch)
+  return filled
+
+
+@inner_kernel
+def _after(
+    k: int, filled: np.uint64, programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch,
+) -> np.uint64:
+  """The addresses that may be other than zero after instruction k, by those before."""
+  slot = scratch.slot[k]
+  opcode, units = programs.opcode[i, slot], tables.units
+  first = units[opcode, IN1] << np.uint64(programs.in1[i, slot]) & filled
+  second = units[opcode, IN2] << np.uint64(programs.in2[i, slot]) & filled
+  zero, written = tables.ops[opcode, ZERO], scratch.words[k, WRITES]
+  if zero == ZERO_OF_ANY:
+    holds = first != _NONE and second != _NONE
+  elif zero == ZERO_OF_FIRST:
+    holds = first != _NONE
+  elif zero == ZERO_OF_ALL:
+    holds = first | second != _NONE
+  else:
+    holds = True
+  return filled | written if holds else filled & ~written

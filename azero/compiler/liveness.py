@@ -91,23 +91,30 @@ def mark_live(
 @inlined_kernel
 def list_instructions(programs: ProgramArrays, i: int, tables: Tables, scratch: Scratch) -> None:
   """Lists the instructions of program i, with the sets of addresses they read and write."""
+  scratch.start[0] = 0
+  for function in range(3):
+    list_function(programs, i, function, tables, scratch)
+
+
+@inlined_kernel
+def list_function(
+    programs: ProgramArrays, i: int, function: int, tables: Tables, scratch: Scratch) -> None:
+  """Lists the instructions of a component function of program i from its start on."""
   opcodes, in1, in2, out = programs.opcode[i], programs.in1[i], programs.in2[i], programs.out[i]
   units, slots, words = tables.units, scratch.slot, scratch.words
-  count = 0
-  for function in range(3):
-    scratch.start[function] = count
-    for slot in range(tables.functions[function, START], tables.functions[function, STOP]):
-      opcode = opcodes[slot]
-      if opcode == EMPTY:
-        continue
-      slots[count] = slot
-      words[count, READS] = (
-          units[opcode, IN1] << np.uint64(in1[slot])
-          | units[opcode, IN2] << np.uint64(in2[slot])
-          | units[opcode, OLD] << np.uint64(out[slot]))
-      words[count, WRITES] = units[opcode, OUT] << np.uint64(out[slot])
-      count += 1
-  scratch.start[3] = count
+  count = scratch.start[function]
+  for slot in range(tables.functions[function, START], tables.functions[function, STOP]):
+    opcode = opcodes[slot]
+    if opcode == EMPTY:
+      continue
+    slots[count] = slot
+    words[count, READS] = (
+        units[opcode, IN1] << np.uint64(in1[slot])
+        | units[opcode, IN2] << np.uint64(in2[slot])
+        | units[opcode, OLD] << np.uint64(out[slot]))
+    words[count, WRITES] = units[opcode, OUT] << np.uint64(out[slot])
+    count += 1
+  scratch.start[function + 1] = count
 
 
 @inlined_kernel

@@ -56,6 +56,15 @@ class Noise(enum.Enum):
   NORMAL = "normal"  # N(0, 1)
 
 
+class Zero(enum.Enum):
+  """Which inputs have to be zero for an op to give zero, or not a number, for certain."""
+
+  ANY = "any"  # one of them, whatever the others are: products
+  FIRST = "first"  # the first: quotients
+  ALL = "all"  # all of them
+  UNKNOWN = "unknown"  # nothing is known, or it gives something else of zeros
+
+
 NO_OP = 0
 MAX_CONSTANTS = 3
 MAX_INPUTS = 2
@@ -90,6 +99,7 @@ class Op:
     elementwise: inputs and output are of one kind and the rule treats every element on its
       own, so that it may be given arrays of any other shape.
     work: floating-point operations as (factor, power): factor * F ** power.
+    zero: what it gives for zeros.
   """
 
   id: int
@@ -105,6 +115,7 @@ class Op:
   updates_output: bool = False
   elementwise: bool = False
   work: tuple[float, int] = (1.0, 0)
+  zero: Zero = Zero.UNKNOWN
 
   def cost(self, num_features: int) -> float:
     """Cost of one execution, in scalar additions, at F = `num_features`."""
@@ -161,6 +172,7 @@ class Columns(NamedTuple):
     is_signed: [ops, 3] bool, whether a constant is any other number.
     commutative: [ops] bool.
     updates_output: [ops] bool.
+    zero: [ops] int, the place in `Zero` of what it gives for zeros.
   """
 
   input_kind: np.ndarray
@@ -172,6 +184,7 @@ class Columns(NamedTuple):
   is_signed: np.ndarray
   commutative: np.ndarray
   updates_output: np.ndarray
+  zero: np.ndarray
 
 
 def cached_for_table(function: Callable[P, T]) -> Callable[P, T]:
@@ -200,6 +213,7 @@ def columns() -> Columns:
       is_signed=present & ~is_index & ~is_std,
       commutative=np.array([op.commutative for op in _TABLE]),
       updates_output=np.array([op.updates_output for op in _TABLE]),
+      zero=np.array([list(Zero).index(op.zero) for op in _TABLE]),
   )
 
 
@@ -228,7 +242,7 @@ def row(
     text: str | None = None, *, aliases: Sequence[str] = (),
     constants: Sequence[Constant] = (), noise: Noise | None = None,
     commutative: bool = False, updates_output: bool = False, elementwise: bool = False,
-    work: tuple[float, int] | None = None,
+    work: tuple[float, int] | None = None, zero: Zero = Zero.UNKNOWN,
 ) -> Op:
   """A row with the kinds of its operands as letters; see `own_ops.register_op`.
 
@@ -245,7 +259,7 @@ def row(
     work = (1.0, max((int(kind) for kind in in_kinds + out_kinds), default=0))
   op = Op(
       op_id, name, in_kinds, out_kinds[0] if out_kinds else None, rule, text, tuple(aliases),
-      tuple(constants), noise, commutative, updates_output, elementwise, work)
+      tuple(constants), noise, commutative, updates_output, elementwise, work, zero)
   _check(op)
   return op
 
@@ -307,4 +321,5 @@ for _id, (_name, _inputs, _output, _text) in enumerate(table_s1.ROWS):
       commutative=_name in table_s1.COMMUTATIVE,
       updates_output=_name in ("vector_constant", "matrix_constant"),
       elementwise=_name in table_s1.ELEMENTWISE,
-      work=table_s1.WORK.get(_name)))
+      work=table_s1.WORK.get(_name),
+      zero=Zero(table_s1.ZERO.get(_name, "unknown"))))

@@ -85,6 +85,26 @@ ELEMENTWISE = frozenset(
     for function in ("heaviside", "reciprocal", "abs", "sum", "diff", "product", "division", "min",
                      "max"))
 
+# What an op makes of zeros, by the values of `ops.Zero`: zero, or not a number where something
+# infinite comes in. All others may make something else of them.
+ZERO = {
+    name: "any" for name in (
+        "scalar_product", "scalar_vector_product", "vector_product", "vector_inner_product",
+        "vector_outer_product", "scalar_matrix_product", "matrix_vector_product",
+        "matrix_product", "matrix_matrix_product")
+} | {
+    name: "first" for name in ("scalar_division", "vector_division", "matrix_division")
+} | {
+    name: "all" for name in (
+        *(f"{kind}_{function}" for kind in ("scalar", "vector", "matrix")
+          for function in ("sum", "diff", "abs", "min", "max")),
+        "scalar_sin", "scalar_tan", "scalar_arcsin", "scalar_arctan", "vector_heaviside",
+        "matrix_heaviside", "vector_broadcast", "column_broadcast", "row_broadcast",
+        "matrix_transpose", "vector_norm", "matrix_norm", "matrix_column_norm",
+        "matrix_row_norm", "vector_mean", "matrix_mean", "matrix_row_mean", "matrix_row_std",
+        "vector_std", "matrix_std")
+}
+
 # Meanings of the constants, by the values of `ops.Constant`.
 _BOUNDS, _NORMAL = ("bound", "bound"), ("mean", "std")
 CONSTANTS: dict[str, tuple[str, ...]] = {

@@ -5,23 +5,35 @@ reference written by hand. Random programs give their density; a search that is 
 times from new tasks gives its own rate, for which each repeat counts once at most.
 
 Every program drawn counts, but few need to be run: those that cannot learn (see
-`dependence`) are not acceptable, and equal canonical keys are run once.
+`dependence`) are not acceptable, nor are those that are stopped on a task within its first
+examples, and equal canonical keys are run once.
 """
 
-from collections.abc import Callable, Sequence
+import collections
+from collections.abc import Callable, Iterator, Sequence
+import concurrent.futures
 import dataclasses
+import itertools
+import queue
 
 import numpy as np
 
+from azero.compiler.arrays import arrays, scratch, tables
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs, SearchSpace
+from azero.search import draws
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
-from azero.search.random_search import RandomSearch
+from azero.search.proposals import learners as learners_lib
+from azero.search.proposals import mutation
 from azero.search.worker import Watched
 from azero.tasks.task import Tasks
 
-_DRAWN_PER_STEP = 1 << 16  # programs of an island between two looks at what was found
+_BATCH = 1 << 18  # programs of an island that a thread draws at a time
+_ROOM = 8192  # programs that are evaluated at a time
+# Half of the programs that can learn are stopped, most of them within a dozen examples: all are
+# trained on so many before those that are left are trained in full.
+_FIRST_EXAMPLES = 20
 
 
 class Acceptance:
@@ -86,9 +98,9 @@ class Sample:
   Attributes:
     programs: drawn.
     learning: of these, with paths to the prediction from features and labels.
-    evaluated: trained and validated; one of those of equal key.
+    evaluated: trained and validated in full; one of those of equal key that are drawn together.
     acceptable: how many of those drawn are.
-    train_steps: examples trained on.
+    train_steps: examples trained on, those of the first look included.
     found: the first acceptable programs of different keys, batches of one.
   """
 
@@ -99,6 +111,13 @@ class Sample:
   train_steps: int = 0
   found: list[Programs] = dataclasses.field(default_factory=list)
 
+  def add(self, other: "Sample", keep: int) -> None:
+    """Takes in what became of further programs, and keeps as many of those found."""
+    for name in ("programs", "learning", "evaluated", "acceptable", "train_steps"):
+      setattr(self, name, getattr(self, name) + getattr(other, name))
+    self.found.extend(program for program in other.found if program not in self.found)
+    del self.found[keep:]
+
 
 def sample(
     space: SearchSpace, task_sets: Sequence[Tasks], acceptance: Acceptance, num_programs: int, *,
@@ -108,9 +127,11 @@ def sample(
 ) -> Sample:
   """Draws random programs and counts those that are acceptable.
 
+  A thread for each device draws and evaluates batches of its own.
+
   Args:
     space: the search space.
-    task_sets: regression tasks of two islands or one, which take turns.
+    task_sets: regression tasks of one or more islands, which draw equally many programs.
     acceptance: on these tasks.
     num_programs: how many to draw.
     seed: decides all draws.
@@ -125,58 +146,103 @@ def sample(
   Returns:
     The counts.
   """
-  islands = len(task_sets)
-  config = SearchConfig(
-      fingerprint=False, combine="mean", seed=seed, dtype=dtype, lanes=lanes,
-      cycles_per_step=_DRAWN_PER_STEP)
-  search = _Sampling(
-      space, task_sets, config, acceptance, template=template, keep=keep, exhaustive=exhaustive)
-  share, rest = divmod(num_programs, islands)
-  while search.cycle < share:
-    search.advance(min(share, search.cycle + _DRAWN_PER_STEP))
+  sampler = _Sampler(
+      space, task_sets, acceptance, seed=seed, template=template, dtype=dtype, lanes=lanes,
+      exhaustive=exhaustive)
+  share, rest = divmod(num_programs, len(task_sets))
+  shares = [share + (island < rest) for island in range(len(task_sets))]
+  batches = [
+      (island, first, min(first + _BATCH, shares[island]))
+      for first in range(0, max(shares), _BATCH) for island in range(len(task_sets))
+      if first < shares[island]]
+  result = Sample()
+  for found in sampler.run(batches):
+    result.add(found, keep)
     if on_batch is not None:
-      on_batch(search.sample())
-  for island in range(rest, islands):
-    search.finish(island)
-  if rest:
-    search.advance(share + 1)
-  result = search.sample()
-  if on_batch is not None and rest:
-    on_batch(result)
+      on_batch(result)
   return result
 
 
-class _Sampling(RandomSearch):
-  """A random search that counts acceptable programs."""
+class _Sampler:
+  """Draws random programs, and evaluates those that can learn."""
 
   def __init__(
-      self, space: SearchSpace, task_sets: Sequence[Tasks], config: SearchConfig,
-      acceptance: Acceptance, *, template: Programs | None, keep: int, exhaustive: bool,
+      self, space: SearchSpace, task_sets: Sequence[Tasks], acceptance: Acceptance, *, seed: int,
+      template: Programs | None, dtype: str, lanes: int | None, exhaustive: bool,
   ):
-    self.learners_only = not exhaustive
-    super().__init__(space, task_sets, config, template=template)
-    self.watch[:] = acceptance.fitness_bounds
-    self._acceptance, self._keep = acceptance, keep
-    self._verdicts: dict[tuple[int, tuple[int, int]], bool] = {}  # by island and key
-    self._acceptable = 0
-    self._kept: dict[tuple[int, int], Programs] = {}
+    mutation.require_searched(space)
+    self._space, self._limits, self._exhaustive = space, acceptance.limits, exhaustive
+    self._seed, self._template = seed, template or Programs.empty(space)
+    self._full = Evaluator(space, task_sets, dtype=dtype, lanes=lanes)
+    self._first = self._full.part(min(_FIRST_EXAMPLES, self._full.num_train), 1)
 
-  def sample(self) -> Sample:
-    """What there is by now."""
-    counts, unable = self.counts, sum(worker.unable for worker in self._workers)
-    return Sample(
-        counts.programs, counts.programs - unable, counts.evaluated, self._acceptable,
-        counts.train_steps, list(self._kept.values()))
+  def run(self, batches: Sequence[tuple[int, int, int]]) -> Iterator[Sample]:
+    """What became of the batches, each an island and a range of numbers, in their order."""
+    devices = queue.SimpleQueue[int]()
+    for device in range(self._full.num_devices):
+      devices.put(device)
 
-  def _judge(self, watched: Sequence[Watched]) -> None:
-    new = {(item.island, item.key): item for item in reversed(watched)
-           if (item.island, item.key) not in self._verdicts}
-    self._verdicts |= zip(new, _accepts(self._acceptance, list(new.values())))
-    for item in watched:
-      if self._verdicts[item.island, item.key]:
-        self._acceptable += 1
-        if len(self._kept) < self._keep:
-          self._kept.setdefault(item.key, item.program)
+    def run(batch: tuple[int, int, int]) -> Sample:
+      device = devices.get()
+      try:
+        return self._draw(*batch, device)
+      finally:
+        devices.put(device)
+
+    left, running = iter(batches), collections.deque[concurrent.futures.Future[Sample]]()
+    with concurrent.futures.ThreadPoolExecutor(self._full.num_devices) as pool:
+      # One batch waits for each device, so that none of them ever does.
+      ahead = itertools.islice(left, 2 * self._full.num_devices)
+      running.extend(pool.submit(run, batch) for batch in ahead)
+      try:
+        while running:
+          done = running.popleft().result()
+          running.extend(pool.submit(run, batch) for batch in itertools.islice(left, 1))
+          yield done
+      finally:
+        for each in running:
+          each.cancel()
+
+  def _draw(self, island: int, first: int, last: int, device: int) -> Sample:
+    """Draws the programs of an island with these numbers."""
+    result = Sample()
+    room = self._template[np.zeros(_ROOM, int)]
+    space, stream, work = tables(self._space), draws.new_stream(), scratch(self._space)
+    seed = draws.seed_word(self._seed)
+    while first < last:
+      if self._exhaustive:
+        number = min(_ROOM, last - first)
+        learners, following = mutation.random_programs(
+            self._space, number, seed=self._seed, island=island, first=first,
+            template=self._template), first + number
+      else:
+        number, following = learners_lib.draw_learners(
+            arrays(room), island, (first, last), seed, space, False, work, stream)
+        learners = room[:number]
+      found = self._evaluate(learners, island, device)
+      found.programs, first = following - first, following
+      result.add(found, result.acceptable + found.acceptable)
+    return result
+
+  def _evaluate(self, programs: Programs, island: int, device: int) -> Sample:
+    """Evaluates programs, and counts those that are acceptable."""
+    result = Sample(learning=len(programs))
+    if not len(programs):
+      return result
+    analysis = self._full.analyse(programs)
+    _, rows, key = np.unique(analysis.key, axis=0, return_index=True, return_inverse=True)
+    plan = self._full.plan(programs[rows], analysis.take(rows))
+    islands = np.full(len(rows), island)
+    looked = self._first.evaluate_plan(plan, islands, device)
+    # Who is stopped on a task has no finite error there.
+    left = np.flatnonzero(looked.trained.all(1))
+    full = self._full.evaluate_plan(plan.take(left), islands[left], device)
+    result.evaluated = len(left)
+    result.train_steps = int(looked.train_steps.sum() + full.train_steps.sum())
+    good = left[rms_error(full.per_task).mean(1) <= self._limits[island]]
+    result.acceptable = int(np.isin(key, good).sum())
+    result.found = [programs[row : row + 1] for row in np.sort(rows[good])]
+    return result
 
 
 class RepeatedEvolution(Evolution):

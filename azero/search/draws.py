@@ -41,6 +41,12 @@ def uniform(stream: np.ndarray) -> float:
 
 
 @inlined_kernel
+def skip(stream: np.ndarray, count: int) -> None:
+  """Leaves out so many draws."""
+  stream[0] += np.uint64(count) * _GOLDEN
+
+
+@inlined_kernel
 def pick(stream: np.ndarray, count: int) -> int:
   """A uniform choice out of 0, ..., count - 1."""
   return int(uniform(stream) * count)

@@ -72,7 +72,6 @@ class Search(Budgeted):
   """
 
   evolve = True  # whether children have parents
-  learners_only = False  # whether programs that cannot learn are not even evaluated
 
   def __init__(
       self, space: SearchSpace, task_sets: Tasks | Sequence[Tasks], config: SearchConfig, *,
@@ -328,8 +327,7 @@ class Search(Budgeted):
         tournament_size=config.tournament_size, round_size=self._round_size,
         step_rounds=self._step_rounds,
         fixed_guesses=0 if config.hurdle is None else _GUESSES_AT_A_HURDLE, evolve=self.evolve,
-        learners_only=self.learners_only, cached=config.canonical_cache,
-        max_cost=_max_cost(self.space, config.train_budget),
+        cached=config.canonical_cache, max_cost=_max_cost(self.space, config.train_budget),
         max_programs=config.max_programs or breeding.UNLIMITED,
         max_train_steps=config.max_train_steps or breeding.UNLIMITED,
         most_steps=self._stages.most_train_steps)

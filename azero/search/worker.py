@@ -27,11 +27,9 @@ from azero.search.proposals.mutation import Mutator, explained
 from azero.search.rounds import committing, proposing
 from azero.search.rounds.round import (
   CHILDREN,
-  FIRST_ANSWER,
   KNOWN,
   NEW,
   TWIN,
-  UNABLE,
   Rules,
   new_round,
 )
@@ -122,7 +120,6 @@ class Worker:
     counts: how the programs of these islands were answered, since `forget`.
     hall: their best programs, since `forget`.
     front: their best by complexity, since `forget`.
-    unable: programs that cannot learn, since `forget`; see `Rules.learners_only`.
   """
 
   def __init__(self, shared: Shared, devices: Sequence[int]):
@@ -150,7 +147,6 @@ class Worker:
     """Starts anew with what is counted and found; drops a round that an error has broken off."""
     self._begin()
     self.counts = Counts()
-    self.unable = 0
     self.hall, self.front = HallOfFame(self._shared.hall_size), Front()
     self._set_bars()
     self._improvements: list[Improvement] = []
@@ -247,7 +243,6 @@ class Worker:
         shared.islands, self._settlement, rnd, self._wanted, self._found)
     shared.stages.settle(rnd, prints, self._log)
     shared.stages.count(rnd, self.counts)
-    self.unable += int(rnd.counts[FIRST_ANSWER + UNABLE])
     for arrived in self._arrivals:
       shared.genealogy.note_arrivals(*arrived)
     for child in self._found[:number].tolist():

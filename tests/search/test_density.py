@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from azero.compiler import dependence
+from azero.compiler.arrays import arrays, scratch, tables
 from azero.executors.evaluator import Evaluator
 from azero.language import spaces, text
 from azero.language.program import Programs
-from azero.search import density
+from azero.search import density, draws
 from azero.search.config import SearchConfig
-from azero.search.proposals import mutation
+from azero.search.proposals import learners, mutation
 from azero.tasks import linear_regression
 
 _SPACE = spaces.linear(4, learn_only=True)
@@ -60,7 +61,7 @@ def test_every_random_program_is_counted(template, acceptance, sampled):
   for island in range(2):
     programs = mutation.random_programs(
         _SPACE, _DRAWS // 2, seed=4, island=island, template=template)
-    learning += int(dependence.can_learn(programs).sum())
+    learning += int(dependence.can_learn(programs, normalised=False).sum())
     error = density.rms_error(evaluator.evaluate(programs, island).per_task).mean(1)
     acceptable += int((error <= acceptance.limits[island]).sum())
   assert found.learning == learning
@@ -68,12 +69,12 @@ def test_every_random_program_is_counted(template, acceptance, sampled):
 
 
 def test_an_odd_number_is_shared_as_well(template, acceptance, monkeypatch):
-  monkeypatch.setattr(density, "_DRAWN_PER_STEP", 300)
+  monkeypatch.setattr(density, "_BATCH", 300)
   seen = []
   found = density.sample(
       _SPACE, _tasks(2), acceptance, 1801, seed=4, template=template, lanes=64,
       on_batch=lambda sample: seen.append(sample.programs))
-  assert found.programs == 1801 and seen == [600, 1200, 1800, 1801]
+  assert found.programs == 1801 and seen == [300, 600, 900, 1200, 1500, 1800, 1801]
 
 
 def test_programs_that_cannot_learn_change_no_count(template, acceptance, sampled):
@@ -83,7 +84,35 @@ def test_programs_that_cannot_learn_change_no_count(template, acceptance, sample
 
 
 def test_progress_is_told_after_every_batch(sampled):
-  assert sampled[1] == [_DRAWS]
+  assert sampled[1] == [_DRAWS // 2, _DRAWS]
+
+
+@pytest.mark.parametrize("room", [7, 8192])
+@pytest.mark.parametrize("space, head", [
+    (_SPACE, _HEAD), (spaces.linear(4), None), (spaces.demo(), None), (spaces.affine(4), None)],
+    ids=["learn only", "linear", "demo", "affine"])
+def test_the_programs_that_can_learn_are_drawn(space, head, room):
+  count = 2000 if head else 20_000
+  template = Programs.empty(space) if head is None else text.parse(head, space)
+  every = mutation.random_programs(
+      space, count, seed=5, island=3, first=11, template=template)
+  wanted = every[np.flatnonzero(dependence.can_learn(every, normalised=False))]
+  found, drawn = template[np.zeros(room, int)], []
+  first = 11
+  while first < 11 + count:
+    number, first = learners.draw_learners(
+        arrays(found), 3, (first, 11 + count), draws.seed_word(5), tables(space), False,
+        scratch(space), draws.new_stream())
+    drawn.append(found[np.arange(number)])
+  assert Programs.concatenate(drawn) == wanted and len(wanted) >= 20
+
+
+def test_an_interrupted_sample_stops(template, acceptance):
+  def interrupt(_):
+    raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    _sample(template, acceptance, on_batch=interrupt)
 
 
 def test_the_reference_is_acceptable_up_to_its_own_error():

@@ -24,7 +24,7 @@ from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.compiler.prefetch import LINE, prefetch
 from azero.language import ops as op_table
 from azero.language.program import EMPTY
-from azero.search.draws import pick, uniform
+from azero.search.draws import pick, skip, uniform
 
 SIGN_FLIP_PROBABILITY = 0.1
 OUTPUT = 2  # the third of an instruction's operands in1, in2, out
@@ -86,6 +86,25 @@ def write_random(
   """Writes a random instruction into a slot: draws its op, addresses and constants, in turn."""
   opcode = space.allowed[function, pick(stream, space.functions[function, NUM_ALLOWED])]
   write_op(programs, i, slot, opcode, space, stream)
+
+
+@inlined_kernel
+def write_random_function(
+    programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
+  """Fills a component function with random instructions."""
+  for slot in range(space.functions[function, START], space.functions[function, STOP]):
+    write_random(programs, i, slot, function, space, stream)
+
+
+@inlined_kernel
+def skip_random_function(function: int, space: Tables, stream: np.ndarray) -> None:
+  """Draws as much as `write_random_function`, and writes nothing."""
+  for _ in range(space.functions[function, START], space.functions[function, STOP]):
+    opcode = space.allowed[function, pick(stream, space.functions[function, NUM_ALLOWED])]
+    drawn = space.ops[opcode, NUM_CONSTANTS]
+    for operand in range(3):
+      drawn += space.ops[opcode, CHOICES_IN1 + operand] != 0
+    skip(stream, drawn)
 
 
 @inlined_kernel

@@ -28,7 +28,6 @@ from azero.compiler.arrays import (
   NUM_INPUTS,
   NUM_OUTPUTS,
   START,
-  STOP,
   ProgramArrays,
   Tables,
   arrays,
@@ -49,6 +48,7 @@ from azero.search.proposals.edits import (
   function_length,
   open_gap,
   write_random,
+  write_random_function,
 )
 from azero.search.proposals.growth import regrow_function, regrow_instructions, rewire
 
@@ -383,5 +383,4 @@ def _mutate_otherwise(
 def randomize(programs: ProgramArrays, i: int, space: Tables, stream: np.ndarray) -> None:
   """Fills every component function that is searched with random instructions."""
   for function in space.searched:
-    for slot in range(space.functions[function, START], space.functions[function, STOP]):
-      write_random(programs, i, slot, function, space, stream)
+    write_random_function(programs, i, function, space, stream)

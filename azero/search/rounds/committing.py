@@ -197,8 +197,8 @@ def _settle(islands: Islands, c: int, rules: Rules, rnd: Round, wanted: Wanted) 
   enters = new and (
       (not twin and _enters(wanted.bars[-1], value, number))
       or _enters(wanted.bars[rnd.size[c]], value, number))
-  # In evolution a child that the cache knows was watched when it was new.
-  watched = value >= wanted.watch[i] and (new or not rules.evolve)
+  # A child that the cache knows was watched when it was new.
+  watched = new and value >= wanted.watch[i]
   return rnd.better[c] or enters or watched
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from azero.compiler.arrays import ProgramArrays
 from azero.compiler.canonical import analyse_program
 from azero.compiler.cost import program_cost
-from azero.compiler.dependence import program_can_learn
 from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.compiler.prefetch import LINE, prefetch
 from azero.search.history.ancestry import ARRIVED, NONE, START
@@ -32,7 +31,6 @@ from azero.search.rounds.round import (
   KNOWN,
   OVER_BUDGET,
   REQUESTS,
-  UNABLE,
   Round,
   Rules,
 )
@@ -191,10 +189,6 @@ def _ask(islands: Islands, i: int, c: int, means: Means, rnd: Round, trials: int
   rnd.request[c], rnd.trials[c], rnd.fitness[c] = KNOWN, 0, 0.0
   islands.fitness[i, place] = 0.0
   programs, row = islands.population, i * rules.population_size + place
-  if rules.learners_only and not program_can_learn(
-      programs, row, tools.tables, tools.scratch):
-    rnd.answer[c] = UNABLE
-    return
   predicted = analyse_program(programs, row, tools.tables, rnd.analysis, q, tools.scratch)
   key = rnd.analysis.key[q]
   islands.key[i, place, 0], islands.key[i, place, 1] = key[0], key[1]

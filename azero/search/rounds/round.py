@@ -13,7 +13,7 @@ from azero.search.scoring.recall import Asked, Results, new_results
 # Columns of `Round.counts`: children and requests of the round; children that were kept, their
 # programs and training steps, and how many were answered in each way: ASKED and what follows it.
 CHILDREN, REQUESTS, KEPT, PROGRAMS, TRAIN_STEPS, FIRST_ANSWER = range(6)
-ASKED, UNABLE, CANONICAL_HIT, OVER_BUDGET, STOPPED_EARLY, TWIN, HURDLE_STOPPED, EVALUATED = range(8)
+ASKED, CANONICAL_HIT, OVER_BUDGET, STOPPED_EARLY, TWIN, HURDLE_STOPPED, EVALUATED = range(7)
 NEW = ASKED, OVER_BUDGET  # answers of programs that the cache of canonical keys did not know
 KNOWN = -1  # a request: the fitness is known without one
 
@@ -30,7 +30,6 @@ class Rules(NamedTuple):
     step_rounds: of an island in a step at most.
     fixed_guesses: parents that a round guesses at most; 0 for as many as has been learnt.
     evolve: whether children beyond the initial population have parents.
-    learners_only: whether programs that cannot learn have fitness 0 unseen.
     cached: whether equal canonical keys are answered by the cache.
     max_cost: of a program, in the cost of its live instructions.
     max_programs: budget of an island.
@@ -46,7 +45,6 @@ class Rules(NamedTuple):
   step_rounds: int
   fixed_guesses: int
   evolve: bool
-  learners_only: bool
   cached: bool
   max_cost: float
   max_programs: int
@@ -87,7 +85,7 @@ class Round(NamedTuple):
     trials: [C] int64, how many requests it has made: more than one if constants are tried.
     nth: [C] int64, which child of its island it is.
     fitness: [C] float64, as far as it is known.
-    answer: [C] int64, how it was answered: ASKED, UNABLE, CANONICAL_HIT or OVER_BUDGET.
+    answer: [C] int64, how it was answered: ASKED, CANONICAL_HIT or OVER_BUDGET.
     size: [C] int64, live instructions of a new one.
     better: [C] bool, whether it is a new best of its island; set by `commit`.
     number: [C] int64, programs of the island up to this one; set by `commit`.

@@ -102,7 +102,7 @@ class Sample:
     evaluated: trained and validated in full; one of those of equal key that are drawn together.
     acceptable: how many of those drawn are.
     train_steps: examples trained on, those of the first look included.
-    found: the first acceptable programs of different keys, batches of one.
+    found: the first acceptable programs, batches of one, by canonical key.
   """
 
   programs: int = 0
@@ -110,14 +110,15 @@ class Sample:
   evaluated: int = 0
   acceptable: int = 0
   train_steps: int = 0
-  found: list[Programs] = dataclasses.field(default_factory=list)
+  found: dict[tuple[int, int], Programs] = dataclasses.field(default_factory=dict)
 
   def add(self, other: "Sample", keep: int) -> None:
     """Takes in what became of further programs, and keeps as many of those found."""
     for name in ("programs", "learning", "evaluated", "acceptable", "train_steps"):
       setattr(self, name, getattr(self, name) + getattr(other, name))
-    self.found.extend(program for program in other.found if program not in self.found)
-    del self.found[keep:]
+    for key, program in other.found.items():
+      if len(self.found) < keep:
+        self.found.setdefault(key, program)
 
 
 def sample(
@@ -141,7 +142,7 @@ def sample(
     lanes: programs evaluated at once on a device; None to choose.
     keep: how many acceptable programs to return.
     exhaustive: run the programs that cannot learn, too. It changes no count of acceptable
-      programs.
+      programs. So it is if predicting a constant is acceptable.
     on_batch: called with what there is after every batch.
 
   Returns:
@@ -149,7 +150,7 @@ def sample(
   """
   sampler = _Sampler(
       space, task_sets, acceptance, seed=seed, template=template, dtype=dtype, lanes=lanes,
-      exhaustive=exhaustive)
+      keep=keep, exhaustive=exhaustive)
   share, rest = divmod(num_programs, len(task_sets))
   shares = [share + (island < rest) for island in range(len(task_sets))]
   batches = [
@@ -169,10 +170,13 @@ class _Sampler:
 
   def __init__(
       self, space: SearchSpace, task_sets: Sequence[Tasks], acceptance: Acceptance, *, seed: int,
-      template: Programs | None, dtype: str, lanes: int | None, exhaustive: bool,
+      template: Programs | None, dtype: str, lanes: int | None, keep: int, exhaustive: bool,
   ):
     mutation.require_searched(space)
-    self._space, self._limits, self._exhaustive = space, acceptance.limits, exhaustive
+    self._space, self._limits = space, acceptance.limits
+    # Where a constant is acceptable, so is what cannot learn.
+    constant = np.array([np.std(tasks.valid_y, axis=1).mean() for tasks in task_sets])
+    self._keep, self._exhaustive = keep, exhaustive or bool((self._limits >= constant).any())
     self._seed, self._template = seed, template or Programs.empty(space)
     # Fewer labels than features do not tell an affine function.
     self._passed = min(_PASSED, space.num_features - 1)
@@ -225,7 +229,7 @@ class _Sampler:
         learners = room[:number]
       found = self._evaluate(learners, island, device)
       found.programs, first = following - first, following
-      result.add(found, result.acceptable + found.acceptable)
+      result.add(found, self._keep)
     return result
 
   def _evaluate(self, programs: Programs, island: int, device: int) -> Sample:
@@ -245,7 +249,9 @@ class _Sampler:
     result.train_steps = int(looked.train_steps.sum() + full.train_steps.sum())
     good = left[rms_error(full.per_task).mean(1) <= self._limits[island]]
     result.acceptable = int(np.isin(key, good).sum())
-    result.found = [programs[row : row + 1] for row in np.sort(rows[good])]
+    for row in np.sort(rows[good])[: self._keep]:
+      first, second = analysis.key[row].tolist()
+      result.found[first, second] = programs[row : row + 1]
     return result
 
 

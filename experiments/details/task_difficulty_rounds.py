@@ -204,7 +204,7 @@ def _random(task: _Round) -> dict[str, Any] | signal.Signals:
   return {
       "programs": found.programs, "acceptable": found.acceptable, "experiments": 0,
       "evaluated": found.evaluated, "train_steps": found.train_steps,
-      "found": [reporting.live_text(program) for program in found.found]}
+      "found": [reporting.live_text(program) for program in found.found.values()]}
 
 
 def _evolution(task: _Round) -> dict[str, Any] | signal.Signals:

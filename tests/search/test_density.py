@@ -83,6 +83,16 @@ def test_programs_that_cannot_learn_change_no_count(template, acceptance, sample
   assert every.learning == _DRAWS > some.learning
 
 
+def test_where_a_constant_is_acceptable_all_are_run(template):
+  loose = density.Acceptance(text.parse(_HEAD + _LEARN, _SPACE), _SPACE, _tasks(2), factor=20.0)
+  some, every = (
+      density.sample(
+          _SPACE, _tasks(2), loose, 4000, seed=4, template=template, lanes=64, keep=5,
+          exhaustive=exhaustive)
+      for exhaustive in (False, True))
+  assert some == every and some.acceptable > 100 and len(some.found) == 5
+
+
 def test_progress_is_told_after_every_batch(sampled):
   assert sampled[1] == [_DRAWS // 2, _DRAWS]
 

@@ -10,8 +10,8 @@ program has already:
    more instruction computes from such values.
 
 Places, values, ops and the address are drawn uniformly from those that fit. A new instruction
-takes the place of a dead one, or room that a component function has left. What cannot be done
-leaves the program as it is.
+takes the place of a dead one, or room that a component function has left; where there is neither,
+that of a live one. What cannot be done leaves the program as it is.
 """
 
 import numpy as np
@@ -31,6 +31,7 @@ from azero.compiler.arrays import (
   Tables,
 )
 from azero.compiler.kernels import inlined_kernel, inner_kernel
+from azero.language.ops import NO_OP
 from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals.edits import close_gap, function_length, open_gap, write_op
@@ -56,51 +57,110 @@ def add_parameter(
   """Adds a parameter to program i, if that can be done, whichever component function was drawn."""
   if not (is_searched(_PREDICT, space) and is_searched(_LEARN, space)):
     return
+  count = 1 + pick(stream, 2)
+  left_out = _leave_out(programs, i, count, space, stream)
+  if not _add(programs, i, count, space, stream):
+    for slot, opcode in left_out:
+      if slot != _NOBODY:
+        programs.opcode[i, slot] = opcode
+
+
+@inner_kernel
+def _leave_out(
+    programs: ProgramArrays, i: int, count: int, space: Tables, stream: np.ndarray
+) -> tuple[tuple[int, int], tuple[int, int]]:
+  """Makes instructions of Learn no-ops, which are dead, until it has room for so many new ones.
+
+  Returns:
+    Their slots, or _NOBODY, and their ops.
+  """
+  first = _leave_one_out(programs, i, count, space, stream)
+  return first, _leave_one_out(programs, i, count, space, stream)
+
+
+@inner_kernel
+def _leave_one_out(
+    programs: ProgramArrays, i: int, count: int, space: Tables, stream: np.ndarray
+) -> tuple[int, int]:
+  if _room(programs, i, _LEARN, space) >= count:
+    return _NOBODY, NO_OP
+  chosen, seen, needed = _NOBODY, 0, live_after(programs, i, _LEARN, space)
+  for slot in range(_end(programs, i, _LEARN, space) - 1, space.functions[_LEARN, START] - 1, -1):
+    if written(programs, i, slot, space) & needed != _NONE:
+      seen += 1
+      if pick(stream, seen) == 0:
+        chosen = slot
+    needed = needed_above(programs, i, slot, needed, space)
+  if chosen == _NOBODY:
+    return _NOBODY, NO_OP
+  opcode = programs.opcode[i, chosen]
+  programs.opcode[i, chosen] = NO_OP
+  return chosen, opcode
+
+
+@inner_kernel
+def _add(
+    programs: ProgramArrays, i: int, count: int, space: Tables, stream: np.ndarray) -> bool:
+  """Adds a parameter, by so many instructions of Learn; returns whether it could be done."""
+  if _room(programs, i, _LEARN, space) < count:
+    return False
   idle, end = ~_in_use(programs, i, space), _end(programs, i, _PREDICT, space)
-  first = space.functions[_PREDICT, START]
-  gap = first + pick(stream, end - first + 1)
-  needed = needed_between(
-      programs, i, gap, end, needed_after(programs, i, _PREDICT, space), space)
-  if needed == _NONE or _room(programs, i, _PREDICT, space) < 1:
-    return
+  first, full = space.functions[_PREDICT, START], _room(programs, i, _PREDICT, space) == 0
+  gap = first + pick(stream, end - first + (not full))
+  if full:
+    needed, outputs = _reads(programs, i, gap, space), written(programs, i, gap, space)
+  else:
+    needed, outputs = needed_between(
+        programs, i, gap, end, needed_after(programs, i, _PREDICT, space), space), _ANY
+  if needed == _NONE:
+    return False
   old = _draw(needed, stream)
-  opcode, second = _draw_op(_PREDICT, (_bit(old), idle, _bit(old) | idle), space, stream)
+  outputs &= _bit(old) | (outputs if full else idle)
+  opcode, second = _draw_op(_PREDICT, (_bit(old), idle, outputs), space, stream)
   if opcode == _NOBODY:
-    return
+    return False
   parameter = _draw(_readable(opcode, 1 - second, space) & idle, stream)
-  writable, target = space.units[opcode, WRITABLE], old
-  if writable & _bit(old) == _NONE:
-    idle &= writable & _readable(opcode, second, space) & ~_bit(parameter)
-    if idle == _NONE:
-      return
-    target = _draw(idle, stream)
-  if not _add_update(programs, i, parameter, target, space, stream):
-    return
-  gap = _open(programs, i, _PREDICT, (gap, 1), space, stream)
+  outputs &= space.units[opcode, WRITABLE] & _readable(opcode, second, space) & ~_bit(parameter)
+  if outputs & _bit(old) != _NONE:
+    outputs = _bit(old)
+  if outputs == _NONE:
+    return False
+  target = _draw(outputs, stream)
+  if not _add_update(programs, i, count, (parameter, target), space, stream):
+    return False
   inputs = (parameter, old) if second else (old, parameter)
+  if not full:
+    gap = _open(programs, i, _PREDICT, (gap, 1), space, stream)
   _write(programs, i, gap, opcode, (*inputs, target), space, stream)
-  if target != old:
+  if target != old and not full:
     _redirect(programs, i, _PREDICT, gap + 1, (old, target), space)
     if pick(stream, 2) == 1:
       _redirect(programs, i, _LEARN, space.functions[_LEARN, START], (old, target), space)
+  return True
 
 
 @inner_kernel
 def _add_update(
-    programs: ProgramArrays, i: int, parameter: int, joined: int, space: Tables,
+    programs: ProgramArrays, i: int, count: int, joined: tuple[int, int], space: Tables,
     stream: np.ndarray) -> bool:
-  """Adds the update of a parameter to Learn; `joined` is what it is joined with in Predict.
+  """Adds the update of a parameter to Learn.
+
+  Args:
+    programs: of which one is changed.
+    i: which.
+    count: 1 for an update by what is known, 2 for one by what one more instruction computes.
+    joined: the parameter, and where Predict writes what it is joined with.
+    space: the search space.
+    stream: what is drawn from.
 
   Returns:
     Whether it could be done.
   """
-  count = 1 + pick(stream, 2)
-  if _room(programs, i, _LEARN, space) < count:
-    return False
+  parameter, target = joined
+  own = _bit(parameter)
   first, end = space.functions[_LEARN, START], _end(programs, i, _LEARN, space)
   gap = first + pick(stream, end - first + 1)
-  own = _bit(parameter)
-  known = (_known(programs, i, gap, space) | _bit(joined)) & ~own
+  known = (_known(programs, i, gap, space) | _bit(target)) & ~own
   opcode, second = _draw_op(
       _LEARN, (own, known if count == 1 else _ANY, own), space, stream)
   if opcode == _NOBODY:
@@ -112,20 +172,26 @@ def _add_update(
   else:
     below = needed_between(
         programs, i, gap, end, live_after(programs, i, _LEARN, space), space)
-    wanted &= ~(below | own | _bit(joined))
+    wanted &= ~(below | own | _bit(target))
     inner = _draw_value(wanted, known, space, stream)
     if inner == _NOBODY:
       return False
     value = _draw(space.units[inner, WRITABLE] & wanted, stream)
     inputs = _draw_inputs(inner, known, space, stream)
   _write_elsewhere(programs, i, parameter, space, stream)
-  _write_elsewhere(programs, i, joined, space, stream)
+  _write_elsewhere(programs, i, target, space, stream)
   gap = _open(programs, i, _LEARN, (gap, count), space, stream)
   if count == 2:
     _write(programs, i, gap, inner, (*inputs, value), space, stream)
   inputs = (value, parameter) if second else (parameter, value)
   _write(programs, i, gap + count - 1, opcode, (*inputs, parameter), space, stream)
   return True
+
+
+@inlined_kernel
+def _reads(programs: ProgramArrays, i: int, slot: int, space: Tables) -> np.uint64:
+  """The addresses that an instruction reads."""
+  return needed_above(programs, i, slot, written(programs, i, slot, space), space)
 
 
 @inner_kernel
@@ -289,20 +355,32 @@ def _open(
   """
   gap, count = where
   for _ in range(count):
-    first, end = space.functions[function, START], _end(programs, i, function, space)
-    dead, seen, needed = end, 0, live_after(programs, i, function, space)
-    for slot in range(end - 1, first - 1, -1):
-      if written(programs, i, slot, space) & needed == _NONE:
-        seen += 1
-        if pick(stream, seen) == 0:
-          dead = slot
-      needed = needed_above(programs, i, slot, needed, space)
+    end = _end(programs, i, function, space)
+    dead = _draw_dead(programs, i, function, space, stream)
     if dead < end:
       close_gap(programs, i, dead, end)
       gap -= dead < gap
   for _ in range(count):
     open_gap(programs, i, gap, _end(programs, i, function, space))
   return gap
+
+
+@inner_kernel
+def _draw_dead(
+    programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> int:
+  """Draws a dead instruction, one that was left out before all others; the end if there is none."""
+  first, end = space.functions[function, START], _end(programs, i, function, space)
+  for slot in range(first, end):
+    if programs.opcode[i, slot] == NO_OP:
+      return slot
+  dead, seen, needed = end, 0, live_after(programs, i, function, space)
+  for slot in range(end - 1, first - 1, -1):
+    if written(programs, i, slot, space) & needed == _NONE:
+      seen += 1
+      if pick(stream, seen) == 0:
+        dead = slot
+    needed = needed_above(programs, i, slot, needed, space)
+  return dead
 
 
 @inlined_kernel

@@ -243,22 +243,42 @@ class Breeder:
     """
     if PREDICT not in self.searched or LEARN not in self.searched:
       return
-    count, before = 1 + stream.pick(2), copied(program)
-    for _ in range(2):
-      if self.room(program, LEARN) < count:
-        self.leave_one_out(program[LEARN], self.dead(program, LEARN), stream)
+    count, left_out = 1 + stream.pick(2), []
+    for _ in range(count):
+      if self.room(program, LEARN) < count or not self.idle(program) & self.joinable():
+        left_out += self.leave_one_out(program, stream)
     if not self.add(program, count, stream):
-      program[:] = before
+      for k, line in left_out:
+        program[LEARN][k] = line
 
-  def leave_one_out(self, body: list[list], dead: list[int], stream: Stream) -> None:
-    """Puts a no-op in the place of a line that is not dead; the last ones are met first."""
-    chosen = None
+  def leave_one_out(self, program: Program, stream: Stream) -> list[tuple[int, list]]:
+    """Puts a no-op in the place of a live line of Learn; the last ones are met first.
+
+    What read its output reads one of its inputs, if that is of the same kind.
+
+    Returns:
+      Its number and the line, if there was one.
+    """
+    chosen, body, dead = None, program[LEARN], self.dead(program, LEARN)
     alive = [k for k in range(len(body)) if k not in dead]
     for seen, k in enumerate(reversed(alive), start=1):
       if stream.pick(seen) == 0:
         chosen = k
-    if chosen is not None:
-      body[chosen] = [op_table.NO_OP, 0, 0, 0, [0.0, 0.0, 0.0]]
+    if chosen is None:
+      return []
+    line = body[chosen]
+    [output] = writes(line)
+    body[chosen] = [op_table.NO_OP, 0, 0, 0, [0.0, 0.0, 0.0]]
+    inputs = {each for each in reads(line) - {output} if each[0] == output[0]}
+    if inputs:
+      redirect(body[chosen + 1 :], output, drawn(inputs, stream))
+    return [(chosen, line)]
+
+  def joinable(self) -> Addresses:
+    """Addresses that an op of Predict can join with a value, writing one of the same kind."""
+    return set().union(*(
+        self.read_by(op, 1 - k) for op in self.space.components[PREDICT].ops for k in (0, 1)
+        if self.read_by(op, k) & self.outputs(op)))
 
   def add(self, program: Program, count: int, stream: Stream) -> bool:
     """`add_parameter` by so many lines of Learn, which may be left as it is; whether it can."""

@@ -10,8 +10,8 @@ program has already:
    more instruction computes from such values.
 
 Places, values, ops and the address are drawn uniformly from those that fit. A new instruction
-takes the place of a dead one, or room that a component function has left; where there is neither,
-that of a live one. What cannot be done leaves the program as it is.
+takes the place of a dead one, or room that a component function has left. Where there is neither,
+or no address, a live instruction of Learn makes way, and what read its output reads an input of it.
 """
 
 import numpy as np
@@ -54,7 +54,10 @@ _NOBODY = -1  # in place of an op
 @inner_kernel
 def add_parameter(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
-  """Adds a parameter to program i, if that can be done, whichever component function was drawn."""
+  """Adds a parameter to program i, if that can be done, whichever component function was drawn.
+
+  If not, the program is as before, but that what read an instruction of Learn may read its input.
+  """
   if not (is_searched(_PREDICT, space) and is_searched(_LEARN, space)):
     return
   count = 1 + pick(stream, 2)
@@ -69,21 +72,49 @@ def add_parameter(
 def _leave_out(
     programs: ProgramArrays, i: int, count: int, space: Tables, stream: np.ndarray
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-  """Makes instructions of Learn no-ops, which are dead, until it has room for so many new ones.
+  """Makes instructions of Learn no-ops, which are dead, where a parameter has no place.
+
+  At most as many as are to be written, so that none of them stays.
 
   Returns:
     Their slots, or _NOBODY, and their ops.
   """
-  first = _leave_one_out(programs, i, count, space, stream)
-  return first, _leave_one_out(programs, i, count, space, stream)
+  first = second = _leave_one_out(programs, i, count, space, stream)
+  if count == 2:
+    second = _leave_one_out(programs, i, count, space, stream)
+  return first, second
 
 
 @inner_kernel
 def _leave_one_out(
     programs: ProgramArrays, i: int, count: int, space: Tables, stream: np.ndarray
 ) -> tuple[int, int]:
-  if _room(programs, i, _LEARN, space) >= count:
+  """Leaves one out, unless Learn has room for so many and an address is left for a parameter.
+
+  What read its output reads one of its inputs in its place, if that is of the same kind.
+  """
+  if _room(programs, i, _LEARN, space) >= count and (
+      ~_in_use(programs, i, space) & _joinable(space) != _NONE):
     return _NOBODY, NO_OP
+  slot = _draw_live(programs, i, space, stream)
+  if slot == _NOBODY:
+    return _NOBODY, NO_OP
+  opcode, output = programs.opcode[i, slot], written(programs, i, slot, space)
+  inputs, kind = _reads(programs, i, slot, space) & ~output, _NONE
+  for operand in range(2):
+    if _readable(opcode, operand, space) & output != _NONE:
+      kind = _readable(opcode, operand, space)
+  inputs &= kind
+  programs.opcode[i, slot] = NO_OP
+  if inputs != _NONE:
+    old = programs.out[i, slot] + space.ops[opcode, BASE_OUT]
+    _redirect(programs, i, _LEARN, slot + 1, (old, _draw(inputs, stream)), space)
+  return slot, opcode
+
+
+@inner_kernel
+def _draw_live(programs: ProgramArrays, i: int, space: Tables, stream: np.ndarray) -> int:
+  """Draws a live instruction of Learn, or returns _NOBODY."""
   chosen, seen, needed = _NOBODY, 0, live_after(programs, i, _LEARN, space)
   for slot in range(_end(programs, i, _LEARN, space) - 1, space.functions[_LEARN, START] - 1, -1):
     if written(programs, i, slot, space) & needed != _NONE:
@@ -91,11 +122,18 @@ def _leave_one_out(
       if pick(stream, seen) == 0:
         chosen = slot
     needed = needed_above(programs, i, slot, needed, space)
-  if chosen == _NOBODY:
-    return _NOBODY, NO_OP
-  opcode = programs.opcode[i, chosen]
-  programs.opcode[i, chosen] = NO_OP
-  return chosen, opcode
+  return chosen
+
+
+@inner_kernel
+def _joinable(space: Tables) -> np.uint64:
+  """The addresses that an op of Predict can join with a value, writing one of the same kind."""
+  result = _NONE
+  for k in range(2 * space.functions[_PREDICT, NUM_ALLOWED]):
+    opcode = space.allowed[_PREDICT, k // 2]
+    if _readable(opcode, k % 2, space) & space.units[opcode, WRITABLE] != _NONE:
+      result |= _readable(opcode, 1 - k % 2, space)
+  return result
 
 
 @inner_kernel

@@ -243,86 +243,39 @@ class Breeder:
     """
     if PREDICT not in self.searched or LEARN not in self.searched:
       return
-    count, left_out = 1 + stream.pick(2), []
-    for _ in range(count):
-      if self.room(program, LEARN) < count or not self.idle(program) & self.joinable():
-        left_out += self.leave_one_out(program, stream)
-    if not self.add(program, count, stream):
-      for k, line in left_out:
-        program[LEARN][k] = line
-
-  def leave_one_out(self, program: Program, stream: Stream) -> list[tuple[int, list]]:
-    """Puts a no-op in the place of a live line of Learn; the last ones are met first.
-
-    What read its output reads one of its inputs, if that is of the same kind.
-
-    Returns:
-      Its number and the line, if there was one.
-    """
-    chosen, body, dead = None, program[LEARN], self.dead(program, LEARN)
-    alive = [k for k in range(len(body)) if k not in dead]
-    for seen, k in enumerate(reversed(alive), start=1):
-      if stream.pick(seen) == 0:
-        chosen = k
-    if chosen is None:
-      return []
-    line = body[chosen]
-    [output] = writes(line)
-    body[chosen] = [op_table.NO_OP, 0, 0, 0, [0.0, 0.0, 0.0]]
-    inputs = {each for each in reads(line) - {output} if each[0] == output[0]}
-    if inputs:
-      redirect(body[chosen + 1 :], output, drawn(inputs, stream))
-    return [(chosen, line)]
-
-  def joinable(self) -> Addresses:
-    """Addresses that an op of Predict can join with a value, writing one of the same kind."""
-    return set().union(*(
-        self.read_by(op, 1 - k) for op in self.space.components[PREDICT].ops for k in (0, 1)
-        if self.read_by(op, k) & self.outputs(op)))
-
-  def add(self, program: Program, count: int, stream: Stream) -> bool:
-    """`add_parameter` by so many lines of Learn, which may be left as it is; whether it can."""
-    if self.room(program, LEARN) < count:
-      return False
     idle, body = self.idle(program), program[PREDICT]
-    full = self.room(program, PREDICT) == 0
-    if full:
-      gap = stream.pick(len(body))
-      needed, outputs = reads(body[gap]), writes(body[gap])
-    else:
-      gap = stream.pick(len(body) + 1)
-      needed = read_before(body[gap:], self.needed_after(program, PREDICT))
-    if not needed:
-      return False
+    gap = stream.pick(len(body) + 1)
+    needed = read_before(body[gap:], self.needed_after(program, PREDICT))
+    if not needed or self.room(program, PREDICT) < 1:
+      return
     old = drawn(needed, stream)
-    outputs = outputs if full else {old} | idle
-    joins = self.changing(PREDICT, {old}, idle, outputs)
+    joins = self.changing(PREDICT, {old}, idle, {old} | idle)
     if not joins:
-      return False
+      return
     op, second = joins[stream.pick(len(joins))]
     parameter = drawn(idle & self.read_by(op, 1 - second), stream)
-    outputs = (outputs & self.outputs(op)) - {parameter}
-    outputs = {old} & outputs or outputs
-    if not outputs:
-      return False
-    target = drawn(outputs, stream)
-    if not self.add_update(program, count, parameter, target, stream):
-      return False
+    target = old
+    if old not in self.outputs(op):
+      left = (idle & self.outputs(op)) - {parameter}
+      if not left:
+        return
+      target = drawn(left, stream)
+    if not self.add_update(program, parameter, target, stream):
+      return
+    gap = self.open_gap(program, PREDICT, gap, 1, stream)
     inputs = (parameter, old) if second else (old, parameter)
-    if not full:
-      gap = self.open_gap(program, PREDICT, gap, 1, stream)
     body[gap] = self.written(op, inputs, target, stream)
-    if target != old and not full:
+    if target != old:
       redirect(body[gap + 1 :], old, target)
       if stream.pick(2) == 1:
         redirect(program[LEARN], old, target)
-    return True
 
   def add_update(
-      self, program: Program, count: int, parameter: Address, joined: Address, stream: Stream,
-  ) -> bool:
+      self, program: Program, parameter: Address, joined: Address, stream: Stream) -> bool:
     """Lets Learn update a parameter by what it knows or computes; whether it can."""
-    body = program[LEARN]
+    body, count = program[LEARN], 1 + stream.pick(2)
+    if self.room(program, LEARN) < count:
+      return False
     gap = stream.pick(len(body) + 1)
     known = {LABEL, PREDICTION, FEATURES, joined} | self.live_after(program, LEARN)
     known = known.union(*map(writes, program[PREDICT] + body[:gap])) - {parameter}
@@ -398,12 +351,10 @@ class Breeder:
   def open_gap(self, program: Program, f: int, gap: int, count: int, stream: Stream) -> int:
     """Puts lines that are to be written in place of dead ones; returns the first of them."""
     for _ in range(count):
-      left_out = [k for k, line in enumerate(program[f]) if line[0] == op_table.NO_OP]
-      chosen = left_out[0] if left_out else None
-      if not left_out:
-        for seen, k in enumerate(reversed(self.dead(program, f)), start=1):
-          if stream.pick(seen) == 0:
-            chosen = k
+      chosen = None
+      for seen, k in enumerate(reversed(self.dead(program, f)), start=1):
+        if stream.pick(seen) == 0:
+          chosen = k
       if chosen is not None:
         del program[f][chosen]
         gap -= chosen < gap

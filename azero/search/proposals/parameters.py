@@ -10,8 +10,8 @@ program has already:
    more instruction computes from such values.
 
 Places, values, ops and the address are drawn uniformly from those that fit. A new instruction
-takes the place of a dead one, or room that a component function has left. Where there is neither,
-or no address, a live instruction of Learn makes way, and what read its output reads an input of it.
+takes the place of a dead one, or room that a component function has left. What cannot be done
+leaves the program as it is.
 """
 
 import numpy as np
@@ -31,7 +31,6 @@ from azero.compiler.arrays import (
   Tables,
 )
 from azero.compiler.kernels import inlined_kernel, inner_kernel
-from azero.language.ops import NO_OP
 from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals.edits import close_gap, function_length, open_gap, write_op
@@ -54,151 +53,54 @@ _NOBODY = -1  # in place of an op
 @inner_kernel
 def add_parameter(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
-  """Adds a parameter to program i, if that can be done, whichever component function was drawn.
-
-  If not, the program is as before, but that what read an instruction of Learn may read its input.
-  """
+  """Adds a parameter to program i, if that can be done, whichever component function was drawn."""
   if not (is_searched(_PREDICT, space) and is_searched(_LEARN, space)):
     return
-  count = 1 + pick(stream, 2)
-  left_out = _leave_out(programs, i, count, space, stream)
-  if not _add(programs, i, count, space, stream):
-    for slot, opcode in left_out:
-      if slot != _NOBODY:
-        programs.opcode[i, slot] = opcode
-
-
-@inner_kernel
-def _leave_out(
-    programs: ProgramArrays, i: int, count: int, space: Tables, stream: np.ndarray
-) -> tuple[tuple[int, int], tuple[int, int]]:
-  """Makes instructions of Learn no-ops, which are dead, where a parameter has no place.
-
-  At most as many as are to be written, so that none of them stays.
-
-  Returns:
-    Their slots, or _NOBODY, and their ops.
-  """
-  first = second = _leave_one_out(programs, i, count, space, stream)
-  if count == 2:
-    second = _leave_one_out(programs, i, count, space, stream)
-  return first, second
-
-
-@inner_kernel
-def _leave_one_out(
-    programs: ProgramArrays, i: int, count: int, space: Tables, stream: np.ndarray
-) -> tuple[int, int]:
-  """Leaves one out, unless Learn has room for so many and an address is left for a parameter.
-
-  What read its output reads one of its inputs in its place, if that is of the same kind.
-  """
-  if _room(programs, i, _LEARN, space) >= count and (
-      ~_in_use(programs, i, space) & _joinable(space) != _NONE):
-    return _NOBODY, NO_OP
-  slot = _draw_live(programs, i, space, stream)
-  if slot == _NOBODY:
-    return _NOBODY, NO_OP
-  opcode, output = programs.opcode[i, slot], written(programs, i, slot, space)
-  inputs, kind = _reads(programs, i, slot, space) & ~output, _NONE
-  for operand in range(2):
-    if _readable(opcode, operand, space) & output != _NONE:
-      kind = _readable(opcode, operand, space)
-  inputs &= kind
-  programs.opcode[i, slot] = NO_OP
-  if inputs != _NONE:
-    old = programs.out[i, slot] + space.ops[opcode, BASE_OUT]
-    _redirect(programs, i, _LEARN, slot + 1, (old, _draw(inputs, stream)), space)
-  return slot, opcode
-
-
-@inner_kernel
-def _draw_live(programs: ProgramArrays, i: int, space: Tables, stream: np.ndarray) -> int:
-  """Draws a live instruction of Learn, or returns _NOBODY."""
-  chosen, seen, needed = _NOBODY, 0, live_after(programs, i, _LEARN, space)
-  for slot in range(_end(programs, i, _LEARN, space) - 1, space.functions[_LEARN, START] - 1, -1):
-    if written(programs, i, slot, space) & needed != _NONE:
-      seen += 1
-      if pick(stream, seen) == 0:
-        chosen = slot
-    needed = needed_above(programs, i, slot, needed, space)
-  return chosen
-
-
-@inner_kernel
-def _joinable(space: Tables) -> np.uint64:
-  """The addresses that an op of Predict can join with a value, writing one of the same kind."""
-  result = _NONE
-  for k in range(2 * space.functions[_PREDICT, NUM_ALLOWED]):
-    opcode = space.allowed[_PREDICT, k // 2]
-    if _readable(opcode, k % 2, space) & space.units[opcode, WRITABLE] != _NONE:
-      result |= _readable(opcode, 1 - k % 2, space)
-  return result
-
-
-@inner_kernel
-def _add(
-    programs: ProgramArrays, i: int, count: int, space: Tables, stream: np.ndarray) -> bool:
-  """Adds a parameter, by so many instructions of Learn; returns whether it could be done."""
-  if _room(programs, i, _LEARN, space) < count:
-    return False
   idle, end = ~_in_use(programs, i, space), _end(programs, i, _PREDICT, space)
-  first, full = space.functions[_PREDICT, START], _room(programs, i, _PREDICT, space) == 0
-  gap = first + pick(stream, end - first + (not full))
-  if full:
-    needed, outputs = _reads(programs, i, gap, space), written(programs, i, gap, space)
-  else:
-    needed, outputs = needed_between(
-        programs, i, gap, end, needed_after(programs, i, _PREDICT, space), space), _ANY
-  if needed == _NONE:
-    return False
+  first = space.functions[_PREDICT, START]
+  gap = first + pick(stream, end - first + 1)
+  needed = needed_between(
+      programs, i, gap, end, needed_after(programs, i, _PREDICT, space), space)
+  if needed == _NONE or _room(programs, i, _PREDICT, space) < 1:
+    return
   old = _draw(needed, stream)
-  outputs &= _bit(old) | (outputs if full else idle)
-  opcode, second = _draw_op(_PREDICT, (_bit(old), idle, outputs), space, stream)
+  opcode, second = _draw_op(_PREDICT, (_bit(old), idle, _bit(old) | idle), space, stream)
   if opcode == _NOBODY:
-    return False
+    return
   parameter = _draw(_readable(opcode, 1 - second, space) & idle, stream)
-  outputs &= space.units[opcode, WRITABLE] & _readable(opcode, second, space) & ~_bit(parameter)
-  if outputs & _bit(old) != _NONE:
-    outputs = _bit(old)
-  if outputs == _NONE:
-    return False
-  target = _draw(outputs, stream)
-  if not _add_update(programs, i, count, (parameter, target), space, stream):
-    return False
+  writable, target = space.units[opcode, WRITABLE], old
+  if writable & _bit(old) == _NONE:
+    idle &= writable & _readable(opcode, second, space) & ~_bit(parameter)
+    if idle == _NONE:
+      return
+    target = _draw(idle, stream)
+  if not _add_update(programs, i, parameter, target, space, stream):
+    return
+  gap = _open(programs, i, _PREDICT, (gap, 1), space, stream)
   inputs = (parameter, old) if second else (old, parameter)
-  if not full:
-    gap = _open(programs, i, _PREDICT, (gap, 1), space, stream)
-  _write(programs, i, gap, opcode, (*inputs, target), space, stream)
-  if target != old and not full:
+  _write(programs, (i, gap), opcode, (*inputs, target), space, stream)
+  if target != old:
     _redirect(programs, i, _PREDICT, gap + 1, (old, target), space)
     if pick(stream, 2) == 1:
       _redirect(programs, i, _LEARN, space.functions[_LEARN, START], (old, target), space)
-  return True
 
 
 @inner_kernel
 def _add_update(
-    programs: ProgramArrays, i: int, count: int, joined: tuple[int, int], space: Tables,
+    programs: ProgramArrays, i: int, parameter: int, joined: int, space: Tables,
     stream: np.ndarray) -> bool:
-  """Adds the update of a parameter to Learn.
-
-  Args:
-    programs: of which one is changed.
-    i: which.
-    count: 1 for an update by what is known, 2 for one by what one more instruction computes.
-    joined: the parameter, and where Predict writes what it is joined with.
-    space: the search space.
-    stream: what is drawn from.
+  """Adds the update of a parameter to Learn; `joined` is what it is joined with in Predict.
 
   Returns:
     Whether it could be done.
   """
-  parameter, target = joined
-  own = _bit(parameter)
+  count = 1 + pick(stream, 2)
+  if _room(programs, i, _LEARN, space) < count:
+    return False
   first, end = space.functions[_LEARN, START], _end(programs, i, _LEARN, space)
   gap = first + pick(stream, end - first + 1)
-  known = (_known(programs, i, gap, space) | _bit(target)) & ~own
+  own = _bit(parameter)
+  known = (_known(programs, i, gap, space) | _bit(joined)) & ~own
   opcode, second = _draw_op(
       _LEARN, (own, known if count == 1 else _ANY, own), space, stream)
   if opcode == _NOBODY:
@@ -210,26 +112,20 @@ def _add_update(
   else:
     below = needed_between(
         programs, i, gap, end, live_after(programs, i, _LEARN, space), space)
-    wanted &= ~(below | own | _bit(target))
+    wanted &= ~(below | own | _bit(joined))
     inner = _draw_value(wanted, known, space, stream)
     if inner == _NOBODY:
       return False
     value = _draw(space.units[inner, WRITABLE] & wanted, stream)
     inputs = _draw_inputs(inner, known, space, stream)
   _write_elsewhere(programs, i, parameter, space, stream)
-  _write_elsewhere(programs, i, target, space, stream)
+  _write_elsewhere(programs, i, joined, space, stream)
   gap = _open(programs, i, _LEARN, (gap, count), space, stream)
   if count == 2:
-    _write(programs, i, gap, inner, (*inputs, value), space, stream)
+    _write(programs, (i, gap), inner, (*inputs, value), space, stream)
   inputs = (value, parameter) if second else (parameter, value)
-  _write(programs, i, gap + count - 1, opcode, (*inputs, parameter), space, stream)
+  _write(programs, (i, gap + count - 1), opcode, (*inputs, parameter), space, stream)
   return True
-
-
-@inlined_kernel
-def _reads(programs: ProgramArrays, i: int, slot: int, space: Tables) -> np.uint64:
-  """The addresses that an instruction reads."""
-  return needed_above(programs, i, slot, written(programs, i, slot, space), space)
 
 
 @inner_kernel
@@ -393,8 +289,14 @@ def _open(
   """
   gap, count = where
   for _ in range(count):
-    end = _end(programs, i, function, space)
-    dead = _draw_dead(programs, i, function, space, stream)
+    first, end = space.functions[function, START], _end(programs, i, function, space)
+    dead, seen, needed = end, 0, live_after(programs, i, function, space)
+    for slot in range(end - 1, first - 1, -1):
+      if written(programs, i, slot, space) & needed == _NONE:
+        seen += 1
+        if pick(stream, seen) == 0:
+          dead = slot
+      needed = needed_above(programs, i, slot, needed, space)
     if dead < end:
       close_gap(programs, i, dead, end)
       gap -= dead < gap
@@ -403,29 +305,12 @@ def _open(
   return gap
 
 
-@inner_kernel
-def _draw_dead(
-    programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> int:
-  """Draws a dead instruction, one that was left out before all others; the end if there is none."""
-  first, end = space.functions[function, START], _end(programs, i, function, space)
-  for slot in range(first, end):
-    if programs.opcode[i, slot] == NO_OP:
-      return slot
-  dead, seen, needed = end, 0, live_after(programs, i, function, space)
-  for slot in range(end - 1, first - 1, -1):
-    if written(programs, i, slot, space) & needed == _NONE:
-      seen += 1
-      if pick(stream, seen) == 0:
-        dead = slot
-    needed = needed_above(programs, i, slot, needed, space)
-  return dead
-
-
 @inlined_kernel
 def _write(
-    programs: ProgramArrays, i: int, slot: int, opcode: int, addresses: tuple[int, int, int],
+    programs: ProgramArrays, where: tuple[int, int], opcode: int, addresses: tuple[int, int, int],
     space: Tables, stream: np.ndarray) -> None:
-  """Writes an instruction, of its addresses in1, in2 and out counted over all kinds."""
+  """Writes an instruction into a program's slot, its in1, in2 and out counted over all kinds."""
+  i, slot = where
   write_op(programs, i, slot, opcode, space, stream)
   operands = space.ops[opcode]
   programs.in1[i, slot] = addresses[0] - operands[BASE_IN1]

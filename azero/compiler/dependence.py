@@ -7,7 +7,9 @@ random search that only counts programs which fit need not run such programs.
 
 A path also ends where a value is zero for certain. All memory is zero at the start, most of it
 stays so, and a product with such a value is zero, or no number where the other factor is infinite:
-a prediction that is so in every example fits nothing.
+a prediction that is so in every example fits nothing. What Setup puts somewhere may be gone after
+an example or two. So a caller may choose to look at later examples only: no program fits that has
+paths from so few labels alone.
 
 The analysis follows sets of addresses, a word of bits, forward. It errs on one side only: what
 it rules out has no such path.
@@ -24,6 +26,7 @@ from azero.compiler.arrays import (
   ZERO_OF_ALL,
   ZERO_OF_ANY,
   ZERO_OF_FIRST,
+  ZERO_OF_SAME,
   ProgramArrays,
   Scratch,
   Tables,
@@ -40,7 +43,8 @@ _NONE, _ONE = np.uint64(0), np.uint64(1)
 
 
 def can_learn(
-    programs: Programs, *, multiclass: bool = False, normalised: bool = True) -> np.ndarray:
+    programs: Programs, *, multiclass: bool = False, normalised: bool = True, passed: int = 0,
+) -> np.ndarray:
   """Which programs' predictions can depend on features and labels.
 
   Args:
@@ -48,32 +52,34 @@ def can_learn(
     multiclass: whether the prediction is v2 and the label v1.
     normalised: whether predictions are made probabilities, as in classification, so that even
       one of zero is none when Learn finds it.
+    passed: training examples whose labels are left out.
 
   Returns:
     [N] bool: whether a path leads to the prediction of a validation example from the
-    features of this example, and one from the labels of the training examples.
+    features of this example, and one from the labels of the other training examples.
   """
   result = np.zeros(len(programs), np.bool_)
   space = programs.space
   _can_learn_all(
-      arrays(programs), tables(space, multiclass), normalised, result, scratch(space))
+      arrays(programs), tables(space, multiclass), normalised, passed, result, scratch(space))
   return result
 
 
 @kernel
 def _can_learn_all(
-    programs: ProgramArrays, tables: Tables, normalised: bool, result: np.ndarray,
+    programs: ProgramArrays, tables: Tables, normalised: bool, passed: int, result: np.ndarray,
     scratch: Scratch) -> None:
   for i in range(len(result)):
     list_instructions(programs, i, tables, scratch)
-    result[i] = listed_can_learn(programs, i, tables, normalised, scratch)
+    result[i] = listed_can_learn(programs, i, tables, normalised, passed, scratch)
 
 
 @inner_kernel
 def listed_can_learn(
-    programs: ProgramArrays, i: int, tables: Tables, normalised: bool, scratch: Scratch) -> bool:
+    programs: ProgramArrays, i: int, tables: Tables, normalised: bool, passed: int,
+    scratch: Scratch) -> bool:
   """As `can_learn`, of program i, whose instructions have been listed."""
-  _forget_zeros(programs, i, tables, normalised, scratch)
+  _forget_zeros(programs, i, tables, normalised, passed, scratch)
   return sees_features(tables, scratch) and learns_labels(tables, scratch)
 
 
@@ -122,13 +128,17 @@ def _forward(first: int, end: int, reached: np.uint64, words: np.ndarray) -> np.
 
 @inlined_kernel
 def _forget_zeros(
-    programs: ProgramArrays, i: int, tables: Tables, normalised: bool, scratch: Scratch) -> None:
-  """Empties what instructions of program i read whose results are zero in every example."""
+    programs: ProgramArrays, i: int, tables: Tables, normalised: bool, passed: int,
+    scratch: Scratch) -> None:
+  """Empties what instructions of program i read whose results are zero from an example on."""
   start = scratch.start
   label, features = _ONE << np.uint64(tables.label), _ONE << np.uint64(tables.features)
   in_learn = label | (_ONE << np.uint64(tables.prediction) if normalised else _NONE)
   # What may be other than zero when Predict starts.
   filled = _fill(_SETUP, _NONE, programs, i, tables, scratch) & ~label | features
+  for _ in range(passed):
+    predicted = _fill(_PREDICT, filled, programs, i, tables, scratch)
+    filled = _fill(_LEARN, predicted | in_learn, programs, i, tables, scratch) & ~label
   while True:
     predicted = _fill(_PREDICT, filled, programs, i, tables, scratch)
     learned = _fill(_LEARN, predicted | in_learn, programs, i, tables, scratch)
@@ -171,6 +181,8 @@ def _after(
     holds = first != _NONE
   elif zero == ZERO_OF_ALL:
     holds = first | second != _NONE
+  elif zero == ZERO_OF_SAME:
+    holds = first != second
   else:
     holds = True
   return filled | written if holds else filled & ~written

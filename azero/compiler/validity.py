@@ -9,7 +9,7 @@ a *parameter*. A program is valid if, over one pass of Predict and Learn,
 2. every parameter that the prediction reads also follows from the label and the prediction;
 3. the prediction follows from the features and from at least one parameter.
 
-The rules are near those of a published search of learning algorithms as graphs (docs/search.md
+The rules are near those of a published search of learning algorithms as graphs (docs/methods.md
 names it). They also exclude learners: one that ignores its own prediction, such as a sum of the
 examples of each class, is not valid. So they are a filter that a search may use, never a part of
 what a program means.

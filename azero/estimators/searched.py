@@ -285,7 +285,7 @@ class AutoMLZeroClassifier(Classifies, SearchEstimator):
       start: "known" for half of the islands to start from linear programs and a network,
         "empty" for none; the others start as the method does. Known programs are candidates in
         any case.
-      method: "azero", or "paper" for the search as the paper has it; see docs/search.md.
+      method: "azero", or "paper" for the search as the paper has it; see docs/methods.md.
       num_islands: populations side by side.
       population_size: programs of each; None for the method's.
       num_epochs: passes over the rows; None to choose on held-out rows.

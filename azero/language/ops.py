@@ -62,6 +62,7 @@ class Zero(enum.Enum):
   ANY = "any"  # one of them, whatever the others are: products
   FIRST = "first"  # the first: quotients
   ALL = "all"  # all of them
+  SAME = "same"  # all of them, or none if both are one and the same: differences
   UNKNOWN = "unknown"  # nothing is known, or it gives something else of zeros
 
 

@@ -95,9 +95,11 @@ ZERO = {
 } | {
     name: "first" for name in ("scalar_division", "vector_division", "matrix_division")
 } | {
+    f"{kind}_diff": "same" for kind in ("scalar", "vector", "matrix")
+} | {
     name: "all" for name in (
         *(f"{kind}_{function}" for kind in ("scalar", "vector", "matrix")
-          for function in ("sum", "diff", "abs", "min", "max")),
+          for function in ("sum", "abs", "min", "max")),
         "scalar_sin", "scalar_tan", "scalar_arcsin", "scalar_arctan", "vector_heaviside",
         "matrix_heaviside", "vector_broadcast", "column_broadcast", "row_broadcast",
         "matrix_transpose", "vector_norm", "matrix_norm", "matrix_column_norm",

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from azero import files, paths
+from azero import files, memory, paths
 from azero.runs import manifest, packing
 from azero.runs.manifest import CheckpointError
 
@@ -210,6 +210,7 @@ class Checkpoints:
     self.newest = version, dict(info)
     for old in self.versions()[: -self.keep]:
       shutil.rmtree(self.directory(old))
+    memory.give_back()
 
   def _remove_unfinished(self, suffix: str) -> None:
     """Removes what a save that failed or was killed has left."""

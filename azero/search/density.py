@@ -31,9 +31,10 @@ from azero.tasks.task import Tasks
 
 _BATCH = 1 << 18  # programs of an island that a thread draws at a time
 _ROOM = 8192  # programs that are evaluated at a time
-# Half of the programs that can learn are stopped, most of them within a dozen examples: all are
-# trained on so many before those that are left are trained in full.
-_FIRST_EXAMPLES = 20
+_PASSED = 3  # training examples after which memory has lost of Setup what it will lose
+# Half of the programs that can learn are stopped on a task, most of them within some dozen
+# examples: all are trained on so many before those that are left are trained in full.
+_FIRST_EXAMPLES = 50
 
 
 class Acceptance:
@@ -173,6 +174,8 @@ class _Sampler:
     mutation.require_searched(space)
     self._space, self._limits, self._exhaustive = space, acceptance.limits, exhaustive
     self._seed, self._template = seed, template or Programs.empty(space)
+    # Fewer labels than features do not tell an affine function.
+    self._passed = min(_PASSED, space.num_features - 1)
     self._full = Evaluator(space, task_sets, dtype=dtype, lanes=lanes)
     self._first = self._full.part(min(_FIRST_EXAMPLES, self._full.num_train), 1)
 
@@ -207,8 +210,9 @@ class _Sampler:
     """Draws the programs of an island with these numbers."""
     result = Sample()
     room = self._template[np.zeros(_ROOM, int)]
-    space, stream, work = tables(self._space), draws.new_stream(), scratch(self._space)
-    seed = draws.seed_word(self._seed)
+    urn = learners_lib.Urn(
+        tables(self._space), draws.seed_word(self._seed), self._passed, scratch(self._space),
+        draws.new_stream())
     while first < last:
       if self._exhaustive:
         number = min(_ROOM, last - first)
@@ -217,7 +221,7 @@ class _Sampler:
             template=self._template), first + number
       else:
         number, following = learners_lib.draw_learners(
-            arrays(room), island, (first, last), seed, space, False, work, stream)
+            arrays(room), island, first, last, urn)
         learners = room[:number]
       found = self._evaluate(learners, island, device)
       found.programs, first = following - first, following

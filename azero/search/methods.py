@@ -1,7 +1,7 @@
 """Methods of search by name: settings that belong together; needs no JAX.
 
 "paper" is regularised evolution as the AutoML-Zero paper has it (section 3.2), the default of all
-that repeats its experiments. "azero" finds more per program; docs/search.md has the evidence for
+that repeats its experiments. "azero" finds more per program; docs/methods.md has the evidence for
 each part of it. A method is no more than settings of `SearchConfig`, each of which may be given
 beside it.
 """

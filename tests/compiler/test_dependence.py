@@ -69,6 +69,25 @@ def test_a_probability_of_nothing_is_not_zero():
   assert dependence.can_learn(program, normalised=False).tolist() == [False]
 
 
+@pytest.mark.parametrize("source, fewest", [
+    # After an example what Setup has made is gone, or two later.
+    ("def Setup():\n v2[0] = 1\ndef Predict():\n s1 = dot(v0, v1)\ndef Learn():\n v1 = s0 * v2\n"
+     " v2 = v2 - v2\n", 0),
+    ("def Setup():\n s2 = 1\ndef Predict():\n s1 = dot(v0, v1)\ndef Learn():\n v1 = s0 * v0\n"
+     " v1 = s4 * v1\n s4 = s3 + s3\n s3 = s2 + s2\n s2 = s2 - s2\n", 2),
+    # The first label alone stays in memory.
+    ("def Setup():\n s2 = 1\ndef Predict():\n s1 = dot(v0, v1)\ndef Learn():\n s3 = s2 * s0\n"
+     " v2 = s3 * v0\n v1 = v1 + v2\n s2 = s2 - s2\n", 0),
+    ("def Setup():\n s2 = 1\ndef Predict():\n s1 = dot(v0, v1)\ndef Learn():\n s3 = s2 * s0\n"
+     " v2 = s3 * v0\n v1 = v1 + v2\n", 9),
+])
+def test_the_first_labels_may_be_left_out(source, fewest):
+  program = text.parse(source, num_features=4)
+  for passed in range(5):
+    possible = dependence.can_learn(program, passed=passed)
+    assert possible.tolist() == [passed <= fewest]
+
+
 _FILLED = -1.5, 0.5, np.inf, -np.inf, np.nan
 
 
@@ -89,14 +108,18 @@ def test_ops_give_zeros_for_those_that_they_say(op):
       seen.add(zeros)
     if _certain(op.zero, zeros):  # no number at worst
       assert all((np.isnan(result) | (result == 0)).all() for result in others)
+  if op.zero is ops.Zero.SAME:
+    for value in _FILLED:
+      same = jnp.full(op.inputs[0].shape(3), value)
+      assert not np.nan_to_num(op.rule(same, same)).any()
   every = set(itertools.product((True, False), repeat=len(op.inputs)))
   assert {zeros for zeros in every if _certain(op.zero, zeros)} == seen - _MORE.get(op.name, set())
 
 
 def _certain(zero, zeros):
   return {
-      ops.Zero.ANY: any(zeros), ops.Zero.ALL: all(zeros), ops.Zero.FIRST: zeros[0],
-      ops.Zero.UNKNOWN: False}[zero]
+      ops.Zero.ANY: any(zeros), ops.Zero.FIRST: zeros[0], ops.Zero.ALL: all(zeros),
+      ops.Zero.SAME: all(zeros), ops.Zero.UNKNOWN: False}[zero]
 
 
 # Deviations of what is the same everywhere are zero, too.

@@ -61,7 +61,7 @@ def test_every_random_program_is_counted(template, acceptance, sampled):
   for island in range(2):
     programs = mutation.random_programs(
         _SPACE, _DRAWS // 2, seed=4, island=island, template=template)
-    learning += int(dependence.can_learn(programs, normalised=False).sum())
+    learning += int(dependence.can_learn(programs, normalised=False, passed=3).sum())
     error = density.rms_error(evaluator.evaluate(programs, island).per_task).mean(1)
     acceptable += int((error <= acceptance.limits[island]).sum())
   assert found.learning == learning
@@ -87,22 +87,23 @@ def test_progress_is_told_after_every_batch(sampled):
   assert sampled[1] == [_DRAWS // 2, _DRAWS]
 
 
-@pytest.mark.parametrize("room", [7, 8192])
+@pytest.mark.parametrize("room, passed", [(7, 3), (8192, 0)])
 @pytest.mark.parametrize("space, head", [
     (_SPACE, _HEAD), (spaces.linear(4), None), (spaces.demo(), None), (spaces.affine(4), None)],
     ids=["learn only", "linear", "demo", "affine"])
-def test_the_programs_that_can_learn_are_drawn(space, head, room):
+def test_the_programs_that_can_learn_are_drawn(space, head, room, passed):
   count = 2000 if head else 20_000
   template = Programs.empty(space) if head is None else text.parse(head, space)
   every = mutation.random_programs(
       space, count, seed=5, island=3, first=11, template=template)
-  wanted = every[np.flatnonzero(dependence.can_learn(every, normalised=False))]
+  wanted = every[np.flatnonzero(
+      dependence.can_learn(every, normalised=False, passed=passed))]
   found, drawn = template[np.zeros(room, int)], []
+  urn = learners.Urn(
+      tables(space), draws.seed_word(5), passed, scratch(space), draws.new_stream())
   first = 11
   while first < 11 + count:
-    number, first = learners.draw_learners(
-        arrays(found), 3, (first, 11 + count), draws.seed_word(5), tables(space), False,
-        scratch(space), draws.new_stream())
+    number, first = learners.draw_learners(arrays(found), 3, first, 11 + count, urn)
     drawn.append(found[np.arange(number)])
   assert Programs.concatenate(drawn) == wanted and len(wanted) >= 20
 

@@ -1,7 +1,7 @@
 """How the next program of an island comes about: a start or a child, and what it has to pass.
 
 The paper (section 3.2) starts from given or random programs and takes every mutant as it comes.
-Other rules are parts of other methods, see docs/search.md:
+Other rules are parts of other methods, see docs/methods.md:
 
 - *Starts* may be grown, see `growth`, instead of random; where they have to be valid, component by
   component.

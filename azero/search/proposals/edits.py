@@ -14,6 +14,7 @@ from azero.compiler.arrays import (
   NO_CONSTANT,
   NUM_ALLOWED,
   NUM_CONSTANTS,
+  NUM_DRAWS,
   START,
   STD,
   STOP,
@@ -101,10 +102,7 @@ def skip_random_function(function: int, space: Tables, stream: np.ndarray) -> No
   """Draws as much as `write_random_function`, and writes nothing."""
   for _ in range(space.functions[function, START], space.functions[function, STOP]):
     opcode = space.allowed[function, pick(stream, space.functions[function, NUM_ALLOWED])]
-    drawn = space.ops[opcode, NUM_CONSTANTS]
-    for operand in range(3):
-      drawn += space.ops[opcode, CHOICES_IN1 + operand] != 0
-    skip(stream, drawn)
+    skip(stream, space.ops[opcode, NUM_DRAWS])
 
 
 @inlined_kernel
@@ -117,7 +115,8 @@ def write_op(
   programs.in2[i, slot] = draw_address(opcode, 1, space, stream)
   programs.out[i, slot] = draw_address(opcode, OUTPUT, space, stream)
   for k in range(_MAX_CONSTANTS):
-    programs.constants[i, slot, k] = _fresh(space.ops[opcode, MEANING + k], stream)
+    meaning = space.ops[opcode, MEANING + k]
+    programs.constants[i, slot, k] = 0.0 if meaning == NO_CONSTANT else _fresh(meaning, stream)
 
 
 @inner_kernel
@@ -166,9 +165,7 @@ def draw_address(opcode: int, operand: int, space: Tables, stream: np.ndarray) -
 
 @inner_kernel
 def _fresh(meaning: int, stream: np.ndarray) -> float:
-  """Draws a constant; 0, and nothing drawn, if the op has no such one."""
-  if meaning == NO_CONSTANT:
-    return 0.0
+  """Draws a constant."""
   number = uniform(stream)
   if meaning == INDEX:
     return number

@@ -13,7 +13,7 @@ an instruction is as random as any.
 
 Whether the whole is a learner is another matter, see `azero.compiler.validity`: many more grown
 programs are than random ones, and yet hardly any where there are 58 ops and lengths vary
-(docs/search.md counts them). So a learner is grown by components: a Predict with which there is
+(docs/methods.md counts them). So a learner is grown by components: a Predict with which there is
 none is drawn again at once, one that may do is given several Learns, and Setup, on which no
 validity depends, comes last. `grow_learner` says how its programs are distributed. The same steps
 are mutations: what regrows is a whole component function or a few instructions.

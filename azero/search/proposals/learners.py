@@ -6,6 +6,8 @@ of the rest: a program is drawn as far as it takes to tell. What it draws is a f
 number, so that each is the program that `mutation.random_programs` makes.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, Scratch, Tables
@@ -19,32 +21,46 @@ from azero.search.proposals.edits import skip_random_function, write_random_func
 _SETUP, _PREDICT, _LEARN = (int(function) for function in Function)
 
 
+class Urn(NamedTuple):
+  """What programs are drawn from, and with.
+
+  Attributes:
+    space: the search space.
+    seed: of the search, a word.
+    passed: training examples whose labels are left out, see `dependence.can_learn`.
+    scratch: room for the analysis.
+    stream: [1] uint64.
+  """
+
+  space: Tables
+  seed: np.uint64
+  passed: int
+  scratch: Scratch
+  stream: np.ndarray
+
+
 @kernel
 def draw_learners(
-    found: ProgramArrays, island: int, numbers: tuple[int, int], seed: np.uint64, space: Tables,
-    normalised: bool, scratch: Scratch, stream: np.ndarray) -> tuple[int, int]:
-  """Draws programs of an island until there is no room for another that can learn.
+    found: ProgramArrays, island: int, first: int, last: int, urn: Urn) -> tuple[int, int]:
+  """Draws programs of an island until there is no room for another that can learn a regression.
 
   Args:
     found: is given those that can learn; every row has what is not searched.
     island: whose programs.
-    numbers: the first to draw, and the one behind the last.
-    seed: of the search, a word.
-    space: the search space.
-    normalised: whether predictions are made probabilities, see `dependence.can_learn`.
-    scratch: room for the analysis.
-    stream: what programs draw from.
+    first: number of the first program to draw.
+    last: the number behind the last.
+    urn: of this thread.
 
   Returns:
     How many can learn, and the number of the next program.
   """
+  space, scratch, stream = urn.space, urn.scratch, urn.stream
   searched = (_SETUP in space.searched, _PREDICT in space.searched, _LEARN in space.searched)
-  first, last = numbers
   count = 0
   for number in range(first, last):
     if count == len(found.opcode):
       return count, number
-    draws.start(stream, seed, island, number)
+    draws.start(stream, urn.seed, island, number)
     of_setup = stream[0]
     if searched[_SETUP]:
       skip_random_function(_SETUP, space, stream)
@@ -63,5 +79,5 @@ def draw_learners(
       stream[0] = of_setup
       write_random_function(found, count, _SETUP, space, stream)
     list_instructions(found, count, space, scratch)
-    count += listed_can_learn(found, count, space, normalised, scratch)
+    count += listed_can_learn(found, count, space, False, urn.passed, scratch)
   return count, last

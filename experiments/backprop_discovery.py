@@ -8,6 +8,8 @@ smallest error on select tasks is judged on further unseen ones, beside the netw
 written by hand.
 
     python -m experiments.backprop_discovery --preset=small
+
+With --learn_only the network is given, and backpropagation alone is to be discovered.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from experiments.frame.run_settings import StudySettings
 from experiments.frame.settings import nested, setting
 
 with lazy.imports():
-  from azero.language import spaces
+  from azero.language import spaces, text
   from azero.search.groups import federation, migration
   from azero.tasks import synthetic
   from experiments.details import backprop_discovery_report as report
@@ -37,6 +39,17 @@ if TYPE_CHECKING:
 
 _SELECT, _FINAL = 1, 2  # beside the workers' 0: tasks that no search sees
 _NUM_VALID = 100  # validation examples of a task
+_GIVEN = """
+def Setup():
+  s3 = {rate}
+  v4 = gaussian(0.0, 0.5)
+  m1 = gaussian(0.0, 0.5)
+def Predict():
+  v6 = dot(m1, v0)
+  v7 = maximum(v5, v6)
+  s1 = dot(v7, v4)
+def Learn():
+"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,6 +79,10 @@ class Config(StudySettings):
   migration_steps: int | None = setting(
       1_000_000_000, "Training steps of a worker between two migrations, if all its programs "
       "were trained in full; none for no migration. The paper does not give it.")
+  learn_only: bool = setting(
+      False, "Whether Setup and Predict, a network of random weights, are given and Learn alone is "
+      "searched.")
+  rate: float = setting(0.02, "Learning rate that a given Setup holds.")
   num_features: int = setting(8, "F.")
   num_unseen: int = setting(100, "Select tasks, and as many final tasks.")
   unseen_train: int = setting(10_000, "Training examples of select and final tasks.")
@@ -93,6 +110,8 @@ def make_groups(config: Config) -> tuple[list[Group], Migration | None]:
   settings.require_positive(
       config, "workers", "migration_steps", "num_features", "max_train_steps", "num_unseen",
       "unseen_train")
+  if not config.rate > 0:
+    raise ValueError(f"--rate must be positive, got {config.rate}.")
   config.runtime.check(config.workers)
   sizes = _group_sizes(config)
   if config.workers % len(sizes):
@@ -108,12 +127,13 @@ def make_groups(config: Config) -> tuple[list[Group], Migration | None]:
       each * numbers * (8 + np.dtype(config.search.dtype).itemsize),
       "use fewer --workers, or --groups of fewer examples and tasks, as --preset=small has")
   seeds = iter(np.random.SeedSequence([config.search.seed, 0]).generate_state(config.workers))
-  groups = []
+  groups, space = [], spaces.backprop(config.num_features, learn_only=config.learn_only)
+  template = text.parse(_GIVEN.format(rate=config.rate), space) if config.learn_only else None
   for num_train, num_tasks, population_size in sizes:
     own = dataclasses.replace(config.search, population_size=population_size)
     groups.append(federation.Group(
         name=f"T={num_train} D={num_tasks} P={population_size}", config=own,
-        space=spaces.backprop(config.num_features),
+        space=space, template=template,
         task_sets=[
             synthetic.teacher_regression(
                 num_tasks, seed=int(next(seeds)), num_features=config.num_features,

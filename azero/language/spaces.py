@@ -40,11 +40,14 @@ def affine(num_features: int = 8, *, learn_only: bool = False) -> SearchSpace:
       _fixed((1, 27), 2, not learn_only), _fixed(_AFFINE_LEARN, 6))
 
 
-def backprop(num_features: int = 8) -> SearchSpace:
-  """Figure 5: the space in which a two-layer network and backpropagation are rediscovered."""
+def backprop(num_features: int = 8, *, learn_only: bool = False) -> SearchSpace:
+  """Figure 5: the space in which a two-layer network and backpropagation are rediscovered.
+
+  With `learn_only` Setup and Predict stay as given.
+  """
   return SearchSpace(
-      4, 8, 2, num_features, _fixed((56, 63, 64), 21), _fixed((27, 31, 48), 3),
-      _fixed(_NETWORK_LEARN, 9))
+      4, 8, 2, num_features, _fixed((56, 63, 64), 21, not learn_only),
+      _fixed((27, 31, 48), 3, not learn_only), _fixed(_NETWORK_LEARN, 9))
 
 
 def minimal_input(num_features: int = 16) -> SearchSpace:

@@ -98,8 +98,9 @@ def _findings(
       f"the hand-written network ({mean[HAND_WRITTEN]:.4f}): "
       f"{'a success' if result.success else 'no success'}, for which {_SUCCESS:.0%} is asked.")
   return study.Findings(
-      title="Backpropagation from random programs (figure 5): "
-      + ("discovered" if result.success else "not discovered"),
+      title="Backpropagation "
+      + ("of a given network" if config.learn_only else "from random programs (figure 5)")
+      + (": discovered" if result.success else ": not discovered"),
       summary=[
           f"The chosen program has a mean fitness of {result.select_fitness:.4f} on "
           f"{config.num_unseen} select tasks. {verdict}",

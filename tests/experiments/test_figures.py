@@ -207,6 +207,25 @@ def test_backprop_discovery_writes_a_complete_run(tmp_path):
   assert (result.run.search.train_steps >= 50_000).all()
 
 
+def test_the_network_may_be_given_and_learn_alone_searched(tmp_path):
+  result = _backprop(
+      tmp_path, learn_only=True, num_features=4, rate=0.03, constant_trials=2,
+      filters=("valid",), initial="grown")
+  space = spaces.backprop(4, learn_only=True)
+  given = azero.parse(backprop_discovery._GIVEN.format(rate=0.03), space)
+  assert result.program.space == space and result.program.lengths[0, 2] == 9
+  count = space.offsets[2]
+  for name in ("opcode", "in1", "in2", "out", "constants"):
+    assert (getattr(result.program, name)[:, :count] == getattr(given, name)[:, :count]).all()
+  assert "Backpropagation of a given network" in (tmp_path / "run" / "report.md").read_text()
+
+
+def test_a_rate_must_be_positive(tmp_path):
+  with pytest.raises(ValueError, match=r"--rate must be positive, got 0\.0"):
+    _backprop(tmp_path, learn_only=True, rate=0.0)
+  assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(("values", "progress", "success"), [
     ((0.5, 0.25, 0.5), 1.0, True), ((0.375, 0.25, 0.5), 0.5, False),
     ((0.0, 0.5, 0.25), 2.0, False),  # both are worse than the constant

@@ -189,13 +189,15 @@ def redraw_constants(
     programs: ProgramArrays, i: int, live: np.ndarray, space: Tables, stream: np.ndarray) -> None:
   """Draws the constants of live instructions, [L] bool, anew: their sizes over three decades.
 
-  Unlike fresh ones, of which nine in ten are above 0.1: a learning rate seldom is.
+  Unlike fresh ones, of which nine in ten are above 0.1: a learning rate seldom is. What is not
+  searched stays as it is.
   """
-  for slot in range(len(live)):
-    if live[slot]:
-      opcode = programs.opcode[i, slot]
-      for k in range(space.ops[opcode, NUM_CONSTANTS]):
-        programs.constants[i, slot, k] = _of_any_size(space.ops[opcode, MEANING + k], stream)
+  for function in space.searched:
+    for slot in range(space.functions[function, START], space.functions[function, STOP]):
+      if live[slot]:
+        opcode = programs.opcode[i, slot]
+        for k in range(space.ops[opcode, NUM_CONSTANTS]):
+          programs.constants[i, slot, k] = _of_any_size(space.ops[opcode, MEANING + k], stream)
 
 
 @inner_kernel

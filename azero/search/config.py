@@ -26,7 +26,8 @@ class SearchConfig:
     tournament_size: T, drawn with replacement as the published code does.
     mutation_probability: U, the probability that a child is mutated at all.
     mutations: names of mutations to choose from uniformly: alter, randomize_instruction,
-      randomize_function, insert, remove, insert_or_remove, and those of your own.
+      randomize_function, insert, remove, insert_or_remove of the paper; rewire,
+      regrow_instructions, regrow_function, add_parameter; and those of your own.
     cycles_per_step: children of each island between two looks at stop conditions and Ctrl-C;
       None for some rounds of each, half a second or so.
     initial: "empty", "random" or "grown" programs to start from, see `growth`; with the filter

@@ -20,12 +20,15 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     "paper_structures": {"structure_limit": 1},
     "paper_trials": {"constant_trials": 4},
     "paper_restarts": {"restart_patience": 1000},
-    # Parts beside it, with the populations that suit them.
+    # Parts beside it, two of them with the populations that suit them.
     "azero_leaps": {
         **METHODS[AZERO], "leaps": 0.5, "population_size": 200, "restart_patience": 1000},
     "azero_features": {
         **METHODS[AZERO], "filters": ("valid", "features", "changed"), "population_size": 200,
         "restart_patience": 1000},
+    "azero_parameters": {
+        **METHODS[AZERO], "filters": ("valid", "features", "changed"),
+        "mutations": (*METHODS[AZERO]["mutations"], "add_parameter")},
     # Settings of the paper's.
     "paper_no_fingerprint": {"fingerprint": False},
     "paper_always_mutates": {"mutation_probability": 1.0},

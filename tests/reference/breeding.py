@@ -16,7 +16,8 @@ from azero.language.program import SearchSpace
 FIRST_WRITABLE = {Kind.SCALAR: 1, Kind.VECTOR: 1, Kind.MATRIX: 0}
 
 Program = list[list[list]]
-Addresses = set[tuple[Kind, int]]
+Address = tuple[Kind, int]
+Addresses = set[Address]
 SETUP, PREDICT, LEARN = range(3)
 LABEL, PREDICTION, FEATURES = (Kind.SCALAR, 0), (Kind.SCALAR, 1), (Kind.VECTOR, 0)
 GIVEN: tuple[Addresses, ...] = (set(), {FEATURES}, {FEATURES, LABEL, PREDICTION})
@@ -52,6 +53,21 @@ def read_before(body: list[list], needed: Addresses) -> Addresses:
     if writes(line) & needed:
       needed = (needed - writes(line)) | reads(line)
   return needed
+
+
+def drawn(addresses: Addresses, stream: Stream) -> Address:
+  """One of some addresses."""
+  return sorted(addresses)[stream.pick(len(addresses))]
+
+
+def redirect(body: list[list], old: Address, new: Address) -> None:
+  """Lets lines that read an address read another one, up to where the first is written."""
+  for line in body:
+    for k, kind in enumerate(op_table.op_by_id(line[0]).inputs, start=1):
+      if (kind, line[k]) == old:
+        line[k] = new[1]
+    if writes(line) == {old}:
+      return
 
 
 def retried(line: list, stream: Stream) -> list:
@@ -120,6 +136,8 @@ class Breeder:
       self.rewire(child, f, stream)
     elif action == "regrow_function":
       self.regrow(child, f, range(len(body)), stream)
+    elif action == "add_parameter":
+      self.add_parameter(child, stream)
     elif action == "regrow_instructions" and body:
       count = 1 + stream.pick(min(3, len(body)))
       first = stream.pick(len(body) - count + 1)
@@ -216,6 +234,158 @@ class Breeder:
       inputs = op_table.op_by_id(chosen[0]).inputs
       second = len(inputs) > 1 and stream.pick(2) == 1
       chosen[2 if second else 1] = self.readable(inputs[second], stream)
+
+  def add_parameter(self, program: Program, stream: Stream) -> None:
+    """Joins a new parameter with a value that Predict needs, and lets Learn update it.
+
+    Each instruction takes the place of a dead one, or free room. If there is nothing to choose
+    from at any step, the program stays as it is.
+    """
+    if PREDICT not in self.searched or LEARN not in self.searched:
+      return
+    idle, body = self.idle(program), program[PREDICT]
+    gap = stream.pick(len(body) + 1)
+    needed = read_before(body[gap:], self.needed_after(program, PREDICT))
+    if not needed or self.room(program, PREDICT) < 1:
+      return
+    old = drawn(needed, stream)
+    joins = self.changing(PREDICT, {old}, idle, {old} | idle)
+    if not joins:
+      return
+    op, second = joins[stream.pick(len(joins))]
+    parameter = drawn(idle & self.read_by(op, 1 - second), stream)
+    target = old
+    if old not in self.outputs(op):
+      left = (idle & self.outputs(op)) - {parameter}
+      if not left:
+        return
+      target = drawn(left, stream)
+    if not self.add_update(program, parameter, target, stream):
+      return
+    gap = self.open_gap(program, PREDICT, gap, 1, stream)
+    inputs = (parameter, old) if second else (old, parameter)
+    body[gap] = self.written(op, inputs, target, stream)
+    if target != old:
+      redirect(body[gap + 1 :], old, target)
+      if stream.pick(2) == 1:
+        redirect(program[LEARN], old, target)
+
+  def add_update(
+      self, program: Program, parameter: Address, joined: Address, stream: Stream) -> bool:
+    """Lets Learn update a parameter by what it knows or computes; whether it can."""
+    body, count = program[LEARN], 1 + stream.pick(2)
+    if self.room(program, LEARN) < count:
+      return False
+    gap = stream.pick(len(body) + 1)
+    known = {LABEL, PREDICTION, FEATURES, joined} | self.live_after(program, LEARN)
+    known = known.union(*map(writes, program[PREDICT] + body[:gap])) - {parameter}
+    anything = known if count == 1 else set(self.every_address())
+    updates = self.changing(LEARN, {parameter}, anything, {parameter})
+    if not updates:
+      return False
+    op, second = updates[stream.pick(len(updates))]
+    wanted = self.read_by(op, 1 - second)
+    if count == 1:
+      value = drawn(wanted & known, stream)
+    else:
+      wanted -= read_before(body[gap:], self.live_after(program, LEARN)) | {parameter, joined}
+      inner = [
+          each for each in self.space.components[LEARN].ops
+          if self.outputs(each) & wanted and op_table.op_by_id(each).inputs and all(
+              self.read_by(each, k) & known for k in range(len(op_table.op_by_id(each).inputs)))]
+      if not inner:
+        return False
+      computed = inner[stream.pick(len(inner))]
+      value = drawn(wanted & self.outputs(computed), stream)
+      inputs = [
+          drawn(self.read_by(computed, k) & known, stream)
+          for k in range(len(op_table.op_by_id(computed).inputs))]
+    self.write_elsewhere(program, parameter, stream)
+    self.write_elsewhere(program, joined, stream)
+    gap = self.open_gap(program, LEARN, gap, count, stream)
+    if count == 2:
+      body[gap] = self.written(computed, inputs, value, stream)
+    inputs = (value, parameter) if second else (parameter, value)
+    body[gap + count - 1] = self.written(op, inputs, parameter, stream)
+    return True
+
+  def changing(
+      self, f: int, changed: Addresses, others: Addresses, outputs: Addresses,
+  ) -> list[tuple[int, int]]:
+    """Ops that read one of two sets each and write a third, in the kind of the first.
+
+    Returns:
+      Each with the number of the input that is of the first set.
+    """
+    return [
+        (op, second) for op in self.space.components[f].ops for second in (0, 1)
+        if self.read_by(op, second) & changed and self.read_by(op, 1 - second) & others
+        and self.read_by(op, second) & outputs & self.outputs(op)]
+
+  def read_by(self, op: int, k: int) -> Addresses:
+    """Addresses that input number k of an op can read; none if it has no such input."""
+    kinds = op_table.op_by_id(op).inputs[k : k + 1]
+    return {(kind, address) for kind in kinds for address in range(self.space.num_addresses[kind])}
+
+  def every_address(self) -> Addresses:
+    return {(kind, n) for kind in Kind for n in range(self.space.num_addresses[kind])}
+
+  def idle(self, program: Program) -> Addresses:
+    """Addresses that nothing live in Predict and Learn reads or writes, and that are not given."""
+    used = {LABEL, PREDICTION, FEATURES}
+    for f in (PREDICT, LEARN):
+      live, body = self.live_after(program, f), program[f]
+      used = used.union(*(read_before(body[k:], live) for k in range(len(body) + 1)))
+    return self.every_address() - used
+
+  def dead(self, program: Program, f: int) -> list[int]:
+    """Lines of Predict or Learn whose output nothing reads, in this pass or in a later one."""
+    body, live = program[f], self.live_after(program, f)
+    return [
+        k for k in range(len(body)) if not writes(body[k]) & read_before(body[k + 1 :], live)]
+
+  def room(self, program: Program, f: int) -> int:
+    """Lines that a component function can take in."""
+    return self.space.components[f].max_length - len(program[f]) + len(self.dead(program, f))
+
+  def open_gap(self, program: Program, f: int, gap: int, count: int, stream: Stream) -> int:
+    """Puts lines that are to be written in place of dead ones; returns the first of them."""
+    for _ in range(count):
+      chosen = None
+      for seen, k in enumerate(reversed(self.dead(program, f)), start=1):
+        if stream.pick(seen) == 0:
+          chosen = k
+      if chosen is not None:
+        del program[f][chosen]
+        gap -= chosen < gap
+    program[f][gap:gap] = [[] for _ in range(count)]
+    return gap
+
+  def written(
+      self, op: int, inputs: Sequence[Address], output: Address, stream: Stream) -> list:
+    line = self.instruction(op, stream)
+    for k, (_, address) in enumerate(inputs[: len(op_table.op_by_id(op).inputs)], start=1):
+      line[k] = address
+    line[3] = output[1]
+    return line
+
+  def write_elsewhere(self, program: Program, address: Address, stream: Stream) -> None:
+    """Lets dead lines that write an address write others that nothing needs, if there are."""
+    for f in (PREDICT, LEARN):
+      body, live = program[f], self.live_after(program, f)
+      for k in reversed(range(len(body))):
+        needed = read_before(body[k + 1 :], live)
+        others = self.outputs(body[k][0]) - needed - {address}
+        if writes(body[k]) == {address} and address not in needed and others:
+          body[k][3] = drawn(others, stream)[1]
+
+  def live_after(self, program: Program, f: int) -> Addresses:
+    """Addresses that are read after Predict or Learn, in this pass or in any later one."""
+    after_learn: Addresses = set()
+    for _ in range(1 + len(self.every_address())):
+      after_predict = read_before(program[LEARN], after_learn) - {LABEL, FEATURES} | {PREDICTION}
+      after_learn = read_before(program[PREDICT], after_predict) - {LABEL, FEATURES}
+    return after_predict if f == PREDICT else after_learn
 
   def needed_after(self, program: Program, f: int) -> Addresses:
     """Addresses that are read when a component function has run."""

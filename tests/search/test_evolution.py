@@ -256,7 +256,8 @@ def Learn():
 """
 _GROWN = {
     "initial": "grown", "mutations": (
-        "alter", "rewire", "regrow_instructions", "regrow_function", "insert_or_remove")}
+        "alter", "rewire", "regrow_instructions", "regrow_function", "add_parameter",
+        "insert_or_remove")}
 _FILTERS = {"filters": ("changed", "valid"), "attempts": 20}
 METHODS = {
     "filters": (VALID, 200, _FILTERS | _GROWN | {"initial": "empty"}),

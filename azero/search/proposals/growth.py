@@ -31,7 +31,6 @@ from azero.compiler.arrays import (
   MAX_LENGTH,
   MIN_LENGTH,
   NUM_ALLOWED,
-  OLD,
   OUT,
   START,
   STOP,
@@ -50,6 +49,14 @@ from azero.search.proposals.edits import (
   function_length,
   write_op,
   write_random,
+)
+from azero.search.proposals.needs import (
+  is_searched,
+  needed_above,
+  needed_after,
+  needed_before,
+  needed_between,
+  written,
 )
 
 _SETUP, _PREDICT, _LEARN = (int(function) for function in Function)
@@ -115,7 +122,7 @@ def may_learn(programs: ProgramArrays, i: int, space: Tables) -> bool:
 
   Without that no Learn makes it valid; with it there still may be none.
   """
-  read = _into(programs, i, _PREDICT, _ONE << np.uint64(space.prediction), space)
+  read = needed_before(programs, i, _PREDICT, _ONE << np.uint64(space.prediction), space)
   features, label = _ONE << np.uint64(space.features), _ONE << np.uint64(space.label)
   return read & features != _NONE and read & ~(features | label) != _NONE
 
@@ -124,9 +131,9 @@ def may_learn(programs: ProgramArrays, i: int, space: Tables) -> bool:
 def _grow_searched(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> int:
   """Grows a component function, if search may change it; returns its length, or else 0."""
-  if not _is_searched(function, space):
+  if not is_searched(function, space):
     return 0
-  if function == _PREDICT and _is_searched(_LEARN, space):
+  if function == _PREDICT and is_searched(_LEARN, space):
     _randomize(programs, i, _LEARN, space, stream)
   length = _randomize(programs, i, function, space, stream)
   first = space.functions[function, START]
@@ -175,14 +182,14 @@ def rewire(
   """Redraws one input of one instruction that is needed; nothing if none is."""
   first = space.functions[function, START]
   end = first + function_length(programs, i, function, space)
-  chosen, seen, needed = -1, 0, _needed_after(programs, i, function, space)
+  chosen, seen, needed = -1, 0, needed_after(programs, i, function, space)
   for slot in range(end - 1, first - 1, -1):
     opcode = programs.opcode[i, slot]
-    if _written(programs, i, slot, space) & needed != _NONE and space.ops[opcode, CHOICES_IN1] > 0:
+    if written(programs, i, slot, space) & needed != _NONE and space.ops[opcode, CHOICES_IN1] > 0:
       seen += 1
       if pick(stream, seen) == 0:
         chosen = slot
-    needed = _above(programs, i, slot, needed, space)
+    needed = needed_above(programs, i, slot, needed, space)
   if chosen < 0:
     return
   opcode = programs.opcode[i, chosen]
@@ -199,10 +206,10 @@ def _grow_between(
   """Grows the instructions in slots, from the first to before the second of two."""
   first, end = slots
   last = space.functions[function, START] + function_length(programs, i, function, space)
-  needed = _through(programs, i, end, last, _needed_after(programs, i, function, space), space)
+  needed = needed_between(programs, i, end, last, needed_after(programs, i, function, space), space)
   for slot in range(end - 1, first - 1, -1):
     _write_needed(programs, i, slot, needed, space, stream)
-    needed = _above(programs, i, slot, needed, space)
+    needed = needed_above(programs, i, slot, needed, space)
 
 
 @inlined_kernel
@@ -289,78 +296,3 @@ def _draw_of(
         return address
       left -= 1
   return addresses[0]
-
-
-@inner_kernel
-def _needed_after(programs: ProgramArrays, i: int, function: int, space: Tables) -> np.uint64:
-  """The set of addresses that are read when a component function has run, but for others' own.
-
-  At the end of Predict it is the prediction, and of what Learn reads that which Predict writes
-  now; at the end of Learn what Predict reads; at the end of Setup what both read.
-  """
-  prediction = _ONE << np.uint64(space.prediction)
-  given = _ONE << np.uint64(space.label) | _ONE << np.uint64(space.features)
-  by_predict = _into(programs, i, _PREDICT, prediction, space) & ~given
-  if function == _LEARN:
-    return by_predict
-  by_learn = _into(programs, i, _LEARN, by_predict, space) & ~(given | prediction)
-  outputs = _outputs(programs, i, _PREDICT, space)
-  if function == _PREDICT:
-    return prediction | (by_learn & outputs)
-  return by_predict | (by_learn & ~outputs)
-
-
-@inner_kernel
-def _into(
-    programs: ProgramArrays, i: int, function: int, needed: np.uint64, space: Tables) -> np.uint64:
-  """What a component function reads to write what is needed, and what it leaves alone of that."""
-  first = space.functions[function, START]
-  end = first + function_length(programs, i, function, space)
-  return _through(programs, i, first, end, needed, space)
-
-
-@inner_kernel
-def _through(
-    programs: ProgramArrays, i: int, first: int, end: int, needed: np.uint64, space: Tables
-) -> np.uint64:
-  for slot in range(end - 1, first - 1, -1):
-    needed = _above(programs, i, slot, needed, space)
-  return needed
-
-
-@inlined_kernel
-def _above(
-    programs: ProgramArrays, i: int, slot: int, needed: np.uint64, space: Tables) -> np.uint64:
-  """What is needed above an instruction, by what is needed below it."""
-  opcode = programs.opcode[i, slot]
-  output = _written(programs, i, slot, space)
-  if output & needed == _NONE:
-    return needed
-  units = space.units
-  return (
-      (needed & ~output) | units[opcode, IN1] << np.uint64(programs.in1[i, slot])
-      | units[opcode, IN2] << np.uint64(programs.in2[i, slot])
-      | units[opcode, OLD] << np.uint64(programs.out[i, slot]))
-
-
-@inner_kernel
-def _outputs(programs: ProgramArrays, i: int, function: int, space: Tables) -> np.uint64:
-  """The set of addresses that a component function writes."""
-  first, outputs = space.functions[function, START], _NONE
-  for slot in range(first, first + function_length(programs, i, function, space)):
-    outputs |= _written(programs, i, slot, space)
-  return outputs
-
-
-@inlined_kernel
-def _written(programs: ProgramArrays, i: int, slot: int, space: Tables) -> np.uint64:
-  """The set of the address that an instruction writes."""
-  return space.units[programs.opcode[i, slot], OUT] << np.uint64(programs.out[i, slot])
-
-
-@inner_kernel
-def _is_searched(function: int, space: Tables) -> bool:
-  for searched in space.searched:
-    if searched == function:
-      return True
-  return False

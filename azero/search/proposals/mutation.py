@@ -51,6 +51,7 @@ from azero.search.proposals.edits import (
   write_random_function,
 )
 from azero.search.proposals.growth import regrow_function, regrow_instructions, rewire
+from azero.search.proposals.parameters import add_parameter
 
 _INSERTION = 1 / 3  # of insert_or_remove
 
@@ -139,10 +140,10 @@ def insert_or_remove(
 _BUILT_IN: dict[str, Mutation] = {
     function.__name__: function for function in (
         alter, randomize_instruction, randomize_function, insert, remove, insert_or_remove,
-        rewire, regrow_instructions, regrow_function)}
+        rewire, regrow_instructions, regrow_function, add_parameter)}
 ACTIONS = tuple(_BUILT_IN)
 _ALTER, _RANDOMIZE_INSTRUCTION, _RANDOMIZE_FUNCTION, _INSERT, _REMOVE, _INSERT_OR_REMOVE = range(6)
-_REWIRE, _REGROW_INSTRUCTIONS, _REGROW_FUNCTION = range(6, 9)
+_REWIRE, _REGROW_INSTRUCTIONS, _REGROW_FUNCTION, _ADD_PARAMETER = range(6, 10)
 _OWN: dict[str, int] = {}
 _FIRST_OWN_CODE = 1 << 10
 COPY = -2  # in place of a code: nothing was mutated
@@ -375,6 +376,8 @@ def _mutate_otherwise(
     regrow_instructions(programs, i, function, space, stream)
   elif action == _REGROW_FUNCTION:
     regrow_function(programs, i, function, space, stream)
+  elif action == _ADD_PARAMETER:
+    add_parameter(programs, i, function, space, stream)
   else:
     foreign.call(action, programs, i, function, space, stream)
 

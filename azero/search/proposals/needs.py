@@ -1,0 +1,107 @@
+"""What a program needs: the addresses that are read later on, seen from any of its instructions.
+
+Sets of addresses are words of bits. Growth writes for what is needed; an instruction that writes
+nothing that is needed is dead, as far as one pass of Predict and Learn shows it (`live_after`: as
+far as all do).
+"""
+
+import numpy as np
+
+from azero.compiler.arrays import IN1, IN2, OLD, OUT, START, ProgramArrays, Tables
+from azero.compiler.kernels import inlined_kernel, inner_kernel
+from azero.language.program import Function
+from azero.search.proposals.edits import function_length
+
+_PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
+_NONE, _ONE = np.uint64(0), np.uint64(1)
+
+
+@inner_kernel
+def needed_after(programs: ProgramArrays, i: int, function: int, space: Tables) -> np.uint64:
+  """The set of addresses that are read when a component function has run, but for others' own.
+
+  At the end of Predict it is the prediction, and of what Learn reads that which Predict writes
+  now; at the end of Learn what Predict reads; at the end of Setup what both read.
+  """
+  prediction = _ONE << np.uint64(space.prediction)
+  given = _ONE << np.uint64(space.label) | _ONE << np.uint64(space.features)
+  by_predict = needed_before(programs, i, _PREDICT, prediction, space) & ~given
+  if function == _LEARN:
+    return by_predict
+  by_learn = needed_before(programs, i, _LEARN, by_predict, space) & ~(given | prediction)
+  outputs = outputs_of(programs, i, _PREDICT, space)
+  if function == _PREDICT:
+    return prediction | (by_learn & outputs)
+  return by_predict | (by_learn & ~outputs)
+
+
+@inner_kernel
+def live_after(programs: ProgramArrays, i: int, function: int, space: Tables) -> np.uint64:
+  """As `needed_after` of Predict or Learn, with all that later passes of either read as well."""
+  given = _ONE << np.uint64(space.label) | _ONE << np.uint64(space.features)
+  after_learn = _NONE
+  while True:
+    after_predict = needed_before(programs, i, _LEARN, after_learn, space)
+    after_predict = after_predict & ~given | _ONE << np.uint64(space.prediction)
+    more = needed_before(programs, i, _PREDICT, after_predict, space) & ~given
+    if more == after_learn:
+      return after_predict if function == _PREDICT else after_learn
+    after_learn = more
+
+
+@inner_kernel
+def needed_before(
+    programs: ProgramArrays, i: int, function: int, needed: np.uint64, space: Tables) -> np.uint64:
+  """What a component function reads to write what is needed, and what it leaves alone of that."""
+  first = space.functions[function, START]
+  end = first + function_length(programs, i, function, space)
+  return needed_between(programs, i, first, end, needed, space)
+
+
+@inner_kernel
+def needed_between(
+    programs: ProgramArrays, i: int, first: int, end: int, needed: np.uint64, space: Tables
+) -> np.uint64:
+  """As `needed_before`, of the instructions from a slot to before another."""
+  for slot in range(end - 1, first - 1, -1):
+    needed = needed_above(programs, i, slot, needed, space)
+  return needed
+
+
+@inlined_kernel
+def needed_above(
+    programs: ProgramArrays, i: int, slot: int, needed: np.uint64, space: Tables) -> np.uint64:
+  """What is needed above an instruction, by what is needed below it."""
+  opcode = programs.opcode[i, slot]
+  output = written(programs, i, slot, space)
+  if output & needed == _NONE:
+    return needed
+  units = space.units
+  return (
+      (needed & ~output) | units[opcode, IN1] << np.uint64(programs.in1[i, slot])
+      | units[opcode, IN2] << np.uint64(programs.in2[i, slot])
+      | units[opcode, OLD] << np.uint64(programs.out[i, slot]))
+
+
+@inner_kernel
+def outputs_of(programs: ProgramArrays, i: int, function: int, space: Tables) -> np.uint64:
+  """The set of addresses that a component function writes."""
+  first, outputs = space.functions[function, START], _NONE
+  for slot in range(first, first + function_length(programs, i, function, space)):
+    outputs |= written(programs, i, slot, space)
+  return outputs
+
+
+@inlined_kernel
+def written(programs: ProgramArrays, i: int, slot: int, space: Tables) -> np.uint64:
+  """The set of the address that an instruction writes."""
+  return space.units[programs.opcode[i, slot], OUT] << np.uint64(programs.out[i, slot])
+
+
+@inner_kernel
+def is_searched(function: int, space: Tables) -> bool:
+  """Whether search may change a component function."""
+  for searched in space.searched:
+    if searched == function:
+      return True
+  return False

@@ -108,8 +108,9 @@ def page():
   (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
   # Not 3 or 4, which they are copied to.
   copies = [fcntl.fcntl(each, fcntl.F_DUPFD, 10) for each in (theirs_in, theirs_out)]
-  with tempfile.TemporaryDirectory() as profile, open(ours_in, "rb") as answers, open(
-      ours_out, "wb") as commands:
+  # A browser that has been ended may still write.
+  folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+  with folder as profile, open(ours_in, "rb") as answers, open(ours_out, "wb") as commands:
     process = subprocess.Popen(
         [sys.executable, "-c", _START, *map(str, copies), chromium(), *_FLAGS,
          f"--user-data-dir={profile}"],

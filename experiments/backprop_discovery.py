@@ -110,8 +110,8 @@ def make_groups(config: Config) -> tuple[list[Group], Migration | None]:
   settings.require_positive(
       config, "workers", "migration_steps", "num_features", "max_train_steps", "num_unseen",
       "unseen_train")
-  if not config.rate > 0:
-    raise ValueError(f"--rate must be positive, got {config.rate}.")
+  if not 0 < config.rate < np.inf:
+    raise ValueError(f"--rate must be positive and finite, got {config.rate}.")
   config.runtime.check(config.workers)
   sizes = _group_sizes(config)
   if config.workers % len(sizes):

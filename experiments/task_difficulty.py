@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 from azero.search.config import SearchConfig
@@ -134,8 +135,8 @@ def _check(config: Config) -> None:
       "round_programs", "experiment_programs", "num_tasks", "num_features", "num_train",
       "num_valid")
   for name in ("reference_rate", "tolerance"):
-    if not getattr(config, name) > 0:
-      raise ValueError(f"--{name} must be positive, got {getattr(config, name)}.")
+    if not 0 < getattr(config, name) < math.inf:
+      raise ValueError(f"--{name} must be positive and finite, got {getattr(config, name)}.")
   rounds.check_budgets(config)
   mutation.mutator(config.search.mutations, config.search.mutation_probability)
   config.run.check()

@@ -245,7 +245,7 @@ def row(
     commutative: bool = False, updates_output: bool = False, elementwise: bool = False,
     work: tuple[float, int] | None = None, zero: Zero = Zero.UNKNOWN,
 ) -> Op:
-  """A row with the kinds of its operands as letters; see `own_ops.register_op`.
+  """A row with the kinds of its operands as letters; see `own_ops.register_op`, and `Op` for zero.
 
   Raises:
     ValueError: what does not fit an instruction, or contradicts itself.

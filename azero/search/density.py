@@ -4,9 +4,11 @@ A program is acceptable if its mean RMS error over the tasks is no larger than t
 reference written by hand. Random programs give their density; a search that is repeated many
 times from new tasks gives its own rate, for which each repeat counts once at most.
 
-Every program drawn counts, but few need to be run: those that cannot learn (see
-`dependence`) are not acceptable, nor are those that are stopped on a task within its first
-examples, and equal canonical keys are run once.
+Every program drawn counts, but few need to be run. Those that cannot learn (see `dependence`) are
+taken not to be acceptable: they would have to guess the weights of all tasks, which they never do
+where the reference is good, but may where it is poor and features and tasks are few. Those that are
+stopped on a task within its first examples are not acceptable, and equal canonical keys are run
+once.
 """
 
 import collections
@@ -141,8 +143,8 @@ def sample(
     dtype: of the programs' memory.
     lanes: programs evaluated at once on a device; None to choose.
     keep: how many acceptable programs to return.
-    exhaustive: run the programs that cannot learn, too. It changes no count of acceptable
-      programs. So it is if predicting a constant is acceptable.
+    exhaustive: run the programs that cannot learn, too, and count those that guess. So it is if
+      predicting a constant is acceptable.
     on_batch: called with what there is after every batch.
 
   Returns:

@@ -162,6 +162,8 @@ def test_enough_successes_end_a_method(tmp_path):
     ({"task_types": "quadratic"}, "--task_types must list some of"),
     ({"task_types": "linear_backprop,linear_backprop"}, "--task_types must list some of"),
     ({"tolerance": 0.0}, "--tolerance must be positive"),
+    ({"tolerance": float("inf")}, "--tolerance must be positive and finite, got inf"),
+    ({"reference_rate": float("inf")}, "--reference_rate must be positive and finite, got inf"),
     ({"successes": 0}, "--successes must be at least 1"),
     ({"mutations": "swap"}, r"Unknown mutations \['swap'\]; choose from alter"),
     ({"experiment_programs": 5}, "must be at least --population_size")])
@@ -220,9 +222,10 @@ def test_the_network_may_be_given_and_learn_alone_searched(tmp_path):
   assert "Backpropagation of a given network" in (tmp_path / "run" / "report.md").read_text()
 
 
-def test_a_rate_must_be_positive(tmp_path):
-  with pytest.raises(ValueError, match=r"--rate must be positive, got 0\.0"):
-    _backprop(tmp_path, learn_only=True, rate=0.0)
+@pytest.mark.parametrize("rate", [0.0, float("inf"), float("nan")])
+def test_a_rate_must_be_positive_and_finite(tmp_path, rate):
+  with pytest.raises(ValueError, match=f"--rate must be positive and finite, got {rate}"):
+    _backprop(tmp_path, learn_only=True, rate=rate)
   assert not (tmp_path / "run").exists()
 
 

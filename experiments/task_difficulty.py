@@ -140,6 +140,7 @@ def _check(config: Config) -> None:
   rounds.check_budgets(config)
   mutation.mutator(config.search.mutations, config.search.mutation_probability)
   config.run.check()
+  rounds.check_references(config)
 
 
 if __name__ == "__main__":

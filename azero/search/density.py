@@ -4,11 +4,10 @@ A program is acceptable if its mean RMS error over the tasks is no larger than t
 reference written by hand. Random programs give their density; a search that is repeated many
 times from new tasks gives its own rate, for which each repeat counts once at most.
 
-Every program drawn counts, but few need to be run. Those that cannot learn (see `dependence`) are
-taken not to be acceptable: they would have to guess the weights of all tasks, which they never do
-where the reference is good, but may where it is poor and features and tasks are few. Those that are
-stopped on a task within its first examples are not acceptable, and equal canonical keys are run
-once.
+Every program drawn counts, but few need to be run. Those that cannot learn (see `dependence`)
+would have to guess the weights of all tasks: they are run only where the reference is so poor, or
+features and tasks are so few, that a guess may do (`guess_chance`). Those that are stopped on a
+task within its first examples are not acceptable, and equal canonical keys are run once.
 """
 
 import collections
@@ -37,6 +36,8 @@ _PASSED = 3  # training examples after which memory has lost of Setup what it wi
 # Half of the programs that can learn are stopped on a task, most of them within some dozen
 # examples: all are trained on so many before those that are left are trained in full.
 _FIRST_EXAMPLES = 50
+# Of so few guesses one is acceptable at most that a thousandth is to be expected in 10^9 programs.
+_NO_CHANCE = 1e-12
 
 
 class Acceptance:
@@ -94,6 +95,24 @@ def rms_error(fitness: np.ndarray) -> np.ndarray:
   return np.where(fitness > 0, np.maximum(error, 0.0), np.inf)
 
 
+def guess_chance(limit: float, tasks: Tasks) -> float:
+  """Bounds the probability that guessed weights have an acceptable error on all D tasks.
+
+  Of F weights that are drawn as those of the labels were, about a part (2 r)^F lies close enough
+  to have r times the error that a constant has; a mean over D tasks leaves little more than
+  having it on each. Fewer than F validation examples are met by more weights.
+
+  Args:
+    limit: the largest mean RMS error that is acceptable.
+    tasks: regression tasks.
+  """
+  constant = float(np.std(tasks.valid_y, axis=1).mean())
+  if limit >= constant / 2:
+    return 1.0
+  weights = min(tasks.num_features, tasks.num_valid) * len(tasks.valid_y)
+  return (2.0 * limit / constant) ** weights
+
+
 @dataclasses.dataclass
 class Sample:
   """What became of random programs.
@@ -143,8 +162,8 @@ def sample(
     dtype: of the programs' memory.
     lanes: programs evaluated at once on a device; None to choose.
     keep: how many acceptable programs to return.
-    exhaustive: run the programs that cannot learn, too, and count those that guess. So it is if
-      predicting a constant is acceptable.
+    exhaustive: run the programs that cannot learn, too, even if none of them could guess the
+      weights.
     on_batch: called with what there is after every batch.
 
   Returns:
@@ -176,9 +195,8 @@ class _Sampler:
   ):
     mutation.require_searched(space)
     self._space, self._limits = space, acceptance.limits
-    # Where a constant is acceptable, so is what cannot learn.
-    constant = np.array([np.std(tasks.valid_y, axis=1).mean() for tasks in task_sets])
-    self._keep, self._exhaustive = keep, exhaustive or bool((self._limits >= constant).any())
+    self._keep, self._exhaustive = keep, exhaustive or any(
+        guess_chance(limit, tasks) > _NO_CHANCE for limit, tasks in zip(self._limits, task_sets))
     self._seed, self._template = seed, template or Programs.empty(space)
     # Fewer labels than features do not tell an affine function.
     self._passed = min(_PASSED, space.num_features - 1)

@@ -19,11 +19,14 @@ from experiments.details.task_difficulty_report import EVOLUTION, METHODS, RANDO
 from experiments.frame import estimate, interruption, reporting
 
 if TYPE_CHECKING:
+  from collections.abc import Sequence
+
   from azero.language.program import Programs, SearchSpace
   from azero.runs.directory import RunDirectory
   from azero.search.config import SearchConfig
   from azero.search.density import Acceptance, Sample
   from azero.tasks.task import Tasks
+  from experiments.details.task_difficulty_types import TaskType
   from experiments.frame.estimate import Estimate
 
 _SHOWN = 3  # acceptable programs of a round that are recorded
@@ -46,6 +49,23 @@ def check_budgets(config: Any) -> None:
           f"--max_evolution_programs ({config.max_evolution_programs:,}) must be at least "
           f"{least:,}: one round on the {kind}, which has an experiment on each of "
           f"{config.islands} --islands.")
+
+
+def check_references(config: Any) -> None:
+  """Refuses a learning rate with which a reference fails on tasks like those of the first round.
+
+  Raises:
+    ValueError: says on which.
+  """
+  for kind in config.task_types:
+    task_type = task_types.TASK_TYPES[kind]
+    space, (_, *task_seeds) = task_type.space(config.num_features), _seeds(config, kind, RANDOM, 0)
+    try:
+      _acceptance(config, task_type, space, _task_sets(config, task_type, task_seeds[:2]))
+    except ValueError as error:
+      raise ValueError(
+          f"{error} They are those of the {kind}, with a learning rate of "
+          f"{config.reference_rate}; try a smaller --reference_rate.") from error
 
 
 def run_all(config: Any, rows: Rows, directory: RunDirectory) -> int | None:
@@ -99,24 +119,15 @@ def _next_round(
     first: whether it is the first of this run, which shows the estimate.
   """
   task_type, number = task_types.TASK_TYPES[kind], len(rows.of(kind, method))
-  entropy = [
-      config.search.seed, list(task_types.TASK_TYPES).index(kind), METHODS.index(method), number]
-  seeds = np.random.SeedSequence(entropy).generate_state(1 + config.islands)
-  search_seed, task_seeds = int(seeds[0]), seeds[1:]
+  search_seed, *task_seeds = _seeds(config, kind, method, number)
   if method == RANDOM:
-    task_seeds = seeds[1:3]  # while one half is run, the other is drawn
-  make = synthetic.affine_regression if task_type.affine else synthetic.linear_regression
-  task_sets = [
-      make(config.num_tasks, seed=int(seed), num_features=config.num_features,
-           num_train=config.num_train, num_valid=config.num_valid) for seed in task_seeds]
-  space = task_type.space(config.num_features)
+    task_seeds = task_seeds[:2]  # while one half is run, the other is drawn
+  task_sets, space = _task_sets(config, task_type, task_seeds), task_type.space(config.num_features)
   left, whole = _programs_left(config, kind, method, rows), _round_programs(config, kind, method)
   start = time.monotonic()
   row = _run_round(method, _Round(
       kind=kind, space=space, task_sets=task_sets, count=min(left, whole),
-      acceptance=density.Acceptance(
-          task_type.reference(config.reference_rate, space), space, task_sets,
-          factor=config.tolerance, dtype=config.search.dtype),
+      acceptance=_acceptance(config, task_type, space, task_sets),
       template=task_type.template(config.reference_rate, space),
       config=_search_config(config, kind, search_seed), progress=config.run.progress,
       expected=estimate.Estimate(
@@ -126,6 +137,28 @@ def _next_round(
     return row
   return {"task_type": kind, "method": method, "round": number, **row,
           "seconds": round(time.monotonic() - start, 3)}
+
+
+def _seeds(config: Any, kind: str, method: str, number: int) -> list[int]:
+  """Of a round: that of its search, and those of the tasks of its islands."""
+  entropy = [
+      config.search.seed, list(task_types.TASK_TYPES).index(kind), METHODS.index(method), number]
+  return np.random.SeedSequence(entropy).generate_state(1 + config.islands).tolist()
+
+
+def _task_sets(config: Any, task_type: TaskType, seeds: Sequence[int]) -> list[Tasks]:
+  make = synthetic.affine_regression if task_type.affine else synthetic.linear_regression
+  return [
+      make(config.num_tasks, seed=seed, num_features=config.num_features,
+           num_train=config.num_train, num_valid=config.num_valid) for seed in seeds]
+
+
+def _acceptance(
+    config: Any, task_type: TaskType, space: SearchSpace, task_sets: Sequence[Tasks]
+) -> Acceptance:
+  return density.Acceptance(
+      task_type.reference(config.reference_rate, space), space, task_sets,
+      factor=config.tolerance, dtype=config.search.dtype)
 
 
 def _programs_left(config: Any, kind: str, method: str, rows: Rows) -> int:

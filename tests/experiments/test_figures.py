@@ -164,6 +164,7 @@ def test_enough_successes_end_a_method(tmp_path):
     ({"tolerance": 0.0}, "--tolerance must be positive"),
     ({"tolerance": float("inf")}, "--tolerance must be positive and finite, got inf"),
     ({"reference_rate": float("inf")}, "--reference_rate must be positive and finite, got inf"),
+    ({"reference_rate": 1e10}, "reference itself fails .* try a smaller --reference_rate"),
     ({"successes": 0}, "--successes must be at least 1"),
     ({"mutations": "swap"}, r"Unknown mutations \['swap'\]; choose from alter"),
     ({"experiment_programs": 5}, "must be at least --population_size")])

@@ -11,20 +11,23 @@ from azero.compiler import dependence
 from azero.compiler.arrays import arrays, scratch, tables
 from azero.executors.evaluator import Evaluator
 from azero.language import spaces, text
-from azero.language.program import Programs
+from azero.language.program import Component, Programs
 from azero.search import density, draws
 from azero.search.config import SearchConfig
 from azero.search.proposals import learners, mutation
 from azero.tasks import linear_regression
 
-_SPACE = spaces.linear(4, learn_only=True)
-_HEAD = "def Setup():\n s2 = 0.05\ndef Predict():\n s1 = dot(v0, v1)\ndef Learn():\n"
-_LEARN = " s3 = s0 - s1\n s3 = s3 * s2\n v2 = s3 * v0\n v1 = v1 + v2\n"
-_DRAWS = 60_000
+_SPACE = dataclasses.replace(
+    spaces.linear(4, learn_only=True), num_scalars=3, predict=Component((18, 27, 56), 3, 3, False),
+    learn=Component((2, 18, 23), 3, 3))
+_HEAD = (
+    "def Setup():\ndef Predict():\n s2 = 0.1\n v2 = s2 * v0\n s1 = dot(v0, v1)\ndef Learn():\n")
+_LEARN = " s1 = s0 - s1\n v2 = s1 * v2\n v1 = v1 + v2\n"
+_DRAWS = 150_000
 
 
 def _tasks(count):
-  return [linear_regression(3, seed=seed, num_train=20, num_valid=10) for seed in range(count)]
+  return [linear_regression(3, seed=seed, num_train=50, num_valid=10) for seed in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +86,39 @@ def test_programs_that_cannot_learn_change_no_count(template, acceptance, sample
   assert every.learning == _DRAWS > some.learning
 
 
-def test_where_a_constant_is_acceptable_all_are_run(template):
-  loose = density.Acceptance(text.parse(_HEAD + _LEARN, _SPACE), _SPACE, _tasks(2), factor=20.0)
+@pytest.mark.parametrize("num_features, num_tasks, part", [(1, 2, 0.2), (2, 3, 0.4), (4, 2, 0.45)])
+def test_the_chance_of_a_guess_is_bounded(num_features, num_tasks, part):
+  generator, hits, guesses = np.random.default_rng(5), 0, 2000
+  for seed in range(20):
+    tasks = linear_regression(
+        num_tasks, seed=seed, num_features=num_features, num_train=5, num_valid=30)
+    limit = part * np.std(tasks.valid_y, axis=1).mean()
+    weights = generator.standard_normal((guesses, num_tasks, num_features))
+    errors = np.einsum("ndf,dvf->ndv", weights, tasks.valid_x) - tasks.valid_y
+    hits += int((np.sqrt((errors**2).mean(2)).mean(1) <= limit).sum())
+    assert density.guess_chance(limit, tasks) == pytest.approx(
+        (2 * part) ** (num_features * num_tasks))
+  assert 0 < hits / (20 * guesses) < (2 * part) ** (num_features * num_tasks)
+
+
+def test_nobody_is_said_to_guess_what_cannot_be_guessed(sampled):
+  found, _ = sampled
+  tasks = linear_regression(10, seed=0, num_features=8)
+  constant = np.std(tasks.valid_y, axis=1).mean()
+  assert density.guess_chance(0.1 * constant, tasks) < 1e-50
+  assert density.guess_chance(0.5 * constant, tasks) == 1.0
+  assert found.learning < _DRAWS
+
+
+@pytest.mark.parametrize("factor, least", [(20.0, 0), (100.0, 100)])
+def test_where_guesses_may_be_acceptable_all_are_run(template, factor, least):
+  loose = density.Acceptance(text.parse(_HEAD + _LEARN, _SPACE), _SPACE, _tasks(2), factor=factor)
   some, every = (
       density.sample(
           _SPACE, _tasks(2), loose, 4000, seed=4, template=template, lanes=64, keep=5,
           exhaustive=exhaustive)
       for exhaustive in (False, True))
-  assert some == every and some.acceptable > 100 and len(some.found) == 5
+  assert some == every and some.learning == 4000 and some.acceptable >= least
 
 
 def test_progress_is_told_after_every_batch(sampled):
@@ -128,7 +156,7 @@ def test_an_interrupted_sample_stops(template, acceptance):
 
 def test_the_reference_is_acceptable_up_to_its_own_error():
   reference = text.parse(_HEAD + _LEARN, _SPACE)
-  slow = text.parse(_HEAD.replace("0.05", "0.005") + _LEARN, _SPACE)
+  slow = text.parse(_HEAD.replace("0.1", "0.01") + _LEARN, _SPACE)
   both = Programs.concatenate([reference, slow])
   acceptance = density.Acceptance(reference, _SPACE, _tasks(1))
   assert acceptance.accepts(both, np.zeros(2, int)).tolist() == [True, False]
@@ -179,7 +207,7 @@ def test_bad_references_are_refused():
   reference = text.parse(_HEAD + _LEARN, _SPACE)
   with pytest.raises(ValueError, match="factor must be positive"):
     density.Acceptance(reference, _SPACE, _tasks(1), factor=0.0)
-  diverging = text.parse(_HEAD.replace("0.05", "90.0") + _LEARN, _SPACE)
+  diverging = text.parse(_HEAD.replace("0.1", "90.0") + _LEARN, _SPACE)
   with pytest.raises(ValueError, match="reference itself fails"):
     density.Acceptance(diverging, _SPACE, _tasks(1))
   tasks = _tasks(1)[0]

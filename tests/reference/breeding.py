@@ -138,6 +138,10 @@ class Breeder:
       self.regrow(child, f, range(len(body)), stream)
     elif action == "add_parameter":
       self.add_parameter(child, stream)
+    elif action == "add_update":
+      self.add_update(child, stream)
+    elif action == "extend_path":
+      self.extend_path(child, f, stream)
     elif action == "regrow_instructions" and body:
       count = 1 + stream.pick(min(3, len(body)))
       first = stream.pick(len(body) - count + 1)
@@ -260,7 +264,7 @@ class Breeder:
       if not left:
         return
       target = drawn(left, stream)
-    if not self.add_update(program, parameter, target, stream):
+    if not self.update(program, parameter, {target}, 2, stream):
       return
     gap = self.open_gap(program, PREDICT, gap, 1, stream)
     inputs = (parameter, old) if second else (old, parameter)
@@ -270,44 +274,114 @@ class Breeder:
       if stream.pick(2) == 1:
         redirect(program[LEARN], old, target)
 
-  def add_update(
-      self, program: Program, parameter: Address, joined: Address, stream: Stream) -> bool:
+  def add_update(self, program: Program, stream: Stream) -> None:
+    """Lets Learn update what Predict reads and neither writes."""
+    if LEARN not in self.searched:
+      return
+    constant = read_before(program[PREDICT], {PREDICTION}) - {LABEL, PREDICTION, FEATURES}
+    constant = constant.difference(*map(writes, program[PREDICT] + program[LEARN]))
+    if constant:
+      self.update(program, drawn(constant, stream), set(), 4, stream)
+
+  def update(
+      self, program: Program, parameter: Address, joined: Addresses, most: int, stream: Stream
+  ) -> bool:
     """Lets Learn update a parameter by what it knows or computes; whether it can."""
-    body, count = program[LEARN], 1 + stream.pick(2)
+    body, count = program[LEARN], 1 + stream.pick(most)
     if self.room(program, LEARN) < count:
       return False
     gap = stream.pick(len(body) + 1)
-    known = {LABEL, PREDICTION, FEATURES, joined} | self.live_after(program, LEARN)
-    known = known.union(*map(writes, program[PREDICT] + body[:gap])) - {parameter}
-    anything = known if count == 1 else set(self.every_address())
-    updates = self.changing(LEARN, {parameter}, anything, {parameter})
+    known = (self.known_before(program, LEARN, gap) | joined) - {parameter}
+    idle = self.computable(LEARN) - joined - {parameter} - read_before(
+        body[gap:], self.live_after(program, LEARN))
+    sources = known if count == 1 else idle
+    updates = self.changing(LEARN, {parameter}, sources, {parameter})
     if not updates:
       return False
     op, second = updates[stream.pick(len(updates))]
-    wanted = self.read_by(op, 1 - second)
-    if count == 1:
-      value = drawn(wanted & known, stream)
-    else:
-      wanted -= read_before(body[gap:], self.live_after(program, LEARN)) | {parameter, joined}
-      inner = [
-          each for each in self.space.components[LEARN].ops
-          if self.outputs(each) & wanted and op_table.op_by_id(each).inputs and all(
-              self.read_by(each, k) & known for k in range(len(op_table.op_by_id(each).inputs)))]
-      if not inner:
-        return False
-      computed = inner[stream.pick(len(inner))]
-      value = drawn(wanted & self.outputs(computed), stream)
-      inputs = [
-          drawn(self.read_by(computed, k) & known, stream)
-          for k in range(len(op_table.op_by_id(computed).inputs))]
-    self.write_elsewhere(program, parameter, stream)
-    self.write_elsewhere(program, joined, stream)
+    value = drawn(self.read_by(op, 1 - second) & sources, stream)
+    self.write_elsewhere(program, joined | {parameter}, stream)
     gap = self.open_gap(program, LEARN, gap, count, stream)
-    if count == 2:
-      body[gap] = self.written(computed, inputs, value, stream)
+    last = gap + count - 1
+    self.grow_value(program, LEARN, range(gap, last), value, known, idle, stream)
     inputs = (value, parameter) if second else (parameter, value)
-    body[gap + count - 1] = self.written(op, inputs, parameter, stream)
+    body[last] = self.written(op, inputs, parameter, stream)
     return True
+
+  def extend_path(self, program: Program, f: int, stream: Stream) -> None:
+    """Lets a live line that reads x read y = op(x, z) in its place."""
+    if f == SETUP:
+      return
+    body, count, live = program[f], 1 + stream.pick(2), self.live_after(program, f)
+    reader, seen = None, 0
+    for k in reversed(range(len(body))):
+      needed = read_before(body[k + 1 :], live)
+      if op_table.op_by_id(body[k][0]).inputs and writes(body[k]) & needed:
+        seen += 1
+        if stream.pick(seen) == 0:
+          reader = k
+    if reader is None or self.room(program, f) < count:
+      return
+    inputs = op_table.op_by_id(body[reader][0]).inputs
+    operand = stream.pick(2) if len(inputs) == 2 else 0
+    old = inputs[operand], body[reader][1 + operand]
+    known = self.known_before(program, f, reader)
+    idle = self.computable(f) - read_before(body[reader:], live)
+    sources = known if count == 1 else idle
+    joins = self.changing(f, {old}, sources, idle)
+    if not joins:
+      return
+    op, second = joins[stream.pick(len(joins))]
+    new = drawn(self.outputs(op) & self.read_by(op, second) & idle, stream)
+    other = drawn(self.read_by(op, 1 - second) & sources, stream)
+    gap = self.open_gap(program, f, reader, count, stream)
+    last = gap + count - 1
+    self.grow_value(program, f, range(gap, last), other, known, idle, stream)
+    body[last] = self.written(op, (other, old) if second else (old, other), new, stream)
+    body[last + 1][1 + operand] = new[1]
+
+  def known_before(self, program: Program, f: int, gap: int) -> Addresses:
+    """Addresses that hold something above a line of Predict or Learn."""
+    above = program[f][:gap]
+    if f == LEARN:
+      above = program[PREDICT] + above
+    return (GIVEN[f] | self.live_after(program, LEARN)).union(*map(writes, above))
+
+  def computing(self, f: int) -> list[int]:
+    """Ops that read something."""
+    return [op for op in self.space.components[f].ops if op_table.op_by_id(op).inputs]
+
+  def computable(self, f: int) -> Addresses:
+    """Addresses that ops which read something can write."""
+    return set().union(*map(self.outputs, self.computing(f)))
+
+  def grow_value(
+      self, program: Program, f: int, lines: range, value: Address, known: Addresses,
+      idle: Addresses, stream: Stream) -> None:
+    """Writes lines of which each computes what one below it reads, and the last a value."""
+    body, wanted = program[f], {value}
+    for k in reversed(lines):
+      left = k - lines.start
+      outputs = wanted or idle
+      computing = [op for op in self.computing(f) if self.outputs(op) & outputs]
+      op = computing[stream.pick(len(computing))]
+      target = drawn(self.outputs(op) & outputs, stream)
+      line = body[k] = self.instruction(op, stream)
+      line[3] = target[1]
+      wanted.discard(target)
+      count = len(op_table.op_by_id(op).inputs)
+      least = 1 if left and not wanted else 0
+      computed = least + stream.pick(min(count, left - len(wanted)) - least + 1)
+      other = stream.pick(count)
+      for n in range(count):
+        choices = self.read_by(op, n) & known
+        if computed == count or (computed == 1 and n != other):
+          unused = (self.read_by(op, n) & idle) - wanted - {target}
+          if unused:
+            choices = {drawn(unused, stream)}
+            wanted |= choices
+        if choices:
+          line[1 + n] = drawn(choices, stream)[1]
 
   def changing(
       self, f: int, changed: Addresses, others: Addresses, outputs: Addresses,
@@ -369,14 +443,14 @@ class Breeder:
     line[3] = output[1]
     return line
 
-  def write_elsewhere(self, program: Program, address: Address, stream: Stream) -> None:
-    """Lets dead lines that write an address write others that nothing needs, if there are."""
+  def write_elsewhere(self, program: Program, addresses: Addresses, stream: Stream) -> None:
+    """Lets dead lines that write these addresses write others that nothing needs, if any."""
     for f in (PREDICT, LEARN):
       body, live = program[f], self.live_after(program, f)
       for k in reversed(range(len(body))):
         needed = read_before(body[k + 1 :], live)
-        others = self.outputs(body[k][0]) - needed - {address}
-        if writes(body[k]) == {address} and address not in needed and others:
+        others = self.outputs(body[k][0]) - needed - addresses
+        if writes(body[k]) & addresses - needed and others:
           body[k][3] = drawn(others, stream)[1]
 
   def live_after(self, program: Program, f: int) -> Addresses:

@@ -257,7 +257,7 @@ def Learn():
 _GROWN = {
     "initial": "grown", "mutations": (
         "alter", "rewire", "regrow_instructions", "regrow_function", "add_parameter",
-        "insert_or_remove")}
+        "add_update", "extend_path", "insert_or_remove")}
 _FILTERS = {"filters": ("changed", "valid"), "attempts": 20}
 METHODS = {
     "filters": (VALID, 200, _FILTERS | _GROWN | {"initial": "empty"}),

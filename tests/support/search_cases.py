@@ -83,6 +83,13 @@ def small_disk(path: pathlib.Path, size: str) -> Iterator[pathlib.Path]:
     subprocess.run(["umount", str(path)], check=True)
 
 
+def loose(space):
+  """The space with lengths from 0 on."""
+  return dataclasses.replace(space, **{
+      name: dataclasses.replace(getattr(space, name), min_length=0)
+      for name in ("setup", "predict", "learn")})
+
+
 def repeat(program: Programs, count: int) -> Programs:
   """A batch of `count` copies of one program."""
   return program[np.zeros(count, int)]

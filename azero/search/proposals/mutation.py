@@ -51,7 +51,8 @@ from azero.search.proposals.edits import (
   write_random_function,
 )
 from azero.search.proposals.growth import regrow_function, regrow_instructions, rewire
-from azero.search.proposals.parameters import add_parameter
+from azero.search.proposals.parameters import add_parameter, add_update
+from azero.search.proposals.paths import extend_path
 
 _INSERTION = 1 / 3  # of insert_or_remove
 
@@ -140,10 +141,12 @@ def insert_or_remove(
 _BUILT_IN: dict[str, Mutation] = {
     function.__name__: function for function in (
         alter, randomize_instruction, randomize_function, insert, remove, insert_or_remove,
-        rewire, regrow_instructions, regrow_function, add_parameter)}
+        rewire, regrow_instructions, regrow_function, add_parameter, add_update, extend_path)}
 ACTIONS = tuple(_BUILT_IN)
 _ALTER, _RANDOMIZE_INSTRUCTION, _RANDOMIZE_FUNCTION, _INSERT, _REMOVE, _INSERT_OR_REMOVE = range(6)
-_REWIRE, _REGROW_INSTRUCTIONS, _REGROW_FUNCTION, _ADD_PARAMETER = range(6, 10)
+(
+    _REWIRE, _REGROW_INSTRUCTIONS, _REGROW_FUNCTION, _ADD_PARAMETER, _ADD_UPDATE,
+    _EXTEND_PATH) = range(6, 12)
 _OWN: dict[str, int] = {}
 _FIRST_OWN_CODE = 1 << 10
 COPY = -2  # in place of a code: nothing was mutated
@@ -378,6 +381,10 @@ def _mutate_otherwise(
     regrow_function(programs, i, function, space, stream)
   elif action == _ADD_PARAMETER:
     add_parameter(programs, i, function, space, stream)
+  elif action == _ADD_UPDATE:
+    add_update(programs, i, function, space, stream)
+  elif action == _EXTEND_PATH:
+    extend_path(programs, i, function, space, stream)
   else:
     foreign.call(action, programs, i, function, space, stream)
 

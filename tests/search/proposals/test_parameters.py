@@ -1,4 +1,4 @@
-"""The mutation that adds a parameter: what it makes of learners, and where it does nothing."""
+"""Mutations that add a parameter: what they make of learners, and where they do nothing."""
 
 import dataclasses
 
@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from reference import breeding, textbook
 from reference.validity import learned_parameters
-from support.search_cases import bodies, repeat
+from support.search_cases import bodies, loose, repeat
 
 from azero.compiler import validity
 from azero.language import spaces
+from azero.language.ops import Kind
 from azero.language.program import Component
 from azero.language.text import parse
 from azero.search.proposals import mutation
@@ -44,10 +45,10 @@ def Learn():
 """
 
 
-def children(text, space, count=2000):
+def children(text, space, count=2000, action="add_parameter"):
   """Those that differ from the program, and the part of all that they are."""
   parents = repeat(parse(text, space), count)
-  made = mutation.mutated(parents, mutation.mutator(("add_parameter",), 1.0), seed=5).validate()
+  made = mutation.mutated(parents, mutation.mutator((action,), 1.0), seed=5).validate()
   changed = np.array([child != parent for child, parent in zip(bodies(made), bodies(parents))])
   return made[np.flatnonzero(changed)], changed.mean()
 
@@ -76,10 +77,10 @@ def _has(body, op, inputs, output):
 def test_predict_reads_one_more_parameter_that_learn_updates(space):
   text = LINEAR if space is AFFINE else ONE_LAYER
   # Lengths are fixed in some: dead instructions, which can make way, fill them up.
-  parents = repeat(parse(text, _loose(space)), 1)
-  breeder = breeding.Breeder(_loose(space), (), 1.0)
+  parents = repeat(parse(text, loose(space)), 1)
+  breeder = breeding.Breeder(loose(space), (), 1.0)
   before = breeder.live_after(textbook.from_programs(parents, 0), breeding.PREDICT)
-  made, part = children(text, _loose(space), 500)
+  made, part = children(text, loose(space), 500)
   assert part > 0.1
   for k in range(len(made)):
     program = textbook.from_programs(made, k)
@@ -90,16 +91,57 @@ def test_predict_reads_one_more_parameter_that_learn_updates(space):
     assert new <= breeding.reads(updated)
 
 
-def _loose(space):
-  """The space with lengths from 0 on."""
-  return dataclasses.replace(space, **{
-      name: dataclasses.replace(getattr(space, name), min_length=0)
-      for name in ("setup", "predict", "learn")})
-
-
 def test_without_room_or_leave_nothing_happens():
   fixed = dataclasses.replace(AFFINE, learn=Component(AFFINE.learn.ops, 6, 6, searched=False))
   assert children(LINEAR, fixed, 200)[1] == 0
   # All of Learn is needed.
   full = dataclasses.replace(AFFINE, learn=Component(AFFINE.learn.ops, 4))
   assert children(LINEAR.replace("  s3 = s3 - s3\n  v2 = s3 * v0\n", ""), full, 200)[1] == 0
+
+
+NETWORK = """
+def Setup():
+  m0 = gaussian(0, 0.5)
+  v1 = gaussian(0, 0.5)
+  s3 = 0.03
+def Predict():
+  v2 = dot(m0, v0)
+  v3 = maximum(v2, v4)
+  s1 = dot(v1, v3)
+def Learn():
+  s2 = s0 - s1
+  s2 = s2 * s3
+  v7 = s2 * v3
+  v1 = v1 + v7
+"""
+
+
+def test_a_constant_of_predict_becomes_a_parameter():
+  space = loose(spaces.backprop(4))
+  parent = textbook.from_programs(parse(NETWORK, space), 0)
+  made, part = children(NETWORK, space, 3000, "add_update")
+  assert part > 0.5
+  learned = [learned_parameters(textbook.from_programs(made, k)) for k in range(len(made))]
+  m0, v1, v4 = (Kind.MATRIX, 0), (Kind.VECTOR, 1), (Kind.VECTOR, 4)
+  # Whatever else it does, the update of v1 stays, and one of the constants is written.
+  for k in range(len(made)):
+    setup, predict, learn = textbook.from_programs(made, k)
+    assert setup == parent[0] and predict == parent[1]
+    count = len(learn) - len(parent[2])
+    gaps = [gap for gap in range(5) if learn[:gap] + learn[gap + count :] == parent[2]]
+    assert 1 <= count <= 4 and gaps
+    assert any(
+        breeding.writes(learn[gap + count - 1])
+        <= {m0, v4} & breeding.reads(learn[gap + count - 1]) for gap in gaps)
+  both = [each for each in learned if set(each) == {v1, m0}]
+  assert len(both) > 100 and sum(set(each) == {v1, v4} for each in learned) > 100
+  # As its gradient does, an update may follow from error, features and the layer behind it at once.
+  assert sum(each[m0] >= {breeding.LABEL, breeding.FEATURES, v1, m0} for each in both) > 20
+
+
+def test_what_learns_all_it_reads_gets_no_update():
+  space = loose(spaces.backprop(4))
+  assert children(ONE_LAYER, space, 200, "add_update")[1] == 0
+  fixed = dataclasses.replace(
+      space, learn=dataclasses.replace(space.learn, searched=False))
+  assert children(NETWORK, fixed, 200, "add_update")[1] == 0

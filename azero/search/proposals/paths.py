@@ -1,0 +1,69 @@
+"""The mutation that puts an operation between a value and an instruction that reads it.
+
+`y = op(x, z)` comes before one that is needed and reads x, which then reads y. What is z is known
+there, or one more instruction computes it. So a gate comes about in one step that needs two
+instructions, `z = heaviside(h)` and `y = x * z`, the first of which alone does nothing. What cannot
+be done leaves the program as it is.
+"""
+
+import numpy as np
+
+from azero.compiler.arrays import START, WRITABLE, ProgramArrays, Tables
+from azero.compiler.kernels import inner_kernel
+from azero.language.program import Function
+from azero.search.draws import pick
+from azero.search.proposals import splices
+from azero.search.proposals.needs import live_after, needed_above, written
+from azero.search.proposals.splices import NOBODY, bit, draw, read_by, readable
+
+_SETUP = int(Function.SETUP)
+_NONE = np.uint64(0)
+_MOST = 2  # new instructions
+
+
+@inner_kernel
+def extend_path(
+    programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
+  """Puts an operation before a needed instruction of Predict or Learn, if that can be done."""
+  if function == _SETUP:
+    return
+  count = 1 + pick(stream, _MOST)
+  reader = _draw_reader(programs, i, function, space, stream)
+  if reader < 0 or splices.room(programs, i, function, space) < count:
+    return
+  operand = 0
+  if readable(programs.opcode[i, reader], 1, space) != _NONE:
+    operand = pick(stream, 2)
+  old = read_by(programs, i, reader, operand, space)
+  known = splices.known_before(programs, i, function, reader, space)
+  idle = splices.computable(function, space) & ~splices.needed_from(
+      programs, i, function, reader, space)
+  sources = known if count == 1 else idle
+  opcode, second = splices.draw_op(function, (old, sources, idle), space, stream)
+  if opcode == NOBODY:
+    return
+  new = draw(space.units[opcode, WRITABLE] & readable(opcode, second, space) & idle, stream)
+  other = draw(readable(opcode, 1 - second, space) & sources, stream)
+  gap = splices.open_slots(programs, i, function, (reader, count), space, stream)
+  last = gap + count - 1
+  splices.grow_value(programs, i, (function, gap, last), (bit(other), known, idle), space, stream)
+  value = splices.only(old)
+  inputs = (other, value) if second else (value, other)
+  splices.write(programs, (i, last), opcode, (*inputs, new), space, stream)
+  splices.redirect_input(programs, i, last + 1, operand, new, space)
+
+
+@inner_kernel
+def _draw_reader(
+    programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> int:
+  """Draws the slot of a needed instruction that has inputs; -1 if there is none."""
+  first, end = space.functions[function, START], splices.end_of(programs, i, function, space)
+  chosen, seen, needed = -1, 0, live_after(programs, i, function, space)
+  for slot in range(end - 1, first - 1, -1):
+    reads = readable(programs.opcode[i, slot], 0, space) != _NONE
+    if reads and written(programs, i, slot, space) & needed != _NONE:
+      seen += 1
+      if pick(stream, seen) == 0:
+        chosen = slot
+    needed = needed_above(programs, i, slot, needed, space)
+  return chosen

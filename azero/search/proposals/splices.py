@@ -1,0 +1,387 @@
+"""Instructions put between those of a program, so that what it computes stays, but for them.
+
+New instructions take the places of dead ones, or room that a component function has left. What they
+read is known there; what they write nobody else needs. Sets of addresses are words of bits, as in
+`needs`, and all choices are uniform.
+"""
+
+import numpy as np
+
+from azero.compiler.arrays import (
+  BASE_IN1,
+  BASE_IN2,
+  BASE_OUT,
+  CHOICES_IN1,
+  IN1,
+  IN2,
+  MAX_LENGTH,
+  NUM_ALLOWED,
+  START,
+  WRITABLE,
+  ProgramArrays,
+  Tables,
+)
+from azero.compiler.kernels import inlined_kernel, inner_kernel
+from azero.language.program import Function
+from azero.search.draws import pick
+from azero.search.proposals.edits import (
+  close_gap,
+  function_length,
+  open_gap,
+  write_op,
+)
+from azero.search.proposals.needs import (
+  live_after,
+  needed_above,
+  needed_between,
+  outputs_of,
+  written,
+)
+
+_PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
+_NONE, _ONE = np.uint64(0), np.uint64(1)
+NOBODY = -1  # in place of an op
+
+
+@inlined_kernel
+def end_of(programs: ProgramArrays, i: int, function: int, space: Tables) -> int:
+  """The slot behind the last instruction of a component function."""
+  return space.functions[function, START] + function_length(programs, i, function, space)
+
+
+@inlined_kernel
+def given(space: Tables) -> np.uint64:
+  """The addresses that the evaluation fills or reads: label, features, prediction."""
+  return bit(space.label) | bit(space.features) | bit(space.prediction)
+
+
+@inner_kernel
+def known_before(
+    programs: ProgramArrays, i: int, function: int, slot: int, space: Tables) -> np.uint64:
+  """The addresses that hold something above a slot of Predict or Learn."""
+  known = bit(space.features) | live_after(programs, i, _LEARN, space)
+  if function == _LEARN:
+    known |= given(space) | outputs_of(programs, i, _PREDICT, space)
+  for above in range(space.functions[function, START], slot):
+    known |= written(programs, i, above, space)
+  return known
+
+
+@inner_kernel
+def needed_from(
+    programs: ProgramArrays, i: int, function: int, slot: int, space: Tables) -> np.uint64:
+  """The addresses that are read from a slot of Predict or Learn on, in this pass or a later one."""
+  after = live_after(programs, i, function, space)
+  return needed_between(programs, i, slot, end_of(programs, i, function, space), after, space)
+
+
+@inner_kernel
+def in_use(programs: ProgramArrays, i: int, space: Tables) -> np.uint64:
+  """The addresses that live instructions of Predict and Learn read or write, or that are given."""
+  used = given(space)
+  for function in (_PREDICT, _LEARN):
+    needed = live_after(programs, i, function, space)
+    used |= needed
+    for slot in range(
+        end_of(programs, i, function, space) - 1, space.functions[function, START] - 1, -1):
+      needed = needed_above(programs, i, slot, needed, space)
+      used |= needed
+  return used
+
+
+@inner_kernel
+def room(programs: ProgramArrays, i: int, function: int, space: Tables) -> int:
+  """Instructions that a component function can take in: in place of dead ones, or in free room."""
+  first, end = space.functions[function, START], end_of(programs, i, function, space)
+  count, needed = first + space.functions[function, MAX_LENGTH] - end, live_after(
+      programs, i, function, space)
+  for slot in range(end - 1, first - 1, -1):
+    count += written(programs, i, slot, space) & needed == _NONE
+    needed = needed_above(programs, i, slot, needed, space)
+  return count
+
+
+@inner_kernel
+def open_slots(
+    programs: ProgramArrays, i: int, function: int, where: tuple[int, int], space: Tables,
+    stream: np.ndarray) -> int:
+  """Opens slots, which have to be written next; dead instructions make way as far as there are.
+
+  Args:
+    programs: of which one is changed.
+    i: which.
+    function: its component function, which has room for them.
+    where: the slot before which they open, and how many.
+    space: the search space.
+    stream: what is drawn from.
+
+  Returns:
+    The first of them.
+  """
+  gap, count = where
+  for _ in range(count):
+    first, end = space.functions[function, START], end_of(programs, i, function, space)
+    dead, seen, needed = end, 0, live_after(programs, i, function, space)
+    for slot in range(end - 1, first - 1, -1):
+      if written(programs, i, slot, space) & needed == _NONE:
+        seen += 1
+        if pick(stream, seen) == 0:
+          dead = slot
+      needed = needed_above(programs, i, slot, needed, space)
+    if dead < end:
+      close_gap(programs, i, dead, end)
+      gap -= dead < gap
+  for _ in range(count):
+    open_gap(programs, i, gap, end_of(programs, i, function, space))
+  return gap
+
+
+@inlined_kernel
+def write(
+    programs: ProgramArrays, where: tuple[int, int], opcode: int, addresses: tuple[int, int, int],
+    space: Tables, stream: np.ndarray) -> None:
+  """Writes an instruction into a program's slot, its in1, in2 and out counted over all kinds."""
+  i, slot = where
+  write_op(programs, i, slot, opcode, space, stream)
+  redirect_input(programs, i, slot, 0, addresses[0], space)
+  if readable(opcode, 1, space) != _NONE:
+    redirect_input(programs, i, slot, 1, addresses[1], space)
+  programs.out[i, slot] = addresses[2] - space.ops[opcode, BASE_OUT]
+
+
+@inlined_kernel
+def redirect_input(
+    programs: ProgramArrays, i: int, slot: int, operand: int, address: int, space: Tables) -> None:
+  """Lets an instruction read another address, of the same kind, as its in1 or in2."""
+  operands = space.ops[programs.opcode[i, slot]]
+  if operand:
+    programs.in2[i, slot] = address - operands[BASE_IN2]
+  else:
+    programs.in1[i, slot] = address - operands[BASE_IN1]
+
+
+@inner_kernel
+def redirect(
+    programs: ProgramArrays, i: int, function: int, first: int, addresses: tuple[int, int],
+    space: Tables) -> None:
+  """Lets what reads the first address, from a slot to where it is written, read the second."""
+  old, new = addresses
+  for slot in range(first, end_of(programs, i, function, space)):
+    for operand in range(2):
+      if read_by(programs, i, slot, operand, space) == bit(old):
+        redirect_input(programs, i, slot, operand, new, space)
+    if written(programs, i, slot, space) == bit(old):
+      return
+
+
+@inlined_kernel
+def read_by(
+    programs: ProgramArrays, i: int, slot: int, operand: int, space: Tables) -> np.uint64:
+  """The set of the address that an instruction reads as its in1 or in2; none without such one."""
+  units = space.units[programs.opcode[i, slot]]
+  if operand:
+    return units[IN2] << np.uint64(programs.in2[i, slot])
+  return units[IN1] << np.uint64(programs.in1[i, slot])
+
+
+@inner_kernel
+def write_elsewhere(
+    programs: ProgramArrays, i: int, addresses: np.uint64, space: Tables, stream: np.ndarray
+) -> None:
+  """Lets dead instructions that write these addresses write others that nobody needs, if any."""
+  for function in (_PREDICT, _LEARN):
+    needed = live_after(programs, i, function, space)
+    for slot in range(
+        end_of(programs, i, function, space) - 1, space.functions[function, START] - 1, -1):
+      opcode = programs.opcode[i, slot]
+      if written(programs, i, slot, space) & addresses & ~needed != _NONE:
+        others = space.units[opcode, WRITABLE] & ~(needed | addresses)
+        if others != _NONE:
+          programs.out[i, slot] = draw(others, stream) - space.ops[opcode, BASE_OUT]
+      needed = needed_above(programs, i, slot, needed, space)
+
+
+@inner_kernel
+def grow_value(
+    programs: ProgramArrays, i: int, where: tuple[int, int, int],
+    sets: tuple[np.uint64, np.uint64, np.uint64], space: Tables, stream: np.ndarray) -> None:
+  """Fills slots with instructions that compute a value together, the last of them the value itself.
+
+  From the last to the first each writes what one below it reads. Of its inputs as many are still to
+  be computed as is drawn from what the slots above can and have to do; the others are known, or
+  any, where nothing of their kind is. Where no address is left to be computed nobody reads it.
+
+  Args:
+    programs: of which one is changed.
+    i: which.
+    where: the component function, the first slot and the one behind the last.
+    sets: the address of the value, those that are known, and those that may be written; all that
+      are written have to be `computable`.
+    space: the search space.
+    stream: what is drawn from.
+  """
+  function, first, end = where
+  wanted, known, idle = sets
+  for slot in range(end - 1, first - 1, -1):
+    left = slot - first
+    outputs = wanted if wanted != _NONE else idle
+    opcode = _draw_value(function, outputs, space, stream)
+    target = draw(space.units[opcode, WRITABLE] & outputs, stream)
+    write_op(programs, i, slot, opcode, space, stream)
+    programs.out[i, slot] = target - space.ops[opcode, BASE_OUT]
+    wanted &= ~bit(target)
+    wanted |= _draw_inputs(
+        programs, (i, slot), (wanted, known, idle & ~bit(target)), left, space, stream)
+
+
+@inlined_kernel
+def _draw_inputs(
+    programs: ProgramArrays, where: tuple[int, int], sets: tuple[np.uint64, np.uint64, np.uint64],
+    left: int, space: Tables, stream: np.ndarray) -> np.uint64:
+  """Draws what an instruction reads.
+
+  Args:
+    programs: of which one is changed.
+    where: which, and the slot of the instruction.
+    sets: which addresses are to be computed already, which are known, and which may be written.
+    left: slots above it, each of which has to compute something that is read.
+    space: the search space.
+    stream: what is drawn from.
+
+  Returns:
+    Which of its inputs are to be computed, too.
+  """
+  i, slot = where
+  waiting, known, idle = sets
+  opcode, count = programs.opcode[i, slot], size(waiting)
+  inputs = 2 if readable(opcode, 1, space) != _NONE else 1
+  least = 1 if left > 0 and count == 0 else 0
+  computed = least + pick(stream, min(inputs, left - count) - least + 1)
+  other = pick(stream, inputs)  # is known if one of two is computed
+  fresh = _NONE
+  for operand in range(inputs):
+    kind = readable(opcode, operand, space)
+    choices = kind & known
+    if computed == inputs or (computed == 1 and operand != other):
+      unused = kind & idle & ~(waiting | fresh)
+      if unused != _NONE:
+        choices = bit(draw(unused, stream))
+        fresh |= choices
+    if choices != _NONE:
+      redirect_input(programs, i, slot, operand, draw(choices, stream), space)
+  return fresh
+
+
+@inner_kernel
+def draw_op(
+    function: int, sets: tuple[np.uint64, np.uint64, np.uint64], space: Tables,
+    stream: np.ndarray) -> tuple[int, int]:
+  """Draws an op of a component function that changes a value by another one.
+
+  Args:
+    function: the component function.
+    sets: of which addresses it reads one that is to be changed and one other, and writes one, of
+      the kind of the first.
+    space: the search space.
+    stream: what is drawn from.
+
+  Returns:
+    The op, or NOBODY, and whether the value that is changed is its second input.
+  """
+  fitting = 0
+  for k in range(2 * space.functions[function, NUM_ALLOWED]):
+    fitting += _fits(space.allowed[function, k // 2], k % 2, sets, space)
+  if fitting == 0:
+    return NOBODY, 0
+  left, k = pick(stream, fitting), 0
+  while True:
+    opcode = space.allowed[function, k // 2]
+    if _fits(opcode, k % 2, sets, space):
+      if left == 0:
+        return opcode, k % 2
+      left -= 1
+    k += 1
+
+
+@inner_kernel
+def _fits(
+    opcode: int, second: int, sets: tuple[np.uint64, np.uint64, np.uint64], space: Tables) -> bool:
+  changed, other, outputs = sets
+  kind = readable(opcode, second, space)
+  return (
+      kind & changed != _NONE and readable(opcode, 1 - second, space) & other != _NONE
+      and kind & outputs & space.units[opcode, WRITABLE] != _NONE)
+
+
+@inner_kernel
+def _draw_value(function: int, wanted: np.uint64, space: Tables, stream: np.ndarray) -> int:
+  """Draws an op that computes one of some addresses, which are computable."""
+  fitting = 0
+  for k in range(space.functions[function, NUM_ALLOWED]):
+    fitting += _computed_by(space.allowed[function, k], space) & wanted != _NONE
+  left, k = pick(stream, fitting), 0
+  while True:
+    opcode = space.allowed[function, k]
+    if _computed_by(opcode, space) & wanted != _NONE:
+      if left == 0:
+        return opcode
+      left -= 1
+    k += 1
+
+
+@inner_kernel
+def computable(function: int, space: Tables) -> np.uint64:
+  """The addresses that a component function can write by an op that reads something."""
+  addresses = _NONE
+  for k in range(space.functions[function, NUM_ALLOWED]):
+    addresses |= _computed_by(space.allowed[function, k], space)
+  return addresses
+
+
+@inlined_kernel
+def _computed_by(opcode: int, space: Tables) -> np.uint64:
+  return space.units[opcode, WRITABLE] if readable(opcode, 0, space) != _NONE else _NONE
+
+
+@inlined_kernel
+def readable(opcode: int, operand: int, space: Tables) -> np.uint64:
+  """The addresses of the kind of in1 or in2; none if the op has no such input."""
+  choices = np.uint64(space.ops[opcode, CHOICES_IN1 + operand])
+  return space.units[opcode, IN2 if operand else IN1] * ((_ONE << choices) - _ONE)
+
+
+@inlined_kernel
+def bit(address: int) -> np.uint64:
+  """The set of one address."""
+  return _ONE << np.uint64(address)
+
+
+@inner_kernel
+def only(addresses: np.uint64) -> int:
+  """The address of a set of one."""
+  address = 0
+  while addresses & bit(address) == _NONE:
+    address += 1
+  return address
+
+
+@inner_kernel
+def size(addresses: np.uint64) -> int:
+  """How many addresses a set has."""
+  count = 0
+  while addresses != _NONE:
+    addresses &= addresses - _ONE
+    count += 1
+  return count
+
+
+@inner_kernel
+def draw(addresses: np.uint64, stream: np.ndarray) -> int:
+  """Draws one of a set of addresses, which is not empty."""
+  left, address = pick(stream, size(addresses)), 0
+  while True:
+    if addresses & bit(address) != _NONE:
+      if left == 0:
+        return address
+      left -= 1
+    address += 1

@@ -1,0 +1,88 @@
+"""The mutation that puts an operation between a value and its reader."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from reference import breeding, textbook
+from support.search_cases import loose, repeat
+
+from azero.language import spaces
+from azero.language.text import parse
+from azero.search.proposals import mutation
+
+NETWORK = """
+def Predict():
+  v2 = dot(m0, v0)
+  v3 = maximum(v2, v4)
+  s1 = dot(v1, v3)
+def Learn():
+  s2 = s0 - s1
+  v5 = s2 * v1
+  m1 = outer(v5, v0)
+  m0 = m0 + m1
+"""
+
+
+def _children(text, space, count):
+  parents = repeat(parse(text, space), count)
+  made = mutation.mutated(parents, mutation.mutator(("extend_path",), 1.0), seed=7).validate()
+  parent = textbook.from_programs(parents, 0)
+  every = [textbook.from_programs(made, k) for k in range(count)]
+  return parent, [child for child in every if child != parent]
+
+
+@pytest.mark.parametrize("space", [spaces.backprop(4), spaces.minimal_input(4)])
+def test_one_input_of_one_line_comes_by_a_detour(space):
+  parent, made = _children(NETWORK, loose(space), 2000)
+  assert len(made) > 400
+  breeder = breeding.Breeder(loose(space), (), 1.0)
+  for child in made:
+    assert child[0] == parent[0]
+    [f] = [f for f in (1, 2) if child[f] != parent[f]]
+    detour = len(child[f]) - len(parent[f])
+    assert 1 <= detour <= 2
+    [reader] = [
+        k for k in range(len(parent[f]))
+        if child[f][:k] == parent[f][:k] and child[f][k + detour + 1 :] == parent[f][k + 1 :]
+        and child[f][k + detour] != parent[f][k]]
+    *new, after = child[f][reader : reader + detour + 1]
+    before, last = parent[f][reader], new[-1]
+    [operand] = [n for n in range(len(before)) if before[n] != after[n]]
+    assert operand in (1, 2)
+    # What it reads now was made of what it read, and nobody needed the address.
+    assert breeding.writes(last) <= breeding.reads(after)
+    assert breeding.reads(before) - breeding.reads(after) <= breeding.reads(last)
+    live = breeding.read_before(parent[f][reader:], breeder.live_after(parent, f))
+    assert not any(breeding.writes(line) & live for line in new)
+    assert breeding.writes(new[0]) <= breeding.reads(last) | breeding.writes(last)
+
+
+def test_a_gradient_gets_its_gate_in_one_step():
+  _, made = _children(NETWORK, loose(spaces.backprop(4)), 20_000)
+  gated = sum(
+      any(gate[:2] == [16, 3] and line[0] == 25 and {line[1], line[2]} == {5, gate[3]}
+          and outer[:4] == [28, line[3], 0, 1]
+          for gate, line, outer in zip(child[2], child[2][1:], child[2][2:]))
+      for child in made)
+  assert gated >= 5
+
+
+def test_without_room_nothing_happens():
+  space = loose(spaces.backprop(4))
+  tight = dataclasses.replace(
+      space, predict=dataclasses.replace(space.predict, max_length=3),
+      learn=dataclasses.replace(space.learn, max_length=4))
+  assert not _children(NETWORK, tight, 300)[1]
+  assert not _children("def Setup():\n s1 = 0.5", space, 100)[1]
+
+
+def test_dead_instructions_make_way():
+  space = spaces.backprop(4)
+  tight = dataclasses.replace(
+      space, setup=dataclasses.replace(space.setup, min_length=0),
+      learn=dataclasses.replace(space.learn, min_length=0, max_length=6))
+  parent, made = _children(NETWORK + "  v6 = v6 + v6\n  v7 = v6 + v6\n", tight, 500)
+  lengths = np.array([len(child[2]) for child in made])
+  assert len(made) > 50 and (lengths == 6).all()
+  assert all(child[1] == parent[1] for child in made)

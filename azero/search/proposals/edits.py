@@ -7,6 +7,8 @@ from U(0, 1), an index anywhere.
 import numpy as np
 
 from azero.compiler.arrays import (
+  BASE_IN1,
+  BASE_IN2,
   CHOICES_IN1,
   FIRST_OUT,
   INDEX,
@@ -117,6 +119,17 @@ def write_op(
   for k in range(_MAX_CONSTANTS):
     meaning = space.ops[opcode, MEANING + k]
     programs.constants[i, slot, k] = 0.0 if meaning == NO_CONSTANT else _fresh(meaning, stream)
+
+
+@inlined_kernel
+def redirect_input(
+    programs: ProgramArrays, i: int, slot: int, operand: int, address: int, space: Tables) -> None:
+  """Lets an instruction read another address, of the same kind, as its in1 or in2."""
+  operands = space.ops[programs.opcode[i, slot]]
+  if operand:
+    programs.in2[i, slot] = address - operands[BASE_IN2]
+  else:
+    programs.in1[i, slot] = address - operands[BASE_IN1]
 
 
 @inner_kernel

@@ -22,16 +22,12 @@ are mutations: what regrows is a whole component function or a few instructions.
 import numpy as np
 
 from azero.compiler.arrays import (
+  BASE_OUT,
   CHOICES_IN1,
   CHOICES_IN2,
-  CHOICES_OUT,
-  FIRST_OUT,
-  IN1,
-  IN2,
   MAX_LENGTH,
   MIN_LENGTH,
   NUM_ALLOWED,
-  OUT,
   START,
   STOP,
   WRITABLE,
@@ -43,10 +39,12 @@ from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.compiler.validity import follows_features, program_is_valid
 from azero.language.program import Function
 from azero.search.draws import pick
+from azero.search.proposals.addresses import NONE, bit, draw, given, readable, size
 from azero.search.proposals.edits import (
   draw_address,
   empty_slot,
   function_length,
+  redirect_input,
   write_op,
   write_random,
 )
@@ -60,7 +58,6 @@ from azero.search.proposals.needs import (
 )
 
 _SETUP, _PREDICT, _LEARN = (int(function) for function in Function)
-_NONE, _ONE = np.uint64(0), np.uint64(1)
 _MOST_REGROWN = 3  # instructions, by `regrow_instructions`
 _MOST_UNKNOWN = 3  # addresses that hold nothing, as an input counts them
 _LEARNS = 16  # that a Predict is given by `grow_learner`
@@ -122,9 +119,9 @@ def may_learn(programs: ProgramArrays, i: int, space: Tables) -> bool:
 
   Without that no Learn makes it valid; with it there still may be none.
   """
-  read = needed_before(programs, i, _PREDICT, _ONE << np.uint64(space.prediction), space)
-  features, label = _ONE << np.uint64(space.features), _ONE << np.uint64(space.label)
-  return read & features != _NONE and read & ~(features | label) != _NONE
+  read = needed_before(programs, i, _PREDICT, bit(space.prediction), space)
+  features, label = bit(space.features), bit(space.label)
+  return read & features != NONE and read & ~(features | label) != NONE
 
 
 @inner_kernel
@@ -185,7 +182,7 @@ def rewire(
   chosen, seen, needed = -1, 0, needed_after(programs, i, function, space)
   for slot in range(end - 1, first - 1, -1):
     opcode = programs.opcode[i, slot]
-    if written(programs, i, slot, space) & needed != _NONE and space.ops[opcode, CHOICES_IN1] > 0:
+    if written(programs, i, slot, space) & needed != NONE and space.ops[opcode, CHOICES_IN1] > 0:
       seen += 1
       if pick(stream, seen) == 0:
         chosen = slot
@@ -222,77 +219,42 @@ def _write_needed(
     function += 1
   useful = 0
   for k in range(space.functions[function, NUM_ALLOWED]):
-    useful += space.units[space.allowed[function, k], WRITABLE] & needed != _NONE
+    useful += space.units[space.allowed[function, k], WRITABLE] & needed != NONE
   if useful == 0:
     write_random(programs, i, slot, function, space, stream)
     return
   left, k = pick(stream, useful), 0
   while True:
     opcode = space.allowed[function, k]
-    if space.units[opcode, WRITABLE] & needed != _NONE:
+    if space.units[opcode, WRITABLE] & needed != NONE:
       if left == 0:
         break
       left -= 1
     k += 1
   write_op(programs, i, slot, opcode, space, stream)
-  operands, units, known = space.ops[opcode], space.units[opcode], needed | _given(function, space)
-  first = operands[FIRST_OUT]
-  programs.out[i, slot] = _draw_of(
-      units[OUT], (first, first + operands[CHOICES_OUT]), needed, stream)
-  programs.in1[i, slot] = _draw_input(
-      units[IN1], operands[CHOICES_IN1], known, programs.in1[i, slot], stream)
-  programs.in2[i, slot] = _draw_input(
-      units[IN2], operands[CHOICES_IN2], known, programs.in2[i, slot], stream)
+  known = needed | _held(function, space)
+  programs.out[i, slot] = draw(
+      space.units[opcode, WRITABLE] & needed, stream) - space.ops[opcode, BASE_OUT]
+  for operand in range(2):
+    choices = readable(opcode, operand, space)
+    if choices & known != NONE:
+      redirect_input(
+          programs, i, slot, operand, _draw_input(choices, known, stream), space)
 
 
 @inlined_kernel
-def _draw_input(
-    unit: np.uint64, choices: int, known: np.uint64, uniform: int, stream: np.ndarray) -> int:
-  """Draws an address to read: all that are not known count as three of them, if they are more.
-
-  Args:
-    unit: the set of address 0 of the input.
-    choices: addresses to choose from; 0 if the op has no such input.
-    known: the set of those that hold something.
-    uniform: one that was drawn from all, which is taken where none is known.
-    stream: what is drawn from.
-  """
-  count = _count_of(unit, (0, choices), known)
-  if count == 0:
-    return uniform
-  others = min(choices - count, _MOST_UNKNOWN)
-  wanted = known if pick(stream, count + others) < count else ~known
-  return _draw_of(unit, (0, choices), wanted, stream)
+def _draw_input(choices: np.uint64, known: np.uint64, stream: np.ndarray) -> int:
+  """Draws an address to read: all that are not known count as three of them, if they are more."""
+  preferred, others = choices & known, choices & ~known
+  count = size(preferred)
+  if pick(stream, count + min(size(others), _MOST_UNKNOWN)) < count:
+    return draw(preferred, stream)
+  return draw(others, stream)
 
 
 @inlined_kernel
-def _given(function: int, space: Tables) -> np.uint64:
+def _held(function: int, space: Tables) -> np.uint64:
   """The set of addresses that a component function finds filled by the evaluation."""
   if function == _SETUP:
-    return _NONE
-  given = _ONE << np.uint64(space.features)
-  if function == _LEARN:
-    given |= _ONE << np.uint64(space.label) | _ONE << np.uint64(space.prediction)
-  return given
-
-
-@inlined_kernel
-def _count_of(unit: np.uint64, addresses: tuple[int, int], wanted: np.uint64) -> int:
-  """How many of the addresses of an operand, from the first to before the second, are wanted."""
-  count = 0
-  for address in range(addresses[0], addresses[1]):
-    count += unit << np.uint64(address) & wanted != _NONE
-  return count
-
-
-@inlined_kernel
-def _draw_of(
-    unit: np.uint64, addresses: tuple[int, int], wanted: np.uint64, stream: np.ndarray) -> int:
-  """Draws one of the wanted addresses of an operand; there is one."""
-  left = pick(stream, _count_of(unit, addresses, wanted))
-  for address in range(addresses[0], addresses[1]):
-    if unit << np.uint64(address) & wanted != _NONE:
-      if left == 0:
-        return address
-      left -= 1
-  return addresses[0]
+    return NONE
+  return bit(space.features) if function == _PREDICT else given(space)

@@ -10,10 +10,10 @@ import numpy as np
 from azero.compiler.arrays import IN1, IN2, OLD, OUT, START, ProgramArrays, Tables
 from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.language.program import Function
+from azero.search.proposals.addresses import NONE, bit
 from azero.search.proposals.edits import function_length
 
 _PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
-_NONE, _ONE = np.uint64(0), np.uint64(1)
 
 
 @inner_kernel
@@ -23,8 +23,8 @@ def needed_after(programs: ProgramArrays, i: int, function: int, space: Tables) 
   At the end of Predict it is the prediction, and of what Learn reads that which Predict writes
   now; at the end of Learn what Predict reads; at the end of Setup what both read.
   """
-  prediction = _ONE << np.uint64(space.prediction)
-  given = _ONE << np.uint64(space.label) | _ONE << np.uint64(space.features)
+  prediction = bit(space.prediction)
+  given = bit(space.label) | bit(space.features)
   by_predict = needed_before(programs, i, _PREDICT, prediction, space) & ~given
   if function == _LEARN:
     return by_predict
@@ -38,11 +38,11 @@ def needed_after(programs: ProgramArrays, i: int, function: int, space: Tables) 
 @inner_kernel
 def live_after(programs: ProgramArrays, i: int, function: int, space: Tables) -> np.uint64:
   """As `needed_after` of Predict or Learn, with all that later passes of either read as well."""
-  given = _ONE << np.uint64(space.label) | _ONE << np.uint64(space.features)
-  after_learn = _NONE
+  given = bit(space.label) | bit(space.features)
+  after_learn = NONE
   while True:
     after_predict = needed_before(programs, i, _LEARN, after_learn, space)
-    after_predict = after_predict & ~given | _ONE << np.uint64(space.prediction)
+    after_predict = after_predict & ~given | bit(space.prediction)
     more = needed_before(programs, i, _PREDICT, after_predict, space) & ~given
     if more == after_learn:
       return after_predict if function == _PREDICT else after_learn
@@ -74,7 +74,7 @@ def needed_above(
   """What is needed above an instruction, by what is needed below it."""
   opcode = programs.opcode[i, slot]
   output = written(programs, i, slot, space)
-  if output & needed == _NONE:
+  if output & needed == NONE:
     return needed
   units = space.units
   return (
@@ -86,7 +86,7 @@ def needed_above(
 @inner_kernel
 def outputs_of(programs: ProgramArrays, i: int, function: int, space: Tables) -> np.uint64:
   """The set of addresses that a component function writes."""
-  first, outputs = space.functions[function, START], _NONE
+  first, outputs = space.functions[function, START], NONE
   for slot in range(first, first + function_length(programs, i, function, space)):
     outputs |= written(programs, i, slot, space)
   return outputs

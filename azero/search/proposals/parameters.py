@@ -20,6 +20,7 @@ from azero.compiler.kernels import inner_kernel
 from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals import splices
+from azero.search.proposals.addresses import NONE, bit, draw, given, readable
 from azero.search.proposals.needs import (
   is_searched,
   needed_after,
@@ -27,10 +28,9 @@ from azero.search.proposals.needs import (
   needed_between,
   outputs_of,
 )
-from azero.search.proposals.splices import NOBODY, bit, draw, readable
+from azero.search.proposals.splices import NOBODY
 
 _PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
-_NONE = np.uint64(0)
 # Instructions of an update at most: the gradient of a hidden layer takes three or four.
 _OF_NEW, _OF_OLD = 2, 4
 
@@ -46,7 +46,7 @@ def add_parameter(
   gap = first + pick(stream, end - first + 1)
   needed = needed_between(
       programs, i, gap, end, needed_after(programs, i, _PREDICT, space), space)
-  if needed == _NONE or splices.room(programs, i, _PREDICT, space) < 1:
+  if needed == NONE or splices.room(programs, i, _PREDICT, space) < 1:
     return
   old = draw(needed, stream)
   opcode, second = splices.draw_op(_PREDICT, (bit(old), idle, bit(old) | idle), space, stream)
@@ -54,9 +54,9 @@ def add_parameter(
     return
   parameter = draw(readable(opcode, 1 - second, space) & idle, stream)
   writable, target = space.units[opcode, WRITABLE], old
-  if writable & bit(old) == _NONE:
+  if writable & bit(old) == NONE:
     idle &= writable & readable(opcode, second, space) & ~bit(parameter)
-    if idle == _NONE:
+    if idle == NONE:
       return
     target = draw(idle, stream)
   if not _add_update(programs, i, (parameter, bit(target), _OF_NEW), space, stream):
@@ -79,10 +79,10 @@ def add_update(
     return
   constant = needed_before(programs, i, _PREDICT, bit(space.prediction), space)
   constant &= ~(
-      splices.given(space) | outputs_of(programs, i, _PREDICT, space)
+      given(space) | outputs_of(programs, i, _PREDICT, space)
       | outputs_of(programs, i, _LEARN, space))
-  if constant != _NONE:
-    _add_update(programs, i, (draw(constant, stream), _NONE, _OF_OLD), space, stream)
+  if constant != NONE:
+    _add_update(programs, i, (draw(constant, stream), NONE, _OF_OLD), space, stream)
 
 
 @inner_kernel

@@ -13,11 +13,12 @@ from azero.compiler.kernels import inner_kernel
 from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals import splices
+from azero.search.proposals.addresses import NONE, bit, draw, only, readable
+from azero.search.proposals.edits import redirect_input
 from azero.search.proposals.needs import live_after, needed_above, written
-from azero.search.proposals.splices import NOBODY, bit, draw, read_by, readable
+from azero.search.proposals.splices import NOBODY, read_by
 
 _SETUP = int(Function.SETUP)
-_NONE = np.uint64(0)
 _MOST = 2  # new instructions
 
 
@@ -32,7 +33,7 @@ def extend_path(
   if reader < 0 or splices.room(programs, i, function, space) < count:
     return
   operand = 0
-  if readable(programs.opcode[i, reader], 1, space) != _NONE:
+  if readable(programs.opcode[i, reader], 1, space) != NONE:
     operand = pick(stream, 2)
   old = read_by(programs, i, reader, operand, space)
   known = splices.known_before(programs, i, function, reader, space)
@@ -47,10 +48,10 @@ def extend_path(
   gap = splices.open_slots(programs, i, function, (reader, count), space, stream)
   last = gap + count - 1
   splices.grow_value(programs, i, (function, gap, last), (bit(other), known, idle), space, stream)
-  value = splices.only(old)
+  value = only(old)
   inputs = (other, value) if second else (value, other)
   splices.write(programs, (i, last), opcode, (*inputs, new), space, stream)
-  splices.redirect_input(programs, i, last + 1, operand, new, space)
+  redirect_input(programs, i, last + 1, operand, new, space)
 
 
 @inner_kernel
@@ -60,8 +61,8 @@ def _draw_reader(
   first, end = space.functions[function, START], splices.end_of(programs, i, function, space)
   chosen, seen, needed = -1, 0, live_after(programs, i, function, space)
   for slot in range(end - 1, first - 1, -1):
-    reads = readable(programs.opcode[i, slot], 0, space) != _NONE
-    if reads and written(programs, i, slot, space) & needed != _NONE:
+    reads = readable(programs.opcode[i, slot], 0, space) != NONE
+    if reads and written(programs, i, slot, space) & needed != NONE:
       seen += 1
       if pick(stream, seen) == 0:
         chosen = slot

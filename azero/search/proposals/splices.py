@@ -8,10 +8,7 @@ read is known there; what they write nobody else needs. Sets of addresses are wo
 import numpy as np
 
 from azero.compiler.arrays import (
-  BASE_IN1,
-  BASE_IN2,
   BASE_OUT,
-  CHOICES_IN1,
   IN1,
   IN2,
   MAX_LENGTH,
@@ -24,10 +21,12 @@ from azero.compiler.arrays import (
 from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.language.program import Function
 from azero.search.draws import pick
+from azero.search.proposals.addresses import NONE, bit, draw, given, readable, size
 from azero.search.proposals.edits import (
   close_gap,
   function_length,
   open_gap,
+  redirect_input,
   write_op,
 )
 from azero.search.proposals.needs import (
@@ -39,7 +38,6 @@ from azero.search.proposals.needs import (
 )
 
 _PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
-_NONE, _ONE = np.uint64(0), np.uint64(1)
 NOBODY = -1  # in place of an op
 
 
@@ -47,12 +45,6 @@ NOBODY = -1  # in place of an op
 def end_of(programs: ProgramArrays, i: int, function: int, space: Tables) -> int:
   """The slot behind the last instruction of a component function."""
   return space.functions[function, START] + function_length(programs, i, function, space)
-
-
-@inlined_kernel
-def given(space: Tables) -> np.uint64:
-  """The addresses that the evaluation fills or reads: label, features, prediction."""
-  return bit(space.label) | bit(space.features) | bit(space.prediction)
 
 
 @inner_kernel
@@ -96,7 +88,7 @@ def room(programs: ProgramArrays, i: int, function: int, space: Tables) -> int:
   count, needed = first + space.functions[function, MAX_LENGTH] - end, live_after(
       programs, i, function, space)
   for slot in range(end - 1, first - 1, -1):
-    count += written(programs, i, slot, space) & needed == _NONE
+    count += written(programs, i, slot, space) & needed == NONE
     needed = needed_above(programs, i, slot, needed, space)
   return count
 
@@ -123,7 +115,7 @@ def open_slots(
     first, end = space.functions[function, START], end_of(programs, i, function, space)
     dead, seen, needed = end, 0, live_after(programs, i, function, space)
     for slot in range(end - 1, first - 1, -1):
-      if written(programs, i, slot, space) & needed == _NONE:
+      if written(programs, i, slot, space) & needed == NONE:
         seen += 1
         if pick(stream, seen) == 0:
           dead = slot
@@ -144,20 +136,9 @@ def write(
   i, slot = where
   write_op(programs, i, slot, opcode, space, stream)
   redirect_input(programs, i, slot, 0, addresses[0], space)
-  if readable(opcode, 1, space) != _NONE:
+  if readable(opcode, 1, space) != NONE:
     redirect_input(programs, i, slot, 1, addresses[1], space)
   programs.out[i, slot] = addresses[2] - space.ops[opcode, BASE_OUT]
-
-
-@inlined_kernel
-def redirect_input(
-    programs: ProgramArrays, i: int, slot: int, operand: int, address: int, space: Tables) -> None:
-  """Lets an instruction read another address, of the same kind, as its in1 or in2."""
-  operands = space.ops[programs.opcode[i, slot]]
-  if operand:
-    programs.in2[i, slot] = address - operands[BASE_IN2]
-  else:
-    programs.in1[i, slot] = address - operands[BASE_IN1]
 
 
 @inner_kernel
@@ -194,9 +175,9 @@ def write_elsewhere(
     for slot in range(
         end_of(programs, i, function, space) - 1, space.functions[function, START] - 1, -1):
       opcode = programs.opcode[i, slot]
-      if written(programs, i, slot, space) & addresses & ~needed != _NONE:
+      if written(programs, i, slot, space) & addresses & ~needed != NONE:
         others = space.units[opcode, WRITABLE] & ~(needed | addresses)
-        if others != _NONE:
+        if others != NONE:
           programs.out[i, slot] = draw(others, stream) - space.ops[opcode, BASE_OUT]
       needed = needed_above(programs, i, slot, needed, space)
 
@@ -224,7 +205,7 @@ def grow_value(
   wanted, known, idle = sets
   for slot in range(end - 1, first - 1, -1):
     left = slot - first
-    outputs = wanted if wanted != _NONE else idle
+    outputs = wanted if wanted != NONE else idle
     opcode = _draw_value(function, outputs, space, stream)
     target = draw(space.units[opcode, WRITABLE] & outputs, stream)
     write_op(programs, i, slot, opcode, space, stream)
@@ -254,20 +235,20 @@ def _draw_inputs(
   i, slot = where
   waiting, known, idle = sets
   opcode, count = programs.opcode[i, slot], size(waiting)
-  inputs = 2 if readable(opcode, 1, space) != _NONE else 1
+  inputs = 2 if readable(opcode, 1, space) != NONE else 1
   least = 1 if left > 0 and count == 0 else 0
   computed = least + pick(stream, min(inputs, left - count) - least + 1)
   other = pick(stream, inputs)  # is known if one of two is computed
-  fresh = _NONE
+  fresh = NONE
   for operand in range(inputs):
     kind = readable(opcode, operand, space)
     choices = kind & known
     if computed == inputs or (computed == 1 and operand != other):
       unused = kind & idle & ~(waiting | fresh)
-      if unused != _NONE:
+      if unused != NONE:
         choices = bit(draw(unused, stream))
         fresh |= choices
-    if choices != _NONE:
+    if choices != NONE:
       redirect_input(programs, i, slot, operand, draw(choices, stream), space)
   return fresh
 
@@ -309,8 +290,8 @@ def _fits(
   changed, other, outputs = sets
   kind = readable(opcode, second, space)
   return (
-      kind & changed != _NONE and readable(opcode, 1 - second, space) & other != _NONE
-      and kind & outputs & space.units[opcode, WRITABLE] != _NONE)
+      kind & changed != NONE and readable(opcode, 1 - second, space) & other != NONE
+      and kind & outputs & space.units[opcode, WRITABLE] != NONE)
 
 
 @inner_kernel
@@ -318,11 +299,11 @@ def _draw_value(function: int, wanted: np.uint64, space: Tables, stream: np.ndar
   """Draws an op that computes one of some addresses, which are computable."""
   fitting = 0
   for k in range(space.functions[function, NUM_ALLOWED]):
-    fitting += _computed_by(space.allowed[function, k], space) & wanted != _NONE
+    fitting += _computed_by(space.allowed[function, k], space) & wanted != NONE
   left, k = pick(stream, fitting), 0
   while True:
     opcode = space.allowed[function, k]
-    if _computed_by(opcode, space) & wanted != _NONE:
+    if _computed_by(opcode, space) & wanted != NONE:
       if left == 0:
         return opcode
       left -= 1
@@ -332,7 +313,7 @@ def _draw_value(function: int, wanted: np.uint64, space: Tables, stream: np.ndar
 @inner_kernel
 def computable(function: int, space: Tables) -> np.uint64:
   """The addresses that a component function can write by an op that reads something."""
-  addresses = _NONE
+  addresses = NONE
   for k in range(space.functions[function, NUM_ALLOWED]):
     addresses |= _computed_by(space.allowed[function, k], space)
   return addresses
@@ -340,48 +321,4 @@ def computable(function: int, space: Tables) -> np.uint64:
 
 @inlined_kernel
 def _computed_by(opcode: int, space: Tables) -> np.uint64:
-  return space.units[opcode, WRITABLE] if readable(opcode, 0, space) != _NONE else _NONE
-
-
-@inlined_kernel
-def readable(opcode: int, operand: int, space: Tables) -> np.uint64:
-  """The addresses of the kind of in1 or in2; none if the op has no such input."""
-  choices = np.uint64(space.ops[opcode, CHOICES_IN1 + operand])
-  return space.units[opcode, IN2 if operand else IN1] * ((_ONE << choices) - _ONE)
-
-
-@inlined_kernel
-def bit(address: int) -> np.uint64:
-  """The set of one address."""
-  return _ONE << np.uint64(address)
-
-
-@inner_kernel
-def only(addresses: np.uint64) -> int:
-  """The address of a set of one."""
-  address = 0
-  while addresses & bit(address) == _NONE:
-    address += 1
-  return address
-
-
-@inner_kernel
-def size(addresses: np.uint64) -> int:
-  """How many addresses a set has."""
-  count = 0
-  while addresses != _NONE:
-    addresses &= addresses - _ONE
-    count += 1
-  return count
-
-
-@inner_kernel
-def draw(addresses: np.uint64, stream: np.ndarray) -> int:
-  """Draws one of a set of addresses, which is not empty."""
-  left, address = pick(stream, size(addresses)), 0
-  while True:
-    if addresses & bit(address) != _NONE:
-      if left == 0:
-        return address
-      left -= 1
-    address += 1
+  return space.units[opcode, WRITABLE] if readable(opcode, 0, space) != NONE else NONE

@@ -36,8 +36,7 @@ _PASSED = 3  # training examples after which memory has lost of Setup what it wi
 # Half of the programs that can learn are stopped on a task, most of them within some dozen
 # examples: all are trained on so many before those that are left are trained in full.
 _FIRST_EXAMPLES = 50
-# Of so few guesses one is acceptable at most that a thousandth is to be expected in 10^9 programs.
-_NO_CHANCE = 1e-12
+_NO_CHANCE = 1e-12  # of a guess: in 10^9 programs a thousandth of one is to be expected
 
 
 class Acceptance:
@@ -100,7 +99,8 @@ def guess_chance(limit: float, tasks: Tasks) -> float:
 
   Of F weights that are drawn as those of the labels were, about a part (2 r)^F lies close enough
   to have r times the error that a constant has; a mean over D tasks leaves little more than
-  having it on each. Fewer than F validation examples are met by more weights.
+  having it on each. Fewer than F validation examples are met by more weights. That some programs
+  know the labels of their first few examples is left out.
 
   Args:
     limit: the largest mean RMS error that is acceptable.
@@ -119,7 +119,8 @@ class Sample:
 
   Attributes:
     programs: drawn.
-    learning: of these, with paths to the prediction from features and labels.
+    learning: of these, run at all: with paths to the prediction from features and labels, or all
+      where guesses may be acceptable.
     evaluated: trained and validated in full; one of those of equal key that are drawn together.
     acceptable: how many of those drawn are.
     train_steps: examples trained on, those of the first look included.

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
   from azero.search.config import SearchConfig
   from azero.search.density import Acceptance, Sample
   from azero.tasks.task import Tasks
-  from experiments.details.task_difficulty_types import TaskType
   from experiments.frame.estimate import Estimate
 
 _SHOWN = 3  # acceptable programs of a round that are recorded
@@ -52,20 +51,14 @@ def check_budgets(config: Any) -> None:
 
 
 def check_references(config: Any) -> None:
-  """Refuses a learning rate with which a reference fails on tasks like those of the first round.
+  """Refuses a learning rate with which a reference fails on tasks of a first round.
 
   Raises:
     ValueError: says on which.
   """
   for kind in config.task_types:
-    task_type = task_types.TASK_TYPES[kind]
-    space, (_, *task_seeds) = task_type.space(config.num_features), _seeds(config, kind, RANDOM, 0)
-    try:
-      _acceptance(config, task_type, space, _task_sets(config, task_type, task_seeds[:2]))
-    except ValueError as error:
-      raise ValueError(
-          f"{error} They are those of the {kind}, with a learning rate of "
-          f"{config.reference_rate}; try a smaller --reference_rate.") from error
+    for method in METHODS:
+      _acceptance(config, kind, _task_sets(config, kind, method, 0))
 
 
 def run_all(config: Any, rows: Rows, directory: RunDirectory) -> int | None:
@@ -119,17 +112,14 @@ def _next_round(
     first: whether it is the first of this run, which shows the estimate.
   """
   task_type, number = task_types.TASK_TYPES[kind], len(rows.of(kind, method))
-  search_seed, *task_seeds = _seeds(config, kind, method, number)
-  if method == RANDOM:
-    task_seeds = task_seeds[:2]  # while one half is run, the other is drawn
-  task_sets, space = _task_sets(config, task_type, task_seeds), task_type.space(config.num_features)
+  task_sets, space = _task_sets(config, kind, method, number), task_type.space(config.num_features)
   left, whole = _programs_left(config, kind, method, rows), _round_programs(config, kind, method)
   start = time.monotonic()
   row = _run_round(method, _Round(
       kind=kind, space=space, task_sets=task_sets, count=min(left, whole),
-      acceptance=_acceptance(config, task_type, space, task_sets),
+      acceptance=_acceptance(config, kind, task_sets),
       template=task_type.template(config.reference_rate, space),
-      config=_search_config(config, kind, search_seed), progress=config.run.progress,
+      config=_search_config(config, kind, method, number), progress=config.run.progress,
       expected=estimate.Estimate(
           config.run.estimate_seconds if first else None,
           {f"rounds of {method} on the {kind} at most": math.ceil(left / whole)})))
@@ -146,19 +136,34 @@ def _seeds(config: Any, kind: str, method: str, number: int) -> list[int]:
   return np.random.SeedSequence(entropy).generate_state(1 + config.islands).tolist()
 
 
-def _task_sets(config: Any, task_type: TaskType, seeds: Sequence[int]) -> list[Tasks]:
-  make = synthetic.affine_regression if task_type.affine else synthetic.linear_regression
+def _task_sets(config: Any, kind: str, method: str, number: int) -> list[Tasks]:
+  """The tasks of the islands of a round."""
+  _, *seeds = _seeds(config, kind, method, number)
+  if method == RANDOM:
+    seeds = seeds[:2]  # while one half is run, the other is drawn
+  affine = task_types.TASK_TYPES[kind].affine
+  make = synthetic.affine_regression if affine else synthetic.linear_regression
   return [
       make(config.num_tasks, seed=seed, num_features=config.num_features,
            num_train=config.num_train, num_valid=config.num_valid) for seed in seeds]
 
 
-def _acceptance(
-    config: Any, task_type: TaskType, space: SearchSpace, task_sets: Sequence[Tasks]
-) -> Acceptance:
-  return density.Acceptance(
-      task_type.reference(config.reference_rate, space), space, task_sets,
-      factor=config.tolerance, dtype=config.search.dtype)
+def _acceptance(config: Any, kind: str, task_sets: Sequence[Tasks]) -> Acceptance:
+  """What is acceptable by the reference.
+
+  Raises:
+    ValueError: it fails on these tasks.
+  """
+  task_type = task_types.TASK_TYPES[kind]
+  space = task_type.space(config.num_features)
+  try:
+    return density.Acceptance(
+        task_type.reference(config.reference_rate, space), space, task_sets,
+        factor=config.tolerance, dtype=config.search.dtype)
+  except ValueError as error:
+    raise ValueError(
+        f"{error} They are those of the {kind}, with a learning rate of "
+        f"{config.reference_rate}; try a smaller --reference_rate.") from error
 
 
 def _programs_left(config: Any, kind: str, method: str, rows: Rows) -> int:
@@ -175,11 +180,11 @@ def _experiment_programs(config: Any, kind: str) -> int:
   return config.experiment_programs or task_types.TASK_TYPES[kind].budget
 
 
-def _search_config(config: Any, kind: str, seed: int) -> SearchConfig:
-  """Settings of an evolution experiment."""
+def _search_config(config: Any, kind: str, method: str, number: int) -> SearchConfig:
+  """Settings of the experiments of a round."""
   budget = _experiment_programs(config, kind)
   return dataclasses.replace(
-      config.search, max_programs=budget, seed=seed,
+      config.search, max_programs=budget, seed=_seeds(config, kind, method, number)[0],
       cache_size=min(budget, config.search.cache_size))
 
 

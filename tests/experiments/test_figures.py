@@ -165,6 +165,9 @@ def test_enough_successes_end_a_method(tmp_path):
     ({"tolerance": float("inf")}, "--tolerance must be positive and finite, got inf"),
     ({"reference_rate": float("inf")}, "--reference_rate must be positive and finite, got inf"),
     ({"reference_rate": 1e10}, "reference itself fails .* try a smaller --reference_rate"),
+    # Random search has two sets of tasks, which it does not fail on.
+    ({"reference_rate": 0.22, "islands": 64, "experiment_programs": 20,
+      "max_evolution_programs": 1280}, "reference itself fails .* try a smaller"),
     ({"successes": 0}, "--successes must be at least 1"),
     ({"mutations": "swap"}, r"Unknown mutations \['swap'\]; choose from alter"),
     ({"experiment_programs": 5}, "must be at least --population_size")])

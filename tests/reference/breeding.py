@@ -299,6 +299,8 @@ class Breeder:
     if not updates:
       return False
     op, second = updates[stream.pick(len(updates))]
+    if not self.can_write_elsewhere(program, (joined | {parameter}) & self.idle(program)):
+      return False
     value = drawn(self.read_by(op, 1 - second) & sources, stream)
     self.write_elsewhere(program, joined | {parameter}, stream)
     gap = self.open_gap(program, LEARN, gap, count, stream)
@@ -443,6 +445,16 @@ class Breeder:
     line[3] = output[1]
     return line
 
+  def can_write_elsewhere(self, program: Program, addresses: Addresses) -> bool:
+    """Whether each dead line that writes one of these addresses could write another."""
+    for f in (PREDICT, LEARN):
+      live = self.live_after(program, f)
+      for k, line in enumerate(program[f]):
+        needed = read_before(program[f][k + 1 :], live)
+        if writes(line) & addresses - needed and not self.outputs(line[0]) - needed - addresses:
+          return False
+    return True
+
   def write_elsewhere(self, program: Program, addresses: Addresses, stream: Stream) -> None:
     """Lets dead lines that write these addresses write others that nothing needs, if any."""
     for f in (PREDICT, LEARN):
@@ -458,6 +470,7 @@ class Breeder:
     after_learn: Addresses = set()
     for _ in range(1 + len(self.every_address())):
       after_predict = read_before(program[LEARN], after_learn) - {LABEL, FEATURES} | {PREDICTION}
+      after_predict |= after_learn  # in validation another Predict follows
       after_learn = read_before(program[PREDICT], after_predict) - {LABEL, FEATURES}
     return after_predict if f == PREDICT else after_learn
 

@@ -20,6 +20,7 @@ from azero.compiler.arrays import (
   START,
   STD,
   STOP,
+  WRITABLE,
   ProgramArrays,
   Tables,
 )
@@ -28,9 +29,11 @@ from azero.compiler.prefetch import LINE, prefetch
 from azero.language import ops as op_table
 from azero.language.program import EMPTY
 from azero.search.draws import pick, skip, uniform
+from azero.search.proposals.addresses import NONE
 
 SIGN_FLIP_PROBABILITY = 0.1
 OUTPUT = 2  # the third of an instruction's operands in1, in2, out
+NOBODY = -1  # in place of an op
 # Alterations multiply a constant by 1.17 in the geometric mean; nothing else would keep
 # one that evolution does not select for inside the range of float32.
 _MAX_CONSTANT = 1e38
@@ -119,6 +122,39 @@ def write_op(
   for k in range(_MAX_CONSTANTS):
     meaning = space.ops[opcode, MEANING + k]
     programs.constants[i, slot, k] = 0.0 if meaning == NO_CONSTANT else _fresh(meaning, stream)
+
+
+@inner_kernel
+def draw_writer(
+    function: int, outputs: np.uint64, reads: bool, space: Tables, stream: np.ndarray) -> int:
+  """Draws an op of a component function that can write one of some addresses; or NOBODY.
+
+  Args:
+    function: the component function.
+    outputs: the set of these addresses.
+    reads: whether it has to read something.
+    space: the search space.
+    stream: what is drawn from.
+  """
+  fitting = 0
+  for k in range(space.functions[function, NUM_ALLOWED]):
+    fitting += _writes(space.allowed[function, k], outputs, reads, space)
+  if fitting == 0:
+    return NOBODY
+  left, k = pick(stream, fitting), 0
+  while True:
+    opcode = space.allowed[function, k]
+    if _writes(opcode, outputs, reads, space):
+      if left == 0:
+        return opcode
+      left -= 1
+    k += 1
+
+
+@inlined_kernel
+def _writes(opcode: int, outputs: np.uint64, reads: bool, space: Tables) -> bool:
+  able = space.units[opcode, WRITABLE] & outputs != NONE
+  return able and (not reads or space.ops[opcode, CHOICES_IN1] > 0)
 
 
 @inlined_kernel

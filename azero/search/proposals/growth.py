@@ -27,7 +27,6 @@ from azero.compiler.arrays import (
   CHOICES_IN2,
   MAX_LENGTH,
   MIN_LENGTH,
-  NUM_ALLOWED,
   START,
   STOP,
   WRITABLE,
@@ -41,7 +40,9 @@ from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals.addresses import NONE, bit, draw, given, readable, size
 from azero.search.proposals.edits import (
+  NOBODY,
   draw_address,
+  draw_writer,
   empty_slot,
   function_length,
   redirect_input,
@@ -217,20 +218,10 @@ def _write_needed(
   function = 0
   while slot >= space.functions[function, STOP]:
     function += 1
-  useful = 0
-  for k in range(space.functions[function, NUM_ALLOWED]):
-    useful += space.units[space.allowed[function, k], WRITABLE] & needed != NONE
-  if useful == 0:
+  opcode = draw_writer(function, needed, False, space, stream)
+  if opcode == NOBODY:
     write_random(programs, i, slot, function, space, stream)
     return
-  left, k = pick(stream, useful), 0
-  while True:
-    opcode = space.allowed[function, k]
-    if space.units[opcode, WRITABLE] & needed != NONE:
-      if left == 0:
-        break
-      left -= 1
-    k += 1
   write_op(programs, i, slot, opcode, space, stream)
   known = needed | _held(function, space)
   programs.out[i, slot] = draw(

@@ -37,12 +37,15 @@ def needed_after(programs: ProgramArrays, i: int, function: int, space: Tables) 
 
 @inner_kernel
 def live_after(programs: ProgramArrays, i: int, function: int, space: Tables) -> np.uint64:
-  """As `needed_after` of Predict or Learn, with all that later passes of either read as well."""
+  """As `needed_after` of Predict or Learn, with all that later passes of either read as well.
+
+  Predict may be followed by another Predict, in validation.
+  """
   given = bit(space.label) | bit(space.features)
   after_learn = NONE
   while True:
     after_predict = needed_before(programs, i, _LEARN, after_learn, space)
-    after_predict = after_predict & ~given | bit(space.prediction)
+    after_predict = after_predict & ~given | bit(space.prediction) | after_learn
     more = needed_before(programs, i, _PREDICT, after_predict, space) & ~given
     if more == after_learn:
       return after_predict if function == _PREDICT else after_learn

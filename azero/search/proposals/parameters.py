@@ -5,7 +5,8 @@ that update it. What has a part of these is not better, and mostly worse, so tha
 make them one by one seldom come to all. Here all come at once, from what the program has already:
 
 - *`add_parameter`*: Predict joins a new parameter with a value that is needed there,
-  `x = op(x, parameter)`, and Learn updates it.
+  `x = op(x, parameter)`, and Learn updates it. Where x cannot be written, as the features, a new
+  `y = op(x, parameter)` is read in its place from there on, in Learn half of the time.
 - *`add_update`*: Learn updates a value that Predict reads and that nothing has written since Setup.
 
 An update is `parameter = op(parameter, u)`, by a value u that is known in Learn or that new
@@ -21,6 +22,7 @@ from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals import splices
 from azero.search.proposals.addresses import NONE, bit, draw, given, readable
+from azero.search.proposals.edits import NOBODY
 from azero.search.proposals.needs import (
   is_searched,
   needed_after,
@@ -28,7 +30,6 @@ from azero.search.proposals.needs import (
   needed_between,
   outputs_of,
 )
-from azero.search.proposals.splices import NOBODY
 
 _PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
 # Instructions of an update at most: the gradient of a hidden layer takes three or four.
@@ -115,6 +116,9 @@ def _add_update(
   sources = known if count == 1 else idle
   opcode, second = splices.draw_op(_LEARN, (own, sources, own), space, stream)
   if opcode == NOBODY:
+    return False
+  new = (own | joined) & ~splices.in_use(programs, i, space)
+  if not splices.can_write_elsewhere(programs, i, new, space):
     return False
   value = draw(readable(opcode, 1 - second, space) & sources, stream)
   splices.write_elsewhere(programs, i, own | joined, space, stream)

@@ -14,9 +14,9 @@ from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals import splices
 from azero.search.proposals.addresses import NONE, bit, draw, only, readable
-from azero.search.proposals.edits import redirect_input
+from azero.search.proposals.edits import NOBODY, redirect_input
 from azero.search.proposals.needs import live_after, needed_above, written
-from azero.search.proposals.splices import NOBODY, read_by
+from azero.search.proposals.splices import read_by
 
 _SETUP = int(Function.SETUP)
 _MOST = 2  # new instructions

@@ -23,7 +23,9 @@ from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals.addresses import NONE, bit, draw, given, readable, size
 from azero.search.proposals.edits import (
+  NOBODY,
   close_gap,
+  draw_writer,
   function_length,
   open_gap,
   redirect_input,
@@ -38,7 +40,6 @@ from azero.search.proposals.needs import (
 )
 
 _PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
-NOBODY = -1  # in place of an op
 
 
 @inlined_kernel
@@ -166,6 +167,21 @@ def read_by(
 
 
 @inner_kernel
+def can_write_elsewhere(
+    programs: ProgramArrays, i: int, addresses: np.uint64, space: Tables) -> bool:
+  """Whether every dead instruction that writes one of these addresses could write another one."""
+  for function in (_PREDICT, _LEARN):
+    needed = live_after(programs, i, function, space)
+    for slot in range(
+        end_of(programs, i, function, space) - 1, space.functions[function, START] - 1, -1):
+      others = space.units[programs.opcode[i, slot], WRITABLE] & ~(needed | addresses)
+      if written(programs, i, slot, space) & addresses & ~needed != NONE and others == NONE:
+        return False
+      needed = needed_above(programs, i, slot, needed, space)
+  return True
+
+
+@inner_kernel
 def write_elsewhere(
     programs: ProgramArrays, i: int, addresses: np.uint64, space: Tables, stream: np.ndarray
 ) -> None:
@@ -174,11 +190,10 @@ def write_elsewhere(
     needed = live_after(programs, i, function, space)
     for slot in range(
         end_of(programs, i, function, space) - 1, space.functions[function, START] - 1, -1):
-      opcode = programs.opcode[i, slot]
-      if written(programs, i, slot, space) & addresses & ~needed != NONE:
-        others = space.units[opcode, WRITABLE] & ~(needed | addresses)
-        if others != NONE:
-          programs.out[i, slot] = draw(others, stream) - space.ops[opcode, BASE_OUT]
+      others = space.units[programs.opcode[i, slot], WRITABLE] & ~(needed | addresses)
+      if written(programs, i, slot, space) & addresses & ~needed != NONE and others != NONE:
+        base = space.ops[programs.opcode[i, slot], BASE_OUT]
+        programs.out[i, slot] = draw(others, stream) - base
       needed = needed_above(programs, i, slot, needed, space)
 
 
@@ -206,7 +221,7 @@ def grow_value(
   for slot in range(end - 1, first - 1, -1):
     left = slot - first
     outputs = wanted if wanted != NONE else idle
-    opcode = _draw_value(function, outputs, space, stream)
+    opcode = draw_writer(function, outputs, True, space, stream)
     target = draw(space.units[opcode, WRITABLE] & outputs, stream)
     write_op(programs, i, slot, opcode, space, stream)
     programs.out[i, slot] = target - space.ops[opcode, BASE_OUT]
@@ -261,8 +276,8 @@ def draw_op(
 
   Args:
     function: the component function.
-    sets: of which addresses it reads one that is to be changed and one other, and writes one, of
-      the kind of the first.
+    sets: the addresses of which one is changed, those of which it reads another one, and those
+      of which it writes one, of the kind of the first.
     space: the search space.
     stream: what is drawn from.
 
@@ -295,30 +310,11 @@ def _fits(
 
 
 @inner_kernel
-def _draw_value(function: int, wanted: np.uint64, space: Tables, stream: np.ndarray) -> int:
-  """Draws an op that computes one of some addresses, which are computable."""
-  fitting = 0
-  for k in range(space.functions[function, NUM_ALLOWED]):
-    fitting += _computed_by(space.allowed[function, k], space) & wanted != NONE
-  left, k = pick(stream, fitting), 0
-  while True:
-    opcode = space.allowed[function, k]
-    if _computed_by(opcode, space) & wanted != NONE:
-      if left == 0:
-        return opcode
-      left -= 1
-    k += 1
-
-
-@inner_kernel
 def computable(function: int, space: Tables) -> np.uint64:
   """The addresses that a component function can write by an op that reads something."""
   addresses = NONE
   for k in range(space.functions[function, NUM_ALLOWED]):
-    addresses |= _computed_by(space.allowed[function, k], space)
+    opcode = space.allowed[function, k]
+    if readable(opcode, 0, space) != NONE:
+      addresses |= space.units[opcode, WRITABLE]
   return addresses
-
-
-@inlined_kernel
-def _computed_by(opcode: int, space: Tables) -> np.uint64:
-  return space.units[opcode, WRITABLE] if readable(opcode, 0, space) != NONE else NONE

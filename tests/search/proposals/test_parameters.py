@@ -11,7 +11,7 @@ from support.search_cases import bodies, loose, repeat
 from azero.compiler import validity
 from azero.language import spaces
 from azero.language.ops import Kind
-from azero.language.program import Component
+from azero.language.program import Component, SearchSpace
 from azero.language.text import parse
 from azero.search.proposals import mutation
 
@@ -89,6 +89,29 @@ def test_predict_reads_one_more_parameter_that_learn_updates(space):
     assert len(new) == 1
     [updated] = [line for line in program[breeding.LEARN] if breeding.writes(line) == new][-1:]
     assert new <= breeding.reads(updated)
+
+
+def test_dead_instructions_leave_the_new_parameter_alone():
+  # Two of three vectors that may be written are, by instructions that do nothing, and the third is
+  # what is learned: there is no room for another one unless these make way.
+  space = SearchSpace(3, 4, 0, 4, Component((56, 63), 3), Component((23, 27), 6),
+                      Component((2, 18, 23), 6))
+  text = """
+    def Predict():
+      v2 = v1 + v1
+      v3 = v1 + v1
+      v3 = v2 + v1
+      s1 = dot(v0, v1)
+    def Learn():
+      s2 = s0 - s1
+      v2 = s2 * v0
+      v1 = v1 + v2
+  """
+  before = {breeding.FEATURES, (Kind.VECTOR, 1)}
+  made, _ = children(text, space, 3000)
+  for k in range(len(made)):
+    _, predict, _ = textbook.from_programs(made, k)
+    assert breeding.read_before(predict, {breeding.PREDICTION}) > before
 
 
 def test_without_room_or_leave_nothing_happens():

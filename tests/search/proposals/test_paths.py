@@ -5,9 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 from reference import breeding, textbook
-from support.search_cases import loose, repeat
+from support.random_programs import random_programs
+from support.search_cases import EVERYTHING, loose, repeat
 
+from azero.compiler import canonical
 from azero.language import spaces
+from azero.language.ops import op_by_id
+from azero.language.program import EMPTY, Component, Programs, SearchSpace
 from azero.language.text import parse
 from azero.search.proposals import mutation
 
@@ -56,6 +60,37 @@ def test_one_input_of_one_line_comes_by_a_detour(space):
     live = breeding.read_before(parent[f][reader:], breeder.live_after(parent, f))
     assert not any(breeding.writes(line) & live for line in new)
     assert breeding.writes(new[0]) <= breeding.reads(last) | breeding.writes(last)
+
+
+_SPACES = {
+    "some ops": SearchSpace(
+        4, 3, 2, 4, Component((56, 57, 58), 4), Component((1, 3, 18, 23, 27, 31, 57), 6),
+        Component((1, 2, 3, 18, 23, 28, 39, 56), 7)),
+    "all ops": EVERYTHING, "network": loose(spaces.backprop(4))}
+
+
+@pytest.mark.parametrize("name", _SPACES)
+def test_without_the_detour_a_child_is_its_parent(name):
+  """Whatever else an instruction writes, the next Predict of validation included."""
+  space = _SPACES[name]
+  parents = random_programs(space, 1500, 1)
+  children = mutation.mutated(parents, mutation.mutator(("extend_path",), 1.0), seed=3)
+  keys, old_keys = canonical.analyse(children).key, canonical.analyse(parents).key
+  changed = np.flatnonzero((keys != old_keys).any(1))
+  assert len(changed) > 100
+  for n in changed:
+    undone = Programs.concatenate(list(_other_inputs(children[[n]])))
+    assert (canonical.analyse(undone).key == old_keys[n]).all(1).any()
+
+
+def _other_inputs(program):
+  """The program with each of its inputs replaced by each address of its kind."""
+  for slot in np.flatnonzero(program.opcode[0] != EMPTY):
+    for array, kind in zip(("in1", "in2"), op_by_id(int(program.opcode[0, slot])).inputs):
+      for address in range(program.space.num_addresses[kind]):
+        other = program[[0]]
+        getattr(other, array)[0, slot] = address
+        yield other
 
 
 def test_a_gradient_gets_its_gate_in_one_step():

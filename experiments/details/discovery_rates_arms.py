@@ -32,8 +32,7 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     "azero_updates": {
         **METHODS[AZERO], "filters": ("valid", "features", "changed"), "population_size": 100,
         "restart_patience": 2000, "mutations": (
-            "alter", "rewire", "regrow_instructions", "regrow_function", *4 * ("add_update",),
-            *3 * ("extend_path",))},
+            *METHODS[AZERO]["mutations"], *4 * ("add_update",), *3 * ("extend_path",))},
     # Settings of the paper's.
     "paper_no_fingerprint": {"fingerprint": False},
     "paper_always_mutates": {"mutation_probability": 1.0},

@@ -9,7 +9,10 @@ written by hand.
 
     python -m experiments.backprop_discovery --preset=small
 
-With --learn_only the network is given, and backpropagation alone is to be discovered.
+With --learn_only the network is given, and backpropagation alone is to be discovered. It is within
+minutes, with mutations that the paper does not have (docs/methods.md):
+
+    python -m experiments.backprop_discovery --preset=given
 """
 
 from __future__ import annotations
@@ -66,6 +69,13 @@ class Config(StudySettings):
       "small": {
           "workers": 64, "groups": ("1000/10/100", "1000/5/215", "300/3/464", "300/1/1000"),
           "max_train_steps": 20_000_000, "migration_steps": 4_000_000},
+      "given": {
+          "learn_only": True, "num_features": 4, "rate": 0.05, "workers": 16,
+          "groups": ("300/8/200",), "migration_steps": None, "max_train_steps": 300_000_000,
+          "combine": "mean", "initial": "grown", "filters": ("valid", "features", "changed"),
+          "restart_patience": 5000, "unseen_train": 1000, "mutations": (
+              "alter", "rewire", "regrow_instructions", "regrow_function", *2 * ("add_update",),
+              *2 * ("extend_path",))},
   }
 
   search: SearchConfig = nested(

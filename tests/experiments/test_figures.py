@@ -188,9 +188,9 @@ def test_the_references_fit_their_spaces(name):
     assert template.lengths[0].tolist() == [*reference.lengths[0, :2], 0]
 
 
-def _backprop(tmp_path, **changes):
+def _backprop(tmp_path, name="smoke", **changes):
   return backprop_discovery.run(preset(
-      backprop_discovery.Config, "smoke", progress="off", output_dir=str(tmp_path),
+      backprop_discovery.Config, name, progress="off", output_dir=str(tmp_path),
       run_name="run", num_devices=1, **changes))
 
 
@@ -215,8 +215,8 @@ def test_backprop_discovery_writes_a_complete_run(tmp_path):
 
 def test_the_network_may_be_given_and_learn_alone_searched(tmp_path):
   result = _backprop(
-      tmp_path, learn_only=True, num_features=4, rate=0.03, constant_trials=2,
-      filters=("valid",), initial="grown")
+      tmp_path, "given", rate=0.03, workers=2, groups=("50/5/30",), max_train_steps=50_000,
+      num_unseen=5, unseen_train=50, estimate_seconds=None)
   space = spaces.backprop(4, learn_only=True)
   given = azero.parse(backprop_discovery._GIVEN.format(rate=0.03), space)
   assert result.program.space == space and result.program.lengths[0, 2] == 9

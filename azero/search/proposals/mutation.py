@@ -147,6 +147,7 @@ _ALTER, _RANDOMIZE_INSTRUCTION, _RANDOMIZE_FUNCTION, _INSERT, _REMOVE, _INSERT_O
 (
     _REWIRE, _REGROW_INSTRUCTIONS, _REGROW_FUNCTION, _ADD_PARAMETER, _ADD_UPDATE,
     _EXTEND_PATH) = range(6, 12)
+_SPLICES = {"add_parameter", "add_update", "extend_path"}
 _OWN: dict[str, int] = {}
 _FIRST_OWN_CODE = 1 << 10
 COPY = -2  # in place of a code: nothing was mutated
@@ -215,12 +216,14 @@ class Mutator(NamedTuple):
     codes: [A] int64, what they are called in lineages: the same in every process, see `name_of`.
     others: whether there are others than the paper's, whole or in part; None for no, so that Numba
       leaves them out of a kernel.
+    splices: the same of those that put instructions between others, which take long to compile.
   """
 
   probability: float
   actions: np.ndarray
   codes: np.ndarray
   others: bool | None
+  splices: bool | None
 
 
 def mutator(actions: Sequence[str] = PAPER_ACTIONS, probability: float = 0.9) -> Mutator:
@@ -242,7 +245,7 @@ def mutator(actions: Sequence[str] = PAPER_ACTIONS, probability: float = 0.9) ->
   others = np.any((numbers < _ALTER) | (numbers > _INSERT_OR_REMOVE))
   return Mutator(
       float(probability), numbers, np.array([code_of(action) for action in actions], np.int64),
-      True if others else None)
+      True if others else None, True if set(actions) & _SPLICES else None)
 
 
 def code_of(name: str) -> int:
@@ -361,16 +364,16 @@ def mutate(
   elif action == _INSERT_OR_REMOVE:
     insert_or_remove(programs, i, function, space, stream)
   else:
-    _mutate_otherwise(programs, i, (action, function), space, stream, mutator.others)
+    _mutate_otherwise(programs, i, (action, function), space, stream, mutator)
   return mutator.codes[choice]
 
 
 @inlined_kernel
 def _mutate_otherwise(
     programs: ProgramArrays, i: int, what: tuple[int, int], space: Tables, stream: np.ndarray,
-    others: bool | None) -> None:
+    mutator: Mutator) -> None:
   """Mutates a component function by an action that is not of the paper; `what` is both."""
-  if others is None:
+  if mutator.others is None:
     return
   action, function = what
   if action == _REWIRE:
@@ -379,14 +382,25 @@ def _mutate_otherwise(
     regrow_instructions(programs, i, function, space, stream)
   elif action == _REGROW_FUNCTION:
     regrow_function(programs, i, function, space, stream)
-  elif action == _ADD_PARAMETER:
+  elif action == _ADD_PARAMETER or action == _ADD_UPDATE or action == _EXTEND_PATH:
+    _splice(programs, i, what, space, stream, mutator.splices)
+  else:
+    foreign.call(action, programs, i, function, space, stream)
+
+
+@inlined_kernel
+def _splice(
+    programs: ProgramArrays, i: int, what: tuple[int, int], space: Tables, stream: np.ndarray,
+    splices: bool | None) -> None:
+  if splices is None:
+    return
+  action, function = what
+  if action == _ADD_PARAMETER:
     add_parameter(programs, i, function, space, stream)
   elif action == _ADD_UPDATE:
     add_update(programs, i, function, space, stream)
-  elif action == _EXTEND_PATH:
-    extend_path(programs, i, function, space, stream)
   else:
-    foreign.call(action, programs, i, function, space, stream)
+    extend_path(programs, i, function, space, stream)
 
 
 @inlined_kernel

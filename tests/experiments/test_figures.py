@@ -7,6 +7,7 @@ import pytest
 import azero
 from azero.language import spaces
 from azero.search import density
+from azero.search.proposals import mutation
 from experiments import backprop_discovery, task_difficulty
 from experiments.details import (
   backprop_discovery_report,
@@ -216,7 +217,10 @@ def test_backprop_discovery_writes_a_complete_run(tmp_path):
 def test_the_network_may_be_given_and_learn_alone_searched(tmp_path):
   result = _backprop(
       tmp_path, "given", rate=0.03, workers=2, groups=("50/5/30",), max_train_steps=50_000,
-      num_unseen=5, unseen_train=50, estimate_seconds=None)
+      num_unseen=5, unseen_train=50, estimate_seconds=None,
+      # Others are long in compiling.
+      mutations=("alter", "rewire"), filters=("valid",), constant_trials=2, restart_patience=None)
+  mutation.mutator(preset(backprop_discovery.Config, "given").search.mutations)
   space = spaces.backprop(4, learn_only=True)
   given = azero.parse(backprop_discovery._GIVEN.format(rate=0.03), space)
   assert result.program.space == space and result.program.lengths[0, 2] == 9

@@ -23,7 +23,6 @@ import numpy as np
 
 from azero.compiler.arrays import (
   BASE_OUT,
-  CHOICES_IN1,
   CHOICES_IN2,
   MAX_LENGTH,
   MIN_LENGTH,
@@ -50,12 +49,12 @@ from azero.search.proposals.edits import (
   write_random,
 )
 from azero.search.proposals.needs import (
+  draw_reader,
   is_searched,
   needed_above,
   needed_after,
   needed_before,
   needed_between,
-  written,
 )
 
 _SETUP, _PREDICT, _LEARN = (int(function) for function in Function)
@@ -178,16 +177,8 @@ def regrow_instructions(
 def rewire(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Redraws one input of one instruction that is needed; nothing if none is."""
-  first = space.functions[function, START]
-  end = first + function_length(programs, i, function, space)
-  chosen, seen, needed = -1, 0, needed_after(programs, i, function, space)
-  for slot in range(end - 1, first - 1, -1):
-    opcode = programs.opcode[i, slot]
-    if written(programs, i, slot, space) & needed != NONE and space.ops[opcode, CHOICES_IN1] > 0:
-      seen += 1
-      if pick(stream, seen) == 0:
-        chosen = slot
-    needed = needed_above(programs, i, slot, needed, space)
+  needed = needed_after(programs, i, function, space)
+  chosen = draw_reader(programs, i, function, needed, space, stream)
   if chosen < 0:
     return
   opcode = programs.opcode[i, chosen]

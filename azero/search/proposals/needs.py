@@ -7,9 +7,10 @@ far as all do).
 
 import numpy as np
 
-from azero.compiler.arrays import IN1, IN2, OLD, OUT, START, ProgramArrays, Tables
+from azero.compiler.arrays import CHOICES_IN1, IN1, IN2, OLD, OUT, START, ProgramArrays, Tables
 from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.language.program import Function
+from azero.search.draws import pick
 from azero.search.proposals.addresses import NONE, bit
 from azero.search.proposals.edits import function_length
 
@@ -84,6 +85,27 @@ def needed_above(
       (needed & ~output) | units[opcode, IN1] << np.uint64(programs.in1[i, slot])
       | units[opcode, IN2] << np.uint64(programs.in2[i, slot])
       | units[opcode, OLD] << np.uint64(programs.out[i, slot]))
+
+
+@inner_kernel
+def draw_reader(
+    programs: ProgramArrays, i: int, function: int, needed: np.uint64, space: Tables,
+    stream: np.ndarray) -> int:
+  """Draws the slot of a needed instruction that has inputs, by what is needed after its function.
+
+  Returns:
+    The slot; -1 if there is none.
+  """
+  first, chosen, seen = space.functions[function, START], -1, 0
+  end = first + function_length(programs, i, function, space)
+  for slot in range(end - 1, first - 1, -1):
+    reads = space.ops[programs.opcode[i, slot], CHOICES_IN1] > 0
+    if reads and written(programs, i, slot, space) & needed != NONE:
+      seen += 1
+      if pick(stream, seen) == 0:
+        chosen = slot
+    needed = needed_above(programs, i, slot, needed, space)
+  return chosen
 
 
 @inner_kernel

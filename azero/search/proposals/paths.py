@@ -8,14 +8,14 @@ be done leaves the program as it is.
 
 import numpy as np
 
-from azero.compiler.arrays import START, WRITABLE, ProgramArrays, Tables
+from azero.compiler.arrays import WRITABLE, ProgramArrays, Tables
 from azero.compiler.kernels import inner_kernel
 from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals import splices
 from azero.search.proposals.addresses import NONE, bit, draw, only, readable
 from azero.search.proposals.edits import NOBODY, redirect_input
-from azero.search.proposals.needs import live_after, needed_above, written
+from azero.search.proposals.needs import draw_reader, live_after
 from azero.search.proposals.splices import read_by
 
 _SETUP = int(Function.SETUP)
@@ -29,7 +29,8 @@ def extend_path(
   if function == _SETUP:
     return
   count = 1 + pick(stream, _MOST)
-  reader = _draw_reader(programs, i, function, space, stream)
+  live = live_after(programs, i, function, space)
+  reader = draw_reader(programs, i, function, live, space, stream)
   if reader < 0 or splices.room(programs, i, function, space) < count:
     return
   operand = 0
@@ -52,19 +53,3 @@ def extend_path(
   inputs = (other, value) if second else (value, other)
   splices.write(programs, (i, last), opcode, (*inputs, new), space, stream)
   redirect_input(programs, i, last + 1, operand, new, space)
-
-
-@inner_kernel
-def _draw_reader(
-    programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> int:
-  """Draws the slot of a needed instruction that has inputs; -1 if there is none."""
-  first, end = space.functions[function, START], splices.end_of(programs, i, function, space)
-  chosen, seen, needed = -1, 0, live_after(programs, i, function, space)
-  for slot in range(end - 1, first - 1, -1):
-    reads = readable(programs.opcode[i, slot], 0, space) != NONE
-    if reads and written(programs, i, slot, space) & needed != NONE:
-      seen += 1
-      if pick(stream, seen) == 0:
-        chosen = slot
-    needed = needed_above(programs, i, slot, needed, space)
-  return chosen

@@ -27,8 +27,8 @@ class SearchConfig:
     mutation_probability: U, the probability that a child is mutated at all.
     mutations: names of mutations to choose from uniformly: alter, randomize_instruction,
       randomize_function, insert, remove, insert_or_remove of the paper; rewire,
-      regrow_instructions, regrow_function, add_parameter, add_update, extend_path; and those of
-      your own.
+      regrow_instructions, regrow_function, add_parameter, add_update, extend_path,
+      add_constant; and those of your own.
     cycles_per_step: children of each island between two looks at stop conditions and Ctrl-C;
       None for some rounds of each, half a second or so.
     initial: "empty", "random" or "grown" programs to start from, see `growth`; with the filter

@@ -55,6 +55,18 @@ def read_before(body: list[list], needed: Addresses) -> Addresses:
   return needed
 
 
+def live_reader(body: list[list], needed: Addresses, stream: Stream) -> int | None:
+  """One of the lines with inputs whose output is read, by what is needed after them all."""
+  chosen, seen = None, 0
+  for k in reversed(range(len(body))):
+    below = read_before(body[k + 1 :], needed)
+    if op_table.op_by_id(body[k][0]).inputs and writes(body[k]) & below:
+      seen += 1
+      if stream.pick(seen) == 0:
+        chosen = k
+  return chosen
+
+
 def drawn(addresses: Addresses, stream: Stream) -> Address:
   """One of some addresses."""
   return sorted(addresses)[stream.pick(len(addresses))]
@@ -142,6 +154,8 @@ class Breeder:
       self.add_update(child, stream)
     elif action == "extend_path":
       self.extend_path(child, f, stream)
+    elif action == "add_constant":
+      self.add_constant(child, f, stream)
     elif action == "regrow_instructions" and body:
       count = 1 + stream.pick(min(3, len(body)))
       first = stream.pick(len(body) - count + 1)
@@ -227,14 +241,9 @@ class Breeder:
 
   def rewire(self, program: Program, f: int, stream: Stream) -> None:
     """Redraws an input of one of the lines whose output is read; the last ones are met first."""
-    body, chosen, seen = program[f], None, 0
-    for k in reversed(range(len(body))):
-      needed = read_before(body[k + 1 :], self.needed_after(program, f))
-      if writes(body[k]) & needed and op_table.op_by_id(body[k][0]).inputs:
-        seen += 1
-        if stream.pick(seen) == 0:
-          chosen = body[k]
-    if chosen is not None:
+    reader = live_reader(program[f], self.needed_after(program, f), stream)
+    if reader is not None:
+      chosen = program[f][reader]
       inputs = op_table.op_by_id(chosen[0]).inputs
       second = len(inputs) > 1 and stream.pick(2) == 1
       chosen[2 if second else 1] = self.readable(inputs[second], stream)
@@ -315,13 +324,7 @@ class Breeder:
     if f == SETUP:
       return
     body, count, live = program[f], 1 + stream.pick(2), self.live_after(program, f)
-    reader, seen = None, 0
-    for k in reversed(range(len(body))):
-      needed = read_before(body[k + 1 :], live)
-      if op_table.op_by_id(body[k][0]).inputs and writes(body[k]) & needed:
-        seen += 1
-        if stream.pick(seen) == 0:
-          reader = k
+    reader = live_reader(body, live, stream)
     if reader is None or self.room(program, f) < count:
       return
     inputs = op_table.op_by_id(body[reader][0]).inputs
@@ -341,6 +344,39 @@ class Breeder:
     self.grow_value(program, f, range(gap, last), other, known, idle, stream)
     body[last] = self.written(op, (other, old) if second else (old, other), new, stream)
     body[last + 1][1 + operand] = new[1]
+
+  def add_constant(self, program: Program, f: int, stream: Stream) -> None:
+    """Lets a live line that reads x read y = op(x, constant), a number from the end of Setup."""
+    if f == SETUP or SETUP not in self.searched:
+      return
+    body, live = program[f], self.live_after(program, f)
+    reader = live_reader(body, live, stream)
+    if reader is None or self.room(program, f) < 1 or self.room(program, SETUP) < 1:
+      return
+    inputs = op_table.op_by_id(body[reader][0]).inputs
+    operand = stream.pick(2) if len(inputs) == 2 else 0
+    old = inputs[operand], body[reader][1 + operand]
+    numbers = [
+        op for op in self.space.components[SETUP].ops
+        if op_table.op_by_id(op).output is Kind.SCALAR and not op_table.op_by_id(op).inputs]
+    free = self.idle(program) & set().union(*map(self.outputs, numbers))
+    idle = self.computable(f) - read_before(body[reader:], live)
+    joins = self.changing(f, {old}, free, idle)
+    if not joins:
+      return
+    op, second = joins[stream.pick(len(joins))]
+    constant = drawn(self.read_by(op, 1 - second) & free, stream)
+    left = (self.outputs(op) & self.read_by(op, second) & idle) - {constant}
+    if not left or not self.can_write_elsewhere(program, {constant}):
+      return
+    new = drawn(left, stream)
+    self.write_elsewhere(program, {constant}, stream)
+    slot = self.open_gap(program, SETUP, len(program[SETUP]), 1, stream)
+    number = numbers[stream.pick(len(numbers))]
+    program[SETUP][slot] = retried(self.written(number, (), constant, stream), stream)
+    gap = self.open_gap(program, f, reader, 1, stream)
+    body[gap] = self.written(op, (constant, old) if second else (old, constant), new, stream)
+    body[gap + 1][1 + operand] = new[1]
 
   def known_before(self, program: Program, f: int, gap: int) -> Addresses:
     """Addresses that hold something above a line of Predict or Learn."""

@@ -16,6 +16,12 @@ def given(space: Tables) -> np.uint64:
 
 
 @inlined_kernel
+def scalars(space: Tables) -> np.uint64:
+  """All scalar addresses, which come before the features."""
+  return bit(space.features) - _ONE
+
+
+@inlined_kernel
 def readable(opcode: int, operand: int, space: Tables) -> np.uint64:
   """The addresses of the kind of in1 or in2; none if the op has no such input."""
   choices = np.uint64(space.ops[opcode, CHOICES_IN1 + operand])

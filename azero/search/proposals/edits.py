@@ -34,6 +34,7 @@ from azero.search.proposals.addresses import NONE
 SIGN_FLIP_PROBABILITY = 0.1
 OUTPUT = 2  # the third of an instruction's operands in1, in2, out
 NOBODY = -1  # in place of an op
+ANY, WITH_INPUTS, WITHOUT_INPUTS = range(3)  # ops
 # Alterations multiply a constant by 1.17 in the geometric mean; nothing else would keep
 # one that evolution does not select for inside the range of float32.
 _MAX_CONSTANT = 1e38
@@ -126,25 +127,25 @@ def write_op(
 
 @inner_kernel
 def draw_writer(
-    function: int, outputs: np.uint64, reads: bool, space: Tables, stream: np.ndarray) -> int:
+    function: int, outputs: np.uint64, which: int, space: Tables, stream: np.ndarray) -> int:
   """Draws an op of a component function that can write one of some addresses; or NOBODY.
 
   Args:
     function: the component function.
     outputs: the set of these addresses.
-    reads: whether it has to read something.
+    which: ANY, WITH_INPUTS or WITHOUT_INPUTS.
     space: the search space.
     stream: what is drawn from.
   """
   fitting = 0
   for k in range(space.functions[function, NUM_ALLOWED]):
-    fitting += _writes(space.allowed[function, k], outputs, reads, space)
+    fitting += _writes(space.allowed[function, k], outputs, which, space)
   if fitting == 0:
     return NOBODY
   left, k = pick(stream, fitting), 0
   while True:
     opcode = space.allowed[function, k]
-    if _writes(opcode, outputs, reads, space):
+    if _writes(opcode, outputs, which, space):
       if left == 0:
         return opcode
       left -= 1
@@ -152,9 +153,21 @@ def draw_writer(
 
 
 @inlined_kernel
-def _writes(opcode: int, outputs: np.uint64, reads: bool, space: Tables) -> bool:
-  able = space.units[opcode, WRITABLE] & outputs != NONE
-  return able and (not reads or space.ops[opcode, CHOICES_IN1] > 0)
+def _writes(opcode: int, outputs: np.uint64, which: int, space: Tables) -> bool:
+  if which != ANY and (which == WITH_INPUTS) != (space.ops[opcode, CHOICES_IN1] > 0):
+    return False
+  return space.units[opcode, WRITABLE] & outputs != NONE
+
+
+@inner_kernel
+def writable(function: int, which: int, space: Tables) -> np.uint64:
+  """The addresses that some ops of a component function can write, see `draw_writer`."""
+  addresses = NONE
+  for k in range(space.functions[function, NUM_ALLOWED]):
+    opcode = space.allowed[function, k]
+    if _writes(opcode, space.units[opcode, WRITABLE], which, space):
+      addresses |= space.units[opcode, WRITABLE]
+  return addresses
 
 
 @inlined_kernel
@@ -244,9 +257,16 @@ def redraw_constants(
   for function in space.searched:
     for slot in range(space.functions[function, START], space.functions[function, STOP]):
       if live[slot]:
-        opcode = programs.opcode[i, slot]
-        for k in range(space.ops[opcode, NUM_CONSTANTS]):
-          programs.constants[i, slot, k] = _of_any_size(space.ops[opcode, MEANING + k], stream)
+        redraw_constants_of(programs, i, slot, space, stream)
+
+
+@inner_kernel
+def redraw_constants_of(
+    programs: ProgramArrays, i: int, slot: int, space: Tables, stream: np.ndarray) -> None:
+  """As `redraw_constants`, of the instruction in a slot."""
+  opcode = programs.opcode[i, slot]
+  for k in range(space.ops[opcode, NUM_CONSTANTS]):
+    programs.constants[i, slot, k] = _of_any_size(space.ops[opcode, MEANING + k], stream)
 
 
 @inner_kernel

@@ -40,6 +40,7 @@ from azero.search import draws
 from azero.search.config import PAPER_ACTIONS
 from azero.search.draws import pick, uniform
 from azero.search.proposals import foreign
+from azero.search.proposals.constants import add_constant
 from azero.search.proposals.edits import (
   OUTPUT,
   altered,
@@ -141,13 +142,14 @@ def insert_or_remove(
 _BUILT_IN: dict[str, Mutation] = {
     function.__name__: function for function in (
         alter, randomize_instruction, randomize_function, insert, remove, insert_or_remove,
-        rewire, regrow_instructions, regrow_function, add_parameter, add_update, extend_path)}
+        rewire, regrow_instructions, regrow_function, add_parameter, add_update, extend_path,
+        add_constant)}
 ACTIONS = tuple(_BUILT_IN)
 _ALTER, _RANDOMIZE_INSTRUCTION, _RANDOMIZE_FUNCTION, _INSERT, _REMOVE, _INSERT_OR_REMOVE = range(6)
 (
-    _REWIRE, _REGROW_INSTRUCTIONS, _REGROW_FUNCTION, _ADD_PARAMETER, _ADD_UPDATE,
-    _EXTEND_PATH) = range(6, 12)
-_SPLICES = {"add_parameter", "add_update", "extend_path"}
+    _REWIRE, _REGROW_INSTRUCTIONS, _REGROW_FUNCTION, _ADD_PARAMETER, _ADD_UPDATE, _EXTEND_PATH,
+    _ADD_CONSTANT) = range(6, 13)
+_SPLICES = {"add_parameter", "add_update", "extend_path", "add_constant"}
 _OWN: dict[str, int] = {}
 _FIRST_OWN_CODE = 1 << 10
 COPY = -2  # in place of a code: nothing was mutated
@@ -382,7 +384,7 @@ def _mutate_otherwise(
     regrow_instructions(programs, i, function, space, stream)
   elif action == _REGROW_FUNCTION:
     regrow_function(programs, i, function, space, stream)
-  elif action == _ADD_PARAMETER or action == _ADD_UPDATE or action == _EXTEND_PATH:
+  elif _ADD_PARAMETER <= action <= _ADD_CONSTANT:
     _splice(programs, i, what, space, stream, mutator.splices)
   else:
     foreign.call(action, programs, i, function, space, stream)
@@ -399,6 +401,8 @@ def _splice(
     add_parameter(programs, i, function, space, stream)
   elif action == _ADD_UPDATE:
     add_update(programs, i, function, space, stream)
+  elif action == _ADD_CONSTANT:
+    add_constant(programs, i, function, space, stream)
   else:
     extend_path(programs, i, function, space, stream)
 

@@ -22,7 +22,7 @@ from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals import splices
 from azero.search.proposals.addresses import NONE, bit, draw, given, readable
-from azero.search.proposals.edits import NOBODY
+from azero.search.proposals.edits import NOBODY, WITH_INPUTS, writable
 from azero.search.proposals.needs import (
   is_searched,
   needed_after,
@@ -111,7 +111,7 @@ def _add_update(
   gap = first + pick(stream, end - first + 1)
   own = bit(parameter)
   known = (splices.known_before(programs, i, _LEARN, gap, space) | joined) & ~own
-  idle = splices.computable(_LEARN, space) & ~(
+  idle = writable(_LEARN, WITH_INPUTS, space) & ~(
       splices.needed_from(programs, i, _LEARN, gap, space) | own | joined)
   sources = known if count == 1 else idle
   opcode, second = splices.draw_op(_LEARN, (own, sources, own), space, stream)

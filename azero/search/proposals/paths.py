@@ -14,7 +14,7 @@ from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals import splices
 from azero.search.proposals.addresses import NONE, bit, draw, only, readable
-from azero.search.proposals.edits import NOBODY, redirect_input
+from azero.search.proposals.edits import NOBODY, WITH_INPUTS, redirect_input, writable
 from azero.search.proposals.needs import draw_reader, live_after
 from azero.search.proposals.splices import read_by
 
@@ -38,7 +38,7 @@ def extend_path(
     operand = pick(stream, 2)
   old = read_by(programs, i, reader, operand, space)
   known = splices.known_before(programs, i, function, reader, space)
-  idle = splices.computable(function, space) & ~splices.needed_from(
+  idle = writable(function, WITH_INPUTS, space) & ~splices.needed_from(
       programs, i, function, reader, space)
   sources = known if count == 1 else idle
   opcode, second = splices.draw_op(function, (old, sources, idle), space, stream)

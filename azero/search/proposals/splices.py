@@ -24,6 +24,7 @@ from azero.search.draws import pick
 from azero.search.proposals.addresses import NONE, bit, draw, given, readable, size
 from azero.search.proposals.edits import (
   NOBODY,
+  WITH_INPUTS,
   close_gap,
   draw_writer,
   function_length,
@@ -211,8 +212,8 @@ def grow_value(
     programs: of which one is changed.
     i: which.
     where: the component function, the first slot and the one behind the last.
-    sets: the address of the value, those that are known, and those that may be written; all that
-      are written have to be `computable`.
+    sets: the address of the value, those that are known, and those that may be written; ops with
+      inputs have to be able to write them all.
     space: the search space.
     stream: what is drawn from.
   """
@@ -221,7 +222,7 @@ def grow_value(
   for slot in range(end - 1, first - 1, -1):
     left = slot - first
     outputs = wanted if wanted != NONE else idle
-    opcode = draw_writer(function, outputs, True, space, stream)
+    opcode = draw_writer(function, outputs, WITH_INPUTS, space, stream)
     target = draw(space.units[opcode, WRITABLE] & outputs, stream)
     write_op(programs, i, slot, opcode, space, stream)
     programs.out[i, slot] = target - space.ops[opcode, BASE_OUT]
@@ -307,14 +308,3 @@ def _fits(
   return (
       kind & changed != NONE and readable(opcode, 1 - second, space) & other != NONE
       and kind & outputs & space.units[opcode, WRITABLE] != NONE)
-
-
-@inner_kernel
-def computable(function: int, space: Tables) -> np.uint64:
-  """The addresses that a component function can write by an op that reads something."""
-  addresses = NONE
-  for k in range(space.functions[function, NUM_ALLOWED]):
-    opcode = space.allowed[function, k]
-    if readable(opcode, 0, space) != NONE:
-      addresses |= space.units[opcode, WRITABLE]
-  return addresses

@@ -69,12 +69,13 @@ _SPACES = {
     "all ops": EVERYTHING, "network": loose(spaces.backprop(4))}
 
 
+@pytest.mark.parametrize("action", ["extend_path", "add_constant"])
 @pytest.mark.parametrize("name", _SPACES)
-def test_without_the_detour_a_child_is_its_parent(name):
+def test_without_the_detour_a_child_is_its_parent(name, action):
   """Whatever else an instruction writes, the next Predict of validation included."""
   space = _SPACES[name]
   parents = random_programs(space, 1500, 1)
-  children = mutation.mutated(parents, mutation.mutator(("extend_path",), 1.0), seed=3)
+  children = mutation.mutated(parents, mutation.mutator((action,), 1.0), seed=3)
   keys, old_keys = canonical.analyse(children).key, canonical.analyse(parents).key
   changed = np.flatnonzero((keys != old_keys).any(1))
   assert len(changed) > 100

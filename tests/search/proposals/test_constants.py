@@ -1,0 +1,85 @@
+"""The mutation that gives a program a constant; what it leaves alone is tested with `extend_path`."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from reference import breeding, textbook
+from support.search_cases import loose, repeat
+
+from azero.language import spaces
+from azero.language.program import Component
+from azero.language.text import parse
+from azero.search.proposals import mutation
+
+WITHOUT_RATE = """
+def Predict():
+  s1 = dot(v0, v1)
+def Learn():
+  s2 = s0 - s1
+  v2 = s2 * v0
+  v1 = v1 + v2
+"""
+_TIMES, _SCALED, _NUMBER = 3, 18, 56
+_SPACE = loose(spaces.baseline(4))
+
+
+def _children(text, space, count):
+  parents = repeat(parse(text, space), count)
+  made = mutation.mutated(parents, mutation.mutator(("add_constant",), 1.0), seed=7).validate()
+  parent = textbook.from_programs(parents, 0)
+  every = [textbook.from_programs(made, k) for k in range(count)]
+  return parent, [child for child in every if child != parent]
+
+
+def test_an_operation_with_a_number_comes_before_a_reader():
+  parent, made = _children(WITHOUT_RATE, _SPACE, 2000)
+  assert len(made) > 400
+  for child in made:
+    [number] = child[0]
+    assert breeding.writes(number) and number[0] in _SPACE.setup.ops
+    [f] = [f for f in (1, 2) if child[f] != parent[f]]
+    [reader] = [
+        k for k in range(len(parent[f]))
+        if child[f][:k] == parent[f][:k] and child[f][k + 2 :] == parent[f][k + 1 :]
+        and child[f][k + 1] != parent[f][k]]
+    new, before, after = child[f][reader], parent[f][reader], child[f][reader + 1]
+    [operand] = [n for n in range(len(before)) if before[n] != after[n]]
+    assert operand in (1, 2)
+    assert breeding.writes(number) <= breeding.reads(new)
+    assert breeding.reads(before) - breeding.reads(after) <= breeding.reads(new)
+    assert breeding.writes(new) <= breeding.reads(after)
+
+
+def test_a_learner_gets_its_rate_in_one_step():
+  _, made = _children(WITHOUT_RATE, _SPACE, 4000)
+  rated = [
+      child for child in made if child[0][0][0] == _NUMBER and any(
+          line[0] in (_TIMES, _SCALED) and child[0][0][3] == line[1 if line[0] == _SCALED else 2]
+          for line in child[2][1:])]
+  assert len(rated) > 40
+  sizes = np.abs([child[0][0][4][0] for child in rated])
+  # As many in each of three decades.
+  assert ((sizes >= 1e-3) & (sizes <= 1)).all()
+  shares = np.histogram(np.log10(sizes), [-3, -2, -1, 0])[0] / len(sizes)
+  assert (shares > 0.2).all()
+
+
+def test_setup_ends_with_it_whatever_stood_there():
+  text = "def Setup():\n  s3 = 0.25\n  s2 = 0.5" + WITHOUT_RATE.replace("s2 * v0", "s3 * v0")
+  _, made = _children(text, dataclasses.replace(
+      _SPACE, setup=dataclasses.replace(_SPACE.setup, max_length=2)), 1000)
+  assert len(made) > 100
+  for child in made:
+    assert child[0][0][3] == 3  # what is dead made way, what is read did not
+    assert child[0][1][3] in (2, 4)
+
+
+@pytest.mark.parametrize("change", [
+    {"setup": dataclasses.replace(_SPACE.setup, max_length=0)},
+    {"setup": dataclasses.replace(_SPACE.setup, searched=False)},
+    {"setup": Component((57, 58, 60), 5)},
+    {"predict": dataclasses.replace(_SPACE.predict, max_length=1),
+     "learn": dataclasses.replace(_SPACE.learn, max_length=3)}])
+def test_without_room_or_a_number_nothing_happens(change):
+  assert not _children(WITHOUT_RATE, dataclasses.replace(_SPACE, **change), 300)[1]

@@ -1,4 +1,4 @@
-"""The mutation that gives a program a constant; what it leaves alone is tested with `extend_path`."""
+"""The mutation that gives a program a constant; see `test_paths` for what it leaves alone."""
 
 import dataclasses
 

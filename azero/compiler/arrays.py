@@ -82,7 +82,7 @@ class Tables(NamedTuple):
       MAX_LENGTH and NUM_ALLOWED, how many ops it may use.
     allowed: [3, most ops] int64, these ops.
     searched: [0 to 3] int64, the component functions that search may change.
-    ops: [ops, 17] int64, see the names of its columns.
+    ops: [ops, 18] int64, see the names of its columns.
     units: [ops, 5] uint64, the set of address 0 of in1, in2, the old value of the output (for
       ops that read it) and the output, and of all that it can write; empty where an op has no
       such operand.
@@ -109,9 +109,11 @@ BASE_IN1, BASE_IN2, BASE_OLD, BASE_OUT = range(4)
 # How many addresses there are to choose from for in1, in2 and out; the first for out.
 CHOICES_IN1, CHOICES_IN2, CHOICES_OUT, FIRST_OUT = range(4, 8)
 # Whether the inputs commute; how many inputs, outputs and constants there are; how often a random
-# instruction draws for them; what it gives for zeros, as in `op_table.Zero`; and what each constant
-# means: NO_CONSTANT, NUMBER, INDEX or STD.
-COMMUTATIVE, NUM_INPUTS, NUM_OUTPUTS, NUM_CONSTANTS, NUM_DRAWS, ZERO, MEANING = range(8, 15)
+# instruction draws for them; what it gives for zeros, as in `op_table.Zero`; whether it is made of
+# its constants alone; and what each constant means: NO_CONSTANT, NUMBER, INDEX or STD.
+(
+    COMMUTATIVE, NUM_INPUTS, NUM_OUTPUTS, NUM_CONSTANTS, NUM_DRAWS, ZERO, CONSTANT,
+    MEANING) = range(8, 16)
 ZERO_OF_ANY, ZERO_OF_FIRST, ZERO_OF_ALL, ZERO_OF_SAME, _ = range(len(op_table.Zero))
 NO_CONSTANT, NUMBER, INDEX, STD = range(4)
 
@@ -143,7 +145,8 @@ def tables(space: SearchSpace, multiclass: bool = False) -> Tables:
   ops = np.column_stack([
       base, choices, first[columns.output_kind], columns.commutative, columns.num_inputs,
       columns.output_kind >= 0, columns.num_constants,
-      (choices > 0).sum(1) + columns.num_constants, columns.zero, meaning])
+      (choices > 0).sum(1) + columns.num_constants, columns.zero,
+      columns.is_constant, meaning])
   one, zero = np.uint64(1), np.uint64(0)
   units = np.where(base < 0, zero, one << np.maximum(base, 0).astype(np.uint64))
   writes, lowest = (

@@ -173,6 +173,7 @@ class Columns(NamedTuple):
     is_signed: [ops, 3] bool, whether a constant is any other number.
     commutative: [ops] bool.
     updates_output: [ops] bool.
+    is_constant: [ops] bool, whether it is made of its constants alone.
     zero: [ops] int, the place in `Zero` of what it gives for zeros.
   """
 
@@ -185,6 +186,7 @@ class Columns(NamedTuple):
   is_signed: np.ndarray
   commutative: np.ndarray
   updates_output: np.ndarray
+  is_constant: np.ndarray
   zero: np.ndarray
 
 
@@ -214,6 +216,8 @@ def columns() -> Columns:
       is_signed=present & ~is_index & ~is_std,
       commutative=np.array([op.commutative for op in _TABLE]),
       updates_output=np.array([op.updates_output for op in _TABLE]),
+      is_constant=np.array([
+          not (op.inputs or op.noise or op.updates_output) for op in _TABLE]),
       zero=np.array([list(Zero).index(op.zero) for op in _TABLE]),
   )
 

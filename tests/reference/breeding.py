@@ -55,6 +55,11 @@ def read_before(body: list[list], needed: Addresses) -> Addresses:
   return needed
 
 
+def is_constant(op: op_table.Op) -> bool:
+  """Whether an op is made of its constants alone."""
+  return not (op.inputs or op.noise or op.updates_output)
+
+
 def live_reader(body: list[list], needed: Addresses, stream: Stream) -> int | None:
   """One of the lines with inputs whose output is read, by what is needed after them all."""
   chosen, seen = None, 0
@@ -358,7 +363,7 @@ class Breeder:
     old = inputs[operand], body[reader][1 + operand]
     numbers = [
         op for op in self.space.components[SETUP].ops
-        if op_table.op_by_id(op).output is Kind.SCALAR and not op_table.op_by_id(op).inputs]
+        if op_table.op_by_id(op).output is Kind.SCALAR and is_constant(op_table.op_by_id(op))]
     free = self.idle(program) & set().union(*map(self.outputs, numbers))
     idle = self.computable(f) - read_before(body[reader:], live)
     joins = self.changing(f, {old}, free, idle)

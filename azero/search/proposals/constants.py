@@ -16,8 +16,8 @@ from azero.search.proposals import splices
 from azero.search.proposals.addresses import NONE, bit, draw, only, readable, scalars
 from azero.search.proposals.edits import (
   NOBODY,
+  OF_CONSTANTS,
   WITH_INPUTS,
-  WITHOUT_INPUTS,
   draw_writer,
   redirect_input,
   redraw_constants_of,
@@ -46,7 +46,7 @@ def add_constant(
   if readable(programs.opcode[i, reader], 1, space) != NONE:
     operand = pick(stream, 2)
   old = read_by(programs, i, reader, operand, space)
-  free = scalars(space) & writable(_SETUP, WITHOUT_INPUTS, space)
+  free = scalars(space) & writable(_SETUP, OF_CONSTANTS, space)
   free &= ~splices.in_use(programs, i, space)
   idle = writable(function, WITH_INPUTS, space) & ~splices.needed_from(
       programs, i, function, reader, space)
@@ -72,7 +72,7 @@ def _end_setup(
   """Lets Setup, which has room for it, end with a number for the constant."""
   end = splices.end_of(programs, i, _SETUP, space)
   slot = splices.open_slots(programs, i, _SETUP, (end, 1), space, stream)
-  opcode = draw_writer(_SETUP, bit(constant), WITHOUT_INPUTS, space, stream)
+  opcode = draw_writer(_SETUP, bit(constant), OF_CONSTANTS, space, stream)
   write_op(programs, i, slot, opcode, space, stream)
   programs.out[i, slot] = constant - space.ops[opcode, BASE_OUT]
   redraw_constants_of(programs, i, slot, space, stream)

@@ -10,6 +10,7 @@ from azero.compiler.arrays import (
   BASE_IN1,
   BASE_IN2,
   CHOICES_IN1,
+  CONSTANT,
   FIRST_OUT,
   INDEX,
   MEANING,
@@ -34,7 +35,7 @@ from azero.search.proposals.addresses import NONE
 SIGN_FLIP_PROBABILITY = 0.1
 OUTPUT = 2  # the third of an instruction's operands in1, in2, out
 NOBODY = -1  # in place of an op
-ANY, WITH_INPUTS, WITHOUT_INPUTS = range(3)  # ops
+ANY_OP, WITH_INPUTS, OF_CONSTANTS = range(3)  # which ops, see `draw_writer`
 # Alterations multiply a constant by 1.17 in the geometric mean; nothing else would keep
 # one that evolution does not select for inside the range of float32.
 _MAX_CONSTANT = 1e38
@@ -133,7 +134,7 @@ def draw_writer(
   Args:
     function: the component function.
     outputs: the set of these addresses.
-    which: ANY, WITH_INPUTS or WITHOUT_INPUTS.
+    which: ANY_OP, WITH_INPUTS, or OF_CONSTANTS: those made of their constants alone.
     space: the search space.
     stream: what is drawn from.
   """
@@ -154,7 +155,9 @@ def draw_writer(
 
 @inlined_kernel
 def _writes(opcode: int, outputs: np.uint64, which: int, space: Tables) -> bool:
-  if which != ANY and (which == WITH_INPUTS) != (space.ops[opcode, CHOICES_IN1] > 0):
+  if which == WITH_INPUTS and space.ops[opcode, CHOICES_IN1] == 0:
+    return False
+  if which == OF_CONSTANTS and not space.ops[opcode, CONSTANT]:
     return False
   return space.units[opcode, WRITABLE] & outputs != NONE
 

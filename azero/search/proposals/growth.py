@@ -39,7 +39,7 @@ from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals.addresses import NONE, bit, draw, given, readable, size
 from azero.search.proposals.edits import (
-  ANY,
+  ANY_OP,
   NOBODY,
   draw_address,
   draw_writer,
@@ -210,7 +210,7 @@ def _write_needed(
   function = 0
   while slot >= space.functions[function, STOP]:
     function += 1
-  opcode = draw_writer(function, needed, ANY, space, stream)
+  opcode = draw_writer(function, needed, ANY_OP, space, stream)
   if opcode == NOBODY:
     write_random(programs, i, slot, function, space, stream)
     return

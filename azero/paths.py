@@ -8,20 +8,27 @@ import shutil
 import sys
 import tempfile
 
+_MOST_BYTES_OF_A_NAME, _MOST_BYTES = 255, 4095  # of a path that systems take
+
 
 def expand(path: str | os.PathLike) -> pathlib.Path:
   """A path with `~` in front as the home directory.
 
   Raises:
-    ValueError: there is no such home directory.
+    ValueError: there is no such home directory, or no system takes so long a path.
   """
   path = pathlib.Path(path)
   try:
-    return path.expanduser()
+    path = path.expanduser()
   except RuntimeError:
     raise ValueError(
         f"'{path}' cannot be found: there is no home directory. Set HOME, or write the path "
         "without '~'.") from None
+  longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
+  if longest > _MOST_BYTES_OF_A_NAME or len(os.fsencode(path)) > _MOST_BYTES:
+    raise ValueError(
+        f"The path '{str(path)[:40]}...' is too long, {len(str(path)):,} letters: shorten it.")
+  return path
 
 
 def cache_directory() -> pathlib.Path:

@@ -1,9 +1,9 @@
 """From empty programs to learners of real images: projected digits.
 
-The setup of supplement S10 of the AutoML-Zero paper (restricted ops, P=100, 10 tasks,
-F=16, empty programs) on the images that scikit-learn carries. A task separates two random
-groups of five digits; the groups of the select and the final tasks are held out, as are
-the final validation images.
+The setup of supplement S10 of the AutoML-Zero paper (restricted ops or, with --space=all, the 58 of
+section 4.2; P=100, 10 tasks, F=16, empty programs) on the images that scikit-learn carries. A task
+separates two random groups of five digits; the groups of the select and the final tasks are held
+out, as are the final validation images.
 
     python -m experiments.digits
 """
@@ -31,6 +31,9 @@ class Config(DiscoverySettings):
   kind: str = setting(
       "groups", "Pairs of digits, 5-versus-5 groups, or all ten classes.",
       choices=("pairs", "groups", "ten_classes"))
+  space: str = setting(
+      "restricted", "Ops and sizes: S10's, or the 58 ops of section 4.2.",
+      choices=("restricted", "all"))
   num_features: int = setting(16, "F, after the random projection.")
   num_train: int | None = setting(None, "Training examples of a task; none for the usual number.")
   num_valid: int | None = setting(
@@ -64,8 +67,9 @@ def run(config: Config) -> discovery.Result:
       f"Tasks: {config.kind} of handwritten digits (1797 images, 8 x 8), projected to "
       f"{config.num_features} features, {data.final.num_train} training and "
       f"{data.final.num_valid} validation examples.")
+  space = spaces.baseline if config.space == "restricted" else spaces.minimal_input
   return discovery.discover(
-      config, spaces.baseline(config.num_features), data, name="digits",
+      config, space(config.num_features), data, name="digits",
       title=f"Digits, {config.kind}: from empty programs", about=about)
 
 

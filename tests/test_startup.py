@@ -118,6 +118,12 @@ def test_a_home_directory_is_put_in(monkeypatch):
   assert paths.expand("runs/~") == pathlib.Path("runs/~")
 
 
+@pytest.mark.parametrize("path", ["9" * 3000, "runs/" + "9" * 256, "runs/" * 900])
+def test_a_path_that_no_system_takes(path):
+  with pytest.raises(ValueError, match=r"^The path '.{40}\.\.\.' is too long, [\d,]+ letters"):
+    paths.expand(path)
+
+
 def test_without_a_home_directory_caches_go_with_the_process(monkeypatch, capsys):
   monkeypatch.delenv("AZERO_CACHE_DIR", raising=False)
 

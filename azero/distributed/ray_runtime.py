@@ -354,7 +354,8 @@ class _RayCall:
     try:
       with _told_if_gone():
         return ray.get(self.reference)
-    except ray.exceptions.RayActorError as error:
+    # What an actor returned may be lost with its machine after the call has ended.
+    except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError) as error:
       raise ActorLost(str(error).splitlines()[0].rstrip(".")) from error
     except ray.exceptions.RayTaskError as error:
       raise (error.cause or error) from error

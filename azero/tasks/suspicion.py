@@ -100,9 +100,14 @@ def _equals(column: pd.Series, target: pd.Series, is_quantity: bool) -> bool:
   x = column.to_numpy(np.float64, na_value=np.nan)
   y = target.to_numpy(np.float64, na_value=np.nan)
   known = np.isfinite(x) & np.isfinite(y)
-  if known.sum() < MIN_ROWS or not np.ptp(x[known]) or not np.ptp(y[known]):
+  if known.sum() < MIN_ROWS or _is_constant(x[known]) or _is_constant(y[known]):
     return False
   x, y = (values[known] / np.abs(values[known]).max() for values in (x, y))
-  if not np.ptp(x) or not np.ptp(y):
+  if _is_constant(x) or _is_constant(y):
     return False
   return bool(abs(np.corrcoef(x, y)[0, 1]) > _SURELY)
+
+
+def _is_constant(values: np.ndarray) -> bool:
+  # Not by their range, which may be more than the largest number.
+  return bool(values.min() == values.max())

@@ -7,6 +7,7 @@ import types
 import pytest
 
 from azero.distributed import ray_runtime
+from azero.distributed.runtime import ActorLost
 
 
 @pytest.mark.parametrize(("end", "spoken"), [
@@ -27,7 +28,8 @@ def test_a_broken_connection_to_the_store_is_told(monkeypatch):
   class OtherError(Exception):
     """One of Ray's own."""
 
-  errors = types.SimpleNamespace(RayActorError=OtherError, RayTaskError=OtherError)
+  errors = types.SimpleNamespace(
+      RayActorError=OtherError, ObjectLostError=OtherError, RayTaskError=OtherError)
   handle = types.SimpleNamespace(call=types.SimpleNamespace(remote=broken))
   for ray in ({"wait": broken}, {"wait": lambda *_, **__: ([1], []), "get": broken}):
     monkeypatch.setattr(
@@ -36,3 +38,16 @@ def test_a_broken_connection_to_the_store_is_told(monkeypatch):
       ray_runtime._RayCall(1, lambda: None).result()
   with pytest.raises(ConnectionError, match="continue with --resume"):
     ray_runtime._RayActor(handle).submit("advance")
+
+
+def test_what_was_lost_with_its_machine_is_an_actor_lost(monkeypatch):
+  """The call had ended; its result was not fetched yet."""
+  ray_errors = pytest.importorskip("ray.exceptions")
+
+  def gone(*_):
+    raise ray_errors.ObjectReconstructionFailedError("ab" * 28, None, "", None)
+
+  monkeypatch.setattr(ray_runtime, "import_ray", lambda: types.SimpleNamespace(
+      exceptions=ray_errors, get=gone))
+  with pytest.raises(ActorLost, match="Failed to retrieve object abab"):
+    ray_runtime._RayCall(1, None).result()

@@ -50,6 +50,8 @@ def test_every_space(name, dtype, monkeypatch):
   task_sets = np.arange(len(programs)) % 2
   found = executors.compare(pair, programs, task_sets, monkeypatch)
   print(f"{name} {dtype}: {len(programs)} programs, {len(found.different)} different,"
-        f" {len(found.unexplained)} unexplained")
+        f" {len(found.scored_different)} in fitness, {len(found.unexplained)} unexplained")
   assert not len(found.unexplained), programs[int(found.unexplained[0])]
-  assert len(found.different) <= 0.001 * len(programs)
+  assert len(found.scored_different) <= 0.001 * len(programs)
+  # Where sums of products overflow, fused operations may meet NaN an example later or earlier.
+  assert len(found.different) <= 0.01 * len(programs)

@@ -1,6 +1,5 @@
 """The oracle on the random numbers of the runtime, and whether rounding changes its answer."""
 
-import functools
 
 import numpy as np
 from reference import counter_hash, oracle
@@ -13,6 +12,8 @@ from azero.tasks.task import Tasks
 _TRIALS = 20
 # Rounding of the result of an op: an ulp of the type of memory.
 ROUNDING = {"float64": 1e-15, "float32": 6e-8}
+# A type of a wider range: that of the processor's own registers for float64.
+_WIDER = {"float64": np.longdouble, "float32": np.float64}
 
 
 def run_oracle(
@@ -40,7 +41,10 @@ def run_oracle(
 
 def is_chaotic(programs: Programs, analysis: Analysis, index: int, tasks: Tasks, monkeypatch, *,
                tolerance: float, dtype: str = "float64", **kwargs) -> bool:
-  """Whether an ulp in the result of every op changes the oracle's own answer on a task.
+  """Whether rounding within ops decides the oracle's own answer on a task.
+
+  It does if an ulp in the result of every op changes the answer; or a range without infinities:
+  a sum of products that overflow is NaN or not, as multiplication and addition are fused or not.
 
   Args:
     programs: the batch.
@@ -53,23 +57,43 @@ def is_chaotic(programs: Programs, analysis: Analysis, index: int, tasks: Tasks,
     **kwargs: as of `run_oracle`.
   """
   rng = np.random.default_rng(0)
-  compute = oracle.compute
+  compute, largest = oracle.compute, float(np.finfo(dtype).max)
 
   def inexact(*args):
     value = compute(*args)
-    with np.errstate(all="ignore"):
-      return value * (1 + ROUNDING[dtype] * rng.uniform(-1, 1, np.shape(value)))
+    return _quietly(lambda: value * (1 + ROUNDING[dtype] * rng.uniform(-1, 1, np.shape(value))))
 
-  run = functools.partial(run_oracle, programs, analysis, index, tasks, **kwargs)
-  own = run()
-  with monkeypatch.context() as patch:
-    patch.setattr(oracle, "compute", inexact)
-    others = [run() for _ in range(_TRIALS)]
-  return any(
+  def rounded(op_id, inputs, *others):
+    given = [np.asarray(value, dtype) for value in inputs]
+    return _quietly(lambda: np.float64(np.asarray(compute(op_id, given, *others), dtype)))
+
+  def without_infinity(op_id, inputs, *others):
+    given = [np.asarray(value, _WIDER[dtype]) for value in inputs]
+    return _quietly(lambda: np.float64(np.asarray(
+        np.clip(compute(op_id, given, *others), -largest, largest), dtype)))
+
+  def run(compute):
+    with monkeypatch.context() as patch:
+      patch.setattr(oracle, "compute", compute)
+      return run_oracle(programs, analysis, index, tasks, **kwargs)
+
+  own = run(compute)
+  return (
+      any(_differ(run(inexact), own, tolerance) for _ in range(_TRIALS))
+      or _differ(run(without_infinity), run(rounded), tolerance))
+
+
+def _quietly(call):
+  with np.errstate(all="ignore"):
+    return call()
+
+
+def _differ(other: oracle.Trace, own: oracle.Trace, tolerance: float) -> bool:
+  """Whether two answers differ by more than a relative change."""
+  return (
       abs(other.fitness - own.fitness) > tolerance * own.fitness
       or not agree(other.train_predictions, own.train_predictions, tolerance)
-      or not agree(other.valid_predictions, own.valid_predictions, tolerance)
-      for other in others)
+      or not agree(other.valid_predictions, own.valid_predictions, tolerance))
 
 
 def agree(got: np.ndarray, wanted: np.ndarray, tolerance: float = 1e-9) -> bool:

@@ -29,12 +29,14 @@ class Comparison(NamedTuple):
   Attributes:
     waves: the evaluation by the wave executor.
     different: programs with another fitness, train_steps or trained, as indices.
+    scored_different: those with another fitness.
     traced_different: those with another trace, in float64.
     unexplained: those of either for which rounding does not explain it.
   """
 
   waves: Evaluation
   different: np.ndarray
+  scored_different: np.ndarray
   traced_different: np.ndarray
   unexplained: np.ndarray
 
@@ -60,8 +62,8 @@ def compare(
   wanted = pair.interpreter.evaluate(programs, sets, analysis=analysis)
   dtype = pair.waves.dtype
   rtol, atol = _FITNESS[dtype]
-  different = np.abs(got.per_task - wanted.per_task) > rtol * wanted.per_task + atol
-  different |= got.trained != wanted.trained
+  scored = np.abs(got.per_task - wanted.per_task) > rtol * wanted.per_task + atol
+  different = scored | (got.trained != wanted.trained)
   steps = got.train_steps != wanted.train_steps
   traced = np.zeros_like(different)
   for own, other in zip(got.trace or (), wanted.trace or ()) if dtype == "float64" else ():
@@ -78,5 +80,5 @@ def compare(
               tolerance=1e-9 if dtype == "float64" else 1e-5)
           for task in np.flatnonzero(suspects[i]))]
   return Comparison(
-      got, np.flatnonzero(different.any(1) | steps), np.flatnonzero(traced.any(1)),
-      np.array(unexplained, int))
+      got, np.flatnonzero(different.any(1) | steps), np.flatnonzero(scored.any(1)),
+      np.flatnonzero(traced.any(1)), np.array(unexplained, int))

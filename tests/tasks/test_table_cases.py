@@ -303,6 +303,13 @@ def test_a_copy_of_the_target_is_warned_of(tmp_path):
   assert "column 'other' alone tells the target 'y'" in data.table.warnings[0]
 
 
+def test_numbers_whose_range_is_none(tmp_path):
+  """The largest and its opposite: their difference is more than any number."""
+  far = np.where(KIND == KIND[0], 1e308, -1e308)
+  data = read(tmp_path, csv(far, names=(*NAMES, "other", "y"), extra=-far), target="regression")
+  assert "column 'other' alone tells the target 'y'" in data.table.warnings[0]
+
+
 def test_classes_and_target_are_named_with_counts():
   species = ["setosa", "versicolor", "virginica"] * 20
   frame = pd.DataFrame(X, columns=list(NAMES)).assign(species=species)

@@ -87,12 +87,18 @@ class LruCache:
       capacity: entries of each island, rounded up to a multiple of eight.
 
     Raises:
-      ValueError: no capacity.
+      ValueError: no capacity, or more than there is memory.
     """
     if capacity < 1:
       raise ValueError(f"A cache needs a capacity of at least 1, got {capacity}.")
     shape = num_islands, -(-capacity // _WAYS), 4, _WAYS
-    self.arrays = CacheArrays(_aligned_zeros(shape), np.zeros(num_islands, np.int64))
+    try:
+      sets = _aligned_zeros(shape)
+    except (MemoryError, ValueError, OverflowError) as error:  # the latter beyond all addresses
+      raise ValueError(
+          f"A cache of {capacity:,} entries on each island takes {8 * math.prod(shape) / 1e9:,.0f} "
+          "GB in all, more than there is: set cache_size lower.") from error
+    self.arrays = CacheArrays(sets, np.zeros(num_islands, np.int64))
     self._log = new_log(1)
 
   def __len__(self) -> int:

@@ -198,3 +198,9 @@ def test_the_state_decides_what_is_forgotten_next():
 def test_no_capacity():
   with pytest.raises(ValueError, match="capacity of at least 1, got 0"):
     LruCache(1, 0)
+
+
+@pytest.mark.parametrize("capacity", [10**12, 10**18])
+def test_a_capacity_beyond_all_memory(capacity):
+  with pytest.raises(ValueError, match=r"[\d,]+ GB in all, more than there is: set"):
+    LruCache(3, capacity)

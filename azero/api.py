@@ -80,7 +80,7 @@ def evolve(
     checkpoint_seconds: time between checkpoints in the directory.
     tensorboard: whether the directory gets TensorBoard curves, too; needs the extra of that
       name.
-    method: "paper", or "azero" for settings that find more per program, see `METHODS`.
+    method: "paper", or "azero" for settings that find more per program, see `azero.search.methods`.
     **settings: of `SearchConfig`: population_size, max_programs, seed, ...; they go before those
       of the method.
 

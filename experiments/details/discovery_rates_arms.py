@@ -29,6 +29,8 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     "azero_parameters": {
         **METHODS[AZERO], "filters": ("valid", "features", "changed"),
         "mutations": (*METHODS[AZERO]["mutations"], "add_parameter")},
+    "azero_constants": {
+        **METHODS[AZERO], "mutations": (*METHODS[AZERO]["mutations"], "add_constant")},
     "azero_updates": {
         **METHODS[AZERO], "filters": ("valid", "features", "changed"), "population_size": 100,
         "restart_patience": 2000, "mutations": (

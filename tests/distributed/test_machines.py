@@ -91,7 +91,8 @@ class Driver:
     for before, after in zip(self.halls, self.halls[1:]):
       assert len(after) >= len(before)
       assert all(late >= early for early, late in zip(before, after))
-    return (json.loads(out.splitlines()[-1]) if status == 0 else None), err
+    said = [line for line in out.splitlines() if line.startswith("{")]  # Ray may say more
+    return (json.loads(said[-1]) if status == 0 else None), err
 
   def _spent(self):
     rows = self.path / "metrics.jsonl"

@@ -149,7 +149,7 @@ _ALTER, _RANDOMIZE_INSTRUCTION, _RANDOMIZE_FUNCTION, _INSERT, _REMOVE, _INSERT_O
 (
     _REWIRE, _REGROW_INSTRUCTIONS, _REGROW_FUNCTION, _ADD_PARAMETER, _ADD_UPDATE, _EXTEND_PATH,
     _ADD_CONSTANT) = range(6, 13)
-_SPLICES = {"add_parameter", "add_update", "extend_path", "add_constant"}
+_SPLICES = {"add_parameter", "add_update", "extend_path"}
 _OWN: dict[str, int] = {}
 _FIRST_OWN_CODE = 1 << 10
 COPY = -2  # in place of a code: nothing was mutated
@@ -218,7 +218,8 @@ class Mutator(NamedTuple):
     codes: [A] int64, what they are called in lineages: the same in every process, see `name_of`.
     others: whether there are others than the paper's, whole or in part; None for no, so that Numba
       leaves them out of a kernel.
-    splices: the same of those that put instructions between others, which take long to compile.
+    splices: the same of `add_parameter`, `add_update`, `extend_path`, which take long to compile.
+    constants: the same of `add_constant`.
   """
 
   probability: float
@@ -226,6 +227,7 @@ class Mutator(NamedTuple):
   codes: np.ndarray
   others: bool | None
   splices: bool | None
+  constants: bool | None
 
 
 def mutator(actions: Sequence[str] = PAPER_ACTIONS, probability: float = 0.9) -> Mutator:
@@ -247,7 +249,8 @@ def mutator(actions: Sequence[str] = PAPER_ACTIONS, probability: float = 0.9) ->
   others = np.any((numbers < _ALTER) | (numbers > _INSERT_OR_REMOVE))
   return Mutator(
       float(probability), numbers, np.array([code_of(action) for action in actions], np.int64),
-      True if others else None, True if set(actions) & _SPLICES else None)
+      True if others else None, True if set(actions) & _SPLICES else None,
+      True if "add_constant" in actions else None)
 
 
 def code_of(name: str) -> int:
@@ -384,7 +387,9 @@ def _mutate_otherwise(
     regrow_instructions(programs, i, function, space, stream)
   elif action == _REGROW_FUNCTION:
     regrow_function(programs, i, function, space, stream)
-  elif _ADD_PARAMETER <= action <= _ADD_CONSTANT:
+  elif action == _ADD_CONSTANT:
+    _add_constant(programs, i, function, space, stream, mutator.constants)
+  elif _ADD_PARAMETER <= action <= _EXTEND_PATH:
     _splice(programs, i, what, space, stream, mutator.splices)
   else:
     foreign.call(action, programs, i, function, space, stream)
@@ -401,10 +406,16 @@ def _splice(
     add_parameter(programs, i, function, space, stream)
   elif action == _ADD_UPDATE:
     add_update(programs, i, function, space, stream)
-  elif action == _ADD_CONSTANT:
-    add_constant(programs, i, function, space, stream)
   else:
     extend_path(programs, i, function, space, stream)
+
+
+@inlined_kernel
+def _add_constant(
+    programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray,
+    constants: bool | None) -> None:
+  if constants is not None:
+    add_constant(programs, i, function, space, stream)
 
 
 @inlined_kernel

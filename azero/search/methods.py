@@ -17,7 +17,8 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
         "constant_trials": 2, "restart_patience": 150, "population_size": 50,
         "tournament_size": 10,
         "mutations": (
-            "alter", "rewire", "regrow_instructions", "regrow_function", "insert_or_remove")},
+            "alter", "rewire", "regrow_instructions", "regrow_function", "insert_or_remove",
+            "add_constant")},
 }
 
 

@@ -12,8 +12,12 @@ from typing import Any
 from azero.search.config import SearchConfig
 from azero.search.methods import AZERO, METHODS
 
+# The recommended method as it was before it had `add_constant`, as most of docs/results.md has it.
+_BEFORE = {**METHODS[AZERO], "mutations": tuple(
+    name for name in METHODS[AZERO]["mutations"] if name != "add_constant")}
 ARMS: Mapping[str, Mapping[str, Any]] = {
     **METHODS,
+    "azero_no_constants": _BEFORE,
     # Parts of the recommended method, each by itself.
     "paper_valid": {"filters": ("valid",)},
     "paper_changed": {"filters": ("changed",)},
@@ -22,19 +26,17 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     "paper_restarts": {"restart_patience": 1000},
     # Parts beside it, two of them with the populations that suit them.
     "azero_leaps": {
-        **METHODS[AZERO], "leaps": 0.5, "population_size": 200, "restart_patience": 1000},
+        **_BEFORE, "leaps": 0.5, "population_size": 200, "restart_patience": 1000},
     "azero_features": {
-        **METHODS[AZERO], "filters": ("valid", "features", "changed"), "population_size": 200,
+        **_BEFORE, "filters": ("valid", "features", "changed"), "population_size": 200,
         "restart_patience": 1000},
     "azero_parameters": {
-        **METHODS[AZERO], "filters": ("valid", "features", "changed"),
-        "mutations": (*METHODS[AZERO]["mutations"], "add_parameter")},
-    "azero_constants": {
-        **METHODS[AZERO], "mutations": (*METHODS[AZERO]["mutations"], "add_constant")},
+        **_BEFORE, "filters": ("valid", "features", "changed"),
+        "mutations": (*_BEFORE["mutations"], "add_parameter")},
     "azero_updates": {
-        **METHODS[AZERO], "filters": ("valid", "features", "changed"), "population_size": 100,
+        **_BEFORE, "filters": ("valid", "features", "changed"), "population_size": 100,
         "restart_patience": 2000, "mutations": (
-            *METHODS[AZERO]["mutations"], *4 * ("add_update",), *3 * ("extend_path",))},
+            *_BEFORE["mutations"], *4 * ("add_update",), *3 * ("extend_path",))},
     # Settings of the paper's.
     "paper_no_fingerprint": {"fingerprint": False},
     "paper_always_mutates": {"mutation_probability": 1.0},

@@ -42,12 +42,18 @@ def test_a_broken_connection_to_the_store_is_told(monkeypatch):
 
 def test_what_was_lost_with_its_machine_is_an_actor_lost(monkeypatch):
   """The call had ended; its result was not fetched yet."""
-  ray_errors = pytest.importorskip("ray.exceptions")
+  class OtherError(Exception):
+    """One of Ray's own."""
+
+  class LostError(OtherError):
+    """Of what was returned."""
 
   def gone(*_):
-    raise ray_errors.ObjectReconstructionFailedError("ab" * 28, None, "", None)
+    raise LostError("Failed to retrieve object 1507.\nMore.")
 
-  monkeypatch.setattr(ray_runtime, "import_ray", lambda: types.SimpleNamespace(
-      exceptions=ray_errors, get=gone))
-  with pytest.raises(ActorLost, match="Failed to retrieve object abab"):
+  errors = types.SimpleNamespace(
+      RayActorError=ZeroDivisionError, ObjectLostError=LostError, RayTaskError=OtherError)
+  monkeypatch.setattr(
+      ray_runtime, "import_ray", lambda: types.SimpleNamespace(exceptions=errors, get=gone))
+  with pytest.raises(ActorLost, match=r"^Failed to retrieve object 1507$"):
     ray_runtime._RayCall(1, None).result()

@@ -218,8 +218,9 @@ def test_the_network_may_be_given_and_learn_alone_searched(tmp_path):
   result = _backprop(
       tmp_path, "given", rate=0.03, workers=2, groups=("50/5/30",), max_train_steps=50_000,
       num_unseen=5, unseen_train=50, estimate_seconds=None,
-      # Others are long in compiling.
-      mutations=("alter", "rewire"), filters=("valid",), constant_trials=2, restart_patience=None)
+      # Others are long in compiling; these are compiled for azero's method.
+      mutations=("alter", "rewire", "add_constant"), filters=("valid",), constant_trials=2,
+      restart_patience=None)
   mutation.mutator(preset(backprop_discovery.Config, "given").search.mutations)
   space = spaces.backprop(4, learn_only=True)
   given = azero.parse(backprop_discovery._GIVEN.format(rate=0.03), space)

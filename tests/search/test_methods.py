@@ -22,7 +22,7 @@ from azero.search.groups.migration import Migration
 ALL = {
     "initial": "grown", "filters": ("valid", "changed"), "structure_limit": 2,
     "constant_trials": 3, "restart_patience": 60, "cycles_per_step": 50,
-    "mutations": ("alter", "rewire", "regrow_instructions", "regrow_function")}
+    "mutations": ("alter", "rewire", "regrow_instructions", "regrow_function", "add_constant")}
 
 
 def evolve(space=FIXED, children=300, num_islands=2, **settings):

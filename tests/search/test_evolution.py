@@ -20,6 +20,7 @@ from support.toy_evaluator import ToyEvaluator
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs
 from azero.language.text import parse
+from azero.search import methods
 from azero.search import search as search_module
 from azero.search.evolution import Evolution
 from azero.search.history.ancestry import NUMBER, USES
@@ -261,7 +262,8 @@ _GROWN = {
 _FILTERS = {"filters": ("changed", "valid"), "attempts": 20}
 METHODS = {
     "filters": (VALID, 200, _FILTERS | _GROWN | {"initial": "empty"}),
-    "grown": (None, 200, _GROWN),
+    "grown": (None, 200, {
+        "initial": "grown", "mutations": methods.METHODS[methods.AZERO]["mutations"]}),
     "filters and restarts": (VALID, 200, _FILTERS | {"initial": "empty", "restart_patience": 20}),
     "structures": (None, 200, {"structure_limit": 2, "attempts": 5}),
     "constants": (None, 200, {"constant_trials": 3}),

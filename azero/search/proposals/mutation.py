@@ -149,7 +149,7 @@ _ALTER, _RANDOMIZE_INSTRUCTION, _RANDOMIZE_FUNCTION, _INSERT, _REMOVE, _INSERT_O
 (
     _REWIRE, _REGROW_INSTRUCTIONS, _REGROW_FUNCTION, _ADD_PARAMETER, _ADD_UPDATE, _EXTEND_PATH,
     _ADD_CONSTANT) = range(6, 13)
-_SPLICES, _CONSTANTS = {"add_parameter", "add_update", "extend_path"}, {"add_constant"}
+_SPLICES = {"add_parameter", "add_update", "extend_path"}
 _OWN: dict[str, int] = {}
 _FIRST_OWN_CODE = 1 << 10
 COPY = -2  # in place of a code: nothing was mutated
@@ -219,7 +219,7 @@ class Mutator(NamedTuple):
     others: whether there are others than the paper's, whole or in part; None for no, so that Numba
       leaves them out of a kernel.
     splices: the same of `add_parameter`, `add_update`, `extend_path`, which take long to compile.
-    constants: the same of `add_constant`, and of those, so that there are fewer kernels.
+    constants: the same of `add_constant`.
   """
 
   probability: float
@@ -249,8 +249,8 @@ def mutator(actions: Sequence[str] = PAPER_ACTIONS, probability: float = 0.9) ->
   others = np.any((numbers < _ALTER) | (numbers > _INSERT_OR_REMOVE))
   return Mutator(
       float(probability), numbers, np.array([code_of(action) for action in actions], np.int64),
-      True if others else None, *(
-          True if set(actions) & some else None for some in (_SPLICES, _SPLICES | _CONSTANTS)))
+      True if others else None, True if set(actions) & _SPLICES else None,
+      True if "add_constant" in actions else None)
 
 
 def code_of(name: str) -> int:

@@ -130,7 +130,7 @@ def open_slots(
   return gap
 
 
-@inlined_kernel
+@inner_kernel
 def write(
     programs: ProgramArrays, where: tuple[int, int], opcode: int, addresses: tuple[int, int, int],
     space: Tables, stream: np.ndarray) -> None:

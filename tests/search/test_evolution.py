@@ -14,7 +14,15 @@ from reference.breeding import Breeder
 from reference.draws import Stream
 from reference.scoring import Scorer
 from reference.textbook import UNLIMITED, Budget, Member, Method, Textbook, from_programs
-from support.search_cases import FIXED, VARIABLE, assert_same_state, config, easy_tasks, tasks
+from support.search_cases import (
+  FIXED,
+  ONE_LAYER,
+  VARIABLE,
+  assert_same_state,
+  config,
+  easy_tasks,
+  tasks,
+)
 from support.toy_evaluator import ToyEvaluator
 
 from azero.executors.evaluator import Evaluator
@@ -245,16 +253,7 @@ def test_children_are_those_of_the_textbook(monkeypatch, case):
     assert len({member.fitness for member in recording.children[island]}) >= 4
 
 
-VALID = """
-def Setup():
-  s3 = 0.1
-def Predict():
-  s1 = dot(v0, v1)
-def Learn():
-  s2 = s0 - s1
-  v2 = s2 * v0
-  v1 = v1 + v2
-"""
+VALID = "def Setup():\n  s3 = 0.1" + ONE_LAYER
 _GROWN = {
     "initial": "grown", "mutations": (
         "alter", "rewire", "regrow_instructions", "regrow_function", "add_parameter",
@@ -262,8 +261,9 @@ _GROWN = {
 _FILTERS = {"filters": ("changed", "valid"), "attempts": 20}
 METHODS = {
     "filters": (VALID, 200, _FILTERS | _GROWN | {"initial": "empty"}),
-    "grown": (None, 200, {
-        "initial": "grown", "mutations": methods.METHODS[methods.AZERO]["mutations"]}),
+    "grown": (None, 200, _GROWN),
+    "azero's mutations": (None, 200, _GROWN | {
+        "mutations": methods.METHODS[methods.AZERO]["mutations"]}),
     "filters and restarts": (VALID, 200, _FILTERS | {"initial": "empty", "restart_patience": 20}),
     "structures": (None, 200, {"structure_limit": 2, "attempts": 5}),
     "constants": (None, 200, {"constant_trials": 3}),

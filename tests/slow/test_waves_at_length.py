@@ -3,6 +3,8 @@
 Half of the programs are random, half of them evolved: mutated and selected many times.
 """
 
+import functools
+
 import numpy as np
 import pytest
 from support import executors, random_programs
@@ -37,10 +39,8 @@ def _evolved(evaluator: Evaluator, start: Programs) -> Programs:
   return population
 
 
-@pytest.mark.parametrize(("name", "dtype"), [
-    *((name, "float64") for name in _SPACES),
-    *((name, "float32") for name in ("demo", "minimal_input", "baseline"))])
-def test_every_space(name, dtype, monkeypatch):
+@functools.cache
+def _compared(name, dtype):
   space, num_classes = _SPACES[name]
   sets = [random_programs.random_tasks(space.num_features, num_classes, seed=s) for s in (0, 1)]
   pair = executors.make_pair(space, sets, dtype=dtype, seed=random_programs.SEED, num_epochs=2)
@@ -48,10 +48,33 @@ def test_every_space(name, dtype, monkeypatch):
       space, COUNT, seed=6, multiclass=num_classes > 2, full=True)
   programs = Programs.concatenate([start, _evolved(pair.waves, start)])
   task_sets = np.arange(len(programs)) % 2
-  found = executors.compare(pair, programs, task_sets, monkeypatch)
+  found = executors.compare(pair, programs, task_sets, pytest.MonkeyPatch())
   print(f"{name} {dtype}: {len(programs)} programs, {len(found.different)} different,"
         f" {len(found.scored_different)} in fitness, {len(found.unexplained)} unexplained")
+  return pair, programs, task_sets, found
+
+
+_CASES = (*((name, "float64") for name in _SPACES),
+          *((name, "float32") for name in ("demo", "minimal_input", "baseline")))
+# Numbers that square at each step overflow there, which rounding does not explain.
+_OVERFLOWING = ("ablation", "float64"), ("baseline", "float64"), ("baseline", "float32")
+
+
+@pytest.mark.parametrize(("name", "dtype"), [
+    pytest.param(*case, marks=pytest.mark.xfail(
+        strict=True, raises=AssertionError, reason="fused sums of products that overflow"))
+    if case in _OVERFLOWING else case for case in _CASES])
+def test_every_space(name, dtype):
+  _, programs, _, found = _compared(name, dtype)
   assert not len(found.unexplained), programs[int(found.unexplained[0])]
+  assert len(found.different) <= 0.001 * len(programs)
+
+
+@pytest.mark.parametrize(("name", "dtype"), _OVERFLOWING)
+def test_what_differs_otherwise_hangs_on_overflow(name, dtype, monkeypatch):
+  """Fused operations meet NaN an example later or earlier; hardly a fitness differs."""
+  pair, programs, task_sets, found = _compared(name, dtype)
+  for i in found.unexplained:
+    assert executors.hangs_on_overflow(pair, programs, task_sets, i, monkeypatch), programs[int(i)]
   assert len(found.scored_different) <= 0.001 * len(programs)
-  # Where sums of products overflow, fused operations may meet NaN an example later or earlier.
   assert len(found.different) <= 0.01 * len(programs)

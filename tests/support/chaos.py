@@ -1,5 +1,6 @@
 """The oracle on the random numbers of the runtime, and whether rounding changes its answer."""
 
+import functools
 
 import numpy as np
 from reference import counter_hash, oracle
@@ -41,10 +42,7 @@ def run_oracle(
 
 def is_chaotic(programs: Programs, analysis: Analysis, index: int, tasks: Tasks, monkeypatch, *,
                tolerance: float, dtype: str = "float64", **kwargs) -> bool:
-  """Whether rounding within ops decides the oracle's own answer on a task.
-
-  It does if an ulp in the result of every op changes the answer; or a range without infinities:
-  a sum of products that overflow is NaN or not, as multiplication and addition are fused or not.
+  """Whether an ulp in the result of every op changes the oracle's own answer on a task.
 
   Args:
     programs: the batch.
@@ -57,35 +55,53 @@ def is_chaotic(programs: Programs, analysis: Analysis, index: int, tasks: Tasks,
     **kwargs: as of `run_oracle`.
   """
   rng = np.random.default_rng(0)
-  compute, largest = oracle.compute, float(np.finfo(dtype).max)
+  compute = oracle.compute
 
   def inexact(*args):
     value = compute(*args)
-    return _quietly(lambda: value * (1 + ROUNDING[dtype] * rng.uniform(-1, 1, np.shape(value))))
+    with np.errstate(all="ignore"):
+      return value * (1 + ROUNDING[dtype] * rng.uniform(-1, 1, np.shape(value)))
 
-  def rounded(op_id, inputs, *others):
-    given = [np.asarray(value, dtype) for value in inputs]
-    return _quietly(lambda: np.float64(np.asarray(compute(op_id, given, *others), dtype)))
-
-  def without_infinity(op_id, inputs, *others):
-    given = [np.asarray(value, _WIDER[dtype]) for value in inputs]
-    return _quietly(lambda: np.float64(np.asarray(
-        np.clip(compute(op_id, given, *others), -largest, largest), dtype)))
-
-  def run(compute):
-    with monkeypatch.context() as patch:
-      patch.setattr(oracle, "compute", compute)
-      return run_oracle(programs, analysis, index, tasks, **kwargs)
-
-  own = run(compute)
-  return (
-      any(_differ(run(inexact), own, tolerance) for _ in range(_TRIALS))
-      or _differ(run(without_infinity), run(rounded), tolerance))
+  run = functools.partial(run_oracle, programs, analysis, index, tasks, **kwargs)
+  own = run()
+  return any(
+      _differ(_run_with(inexact, run, monkeypatch), own, tolerance) for _ in range(_TRIALS))
 
 
-def _quietly(call):
-  with np.errstate(all="ignore"):
-    return call()
+def hangs_on_overflow(
+    programs: Programs, analysis: Analysis, index: int, tasks: Tasks, monkeypatch, *,
+    tolerance: float, dtype: str = "float64", **kwargs) -> bool:
+  """Whether the oracle's answer on a task is another one where nothing overflows.
+
+  A sum of products that overflow is NaN or infinite, as multiplication and addition are fused.
+
+  Args:
+    programs: the batch.
+    analysis: of the batch.
+    index: which program.
+    tasks: the batch of tasks.
+    monkeypatch: to give the oracle other numbers.
+    tolerance: relative change that counts, of the fitness or a prediction.
+    dtype: the type that overflows.
+    **kwargs: as of `run_oracle`.
+  """
+  compute, largest = oracle.compute, float(np.finfo(dtype).max)
+
+  def rounded(op_id, inputs, *others, within=dtype, most=np.inf):
+    with np.errstate(all="ignore"):
+      value = compute(op_id, [np.asarray(each, within) for each in inputs], *others)
+      return np.float64(np.asarray(np.clip(value, -most, most), dtype))
+
+  run = functools.partial(run_oracle, programs, analysis, index, tasks, **kwargs)
+  wide = functools.partial(rounded, within=_WIDER[dtype], most=largest)
+  return _differ(*(_run_with(each, run, monkeypatch) for each in (wide, rounded)), tolerance)
+
+
+def _run_with(compute, run, monkeypatch) -> oracle.Trace:
+  """What the oracle says with another rule for all ops."""
+  with monkeypatch.context() as patch:
+    patch.setattr(oracle, "compute", compute)
+    return run()
 
 
 def _differ(other: oracle.Trace, own: oracle.Trace, tolerance: float) -> bool:

@@ -73,12 +73,28 @@ def compare(
   suspects = different | traced
   suspects[steps & ~suspects.any(1)] = True  # the sum over tasks does not say which
   unexplained = [
-      i for i in np.flatnonzero(suspects.any(1)) if monkeypatch is None or not any(
-          chaos.is_chaotic(
-              programs, analysis, i, pair.waves.task_sets[sets[i]], monkeypatch, task=task,
-              seed=pair.seed, num_epochs=pair.num_epochs, dtype=dtype,
-              tolerance=1e-9 if dtype == "float64" else 1e-5)
-          for task in np.flatnonzero(suspects[i]))]
+      i for i in np.flatnonzero(suspects.any(1)) if monkeypatch is None or not _explained(
+          chaos.is_chaotic, pair, programs, analysis, i, sets, np.flatnonzero(suspects[i]),
+          monkeypatch)]
   return Comparison(
       got, np.flatnonzero(different.any(1) | steps), np.flatnonzero(scored.any(1)),
       np.flatnonzero(traced.any(1)), np.array(unexplained, int))
+
+
+def hangs_on_overflow(
+    pair: Pair, programs: Programs, task_sets: np.ndarray, i: int, monkeypatch) -> bool:
+  """Whether overflow explains that program i is evaluated in two ways."""
+  analysis, tasks = pair.waves.analyse(programs), pair.waves.task_sets[task_sets[i]]
+  return _explained(
+      chaos.hangs_on_overflow, pair, programs, analysis, i, task_sets, range(len(tasks)),
+      monkeypatch)
+
+
+def _explained(explain, pair, programs, analysis, i, sets, tasks, monkeypatch) -> bool:
+  dtype = pair.waves.dtype
+  return any(
+      explain(
+          programs, analysis, i, pair.waves.task_sets[sets[i]], monkeypatch, task=task,
+          seed=pair.seed, num_epochs=pair.num_epochs, dtype=dtype,
+          tolerance=1e-9 if dtype == "float64" else 1e-5)
+      for task in tasks)

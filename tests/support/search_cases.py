@@ -83,6 +83,16 @@ def small_disk(path: pathlib.Path, size: str) -> Iterator[pathlib.Path]:
     subprocess.run(["umount", str(path)], check=True)
 
 
+ONE_LAYER = """
+def Predict():
+  s1 = dot(v0, v1)
+def Learn():
+  s2 = s0 - s1
+  v2 = s2 * v0
+  v1 = v1 + v2
+"""
+
+
 def loose(space):
   """The space with lengths from 0 on."""
   return dataclasses.replace(space, **{

@@ -8,18 +8,19 @@ done leaves the program as it is.
 
 import numpy as np
 
-from azero.compiler.arrays import BASE_OUT, WRITABLE, ProgramArrays, Tables
+from azero.compiler.arrays import WRITABLE, ProgramArrays, Tables
 from azero.compiler.kernels import inner_kernel
 from azero.language.program import Function
-from azero.search.draws import pick
 from azero.search.proposals import splices
 from azero.search.proposals.addresses import NONE, bit, draw, only, readable, scalars
 from azero.search.proposals.edits import (
   NOBODY,
   OF_CONSTANTS,
   WITH_INPUTS,
+  draw_operand,
   draw_writer,
   redirect_input,
+  redirect_output,
   redraw_constants_of,
   writable,
   write_op,
@@ -42,9 +43,7 @@ def add_constant(
     return
   if not splices.room(programs, i, _SETUP, space):
     return
-  operand = 0
-  if readable(programs.opcode[i, reader], 1, space) != NONE:
-    operand = pick(stream, 2)
+  operand = draw_operand(programs, i, reader, space, stream)
   old = read_by(programs, i, reader, operand, space)
   free = scalars(space) & writable(_SETUP, OF_CONSTANTS, space)
   free &= ~splices.in_use(programs, i, space)
@@ -61,8 +60,7 @@ def add_constant(
   splices.write_elsewhere(programs, i, bit(constant), space, stream)
   _end_setup(programs, i, constant, space, stream)
   gap = splices.open_slots(programs, i, function, (reader, 1), space, stream)
-  inputs = (constant, value) if second else (value, constant)
-  splices.write(programs, (i, gap), opcode, (*inputs, new), space, stream)
+  splices.write(programs, (i, gap), (opcode, second), (value, constant, new), space, stream)
   redirect_input(programs, i, gap + 1, operand, new, space)
 
 
@@ -74,5 +72,5 @@ def _end_setup(
   slot = splices.open_slots(programs, i, _SETUP, (end, 1), space, stream)
   opcode = draw_writer(_SETUP, bit(constant), OF_CONSTANTS, space, stream)
   write_op(programs, i, slot, opcode, space, stream)
-  programs.out[i, slot] = constant - space.ops[opcode, BASE_OUT]
+  redirect_output(programs, i, slot, constant, space)
   redraw_constants_of(programs, i, slot, space, stream)

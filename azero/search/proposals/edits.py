@@ -9,7 +9,9 @@ import numpy as np
 from azero.compiler.arrays import (
   BASE_IN1,
   BASE_IN2,
+  BASE_OUT,
   CHOICES_IN1,
+  CHOICES_IN2,
   CONSTANT,
   FIRST_OUT,
   INDEX,
@@ -182,6 +184,20 @@ def redirect_input(
     programs.in2[i, slot] = address - operands[BASE_IN2]
   else:
     programs.in1[i, slot] = address - operands[BASE_IN1]
+
+
+@inlined_kernel
+def redirect_output(
+    programs: ProgramArrays, i: int, slot: int, address: int, space: Tables) -> None:
+  """Lets an instruction write another address, of the same kind."""
+  programs.out[i, slot] = address - space.ops[programs.opcode[i, slot], BASE_OUT]
+
+
+@inner_kernel
+def draw_operand(
+    programs: ProgramArrays, i: int, slot: int, space: Tables, stream: np.ndarray) -> int:
+  """Draws one of the inputs of an instruction that has any: 0 for its in1, 1 for its in2."""
+  return pick(stream, 2) if space.ops[programs.opcode[i, slot], CHOICES_IN2] > 0 else 0
 
 
 @inner_kernel

@@ -22,8 +22,6 @@ are mutations: what regrows is a whole component function or a few instructions.
 import numpy as np
 
 from azero.compiler.arrays import (
-  BASE_OUT,
-  CHOICES_IN2,
   MAX_LENGTH,
   MIN_LENGTH,
   START,
@@ -42,10 +40,12 @@ from azero.search.proposals.edits import (
   ANY_OP,
   NOBODY,
   draw_address,
+  draw_operand,
   draw_writer,
   empty_slot,
   function_length,
   redirect_input,
+  redirect_output,
   write_op,
   write_random,
 )
@@ -183,10 +183,12 @@ def rewire(
   if chosen < 0:
     return
   opcode = programs.opcode[i, chosen]
-  if space.ops[opcode, CHOICES_IN2] > 0 and pick(stream, 2) == 1:
-    programs.in2[i, chosen] = draw_address(opcode, 1, space, stream)
+  operand = draw_operand(programs, i, chosen, space, stream)
+  address = draw_address(opcode, operand, space, stream)
+  if operand:
+    programs.in2[i, chosen] = address
   else:
-    programs.in1[i, chosen] = draw_address(opcode, 0, space, stream)
+    programs.in1[i, chosen] = address
 
 
 @inner_kernel
@@ -216,8 +218,8 @@ def _write_needed(
     return
   write_op(programs, i, slot, opcode, space, stream)
   known = needed | _held(function, space)
-  programs.out[i, slot] = draw(
-      space.units[opcode, WRITABLE] & needed, stream) - space.ops[opcode, BASE_OUT]
+  target = draw(space.units[opcode, WRITABLE] & needed, stream)
+  redirect_output(programs, i, slot, target, space)
   for operand in range(2):
     choices = readable(opcode, operand, space)
     if choices & known != NONE:

@@ -63,8 +63,7 @@ def add_parameter(
   if not _add_update(programs, i, (parameter, bit(target), _OF_NEW), space, stream):
     return
   gap = splices.open_slots(programs, i, _PREDICT, (gap, 1), space, stream)
-  inputs = (parameter, old) if second else (old, parameter)
-  splices.write(programs, (i, gap), opcode, (*inputs, target), space, stream)
+  splices.write(programs, (i, gap), (opcode, second), (old, parameter, target), space, stream)
   if target != old:
     splices.redirect(programs, i, _PREDICT, gap + 1, (old, target), space)
     if pick(stream, 2) == 1:
@@ -125,6 +124,6 @@ def _add_update(
   gap = splices.open_slots(programs, i, _LEARN, (gap, count), space, stream)
   last = gap + count - 1
   splices.grow_value(programs, i, (_LEARN, gap, last), (bit(value), known, idle), space, stream)
-  inputs = (value, parameter) if second else (parameter, value)
-  splices.write(programs, (i, last), opcode, (*inputs, parameter), space, stream)
+  splices.write(
+      programs, (i, last), (opcode, second), (parameter, value, parameter), space, stream)
   return True

@@ -13,8 +13,8 @@ from azero.compiler.kernels import inner_kernel
 from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals import splices
-from azero.search.proposals.addresses import NONE, bit, draw, only, readable
-from azero.search.proposals.edits import NOBODY, WITH_INPUTS, redirect_input, writable
+from azero.search.proposals.addresses import bit, draw, only, readable
+from azero.search.proposals.edits import NOBODY, WITH_INPUTS, draw_operand, redirect_input, writable
 from azero.search.proposals.needs import draw_reader, live_after
 from azero.search.proposals.splices import read_by
 
@@ -33,9 +33,7 @@ def extend_path(
   reader = draw_reader(programs, i, function, live, space, stream)
   if reader < 0 or splices.room(programs, i, function, space) < count:
     return
-  operand = 0
-  if readable(programs.opcode[i, reader], 1, space) != NONE:
-    operand = pick(stream, 2)
+  operand = draw_operand(programs, i, reader, space, stream)
   old = read_by(programs, i, reader, operand, space)
   known = splices.known_before(programs, i, function, reader, space)
   idle = writable(function, WITH_INPUTS, space) & ~splices.needed_from(
@@ -50,6 +48,5 @@ def extend_path(
   last = gap + count - 1
   splices.grow_value(programs, i, (function, gap, last), (bit(other), known, idle), space, stream)
   value = only(old)
-  inputs = (other, value) if second else (value, other)
-  splices.write(programs, (i, last), opcode, (*inputs, new), space, stream)
+  splices.write(programs, (i, last), (opcode, second), (value, other, new), space, stream)
   redirect_input(programs, i, last + 1, operand, new, space)

@@ -8,7 +8,6 @@ read is known there; what they write nobody else needs. Sets of addresses are wo
 import numpy as np
 
 from azero.compiler.arrays import (
-  BASE_OUT,
   IN1,
   IN2,
   MAX_LENGTH,
@@ -30,6 +29,7 @@ from azero.search.proposals.edits import (
   function_length,
   open_gap,
   redirect_input,
+  redirect_output,
   write_op,
 )
 from azero.search.proposals.needs import (
@@ -132,15 +132,23 @@ def open_slots(
 
 @inner_kernel
 def write(
-    programs: ProgramArrays, where: tuple[int, int], opcode: int, addresses: tuple[int, int, int],
-    space: Tables, stream: np.ndarray) -> None:
-  """Writes an instruction into a program's slot, its in1, in2 and out counted over all kinds."""
-  i, slot = where
+    programs: ProgramArrays, where: tuple[int, int], op: tuple[int, int],
+    addresses: tuple[int, int, int], space: Tables, stream: np.ndarray) -> None:
+  """Writes an instruction that changes a value by another one.
+
+  Args:
+    programs: of which one is changed.
+    where: which, and its slot.
+    op: as `draw_op` says.
+    addresses: of the value, of the other one, and to write; counted over all kinds.
+    space: the search space.
+    stream: what is drawn from.
+  """
+  (i, slot), (opcode, second), (value, other, target) = where, op, addresses
   write_op(programs, i, slot, opcode, space, stream)
-  redirect_input(programs, i, slot, 0, addresses[0], space)
-  if readable(opcode, 1, space) != NONE:
-    redirect_input(programs, i, slot, 1, addresses[1], space)
-  programs.out[i, slot] = addresses[2] - space.ops[opcode, BASE_OUT]
+  redirect_input(programs, i, slot, second, value, space)
+  redirect_input(programs, i, slot, 1 - second, other, space)
+  redirect_output(programs, i, slot, target, space)
 
 
 @inner_kernel
@@ -193,8 +201,7 @@ def write_elsewhere(
         end_of(programs, i, function, space) - 1, space.functions[function, START] - 1, -1):
       others = space.units[programs.opcode[i, slot], WRITABLE] & ~(needed | addresses)
       if written(programs, i, slot, space) & addresses & ~needed != NONE and others != NONE:
-        base = space.ops[programs.opcode[i, slot], BASE_OUT]
-        programs.out[i, slot] = draw(others, stream) - base
+        redirect_output(programs, i, slot, draw(others, stream), space)
       needed = needed_above(programs, i, slot, needed, space)
 
 
@@ -225,7 +232,7 @@ def grow_value(
     opcode = draw_writer(function, outputs, WITH_INPUTS, space, stream)
     target = draw(space.units[opcode, WRITABLE] & outputs, stream)
     write_op(programs, i, slot, opcode, space, stream)
-    programs.out[i, slot] = target - space.ops[opcode, BASE_OUT]
+    redirect_output(programs, i, slot, target, space)
     wanted &= ~bit(target)
     wanted |= _draw_inputs(
         programs, (i, slot), (wanted, known, idle & ~bit(target)), left, space, stream)

@@ -4,47 +4,30 @@ import dataclasses
 
 import numpy as np
 import pytest
-from reference import breeding, textbook
-from support.search_cases import loose, repeat
+from reference import breeding
+from support import mutants
+from support.search_cases import ONE_LAYER, loose
 
 import azero
 from azero.language import spaces
 from azero.language.program import Component
-from azero.language.text import parse
-from azero.search.proposals import mutation
 
-WITHOUT_RATE = """
-def Predict():
-  s1 = dot(v0, v1)
-def Learn():
-  s2 = s0 - s1
-  v2 = s2 * v0
-  v1 = v1 + v2
-"""
 _TIMES, _SCALED, _NUMBER = 3, 18, 56
 _SPACE = loose(spaces.baseline(4))
 
 
-def _children(text, space, count):
-  parents = repeat(parse(text, space), count)
-  made = mutation.mutated(parents, mutation.mutator(("add_constant",), 1.0), seed=7).validate()
-  parent = textbook.from_programs(parents, 0)
-  every = [textbook.from_programs(made, k) for k in range(count)]
-  return parent, [child for child in every if child != parent]
+def _constants_added(text, space, count):
+  return mutants.of(text, space, count, "add_constant")
 
 
 def test_an_operation_with_a_number_comes_before_a_reader():
-  parent, made = _children(WITHOUT_RATE, _SPACE, 2000)
+  parent, made = _constants_added(ONE_LAYER, _SPACE, 2000)
   assert len(made) > 400
   for child in made:
     [number] = child[0]
     assert number[0] == _NUMBER
-    [f] = [f for f in (1, 2) if child[f] != parent[f]]
-    [reader] = [
-        k for k in range(len(parent[f]))
-        if child[f][:k] == parent[f][:k] and child[f][k + 2 :] == parent[f][k + 1 :]
-        and child[f][k + 1] != parent[f][k]]
-    new, before, after = child[f][reader], parent[f][reader], child[f][reader + 1]
+    f, reader, [new], after = mutants.detour(parent, child)
+    before = parent[f][reader]
     [operand] = [n for n in range(len(before)) if before[n] != after[n]]
     assert operand in (1, 2)
     assert breeding.writes(number) <= breeding.reads(new)
@@ -53,7 +36,7 @@ def test_an_operation_with_a_number_comes_before_a_reader():
 
 
 def test_a_learner_gets_its_rate_in_one_step():
-  _, made = _children(WITHOUT_RATE, _SPACE, 4000)
+  _, made = _constants_added(ONE_LAYER, _SPACE, 4000)
   rated = [
       child for child in made if any(
           line[0] in (_TIMES, _SCALED) and child[0][0][3] == line[1 if line[0] == _SCALED else 2]
@@ -67,8 +50,8 @@ def test_a_learner_gets_its_rate_in_one_step():
 
 
 def test_setup_ends_with_it_whatever_stood_there():
-  text = "def Setup():\n  s3 = 0.25\n  s2 = 0.5" + WITHOUT_RATE.replace("s2 * v0", "s3 * v0")
-  _, made = _children(text, dataclasses.replace(
+  text = "def Setup():\n  s3 = 0.25\n  s2 = 0.5" + ONE_LAYER.replace("s2 * v0", "s3 * v0")
+  _, made = _constants_added(text, dataclasses.replace(
       _SPACE, setup=dataclasses.replace(_SPACE.setup, max_length=2)), 1000)
   assert len(made) > 100
   for child in made:
@@ -83,7 +66,7 @@ def test_setup_ends_with_it_whatever_stood_there():
     {"predict": dataclasses.replace(_SPACE.predict, max_length=1),
      "learn": dataclasses.replace(_SPACE.learn, max_length=3)}])
 def test_without_room_or_a_number_nothing_happens(change):
-  assert not _children(WITHOUT_RATE, dataclasses.replace(_SPACE, **change), 300)[1]
+  assert not _constants_added(ONE_LAYER, dataclasses.replace(_SPACE, **change), 300)[1]
 
 
 def test_a_constant_does_not_depend_on_what_stood_at_its_address():
@@ -92,6 +75,6 @@ def test_a_constant_does_not_depend_on_what_stood_at_its_address():
       "constants_more", "", "s", lambda old, c: old + c, constants=("value",),
       updates_output=True)
   space = dataclasses.replace(_SPACE, setup=Component((_NUMBER, more.id), 3))
-  text = "def Setup():\n  s3 = 50.0\n  s4 = 50.0\n  s2 = 50.0" + WITHOUT_RATE
-  _, made = _children(text, space, 500)
+  text = "def Setup():\n  s3 = 50.0\n  s4 = 50.0\n  s2 = 50.0" + ONE_LAYER
+  _, made = _constants_added(text, space, 500)
   assert len(made) > 50 and all(child[0][2][0] == _NUMBER for child in made)

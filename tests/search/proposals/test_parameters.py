@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from reference import breeding, textbook
 from reference.validity import learned_parameters
-from support.search_cases import bodies, loose, repeat
+from support.search_cases import ONE_LAYER, bodies, loose, repeat
 
 from azero.compiler import validity
 from azero.language import spaces
@@ -35,14 +35,6 @@ def Learn():
   v2 = s3 * v0
 """
 AFFINE = spaces.affine(4)
-ONE_LAYER = """
-def Predict():
-  s1 = dot(v0, v1)
-def Learn():
-  s2 = s0 - s1
-  v2 = s2 * v0
-  v1 = v1 + v2
-"""
 
 
 def children(text, space, count=2000, action="add_parameter"):

@@ -4,15 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from reference import breeding, textbook
+from reference import breeding
+from support import mutants
 from support.random_programs import random_programs
-from support.search_cases import EVERYTHING, loose, repeat
+from support.search_cases import EVERYTHING, loose
 
 from azero.compiler import canonical
 from azero.language import spaces
 from azero.language.ops import op_by_id
 from azero.language.program import EMPTY, Component, Programs, SearchSpace
-from azero.language.text import parse
 from azero.search.proposals import mutation
 
 NETWORK = """
@@ -29,11 +29,7 @@ def Learn():
 
 
 def _children(text, space, count):
-  parents = repeat(parse(text, space), count)
-  made = mutation.mutated(parents, mutation.mutator(("extend_path",), 1.0), seed=7).validate()
-  parent = textbook.from_programs(parents, 0)
-  every = [textbook.from_programs(made, k) for k in range(count)]
-  return parent, [child for child in every if child != parent]
+  return mutants.of(text, space, count, "extend_path")
 
 
 @pytest.mark.parametrize("space", [spaces.backprop(4), spaces.minimal_input(4)])
@@ -43,14 +39,8 @@ def test_one_input_of_one_line_comes_by_a_detour(space):
   breeder = breeding.Breeder(loose(space), (), 1.0)
   for child in made:
     assert child[0] == parent[0]
-    [f] = [f for f in (1, 2) if child[f] != parent[f]]
-    detour = len(child[f]) - len(parent[f])
-    assert 1 <= detour <= 2
-    [reader] = [
-        k for k in range(len(parent[f]))
-        if child[f][:k] == parent[f][:k] and child[f][k + detour + 1 :] == parent[f][k + 1 :]
-        and child[f][k + detour] != parent[f][k]]
-    *new, after = child[f][reader : reader + detour + 1]
+    f, reader, new, after = mutants.detour(parent, child)
+    assert 1 <= len(new) <= 2
     before, last = parent[f][reader], new[-1]
     [operand] = [n for n in range(len(before)) if before[n] != after[n]]
     assert operand in (1, 2)

@@ -246,6 +246,18 @@ def test_digits_start_from_what_an_earlier_run_found(tmp_path):
   assert not (tmp_path / "nothing").exists()
 
 
+@pytest.mark.parametrize(("name", "space"), [
+    ("restricted", azero.spaces.baseline(8)), ("all", azero.spaces.minimal_input(8))])
+def test_digits_search_the_space_that_is_named(name, space, tmp_path, monkeypatch):
+  searched = []
+  monkeypatch.setattr(
+      digits.discovery, "discover", lambda config, space, data, **_: searched.append(space))
+  digits.run(build(digits.Config,
+      **_SMALL, output_dir=str(tmp_path), space=name, num_features=8, num_train=60, num_valid=40,
+      num_select=2, num_final=2))
+  assert searched == [space]
+
+
 def test_ten_digits_need_ten_features(tmp_path):
   with pytest.raises(ValueError, match="10"):
     digits.run(build(digits.Config,

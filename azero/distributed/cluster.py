@@ -25,7 +25,7 @@ from azero.distributed.server import PoolLost
 from azero.distributed.view import GroupView
 from azero.runs.directory import settings_of, settings_of_groups
 from azero.search import checked_state
-from azero.search.groups.federation import Group
+from azero.search.groups.federation import Group, check_groups
 from azero.search.groups.grouped import Grouped
 from azero.search.groups.migration import Migration
 from azero.search.history.hall_of_fame import JointFront, JointHall
@@ -78,6 +78,7 @@ class Cluster(Grouped[Group, GroupView]):
       raise ValueError(
           "A condition that ends workers needs a reproducible search: an asynchronous one has "
           "no common step to look at.")
+    check_groups(groups, migration)
     self.groups = list(groups)
     self.migration = migration
     self.asynchronous = asynchronous

@@ -98,14 +98,20 @@ class Model:
     return [self._learner.put(features, labels == k) for k in range(self.target.num_classes)]
 
   def learn(self, examples: list[Examples], order: np.ndarray) -> bool:
-    """Trains on examples in an order, [S] int; whether it goes on, see `Learner.learn`."""
-    alive = True
-    for k, each in enumerate(examples):
-      self.memories[k], went_on = self._learner.learn(
-          self.memories[k], each, order, num_before=self.num_examples)
-      alive &= went_on
+    """Trains on examples in an order, [S] int, or stays as it is.
+
+    Returns:
+      Whether it has learned: not where an error stops the program, see `Learner.learn`.
+    """
+    learned = []
+    for memory, each in zip(self.memories, examples, strict=True):
+      memory, goes_on = self._learner.learn(memory, each, order, num_before=self.num_examples)
+      if not goes_on:
+        return False
+      learned.append(memory)
+    self.memories = learned
     self.num_examples += len(order)
-    return alive
+    return True
 
   def predict(self, x: np.ndarray) -> np.ndarray:
     """Predictions for rows [N, P].

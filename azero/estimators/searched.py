@@ -32,7 +32,7 @@ from azero.language.program import format_program
 from azero.runs import runner
 from azero.runs.runner import RunResult
 from azero.runs.stopping import StopSettings
-from azero.search import methods
+from azero.search import methods, plain
 from azero.search.config import SearchConfig
 from azero.search.groups import starts
 from azero.search.groups.federation import Federation
@@ -140,10 +140,15 @@ class SearchEstimator(Trained):
       raise ValueError("The search would never end: set max_seconds, max_programs or both.")
     if self.n_jobs == 0:
       raise ValueError("n_jobs must be a number of devices, -1 for all or None for one, got 0.")
-    for name in ("max_seconds", "max_programs", "num_islands", "population_size"):
-      value = getattr(self, name)
-      if value is not None and not (isinstance(value, numbers.Real) and float(value) > 0):
-        raise ValueError(f"{name} must be a positive number, got {value!r}.")
+    seconds = self.max_seconds
+    if seconds is not None and not (isinstance(seconds, numbers.Real) and float(seconds) > 0):
+      raise ValueError(f"max_seconds must be a positive number, got {seconds!r}.")
+    islands = _count("num_islands", self.num_islands)
+    if self.population_size is not None:
+      _count("population_size", self.population_size)
+    if self.max_programs is not None and _count("max_programs", self.max_programs) < islands:
+      raise ValueError(
+          f"max_programs={self.max_programs} is fewer than one for each of num_islands={islands}.")
     if self.start not in START:
       raise ValueError(f"start must be one of {', '.join(START)}, got {self.start!r}.")
     methods.method(self.method)
@@ -189,10 +194,11 @@ class SearchEstimator(Trained):
     target = problem.target
     if target.classes is None:
       target = targets.quantity(train.y, train.weights)
+    islands, budget = _count("num_islands", self.num_islands), None
+    if self.max_programs is not None:
+      budget = _count("max_programs", self.max_programs) // islands
     task_sets = [
-        drawn_tasks.draw_tasks(train, layout, target, _TASKS, problem.rng)
-        for _ in range(self.num_islands)]
-    budget = None if self.max_programs is None else max(1, self.max_programs // self.num_islands)
+        drawn_tasks.draw_tasks(train, layout, target, _TASKS, problem.rng) for _ in range(islands)]
     chosen = dict(methods.method(self.method))
     if self.population_size is not None:
       chosen["population_size"] = self.population_size
@@ -238,6 +244,17 @@ class SearchEstimator(Trained):
     tags = super().__sklearn_tags__()
     tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
     return tags
+
+
+def _count(name: str, value: Any) -> int:
+  """A setting that is a whole number from 1 on."""
+  try:
+    number = plain.whole(value)
+  except TypeError:
+    number = 0
+  if number < 1:
+    raise ValueError(f"{name} must be a positive whole number, got {value!r}.")
+  return number
 
 
 def _strata(rows: Rows, target: Target) -> np.ndarray:

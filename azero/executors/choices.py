@@ -1,5 +1,28 @@
-"""Names that settings of an evaluation choose from; needs no JAX."""
+"""What settings of an evaluation may be; needs no JAX."""
 
 COMBINE = ("median", "mean")
 DTYPES = ("float32", "float64")
 EXECUTOR_NAMES = ("waves", "interpreter")
+
+
+def check_dtype(dtype: str) -> None:
+  """Refuses a type that no memory has.
+
+  Raises:
+    ValueError: says which there are.
+  """
+  if dtype not in DTYPES:
+    raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}.")
+
+
+def check_training(num_epochs: int, max_abs_error: float, dtype: str) -> None:
+  """Refuses settings with which no program can be trained.
+
+  Raises:
+    ValueError: says which.
+  """
+  check_dtype(dtype)
+  if num_epochs < 1 or not max_abs_error > 0:
+    raise ValueError(
+        f"num_epochs must be at least 1 and max_abs_error positive, got {num_epochs} and "
+        f"{max_abs_error}.")

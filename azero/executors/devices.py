@@ -80,19 +80,24 @@ def keep_compiled() -> None:
   jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
 
 
-def find_devices() -> list[jax.Device]:
-  """All devices that JAX has.
+def find_devices(num_devices: int | None = None) -> list[jax.Device]:
+  """The first devices that JAX has, None for all.
 
   Raises:
-    ValueError: JAX is told to use a kind of device that is not there.
+    ValueError: it has not so many, or JAX is told to use a kind of device that is not there.
   """
   try:
-    return jax.devices()
+    devices = jax.devices()
   except (AssertionError, RuntimeError) as error:  # of an NVIDIA GPU it only asserts
     chosen = jax.config.values["jax_platforms"]
     raise ValueError(
         f"JAX finds no device, for JAX_PLATFORMS is {chosen!r} and none of that kind is installed "
         "here: unset it, or set JAX_PLATFORMS=cpu.") from error
+  if num_devices is not None and not 1 <= num_devices <= len(devices):
+    raise ValueError(
+        f"num_devices must be from 1 to {len(devices)}, the devices that JAX has; got "
+        f"{num_devices}. On CPUs set jax_num_cpu_devices before JAX is first used.")
+  return devices[:num_devices]
 
 
 def set_xla_flags() -> None:

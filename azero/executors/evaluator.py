@@ -17,7 +17,7 @@ import numpy as np
 
 from azero.compiler import canonical
 from azero.compiler.arrays import roles
-from azero.executors.choices import COMBINE, DTYPES, EXECUTOR_NAMES
+from azero.executors.choices import COMBINE, EXECUTOR_NAMES, check_training
 from azero.executors.devices import find_devices
 from azero.executors.interpreter import pack
 from azero.executors.interpreter.executor import InterpreterExecutor
@@ -104,17 +104,14 @@ class Evaluator:
       ValueError: an unknown setting, or tasks that do not fit the space or each other.
     """
     sets = [tasks] if isinstance(tasks, Tasks) else list(tasks)
-    _check_settings(combine, num_epochs, max_abs_error, dtype, executor)
+    _check_settings(combine, executor)
+    check_training(num_epochs, max_abs_error, dtype)
     _check_tasks(space, sets)
     if seed < 0:
       raise ValueError(f"seed must not be negative, got {seed}.")
     if lanes is not None and lanes < 1:
       raise ValueError(f"lanes must be at least 1, got {lanes}.")
-    devices = find_devices()
-    if num_devices is not None and not 1 <= num_devices <= len(devices):
-      raise ValueError(
-          f"num_devices must be from 1 to {len(devices)}, the devices that JAX has; got "
-          f"{num_devices}. On CPUs set jax_num_cpu_devices before JAX is first used.")
+    devices = find_devices(num_devices)
     self.space = space
     self.task_sets = sets
     self.combine = combine
@@ -122,11 +119,10 @@ class Evaluator:
     self.multiclass = sets[0].multiclass
     self.num_tasks = len(sets[0])
     self.num_train, self.num_valid = sets[0].num_train, sets[0].num_valid
-    self.num_devices = len(devices[:num_devices])
+    self.num_devices = len(devices)
     self._trace = trace
     settings = Settings(
-        space, num_epochs, max_abs_error, seed, dtype, tuple(devices[:num_devices]), lanes, trace,
-        fingerprint)
+        space, num_epochs, max_abs_error, seed, dtype, tuple(devices), lanes, trace, fingerprint)
     # Islands that share their tasks share them on the devices, too.
     distinct = list(dict.fromkeys(sets))
     number = {each: k for k, each in enumerate(distinct)}
@@ -271,18 +267,11 @@ def _check_range(sets: list[Tasks], dtype: np.dtype) -> None:
           "dtype='float64'.")
 
 
-def _check_settings(
-    combine: str, num_epochs: int, max_abs_error: float, dtype: str, executor: str) -> None:
+def _check_settings(combine: str, executor: str) -> None:
   if combine not in COMBINE:
     raise ValueError(f"combine must be one of {', '.join(COMBINE)}, got {combine!r}.")
-  if dtype not in DTYPES:
-    raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}.")
   if executor not in EXECUTORS:
     raise ValueError(f"executor must be one of {', '.join(EXECUTORS)}, got {executor!r}.")
-  if num_epochs < 1 or not max_abs_error > 0:
-    raise ValueError(
-        f"num_epochs must be at least 1 and max_abs_error positive, got {num_epochs} and "
-        f"{max_abs_error}.")
 
 
 def _check_tasks(space: SearchSpace, sets: list[Tasks]) -> None:

@@ -13,7 +13,7 @@ import textwrap
 import types
 from typing import Any, NamedTuple
 
-from azero.executors.choices import DTYPES
+from azero.executors.choices import check_dtype
 from azero.export import algorithm as algorithm_lib
 from azero.export import array_parts
 from azero.export.algorithm import Algorithm, Line, exposed, name
@@ -99,8 +99,7 @@ def load(source: str) -> Any:
 
 
 def _write(program: Programs, num_classes: int, dtype: str, library: str) -> str:
-  if dtype not in DTYPES:
-    raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}.")
+  check_dtype(dtype)
   algorithm = algorithm_lib.analyse(program, num_classes)
   rules = {
       line.op.name: own_rule(line.op, library) for line in algorithm.lines

@@ -130,7 +130,7 @@ def _train_and_validate(
         to_float32(tasks.train_y), to_float32(tasks.valid_x),
         (np.asarray(batches, np.int32), to_float32(rates)))
     [run] = executables.compile_for(
-        _compiled(tasks.num_classes), arguments, find_devices()[:1])
+        _compiled(tasks.num_classes), arguments, find_devices(1))
     outputs = run(*arguments)
   outputs = np.asarray(outputs, np.float64)
   if tasks.metric == "rms":

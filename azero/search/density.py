@@ -11,18 +11,21 @@ task within its first examples are not acceptable, and equal canonical keys are 
 """
 
 import collections
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import concurrent.futures
 import dataclasses
+import functools
 import itertools
 import queue
+from typing import Any
 
 import numpy as np
 
 from azero.compiler.arrays import arrays, scratch, tables
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Programs, SearchSpace
-from azero.search import draws
+from azero.search import checked_state, draws
+from azero.search import state as state_lib
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.proposals import learners as learners_lib
@@ -76,9 +79,14 @@ class Acceptance:
     self.limits = factor * rms_error(measured.per_task).mean(1)
     if not np.isfinite(self.limits).all():
       raise ValueError("The reference itself fails on some of the tasks.")
+    self._again = functools.partial(
+        Acceptance, reference, space, list(task_sets), factor=factor, dtype=dtype)
     # Of half the tasks, at least, the error is not below the median; of errors at most twice
     # the limit no mean fitness is smaller than this one.
     self.fitness_bounds = 1.0 - 2.0 / np.pi * np.arctan(2.0 * self.limits)
+
+  def __reduce__(self) -> tuple[Any, ...]:
+    return self._again, ()
 
   def accepts(self, programs: Programs, islands: np.ndarray) -> np.ndarray:
     """Whether each of N programs is acceptable on the tasks of islands, [N] int: [N] bool."""
@@ -282,8 +290,7 @@ class RepeatedEvolution(Evolution):
   It is looked for at the end of every step.
 
   Attributes:
-    accepted_at: [I] int, programs of the island up to then, or -1 for none.
-    accepted: the acceptable program of each island that found one.
+    accepted_at: [I] int64, programs of the island up to then, or -1 for none.
   """
 
   def __init__(
@@ -295,12 +302,41 @@ class RepeatedEvolution(Evolution):
     self.watch[:] = acceptance.fitness_bounds
     self._acceptance = acceptance
     self.accepted_at = np.full(self.num_islands, -1)
-    self.accepted: dict[int, Programs] = {}
+    self._found = Programs.empty(space, self.num_islands)
+
+  @property
+  def accepted(self) -> dict[int, Programs]:
+    """The acceptable program of each island that found one."""
+    return {int(i): self._found[i : i + 1] for i in np.flatnonzero(self.accepted_at >= 0)}
+
+  def state(self) -> dict[str, Any]:
+    """As of `Evolution`, and what was accepted."""
+    return super().state() | {
+        "accepted_at": self.accepted_at, "accepted": state_lib.programs_state(self._found)}
+
+  def check(self, state: Mapping[str, Any]) -> None:
+    """As of `Evolution`."""
+    super().check(state)
+    checked_state.within(
+        "accepted_at", checked_state.like(state, "accepted_at", self.accepted_at), -1)
+    checked_state.programs(self.space, state, "accepted", self.num_islands)
+
+  def take_over(self, state: Mapping[str, Any]) -> None:
+    """As of `Evolution`."""
+    super().take_over(state)
+    self.accepted_at = state["accepted_at"].copy()
+    self._found = state_lib.programs_of(self.space, state["accepted"])
+
+  def __reduce__(self) -> tuple[Any, ...]:
+    return state_lib.rebuilt, (
+        type(self), (self.space, self.task_sets, self.config, self._acceptance),
+        {"template": self.template}, self.state())
 
   def _judge(self, watched: Sequence[Watched]) -> None:
     for item, accepted in zip(watched, _accepts(self._acceptance, watched)):
-      if accepted and item.island not in self.accepted:
-        self.accepted[item.island] = item.program
+      if accepted and self.accepted_at[item.island] < 0:
+        for name in Programs.ARRAYS:
+          getattr(self._found, name)[item.island] = getattr(item.program, name)[0]
         self.accepted_at[item.island] = item.num_programs
         self.finish(item.island)
 

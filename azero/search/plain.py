@@ -48,7 +48,7 @@ def normalise(settings: Any, owner: str = "") -> None:
 def _as(kind: type, value: Any) -> Any:
   """A value as one of a kind; a TypeError says what the kind is."""
   if kind is int:
-    return _whole(value)
+    return whole(value)
   if kind is float and isinstance(value, numbers.Real):  # those of NumPy are, too
     return float(value)
   if kind is bool and isinstance(value, bool | np.bool_):
@@ -61,7 +61,12 @@ def _as(kind: type, value: Any) -> Any:
       float: "a number", bool: "True or False", tuple: "a sequence", str: "a text"}[kind])
 
 
-def _whole(value: Any) -> int:
+def whole(value: Any) -> int:
+  """A whole number as people give them.
+
+  Raises:
+    TypeError: it is none.
+  """
   if not isinstance(value, bool):
     if isinstance(value, float | np.floating) and float(value).is_integer():
       return int(value)

@@ -52,6 +52,13 @@ def outcome(search):
           for entry in search.hall_of_fame]}
 
 
+def test_groups_are_checked_before_processes_start():
+  runtime = InlineRuntime()
+  with pytest.raises(ValueError, match="must have different names, got small, small"):
+    cluster(runtime, settings={"group": {"wide": {"name": "small"}}})
+  assert not runtime.actors
+
+
 @pytest.fixture(scope="module")
 def local():
   return history(make())

@@ -68,6 +68,18 @@ def test_partial_fit_goes_on_and_needs_all_classes_the_first_time(data, classifi
     model.partial_fit(x, labels, classes=["no", "perhaps"])
 
 
+def test_a_partial_fit_that_is_refused_leaves_what_was_learned(data):
+  x, value = data
+  model = azero.ProgramRegressor(num_epochs=5, random_state=0).fit(x, value)
+  before = model.predict(x)
+  with pytest.raises(ValueError, match="not finite or above max_abs_error"):
+    model.partial_fit(x, np.full(len(x), 1e9))
+  np.testing.assert_array_equal(model.predict(x), before)
+  again = azero.ProgramRegressor(num_epochs=5, random_state=0).fit(x, value)
+  np.testing.assert_array_equal(  # in the same order as if nothing had been refused
+      model.partial_fit(x, value).predict(x), again.partial_fit(x, value).predict(x))
+
+
 def test_a_frame_of_text_and_missing_cells_is_encoded_inside(data, classifier):
   colours = np.array(["red", "green", "blue"])[np.arange(len(data[0])) % 3]
   frame = pd.DataFrame({"size": data[1], "colour": colours})

@@ -96,7 +96,12 @@ def test_it_works_in_a_pipeline_and_in_a_grid(data, labels):
 
 @pytest.mark.parametrize(("settings", "message"), [
     ({"max_programs": None}, "never end: set max_seconds, max_programs or both"),
-    ({"max_programs": -1}, "max_programs must be a positive number, got -1"),
+    ({"max_programs": -1}, "max_programs must be a positive whole number, got -1"),
+    ({"max_programs": 3, "num_islands": 4}, "max_programs=3 is fewer than one for each of "),
+    ({"num_islands": 2.5}, "num_islands must be a positive whole number, got 2.5"),
+    ({"num_islands": True}, "num_islands must be a positive whole number, got True"),
+    ({"num_islands": None}, "num_islands must be a positive whole number, got None"),
+    ({"population_size": 0}, "population_size must be a positive whole number, got 0"),
     ({"max_seconds": "60"}, "max_seconds must be a positive number, got '60'"),
     ({"start": "nowhere"}, "start must be one of known, empty, got 'nowhere'"),
     ({"scoring": "r2"}, "scoring='r2' does not suit"),

@@ -1,6 +1,7 @@
 """Density: shortcuts change no count, and acceptance is that of the mean RMS error."""
 
 import dataclasses
+import pickle
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -186,8 +187,15 @@ def test_experiments_end_with_their_first_acceptable_program(template):
       population_size=100, mutations=("alter", "randomize_function"), initial="random",
       cycles_per_step=10, max_programs=1500, combine="mean", lanes=64)
   search = density.RepeatedEvolution(_SPACE, task_sets, config, acceptance, template=template)
-  while not search.finished:
+  while not search.accepted:
     search.step()
+  stopped = pickle.loads(pickle.dumps(search))
+  for each in (search, stopped):
+    while not each.finished:
+      each.step()
+  np.testing.assert_array_equal(search.accepted_at, stopped.accepted_at)
+  assert {i: repr(program) for i, program in search.accepted.items()} == {
+      i: repr(program) for i, program in stopped.accepted.items()}
   islands = sorted(search.accepted)
   assert 0 < len(islands) < 6
   programs = Programs.concatenate([search.accepted[island] for island in islands])

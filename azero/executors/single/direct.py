@@ -14,8 +14,8 @@ import jax
 import numpy as np
 
 from azero.executors import executables
+from azero.executors.choices import check_training
 from azero.executors.devices import find_devices
-from azero.executors.evaluator import DTYPES
 from azero.executors.interpreter.evaluation import epoch_orders
 from azero.executors.single import straight_line
 from azero.executors.single.training import TaskData, Training, Trial
@@ -62,16 +62,11 @@ class DirectEvaluator:
       raise ValueError(
           f"The program's space has F = {program.space.num_features}, the tasks have "
           f"{tasks.num_features} features; parse the program for that many.")
-    if dtype not in DTYPES:
-      raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}.")
-    if num_epochs < 1 or not max_abs_error > 0:
-      raise ValueError(
-          f"num_epochs must be at least 1 and max_abs_error positive, got {num_epochs} and "
-          f"{max_abs_error}.")
+    check_training(num_epochs, max_abs_error, dtype)
     self.straight = straight_line.straighten(program, multiclass=tasks.multiclass)
     self.dtype = np.dtype(dtype)
     self._num_epochs = num_epochs
-    self._devices = find_devices()[:num_devices]
+    self._devices = find_devices(num_devices)
     training = Training(
         self.straight, tasks.num_features, tasks.num_classes, num_epochs=num_epochs,
         max_abs_error=max_abs_error)

@@ -210,7 +210,7 @@ def _compiled(
 
 def _run(jitted: Any, *arguments: Any) -> Any:
   """Calls a function on the first device, compiled or read from disk as all executables are."""
-  [compiled] = executables.compile_for(jitted, arguments, find_devices()[:1])
+  [compiled] = executables.compile_for(jitted, arguments, find_devices(1))
   return compiled(*arguments)
 
 

@@ -93,7 +93,7 @@ class Federation(Grouped[Group, Evolution]):
     Raises:
       ValueError: settings, tasks or programs that do not fit each other.
     """
-    _check(groups, migration)
+    check_groups(groups, migration)
     self.groups = list(groups)
     self.migration = migration
     self.migrations = 0
@@ -260,8 +260,12 @@ class _Leaving(NamedTuple):
   places: np.ndarray
 
 
-def _check(groups: Sequence[Group], migration: Migration | None) -> None:
-  """Refuses groups that do not fit each other."""
+def check_groups(groups: Sequence[Group], migration: Migration | None) -> None:
+  """Refuses groups that do not fit each other.
+
+  Raises:
+    ValueError: says which and why.
+  """
   if not groups:
     raise ValueError("A federation needs at least one group.")
   names = [group.name for group in groups]

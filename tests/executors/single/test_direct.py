@@ -219,6 +219,9 @@ def test_bad_arguments_say_what_is_wrong():
     DirectEvaluator(zoo.load("plain_nn", 5), tasks, dtype="float16")
   with pytest.raises(ValueError, match="num_epochs must be at least 1"):
     DirectEvaluator(zoo.load("plain_nn", 5), tasks, num_epochs=0)
+  for count in (-1, 0, 99):
+    with pytest.raises(ValueError, match=f"num_devices must be from 1 to 2.* got {count}"):
+      DirectEvaluator(zoo.load("plain_nn", 5), tasks, num_devices=count)
   direct = DirectEvaluator(zoo.load("plain_nn", 5), tasks)
   with pytest.raises(ValueError, match=r"shape \[N, 5\]"):
     direct.evaluate(np.zeros((2, 3)))

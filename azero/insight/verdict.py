@@ -16,8 +16,7 @@ CONFIDENCE = 0.95  # of intervals
 ROUNDING = 1e-6  # of a mean error in float32: a gain below it is none
 _RESAMPLES = 2000
 _AT_ONCE = 10_000_000  # values that are drawn at once
-_FEW = 13  # differences up to which all signs are counted
-_SWAPS = 9999  # of the signs of more
+_SWAPS = 9999  # of the signs of the differences, or all that there are, of 13 differences or fewer
 _MANY = 2000  # differences from which on the normal distribution serves as well
 _WORDS = {"better": "is better than", "same": "cannot be told from", "worse": "is worse than"}
 
@@ -76,12 +75,11 @@ def compare(program: np.ndarray, baseline: np.ndarray) -> Verdict:
 
 def mean_interval(values: np.ndarray) -> tuple[float, float]:
   """The 95 % interval of the mean of values [N], by a bootstrap."""
-  rng = np.random.default_rng(0)
-  block = max(1, _AT_ONCE // len(values))
-  means = np.concatenate([
-      values[rng.integers(len(values), size=(min(block, _RESAMPLES - first), len(values)))].mean(1)
-      for first in range(0, _RESAMPLES, block)])
-  low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+  if len(values) == 1:
+    return float(values[0]), float(values[0])
+  low, high = scipy.stats.bootstrap(
+      (values,), np.mean, n_resamples=_RESAMPLES, batch=max(1, _AT_ONCE // len(values)),
+      confidence_level=CONFIDENCE, method="percentile", rng=0).confidence_interval
   return float(low), float(high)
 
 
@@ -92,14 +90,6 @@ def _p_value(gains: np.ndarray) -> float:
     return float(scipy.stats.binomtest(int((gains > 0).sum()), len(gains)).pvalue)
   if len(gains) > _MANY:
     return float(scipy.stats.ttest_1samp(gains, 0.0).pvalue)
-  exact = len(gains) <= _FEW
-  signs = (_all_signs(len(gains)) if exact else
-           np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (_SWAPS, len(gains))))
-  # As large to a rounding: sums of other orders are other floats.
-  as_large = np.abs(signs @ sizes) >= abs(gains.sum()) * (1 - 1e-9)
-  return float(as_large.mean() if exact else (as_large.sum() + 1) / (_SWAPS + 1))
-
-
-def _all_signs(count: int) -> np.ndarray:
-  """[2^count, count] of -1 and 1."""
-  return 1 - 2 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)
+  return float(scipy.stats.permutation_test(
+      (gains,), np.sum, permutation_type="samples", n_resamples=_SWAPS,
+      batch=_AT_ONCE // len(gains), rng=0).pvalue)

@@ -101,7 +101,8 @@ def _update_all(hurdles: HurdleArrays, islands: np.ndarray, fitness: np.ndarray)
   for k in range(len(islands)):
     record(hurdles, islands[k], fitness[k])
   for k in range(len(islands)):
-    move(hurdles, islands[k])
+    if k + 1 == len(islands) or islands[k + 1] != islands[k]:  # a round goes island by island
+      move(hurdles, islands[k])
 
 
 @inner_kernel

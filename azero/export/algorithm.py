@@ -17,7 +17,7 @@ from azero.executors.single import straight_line
 from azero.executors.single.straight_line import FEATURES, Address
 from azero.language import ops as op_table
 from azero.language.ops import Constant, Op
-from azero.language.program import Function, Programs, format_program
+from azero.language.program import Function, Programs, format_instruction, format_program
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,9 +143,8 @@ def analyse(
   shown = analysis.live[0]
   if with_dead:
     shown = program.opcode[0] > op_table.NO_OP
-  texts = _texts(program)
   lines = tuple(
-      _line(program, analysis, slot, number, texts[slot])
+      _line(program, analysis, slot, number)
       for number, slot in enumerate(np.flatnonzero(shown).tolist()))
   return Algorithm(
       program.space.num_features, num_classes, format_program(program), lines,
@@ -186,15 +185,7 @@ def _check(program: Programs, num_classes: int) -> None:
         f"program.with_features({num_classes}).")
 
 
-def _texts(program: Programs) -> dict[int, str]:
-  """Each instruction as it is printed, by its slot."""
-  printed = [line.strip() for line in format_program(program).splitlines() if line[0] == " "]
-  slots = np.flatnonzero(program.opcode[0] >= 0).tolist()
-  return dict(zip(slots, printed, strict=True))
-
-
-def _line(
-    program: Programs, analysis: canonical.Analysis, slot: int, number: int, text: str) -> Line:
+def _line(program: Programs, analysis: canonical.Analysis, slot: int, number: int) -> Line:
   op = op_table.op_by_id(int(program.opcode[0, slot]))
   assert op.output is not None
   inputs = tuple(
@@ -205,7 +196,8 @@ def _line(
       Address(op.output, int(program.out[0, slot])),
       tuple(_acting(float(value), meaning, program.space.num_features)
             for meaning, value in zip(op.constants, program.constants[0, slot])),
-      int(analysis.position[0, slot]), text, bool(analysis.live[0, slot]))
+      int(analysis.position[0, slot]), format_instruction(program, slot),
+      bool(analysis.live[0, slot]))
 
 
 def _acting(value: float, meaning: Constant, num_features: int) -> float | int:

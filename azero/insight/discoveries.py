@@ -9,8 +9,7 @@ import difflib
 import numpy as np
 
 from azero.compiler import liveness
-from azero.language.program import Programs
-from azero.language.text import format_program
+from azero.language.program import Programs, format_instruction
 
 SMALLEST = 1e-7  # distance of a fitness from 1 that is told from none
 
@@ -49,6 +48,5 @@ def new_instructions(old: Programs | None, new: Programs, *, multiclass: bool = 
 
 def live_lines(program: Programs, *, multiclass: bool = False) -> list[str]:
   """The live instructions of a program as they are printed."""
-  dead = ~liveness.live_instructions(program, multiclass=multiclass)[0]
-  lines = format_program(program, dead=dead).splitlines()
-  return [line.strip() for line in lines if line.startswith(" ") and not line.endswith("# dead")]
+  [live] = liveness.live_instructions(program, multiclass=multiclass)
+  return [format_instruction(program, slot) for slot in np.flatnonzero(live).tolist()]

@@ -16,7 +16,7 @@ from azero.insight.roles import Role, Roles
 from azero.insight.surgery import At
 from azero.insight.terms import Mechanism, Terms
 from azero.language import ops as op_table
-from azero.language.program import EMPTY, Function, Programs, format_program
+from azero.language.program import EMPTY, Function, Programs, format_instruction, format_program
 
 # What the evaluation makes of the prediction of two or more classes, and Learn finds.
 _SQUASHED = {False: "its sigmoid is the probability of class 1",
@@ -127,10 +127,10 @@ def explain(
   roles = Roles(terms, found, num_examples)
   numbers = {terms.at(n): n for n in range(len(terms.flow.instructions))}
   lines = []
-  texts = iter(line.strip() for line in format_program(program).splitlines() if line[0] == " ")
   for function in Function:
-    slots = program.space.slots(function)
-    for k, opcode in enumerate(program.opcode[0, slots].tolist(), start=1):
+    slots = range(program.space.num_slots)[program.space.slots(function)]
+    for k, slot in enumerate(slots, start=1):
+      opcode = program.opcode[0, slot]
       if opcode == EMPTY:
         continue
       number = numbers.get(At(function, k))
@@ -140,8 +140,8 @@ def explain(
         role, words = roles.of(number), wording.sentence(roles, number)
         if role is Role.PREDICTION and num_classes:
           words = f"{words[:-1]}; {_SQUASHED[multiclass]}."
-      lines.append(
-          ExplainedLine(function, k, next(texts), role.value, words, number is not None))
+      lines.append(ExplainedLine(
+          function, k, format_instruction(program, slot), role.value, words, number is not None))
   return Explanation(program, _summary(terms, found), tuple(lines), found)
 
 

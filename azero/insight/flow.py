@@ -13,8 +13,7 @@ import numpy as np
 from azero.compiler import liveness, sources
 from azero.language import ops as op_table
 from azero.language.ops import Constant, Noise, Op
-from azero.language.program import Function, Programs
-from azero.language.text import format_program
+from azero.language.program import Function, Programs, format_instruction
 
 _FIELD = np.uint64(0xFFFF)
 
@@ -118,10 +117,6 @@ class Flow:
     [live] = liveness.live_instructions(program, multiclass=multiclass)
     flow = sources.data_flow(program, live, multiclass=multiclass)
     functions = space.function_of_slot[flow.slot]
-    lines = [
-        line.strip() for line in format_program(program).splitlines() if line.startswith(" ")]
-    occupied = np.flatnonzero(program.opcode[0] >= 0)
-    text = dict(zip(occupied.tolist(), lines, strict=True))
     self.predicted = self._source(flow.predicted, functions, Function.PREDICT)
     self.instructions: list[Instruction] = []
     for k, column in enumerate(flow.slot.tolist()):
@@ -129,7 +124,7 @@ class Flow:
       assert op.output is not None
       operands = [0, 1][: len(op.inputs)] + [2] * op.updates_output
       self.instructions.append(Instruction(
-          function, column - space.offsets[function] + 1, text[column], op,
+          function, column - space.offsets[function] + 1, format_instruction(program, column), op,
           f"{op.output.letter}{program.out[0, column]}", program.constants[0, column], tuple(
               self._source(int(flow.source[k, operand]), functions, function)
               for operand in operands)))

@@ -24,8 +24,13 @@ from azero.insight.rewriting import Subject
 from azero.insight.statistics import Interval
 from azero.insight.surgery import At, Code, Drop, Hold
 from azero.language.ops import Kind
-from azero.language.program import Function, Programs
-from azero.language.text import format_program
+from azero.language.program import (
+  EMPTY,
+  Function,
+  Programs,
+  format_instruction,
+  format_program,
+)
 from azero.tasks.task import Tasks
 
 KEY, ORDER, PREDICTIONS, TOLERANCE = (
@@ -244,8 +249,10 @@ class _Work:
     yield from rewriting.hoists(self._now)
 
   def _texts(self) -> dict[At, str]:
+    program = self._now.program
     lines = [
-        line.strip() for line in format_program(self._now.program).splitlines() if line[0] == " "]
+        format_instruction(program, slot)
+        for slot in np.flatnonzero(program.opcode[0] != EMPTY).tolist()]
     places = [
         At(function, k) for function, part in zip(Function, self._now.code)
         for k in range(1, len(part) + 1)]

@@ -345,7 +345,7 @@ def format_program(
     for slot in range(space.num_slots)[space.slots(function)]:
       if program.opcode[0, slot] != EMPTY:
         is_dead = dead is not None and bool(dead[slot])
-        shown.append((f"  {_format_instruction(program, slot)}", is_dead))
+        shown.append((f"  {format_instruction(program, slot)}", is_dead))
   width = max(len(line) for line, _ in shown)
   return "\n".join(f"{line:<{width}}  # dead" if is_dead else line for line, is_dead in shown)
 
@@ -362,8 +362,8 @@ def _html_table(text: str) -> str:
   return f"<table><tr>{heads}</tr>\n<tr>{cells}</tr></table>"
 
 
-def _format_instruction(program: Programs, slot: int) -> str:
-  """One instruction."""
+def format_instruction(program: Programs, slot: int) -> str:
+  """One instruction of a program, a batch of one, in the paper's notation."""
   op = op_table.op_by_id(int(program.opcode[0, slot]))
   addresses = zip(
       ("out", "a", "b"), (op.output, *op.inputs),

@@ -27,8 +27,8 @@ from azero.language.program import (
   PREDICTION_VECTOR,
   Function,
   Programs,
+  format_instruction,
 )
-from azero.language.text import format_program
 
 
 class Address(NamedTuple):
@@ -238,9 +238,7 @@ def _instructions(
 def _text_of(program: Programs, slot: int) -> str:
   """One instruction as it prints, with its component function in front."""
   function = Function(program.space.function_of_slot[slot])
-  filled = program.opcode[0] != -1
-  lines = [line for line in format_program(program).splitlines() if line.startswith(" ")]
-  return f"{function.name.title()}: {lines[int(filled[:slot].sum())].strip()}"
+  return f"{function.name.title()}: {format_instruction(program, slot)}"
 
 
 def _exposed(

@@ -15,7 +15,13 @@ import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, arrays
 from azero.compiler.kernels import inner_kernel, kernel
-from azero.language.program import Programs, SearchSpace, format_program
+from azero.language.program import (
+  EMPTY,
+  Function,
+  Programs,
+  SearchSpace,
+  format_instruction,
+)
 from azero.search import checked_state
 from azero.search.history.ancestry import ARRIVED, START
 from azero.search.history.packed_steps import (
@@ -267,13 +273,10 @@ def changes(before: Programs, after: Programs) -> tuple[str, ...]:
 
 def _lines(program: Programs) -> list[str]:
   """Instructions, each with its component function."""
-  lines, function = [], ""
-  for line in format_program(program).splitlines():
-    if line.startswith("def "):
-      function = line[4:].rstrip("():")
-    else:
-      lines.append(f"{function}: {line.strip()}")
-  return lines
+  functions = program.space.function_of_slot
+  return [
+      f"{Function(functions[slot]).name.title()}: {format_instruction(program, slot)}"
+      for slot in np.flatnonzero(program.opcode[0] != EMPTY).tolist()]
 
 
 def lineages_state(lineages: Sequence[Lineage]) -> dict[str, np.ndarray]:

@@ -129,9 +129,14 @@ def check_meter(state: Mapping[str, Any]) -> None:
 class Meter:
   """Measures a run of a search from when it is made, or over several parts of a run."""
 
-  def __init__(self, search: Searching):
-    """Args: the search, which may have run before."""
-    self._search = search
+  def __init__(self, search: Searching, max_seconds: float | None = None):
+    """Begins to measure.
+
+    Args:
+      search: which may have run before.
+      max_seconds: wall time after which the run ends, None for no limit.
+    """
+    self._search, self._max_seconds = search, max_seconds
     self._start = time.monotonic()
     self._before = dataclasses.replace(search.counts)
     self._busy_before = _busy(search)
@@ -159,7 +164,7 @@ class Meter:
         "device_idle_share": _idle(busy, seconds),
         "recent_device_idle_share": _idle(busy - mark["busy"], since),
         "memory_bytes": own_memory(),
-        "seconds_left": _seconds_left(self._search, recent)}
+        "seconds_left": self._seconds_left(seconds, recent)}
 
   def report(self) -> dict[str, Any]:
     """`measure`, and from now on what is recent is since then."""
@@ -180,6 +185,15 @@ class Meter:
     self._busy_before = _busy(self._search) - state["busy"]
     self._marks.clear()
     self._add_mark(state["seconds"], state["busy"])
+
+  def _seconds_left(self, seconds: float, rates: Mapping[str, float]) -> float | None:
+    """Time until every island's budget is spent, at the recent rates, or the run's time is up."""
+    estimates = [] if self._max_seconds is None else [max(self._max_seconds - seconds, 0.0)]
+    for name, left in self._search.budget_left().items():
+      rate = rates[f"recent_{name}_per_second"]
+      if left is not None and rate:
+        estimates.append(left / rate)
+    return round(min(estimates), 1) if estimates else None
 
   def _add_mark(self, seconds: float, busy: float) -> None:
     counts = self._search.counts
@@ -213,16 +227,6 @@ def _busy(search: Searching) -> float:
 
 def _idle(busy: float, seconds: float) -> float:
   return round(min(max(1.0 - busy / max(seconds, 1e-9), 0.0), 1.0), 4)
-
-
-def _seconds_left(search: Searching, rates: Mapping[str, float]) -> float | None:
-  """Time until every island's budget is spent, at the recent rates."""
-  estimates = []
-  for name, left in search.budget_left().items():
-    rate = rates[f"recent_{name}_per_second"]
-    if left is not None and rate:
-      estimates.append(left / rate)
-  return round(min(estimates), 1) if estimates else None
 
 
 def workers_of(search: Searching) -> dict[str, list]:

@@ -20,6 +20,7 @@ from azero.runs.directory import (
 )
 from azero.runs.display.tensorboard import Curves
 from azero.runs.metrics import Meter, check_meter, workers_of
+from azero.runs.stopping import StopSettings
 from azero.search import checked_state
 from azero.search.protocol import Searching, WorkerLost
 from azero.search.state import Stateful, check_found, found_in, found_state
@@ -59,6 +60,7 @@ class Recorder(Generic[AnySearch]):
   def __init__(
       self, search: AnySearch, directory: RunDirectory | None,
       condition: Callable[[AnySearch], bool] | None, checkpoint_seconds: float, tensorboard: bool,
+      stop: StopSettings = StopSettings(),
   ):
     self.metrics: list[dict[str, Any]] = []
     self.improvements: list[Improvement] = []
@@ -69,7 +71,7 @@ class Recorder(Generic[AnySearch]):
     self._condition = condition if isinstance(condition, Stateful) else None
     self._interval = checkpoint_seconds
     self._settings = settings_of(search)
-    self._meter = Meter(search)
+    self._meter = Meter(search, stop.max_seconds)
     self._tensorboard = tensorboard
     self._curves: Curves | None = None
     self._last_report = self._last_workers = self._last_save = -float("inf")

@@ -90,8 +90,8 @@ def run(
   stop = stop or StopSettings()
   check(search, should_stop, checkpoint_seconds, stop)
   check_curves(tensorboard, directory)
-  with (_interruptible() as interrupted, _lock(directory), Progress(progress) as display,
-        Recorder(search, directory, should_stop, checkpoint_seconds, tensorboard) as recorder):
+  recorder = Recorder(search, directory, should_stop, checkpoint_seconds, tensorboard, stop)
+  with (_interruptible() as interrupted, _lock(directory), Progress(progress) as display, recorder):
     status = "running"
     begun = recorder.begin()
     reason = stop.reached(search, recorder.seconds(), recorder.improvements)

@@ -183,6 +183,18 @@ def test_the_time_left_follows_from_the_recent_rate(monkeypatch, left, seconds):
   assert meter.measure()["seconds_left"] == seconds
 
 
+def test_the_time_left_is_no_longer_than_the_run_may_take(monkeypatch):
+  clock = Clock(monkeypatch)
+  meter = Meter(stub(budget_left=lambda: {"programs": 1000, "train_steps": None}), 30.0)
+  assert meter.measure()["seconds_left"] == 30.0
+  meter._search.counts, clock.now = Counts(programs=20), clock.now + 2
+  assert meter.measure()["seconds_left"] == 28.0  # and 100 by the programs
+  meter._search.counts, clock.now = Counts(programs=1000), clock.now + 23
+  assert meter.measure()["seconds_left"] == 5.0
+  clock.now += 60
+  assert meter.measure()["seconds_left"] == 0.0
+
+
 def test_devices_are_idle_while_the_host_works():
   search, evaluator = evolution(max_programs=20), Evaluator(
       FIXED, tasks(), lanes=16, num_devices=1)

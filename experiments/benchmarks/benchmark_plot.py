@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 import numpy as np
 
-from azero.insight.plots.progress_plot import Picture
+from azero.insight.plots.picture import Picture
 from experiments.benchmarks import device_rates
 from experiments.benchmarks.device_rates import Row
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 import numpy as np
 
-from azero.insight.plots.progress_plot import Picture
+from azero.insight.plots.picture import Picture
 from experiments.simulations import lineages
 from experiments.simulations.lineages import Stubs
 

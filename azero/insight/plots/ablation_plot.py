@@ -3,7 +3,7 @@
 import math
 
 from azero.insight.ablation import MECHANISM, Ablations
-from azero.insight.plots.progress_plot import Picture
+from azero.insight.plots.picture import Picture
 
 _MECHANISM, _INSTRUCTION, _ZERO = "#1f5fa8", "#8fa9c9", "#888888"
 

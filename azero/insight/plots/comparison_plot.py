@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from azero.insight import statistics
-from azero.insight.plots.progress_plot import Picture
+from azero.insight.plots.picture import Picture
 
 _OURS, _PAPER, _POINTS = "#1f5fa8", "#d08a2e", "#7f9fc4"
 _LINES = ("#4c8c4a", "#8a5aa8", "#8a7a3a")

@@ -6,7 +6,7 @@ import math
 
 from matplotlib.axes import Axes
 
-from azero.insight.plots.progress_plot import Picture
+from azero.insight.plots.picture import Picture
 from azero.insight.statistics import Interval
 
 _COLOURS = ("#1f5fa8", "#b5442b", "#4c8c4a", "#8a5aa8")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 import numpy as np
 
 from azero.insight import survival
-from azero.insight.plots.progress_plot import Picture
+from azero.insight.plots.picture import Picture
 from azero.insight.survival import Times
 
 _COLOURS = ("#333333", "#1f5fa8", "#b5442b", "#4c8c4a", "#8a5aa8", "#d08a2e", "#2a9d9d", "#8a7a3a")

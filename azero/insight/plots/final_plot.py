@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 import numpy as np
 
-from azero.insight.plots.progress_plot import Picture
+from azero.insight.plots.picture import Picture
 
 _COLOURS = ("#1f5fa8", "#b5442b", "#4c8c4a", "#8a5aa8", "#8a7a3a")
 _STYLES = ("-", "--", ":", "-.")

@@ -1,27 +1,17 @@
 """Pictures of a search: its progress, after figure 6 of the AutoML-Zero paper."""
 
 from collections.abc import Mapping, Sequence
-import io
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from azero.insight import discoveries
 from azero.insight.discoveries import height
+from azero.insight.plots.picture import Picture
 from azero.search.worker import Improvement
 
 _LINE, _OTHERS, _CALLOUT = "#1f5fa8", "#b9c7d8", "#b5442b"
 _CALLOUT_LINES = 6  # of each callout at most
 _REFERENCES = ("#4c8c4a", "#8a5aa8", "#8a7a3a")
-
-
-class Picture(Figure):
-  """A figure that Jupyter shows, whatever backend is set up there."""
-
-  def _repr_png_(self) -> bytes:
-    buffer = io.BytesIO()
-    self.savefig(buffer, format="png", dpi=90)
-    return buffer.getvalue()
 
 
 def plot_progress(
@@ -52,7 +42,6 @@ def plot_progress(
   """
   if not improvements:
     raise ValueError("Nothing to plot: the search has not evaluated a program yet.")
-  # Not pyplot: it would hold on to every figure of a process.
   figure = Picture(figsize=(10, 5.5), layout="constrained")
   axes = figure.add_subplot()
   end = num_programs or max(item.num_programs for item in improvements)

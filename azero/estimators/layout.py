@@ -12,8 +12,11 @@ import dataclasses
 
 import numpy as np
 
+from azero.search import plain
+
 SIZES = (4, 8, 16, 32, 64, 128)  # F; each is compiled on its own
 MAX_FEATURES = SIZES[-1]
+_LEAST = 4 * np.finfo(np.float64).tiny
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,7 +60,7 @@ def make_layout(
   Raises:
     ValueError: num_features below 2 or above 128, or more classes than that.
   """
-  most = MAX_FEATURES if num_features is None else num_features
+  most = MAX_FEATURES if num_features is None else plain.count("num_features", num_features)
   if not 2 <= most <= MAX_FEATURES:
     raise ValueError(f"num_features must be from 2 to {MAX_FEATURES} or None, got {num_features}.")
   if num_classes > MAX_FEATURES:
@@ -65,7 +68,8 @@ def make_layout(
         f"{num_classes} classes are more than the {MAX_FEATURES} that are supported. If the "
         "target is a quantity, use a regressor.")
   mean, deviation = _moments(x, weights)
-  kept = np.flatnonzero(deviation > 1e-12 * np.abs(x).max(0))  # the mean is rounded
+  # The mean is rounded; and the inverse of what is next to nothing would be infinite.
+  kept = np.flatnonzero(deviation > np.maximum(1e-12 * np.abs(x).max(0), _LEAST))
   projected = len(kept) > most - 1
   size = most - 1 if projected else len(kept)
   matrix = np.zeros((x.shape[1], size))
@@ -79,6 +83,9 @@ def make_layout(
 
 
 def _moments(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Mean and deviation of columns."""
-  mean = np.average(x, axis=0, weights=weights)
-  return mean, np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weights))
+  """Mean and deviation of columns; squares of very large or small numbers are none."""
+  unit = np.abs(x).max(0)
+  unit[unit == 0] = 1.0
+  scaled = x / unit
+  mean = np.average(scaled, axis=0, weights=weights)
+  return mean * unit, np.sqrt(np.average((scaled - mean) ** 2, axis=0, weights=weights)) * unit

@@ -20,6 +20,7 @@ from azero.estimators.base import Classifies, Quantifies, Trained
 from azero.estimators.model import Target
 from azero.insight import metrics
 from azero.language.program import format_program
+from azero.search import plain
 from azero.tasks.preparation import Preparation
 
 
@@ -46,6 +47,7 @@ class ProgramEstimator(Trained):
         num_epochs=self.num_epochs, max_epochs=self.max_epochs,
         validation_fraction=self.validation_fraction, scoring=self.scoring)
     schedule.check(target.num_classes > 0)
+    plain.positive("max_abs_error", self.max_abs_error)
     rng = self._generator()
     seed = int(rng.integers(2**32))
     rows = training.Rows(x, y, self._weighted(y, target, weights))
@@ -81,6 +83,7 @@ class ProgramEstimator(Trained):
       target = self._model.target
     rows = training.Rows(x, y, self._weighted(y, target, weights))
     target.encode(y)  # refuses labels that are none of the classes
+    plain.positive("max_abs_error", self.max_abs_error)
     rng = self._generator()
     seed = int(rng.integers(2**32))
     model = self._recipe(target, seed).model(rows) if first else self._model

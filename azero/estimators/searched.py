@@ -138,15 +138,17 @@ class SearchEstimator(Trained):
   def _check_settings(self) -> None:
     if self.max_seconds is None and self.max_programs is None:
       raise ValueError("The search would never end: set max_seconds, max_programs or both.")
-    if self.n_jobs == 0:
-      raise ValueError("n_jobs must be a number of devices, -1 for all or None for one, got 0.")
-    seconds = self.max_seconds
-    if seconds is not None and not (isinstance(seconds, numbers.Real) and float(seconds) > 0):
-      raise ValueError(f"max_seconds must be a positive number, got {seconds!r}.")
-    islands = _count("num_islands", self.num_islands)
+    jobs = self.n_jobs
+    if jobs is not None and (not isinstance(jobs, numbers.Integral) or not jobs):
+      raise ValueError(
+          f"n_jobs must be a number of devices, -1 for all or None for one, got {jobs!r}.")
+    if self.max_seconds is not None:
+      plain.positive("max_seconds", self.max_seconds)
+    plain.positive("max_abs_error", self.max_abs_error)
+    islands = plain.count("num_islands", self.num_islands)
     if self.population_size is not None:
-      _count("population_size", self.population_size)
-    if self.max_programs is not None and _count("max_programs", self.max_programs) < islands:
+      plain.count("population_size", self.population_size)
+    if self.max_programs is not None and plain.count("max_programs", self.max_programs) < islands:
       raise ValueError(
           f"max_programs={self.max_programs} is fewer than one for each of num_islands={islands}.")
     if self.start not in START:
@@ -194,9 +196,9 @@ class SearchEstimator(Trained):
     target = problem.target
     if target.classes is None:
       target = targets.quantity(train.y, train.weights)
-    islands, budget = _count("num_islands", self.num_islands), None
+    islands, budget = plain.count("num_islands", self.num_islands), None
     if self.max_programs is not None:
-      budget = _count("max_programs", self.max_programs) // islands
+      budget = plain.count("max_programs", self.max_programs) // islands
     task_sets = [
         drawn_tasks.draw_tasks(train, layout, target, _TASKS, problem.rng) for _ in range(islands)]
     chosen = dict(methods.method(self.method))
@@ -244,17 +246,6 @@ class SearchEstimator(Trained):
     tags = super().__sklearn_tags__()
     tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
     return tags
-
-
-def _count(name: str, value: Any) -> int:
-  """A setting that is a whole number from 1 on."""
-  try:
-    number = plain.whole(value)
-  except TypeError:
-    number = 0
-  if number < 1:
-    raise ValueError(f"{name} must be a positive whole number, got {value!r}.")
-  return number
 
 
 def _strata(rows: Rows, target: Target) -> np.ndarray:

@@ -32,10 +32,10 @@ def quantity(y: np.ndarray, weights: np.ndarray) -> Target:
     raise ValueError(
         f"The target {str(y[0])!r} is not a number, as a regressor needs; for classes there are "
         "classifiers.")
-  mean = float(np.average(y, weights=weights))
-  deviation = float(np.sqrt(np.average((y - mean) ** 2, weights=weights)))
-  varies = deviation > 1e-12 * max(abs(float(y.min())), abs(float(y.max())))
-  return Target(None, mean, deviation if varies else 1.0)
+  unit = float(np.abs(y).max()) or 1.0  # squares of very large or small numbers are none
+  mean = float(np.average(y / unit, weights=weights))
+  deviation = float(np.sqrt(np.average((y / unit - mean) ** 2, weights=weights)))
+  return Target(None, mean * unit, deviation * unit if deviation > 1e-12 else 1.0)
 
 
 def class_weights(class_weight: Any, y: np.ndarray, target: Target) -> np.ndarray:

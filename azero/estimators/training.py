@@ -9,6 +9,7 @@ import numpy as np
 from azero.estimators.model import Model, Orders, Target, epoch_orders
 from azero.executors.single.learner import Examples
 from azero.insight import metrics
+from azero.search import plain
 from azero.tasks.sampling import stratified_order
 
 _RUNGS = (1, 2, 5)  # and these times powers of ten
@@ -87,6 +88,9 @@ class Schedule:
   max_epochs: int = 200
   validation_fraction: float = 0.2
   scoring: metrics.Scoring = None
+
+  def __post_init__(self) -> None:
+    plain.normalise(self)
 
   def check(self, classification: bool) -> None:
     """Refuses impossible settings.

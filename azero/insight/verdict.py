@@ -45,8 +45,9 @@ class Verdict:
       what: the gain is of, such as "mean error of 50 rows".
     """
     return (
-        f"It {_WORDS[self.word]} {name}: {self.gain:+.4f} in the {what} (95 % from "
-        f"{self.low:+.4f} to {self.high:+.4f}).")
+        f"It {_WORDS[self.word]} {name} by a permutation test at {100 * LEVEL:g} %: "
+        f"{self.gain:+.4f} in the {what} (bootstrap, 95 % from {self.low:+.4f} to "
+        f"{self.high:+.4f}).")
 
 
 def compare(program: np.ndarray, baseline: np.ndarray) -> Verdict:

@@ -11,6 +11,8 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+from azero.search import plain
+
 if TYPE_CHECKING:
   from azero.search.protocol import Searching
   from azero.search.worker import Improvement
@@ -33,6 +35,7 @@ class StopSettings:
   patience: int | None = None
 
   def __post_init__(self) -> None:
+    plain.normalise(self)
     for name in ("max_seconds", "patience"):
       value = getattr(self, name)
       if value is not None and not value > 0:

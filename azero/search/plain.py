@@ -32,9 +32,9 @@ def normalise(settings: Any, owner: str = "") -> None:
     kinds = get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     if value is None and types.NoneType in kinds:
       continue
-    kind = next(kind for kind in kinds if kind is not types.NoneType)
+    [kind, *others] = [kind for kind in kinds if kind is not types.NoneType]
     kind = get_origin(kind) or kind
-    if kind not in _KINDS:
+    if kind not in _KINDS or others:
       continue
     try:
       taken = _as(kind, value)
@@ -59,6 +59,32 @@ def _as(kind: type, value: Any) -> Any:
     return str(value)
   raise TypeError({
       float: "a number", bool: "True or False", tuple: "a sequence", str: "a text"}[kind])
+
+
+def count(name: str, value: Any) -> int:
+  """A setting that is a whole number from 1 on.
+
+  Raises:
+    ValueError: it is none.
+  """
+  try:
+    number = whole(value)
+  except TypeError:
+    number = 0
+  if number < 1:
+    raise ValueError(f"{name} must be a positive whole number, got {value!r}.")
+  return number
+
+
+def positive(name: str, value: Any) -> float:
+  """A setting that is a number above 0.
+
+  Raises:
+    ValueError: it is none.
+  """
+  if isinstance(value, bool) or not isinstance(value, numbers.Real) or not float(value) > 0:
+    raise ValueError(f"{name} must be a positive number, got {value!r}.")
+  return float(value)
 
 
 def whole(value: Any) -> int:

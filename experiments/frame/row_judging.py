@@ -172,6 +172,7 @@ def result(table: Table, model: TableModel, errors: Mapping[str, np.ndarray]) ->
   unit = 1.0 if classes is not None else preparation.target_deviation
   scores = {name: _score(each, unit, is_class=classes is not None)
             for name, each in errors.items()}
+  spread = 1.0 if classes is not None else _spread(table, preparation)
   return {
       "target": preparation.target_name, "kind": preparation.kind,
       "classes": None if classes is None else classes.tolist(),
@@ -180,7 +181,7 @@ def result(table: Table, model: TableModel, errors: Mapping[str, np.ndarray]) ->
       "rows": {"search": len(table.split.search), "select": len(table.split.select),
                "judged": len(table.split.final)},
       "scores": scores,
-      "verdicts": {name: _as_entry(verdict.compare(errors[PROGRAM], each))
+      "verdicts": {name: _as_entry(verdict.compare(errors[PROGRAM] / spread, each / spread))
                    for name, each in errors.items() if name != PROGRAM},
       "warnings": list(table.warnings)} | _rows(table, model)
 
@@ -200,6 +201,12 @@ def _rows(table: Table, model: TableModel) -> dict[str, Any]:
   return {"confusion": counts.tolist()}
 
 
+def _spread(table: Table, preparation: preparation_lib.Preparation) -> float:
+  """The variance of the judged quantities, in the unit of the errors; 1 if they do not vary."""
+  truth = preparation.encode_target(table.target.iloc[table.split.final])
+  return float(np.var(truth)) or 1.0
+
+
 def _as_entry(found: verdict.Verdict) -> dict[str, Any]:
   return {
       "verdict": found.word, "gain": found.gain, "gain_interval": [found.low, found.high]}
@@ -215,7 +222,7 @@ def _score(errors: np.ndarray, unit: float, *, is_class: bool) -> dict[str, Any]
 
 def sentences(found: Mapping[str, Any]) -> list[str]:
   """The verdicts of a result in words."""
-  gain = {"accuracy": "accuracy", "rms_error": "part of the target's variance that is predicted,"}
+  gain = {"accuracy": "accuracy", "rms_error": "R2 (the part of the variance that is predicted)"}
   what = f"{gain[found['metric']]} on {found['rows']['judged']:,} rows"
   return [
       verdict.Verdict(each["verdict"], each["gain"], *each["gain_interval"]).sentence(name, what)

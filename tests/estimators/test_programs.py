@@ -68,6 +68,42 @@ def test_partial_fit_goes_on_and_needs_all_classes_the_first_time(data, classifi
     model.partial_fit(x, labels, classes=["no", "perhaps"])
 
 
+def test_epochs_may_be_chosen_by_a_function_of_ones_own(data):
+  asked = []
+
+  def score(model, x, y):
+    asked.append(len(y))
+    return -float(len(asked))  # so that the first is the best
+
+  model = azero.ProgramRegressor(scoring=score, random_state=0).fit(*data)
+  assert model.num_epochs_ == 1 and len(asked) == len(model.validation_scores_) >= 2
+  assert set(asked) == {len(data[1]) // 5}
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-170, 1e160, 1e300])
+def test_very_large_and_small_numbers_are_as_good_as_others(data, classifier, unit):
+  x, value = data
+  usual = azero.ProgramRegressor(num_epochs=5, random_state=0).fit(x, value)
+  model = azero.ProgramRegressor(num_epochs=5, random_state=0).fit(x * unit, value * unit)
+  np.testing.assert_allclose(model.predict(x * unit) / unit, usual.predict(x), rtol=1e-3, atol=1e-3)
+  large = clone(classifier[0]).fit(x * unit, classifier[1])
+  assert (large.predict(x * unit) == classifier[0].predict(x)).mean() > 0.98
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"num_epochs": 1.5}, "num_epochs must be a whole number or None, got 1.5"),
+    ({"num_epochs": "many"}, "num_epochs must be a whole number or None, got 'many'"),
+    ({"num_epochs": 0}, "num_epochs must be at least 1, got 0"),
+    ({"max_epochs": 2.5}, "max_epochs must be a whole number, got 2.5"),
+    ({"validation_fraction": None}, "validation_fraction must be a number, got None"),
+    ({"max_abs_error": -1}, "max_abs_error must be a positive number, got -1"),
+    ({"max_abs_error": "x"}, "max_abs_error must be a positive number, got 'x'"),
+    ({"num_features": 2.5}, "num_features must be a positive whole number, got 2.5")])
+def test_bad_settings_are_refused(data, settings, message):
+  with pytest.raises(ValueError, match=message):
+    azero.ProgramRegressor(**settings).fit(*data)
+
+
 def test_a_partial_fit_that_is_refused_leaves_what_was_learned(data):
   x, value = data
   model = azero.ProgramRegressor(num_epochs=5, random_state=0).fit(x, value)

@@ -106,6 +106,8 @@ def test_it_works_in_a_pipeline_and_in_a_grid(data, labels):
     ({"start": "nowhere"}, "start must be one of known, empty, got 'nowhere'"),
     ({"scoring": "r2"}, "scoring='r2' does not suit"),
     ({"validation_fraction": 1.5}, "validation_fraction must lie between 0 and 1, got 1.5"),
+    ({"n_jobs": 1.5}, "n_jobs must be a number of devices, -1 for all or None for one, got 1.5"),
+    ({"max_abs_error": "x"}, "max_abs_error must be a positive number, got 'x'"),
     ({"n_jobs": 0}, "n_jobs must be a number of devices, -1 for all or None for one, got 0")])
 def test_bad_settings_are_refused(data, labels, settings, message):
   with pytest.raises(ValueError, match=message):

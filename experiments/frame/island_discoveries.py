@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.frame import reporting
+from azero.insight import tables
 
 if TYPE_CHECKING:
   from azero.executors.evaluator import Evaluator
@@ -91,7 +91,7 @@ class Selection(Looks):
 
   def table(self, search: Searching) -> str:
     """A line for each island."""
-    return reporting.table(
+    return tables.markdown(
         ("island", "training steps", "programs", "search fitness", "select fitness", "discovery"),
         [(island, f"{search.train_steps[island]:,}", f"{search.num_programs[island]:,}",
           f"{search.best_fitness[island]:.5f}", f"{self.fitness.get(island, 0):.6f}",

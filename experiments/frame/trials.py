@@ -19,12 +19,12 @@ import numpy as np
 from experiments.frame import lazy
 
 with lazy.imports():
-  from azero.insight import statistics
+  from azero.insight import statistics, tables
   from azero.insight.plots import comparison_plot
   from azero.language import ops, program, text
   from azero.runs import directory as directory_lib
   from azero.runs import json_lines
-  from experiments.frame import estimate, judging, references, reporting, study, workers
+  from experiments.frame import estimate, judging, references, study, workers
 
 if TYPE_CHECKING:
   from azero.language.program import Programs, SearchSpace
@@ -325,7 +325,7 @@ def summary_cells(values: Sequence[float], references: Mapping[str, float]) -> l
 
 def reference_table(references: Mapping[str, float]) -> str:
   """Accuracies of the references on the tasks that judge."""
-  return reporting.table(("reference, here", "accuracy"), [
+  return tables.markdown(("reference, here", "accuracy"), [
       (name, f"{accuracy:.4f}") for name, accuracy in references.items()])
 
 

@@ -84,10 +84,10 @@ class TableSettings:
 
   def __post_init__(self) -> None:
     _require_kind(self.kind)
-    for name in ("max_features", "num_features"):
+    for name, least in (("max_features", 1), ("num_features", 1), ("max_task_rows", 2)):
       value = getattr(self, name)
-      if value is not None and value < 1:
-        raise ValueError(f"{name} must be at least 1; got {value}.")
+      if value is not None and value < least:
+        raise ValueError(f"{name} must be at least {least}; got {value}.")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

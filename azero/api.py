@@ -69,7 +69,7 @@ def evolve(
       Tasks and settings must be those that it was begun with; budgets (max_programs,
       max_train_steps), num_devices and lanes may differ.
     progress: "auto" (terminal, log file or Jupyter), "plain" (lines everywhere) or "off".
-    should_stop: called after every cycle with the search; True ends it. One with a memory
+    should_stop: called after every step with the search; True ends it. One with a memory
       of its own needs the methods `state` and `restore`, see `azero.search.state`, for a
       run to be continued.
     template: one or more programs to start from instead of empty ones, or their text, given to

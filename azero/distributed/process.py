@@ -34,7 +34,7 @@ class GroupReport:
   Attributes:
     name: of the group.
     first_island: number of the first of them; n in all.
-    cycle: cycles so far.
+    cycle: children that each of them has made at least.
     counts: how programs were answered so far.
     active: [n] bool, who has budget left.
     train_steps: [n] int.

@@ -160,7 +160,7 @@ class Process:
     return {"federation": self._federation.state(), "missed": self._missed}
 
   def restore(self, state: Mapping[str, Any]) -> Report:
-    """Takes over a state; reports all that there is.
+    """Restores a state; reports all that there is.
 
     Raises:
       StateError: it is none of such a process.

@@ -59,7 +59,7 @@ class Bench:
   """
 
   def __init__(self, tasks: Tasks, *, num_seeds: int = 1, **settings: Any):
-    """Takes over.
+    """Prepares the tasks for every seed; compiles nothing yet.
 
     Args:
       tasks: D tasks.

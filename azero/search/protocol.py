@@ -102,4 +102,4 @@ class Searching(Totals, Protocol):
     """All that decides what comes next, between two steps."""
 
   def restore(self, state: Mapping[str, Any]) -> None:
-    """Takes over the state of another search of the same settings."""
+    """Restores the state of another search of the same settings."""

@@ -23,7 +23,7 @@ class Looks:
   """
 
   def __init__(self, evaluator: Evaluator, *, enough: float):
-    """Takes over.
+    """Stores how to look; looks at nothing yet.
 
     Args:
       evaluator: on those tasks, its first set.
@@ -58,7 +58,7 @@ class Selection(Looks):
 
   def __init__(
       self, evaluator: Evaluator, *, enough: float, every: int, stop_at_first: bool):
-    """Takes over.
+    """Stores how and when to look; looks at nothing yet.
 
     Args:
       evaluator: on T_select.

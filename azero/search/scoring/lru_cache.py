@@ -141,7 +141,7 @@ class LruCache:
     checked_state.within("stamps", stamps, 1, clocks[places * len(clocks) // size])
 
   def restore(self, state: Mapping[str, Any]) -> None:
-    """Takes over the entries of another cache of the same size."""
+    """Restores the entries of another cache of the same size."""
     self.arrays.clocks[:] = state["clocks"]
     self._row(_STAMP)[:] = _NEVER
     island, group, way = np.unravel_index(state["places"], self._row(_STAMP).shape)

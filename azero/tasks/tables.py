@@ -345,7 +345,7 @@ def prepare(
   features, series = _known_rows(features, series, settings, said)
   num_test = 0
   if test is not None:
-    features, series, num_test = _with_test(features, series, test, target, settings, said)
+    features, series, num_test = _with_test(features, series, test, settings, said)
   kind, features, series = _learnable(features, series, settings, num_test, said)
   dropped, warned = _left_out(features, series, settings, is_quantity=kind == "regression")
   num_learn = len(series) - num_test
@@ -411,8 +411,7 @@ def _known_rows(
 
 
 def _with_test(
-    features: pd.DataFrame, series: pd.Series, test: Any, target: Any, settings: TableSettings,
-    said: list[str],
+    features: pd.DataFrame, series: pd.Series, test: Any, settings: TableSettings, said: list[str],
 ) -> tuple[pd.DataFrame, pd.Series, int]:
   """The rows with those of the test part behind them, and how many these are."""
   import pandas as pd

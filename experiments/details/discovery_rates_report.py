@@ -50,7 +50,7 @@ def write_report(
     tables += _section(place)
   study.conclude(config, directory, study.Findings(
       title="Discovery rates: what a success costs each method",
-      summary=_summary(config, lines, signum), tables=tables,
+      summary=_summary(lines, signum), tables=tables,
       figure=discovery_plot.plot_discovery([_panel(place) for place in places])
       if places else None,
       picture=_PICTURE,
@@ -58,7 +58,7 @@ def write_report(
   return places
 
 
-def _summary(config: Any, lines: Lines, signum: int | None) -> list[str]:
+def _summary(lines: Lines, signum: int | None) -> list[str]:
   ended = (
       "All seeds of all arms that were asked for have ended." if signum is None else
       "**The run was interrupted**: these are its finished cells.")

@@ -293,7 +293,7 @@ def conclude(
           *comparison.summary, state, *_epochs(arms),
           f"Wall time of this part of the run: {result.seconds:.0f} s.",
           f"The program below is of {comparable[best.arm]!r}, repeat {best.repeat + 1}."],
-      program=text.parse(best.program, num_features=config.num_features, min_vectors=3),
+      program=text.parse(best.program, num_features=config.num_features, multiclass=True),
       num_classes=10 if arms[0].select.ten_classes else 2, tables=comparison.tables,
       figure=comparison_plot.plot_comparison(
           comparison.settings, label=comparison.label, title=comparison.picture_title,

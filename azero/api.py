@@ -46,7 +46,7 @@ def evaluate(programs: Programs | str | Sequence[str], tasks: Tasks, **settings)
   if not isinstance(programs, Programs):
     texts = [programs] if isinstance(programs, str) else list(programs)
     programs = text.parse_many(
-        texts, num_features=tasks.num_features, min_vectors=3 if tasks.multiclass else 1)
+        texts, num_features=tasks.num_features, multiclass=tasks.multiclass)
   return Evaluator(programs.space, tasks, **settings).evaluate(programs)
 
 
@@ -69,7 +69,7 @@ def evolve(
       Tasks and settings must be those that it was begun with; budgets (max_programs,
       max_train_steps), num_devices and lanes may differ.
     progress: "auto" (terminal, log file or Jupyter), "plain" (lines everywhere) or "off".
-    should_stop: called after every cycle with the search; True ends it. One with a memory
+    should_stop: called after every step with the search; True ends it. One with a memory
       of its own needs the methods `state` and `restore`, see `azero.search.state`, for a
       run to be continued.
     template: one or more programs to start from instead of empty ones, or their text, given to
@@ -177,7 +177,7 @@ def _programs(
   if template is None or isinstance(template, Programs):
     return template
   texts = [template] if isinstance(template, str) else list(template)
-  return text.parse_many(texts, space, min_vectors=3 if sets[0].multiclass else 1)
+  return text.parse_many(texts, space, multiclass=sets[0].multiclass)
 
 
 def _run(

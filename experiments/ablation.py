@@ -23,9 +23,9 @@ from experiments.frame.trials import Comparison, Trials
 from experiments.frame.workers import SMOKE, Arm, Kind
 
 with lazy.imports():
+  from azero.insight import tables
   from azero.insight.plots import comparison_plot
   from azero.language import spaces
-  from experiments.frame import reporting
 
 ROWS = (
     "baseline", "+ migration", "+ functional equivalence checking", "+ 50% second data set",
@@ -137,7 +137,7 @@ def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
           f"{config.num_train:,} training examples, {config.search.num_epochs} epoch(s). The best "
           f"program of each repeat is chosen on {config.num_select} tasks of T_select and judged "
           "on as many others. The paper's network reaches 0.750 on its CIFAR-10 tasks."],
-      tables=[reporting.table(header, rows), trials.reference_table(compared)],
+      tables=[tables.markdown(header, rows), trials.reference_table(compared)],
       settings=compared_with, label="accuracy of the best program on unseen tasks",
       picture_title=f"Upgrades of the search method, {config.budget('.3g')} a worker",
       references={NETWORK: compared[NETWORK]})

@@ -25,11 +25,11 @@ from experiments.frame.trials import Comparison, Trials
 from experiments.frame.workers import SMOKE, Arm, Kind
 
 with lazy.imports():
+  from azero.insight import tables
   from azero.insight.plots import comparison_plot
   from azero.language import spaces, zoo
   from azero.search.groups import starts
   from experiments.details import adaptation_motifs, adaptation_worth
-  from experiments.frame import reporting
 
 if TYPE_CHECKING:
   from experiments.details.adaptation_worth import Worth
@@ -153,7 +153,7 @@ def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
       tables=[
           sightings.table(PAPER[config.task_type]),
           *([adaptation_worth.table(worth)] if worth else []),
-          reporting.table(("", "best accuracy", *(f"over the {name}" for name in names)), rows),
+          tables.markdown(("", "best accuracy", *(f"over the {name}" for name in names)), rows),
           *(f"{arm.title}:\n\n{trials.reference_table(result.references[arm.name])}"
             for arm in arms)],
       settings=[comparison_plot.Setting(arm.title, values[arm.name]) for arm in arms],

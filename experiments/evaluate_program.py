@@ -100,8 +100,7 @@ def _load_tasks(path: str | None) -> Tasks:
 
 
 def _parse(sources: Sequence[str], tasks: Tasks) -> Programs:
-  return text.parse_many(
-      sources, num_features=tasks.num_features, min_vectors=3 if tasks.multiclass else 1)
+  return text.parse_many(sources, num_features=tasks.num_features, multiclass=tasks.multiclass)
 
 
 def _evaluate(

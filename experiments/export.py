@@ -100,8 +100,7 @@ def _read(config: Config, tasks: Tasks | None) -> tuple[Programs, int]:
   if path.suffix == ".json":
     programs = export.from_json(source)
     return programs.with_features(num_features or programs.space.num_features), num_classes
-  min_vectors = 3 if num_classes > 2 else 1
-  return text.parse(source, num_features=num_features, min_vectors=min_vectors), num_classes
+  return text.parse(source, num_features=num_features, multiclass=num_classes > 2), num_classes
 
 
 def _write(

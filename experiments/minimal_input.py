@@ -25,9 +25,9 @@ from experiments.frame.trials import Comparison, Trials
 from experiments.frame.workers import SMOKE, Arm, Kind
 
 with lazy.imports():
+  from azero.insight import tables as insight_tables
   from azero.insight.plots import comparison_plot
   from azero.language import spaces
-  from experiments.frame import reporting
 
 _PAPER_SUCCESSES = 13, 20  # experiments whose candidate beats the network on T_select
 
@@ -107,13 +107,13 @@ def _compare(config: Config, arm: Arm, result: Trials) -> Comparison:
   compared = result.references[arm.name]
   successes = sum(value > compared[NETWORK] for value in values)
   tables = [
-      reporting.table(
+      insight_tables.markdown(
           ("repeat", "T_search", "T_select", "unseen tasks", "over the network"),
           [(outcome.repeat + 1, f"{outcome.search_fitness:.4f}", f"{outcome.select_fitness:.4f}",
             f"{outcome.accuracy:.4f}", "yes" if outcome.accuracy > compared[NETWORK] else "no")
            for outcome in result.outcomes]),
       trials.reference_table(compared),
-      reporting.table(("", "candidates over the network"), [
+      insight_tables.markdown(("", "candidates over the network"), [
           ("here", f"{successes} of {len(values)}"),
           ("paper (CIFAR-10, five days on 10,000 cores)",
            "{} of {}".format(*_PAPER_SUCCESSES))])]

@@ -19,9 +19,10 @@ from experiments.frame.run_settings import RunSettings, StudySettings
 from experiments.frame.settings import nested, setting
 
 with lazy.imports():
+  from azero.insight import tables
   from azero.search.groups import migration
   from experiments.benchmarks import soak_report
-  from experiments.frame import reporting, study
+  from experiments.frame import study
 
 if TYPE_CHECKING:
   from azero.runs.runner import RunResult
@@ -76,7 +77,7 @@ def run(config: Config) -> Result:
   searched = study.search(
       "soak", config, [group], exchange, should_stop=_After(60 * config.minutes))
   summary = soak_report.summarise(searched.result.metrics)
-  table = reporting.table(("", "value"), [
+  table = tables.markdown(("", "value"), [
       (name, f"{value:,.4g}") for name, value in summary.items()])
   study.conclude(config, searched.directory, study.Findings(
       title=f"{searched.result.seconds / 60:.1f} minutes of the linear demo", tables=[table],

@@ -26,8 +26,8 @@ from experiments.frame.settings import nested, setting
 
 with lazy.imports():
   from azero.estimators import searched
-  from azero.insight import statistics, verdict
-  from experiments.frame import reporting, study
+  from azero.insight import statistics, tables, verdict
+  from experiments.frame import study
 
 DATASETS = ("breast_cancer", "wine", "diabetes", "digits", "iris")
 SEARCH, LINEAR, NETWORK = "search", "linear model", "network"
@@ -70,7 +70,7 @@ def run(config: Config) -> list[dict[str, Any]]:
     rows += found
     cells.append(_cells(dataset, found, errors))
     directory.write("results.json", json.dumps(rows, indent=2) + "\n")
-  table = reporting.table(
+  table = tables.markdown(
       ("table", "search", "linear model", "network", "chosen", "against the linear model"), cells)
   study.conclude(config, directory, study.Findings(
       title="Search estimators on tables", summary=[

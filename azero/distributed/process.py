@@ -21,7 +21,7 @@ from azero.memory import own_memory
 from azero.search import checked_state
 from azero.search.evolution import Evolution
 from azero.search.groups.federation import Federation, Group
-from azero.search.groups.migration import Migration
+from azero.search.groups.migration import Emigrants, Migration
 from azero.search.history.hall_of_fame import Entry, Key
 from azero.search.scoring.equivalence import Counts
 from azero.search.worker import Improvement
@@ -34,7 +34,7 @@ class GroupReport:
   Attributes:
     name: of the group.
     first_island: number of the first of them; n in all.
-    cycle: cycles so far.
+    cycle: children that each of them has made at least.
     counts: how programs were answered so far.
     active: [n] bool, who has budget left.
     train_steps: [n] int.
@@ -107,6 +107,7 @@ class Process:
     self._asynchronous = asynchronous
     self._slice_seconds = slice_seconds
     self._missed = 0
+    self._emigrants: Emigrants = []
     self._reported_best = [np.full(s.num_islands, -np.inf) for s in self._federation.searches]
     self._reported_changes = [(-1, -1)] * len(groups)
 
@@ -160,7 +161,7 @@ class Process:
     return {"federation": self._federation.state(), "missed": self._missed}
 
   def restore(self, state: Mapping[str, Any]) -> Report:
-    """Takes over a state; reports all that there is.
+    """Restores a state; reports all that there is.
 
     Raises:
       StateError: it is none of such a process.

@@ -67,7 +67,7 @@ class GroupView(budgets.Budgeted):
 
   @property
   def cycle(self) -> int:
-    """Cycles so far, of the process that did most."""
+    """Children that every worker of a process has made at least, of the process that did most."""
     return max(self._cycles.values(), default=0)
 
   def active_in(self, part: Group) -> np.ndarray:

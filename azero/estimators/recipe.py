@@ -13,7 +13,6 @@ from azero.language.program import Programs, format_program
 from azero.search.history.hall_of_fame import Entry
 
 Program = str | Programs | Entry
-_MIN_VECTORS = 3  # of a program for several classes: v1 is the label, v2 the prediction
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,5 +82,4 @@ def read_program(program: Program, num_features: int, *, multiclass: bool) -> Pr
         "program must be a name of the zoo, a text, Programs or an entry of a hall of fame, got "
         f"{type(program).__name__}.")
   source = program if "def " in program else zoo.source(program)
-  return text.parse(
-      source, num_features=num_features, min_vectors=_MIN_VECTORS if multiclass else 1)
+  return text.parse(source, num_features=num_features, multiclass=multiclass)

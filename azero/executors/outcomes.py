@@ -45,7 +45,7 @@ class Measure(NamedTuple):
 
   Attributes:
     num_train: training examples of an epoch: who ran Learn on so many has trained.
-    num_valid: validation examples, of which an accuracy is a fraction; 0 if fitness is none.
+    num_valid: validation examples, of which an accuracy is a fraction; 0 if fitness is no accuracy.
     multipliers: [D, 2] uint64, of the hash of predictions.
   """
 

@@ -15,6 +15,10 @@ from azero.export.algorithm import Algorithm, Line, name
 from azero.language.ops import Kind
 from azero.language.program import Function, Programs
 
+FILL = {Kind.SCALAR: "#fdf0d5", Kind.VECTOR: "#dcebfa", Kind.MATRIX: "#dff2df"}  # of nodes
+PURPOSE = {
+    Function.SETUP: "once, before the first example", Function.PREDICT: "for every example",
+    Function.LEARN: "for every training example, after Predict"}
 _LONG_NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
 
 

@@ -2,10 +2,7 @@
 
 from azero.export import graph as graph_lib
 from azero.export.graph import Node, Role
-from azero.language.ops import Kind
 from azero.language.program import Function, Programs
-
-_COLORS = {Kind.SCALAR: "#fdf0d5", Kind.VECTOR: "#dcebfa", Kind.MATRIX: "#dff2df"}
 
 
 def graphviz_source(
@@ -30,7 +27,7 @@ def graphviz_source(
 
 def _node(node: Node) -> str:
   shape = "box" if node.role in (Role.LINE, Role.PREDICTION) else "oval"
-  color = _COLORS[node.kind] if node.is_live else "#f1f2f4"
+  color = graph_lib.FILL[node.kind] if node.is_live else "#f1f2f4"
   width = ", penwidth=2.5" if node.role is Role.PREDICTION else ""
   return (
       f"{node.key} [label={_quoted(node.label)}, tooltip={_quoted(node.about)}, shape={shape}, "

@@ -13,13 +13,8 @@ from azero.export.layout import HEIGHT, Link, lay_out
 from azero.language.ops import Kind
 from azero.language.program import Function, Programs
 
-_FILL = {Kind.SCALAR: "#fdf0d5", Kind.VECTOR: "#dcebfa", Kind.MATRIX: "#dff2df"}
 _STROKE = {Kind.SCALAR: "#c98a1b", Kind.VECTOR: "#3a78b5", Kind.MATRIX: "#3f8f4f"}
 _BAND = {Function.SETUP: "#f6f5f2", Function.PREDICT: "#f3f6f9", Function.LEARN: "#f7f4f8"}
-_CAPTIONS = {
-    Function.SETUP: "once, before the first example",
-    Function.PREDICT: "for every example",
-    Function.LEARN: "for every training example, after Predict"}
 _MARGIN, _SIDE, _LEAST_WIDTH, _LEGEND = 24.0, 64.0, 560.0, 58.0
 _INK, _GREY = "#22272e", "#8b929b"
 # Of this picture alone, also inside HTML with others.
@@ -97,7 +92,7 @@ class _Picture:
 
   def _draw_title(self, band: Function, top: float) -> None:
     """The name of a band, over the edges that pass it."""
-    y, caption = top + _MARGIN, _CAPTIONS[band]
+    y, caption = top + _MARGIN, graph_lib.PURPOSE[band]
     if not any(node.band is band for node in self._graph.nodes):
       caption = "nothing to do"
     self._parts.append(
@@ -141,7 +136,7 @@ class _Picture:
         place.width for place in self._layout.places if place.node is node)
     is_line = node.role in (Role.LINE, Role.PREDICTION)
     radius = 5 if is_line else HEIGHT / 2
-    fill, stroke = _FILL[node.kind], _STROKE[node.kind]
+    fill, stroke = graph_lib.FILL[node.kind], _STROKE[node.kind]
     if node.role in (Role.ZERO, Role.FIXED, Role.INPUT):
       fill = "#ffffff"
     if not node.is_live:
@@ -177,7 +172,7 @@ class _Picture:
     for kind in Kind:
       self._parts.append(
           f'<rect x="{x:.1f}" y="{y - 11:.1f}" width="14" height="14" rx="3" '
-          f'fill="{_FILL[kind]}" stroke="{_STROKE[kind]}"/>')
+          f'fill="{graph_lib.FILL[kind]}" stroke="{_STROKE[kind]}"/>')
       self._text(x + 20, y, kind.name.lower(), "note")
       x += 84
     self._text(x, y, "rounded: what memory or the example holds", "note")

@@ -59,7 +59,7 @@ class Bench:
   """
 
   def __init__(self, tasks: Tasks, *, num_seeds: int = 1, **settings: Any):
-    """Takes over.
+    """Prepares the tasks for every seed; compiles nothing yet.
 
     Args:
       tasks: D tasks.
@@ -150,7 +150,7 @@ def read_program(
     ValueError: a malformed program, several, or one for another number of features.
   """
   if isinstance(program, str):
-    return text.parse(program, num_features=num_features, min_vectors=3 if multiclass else 1)
+    return text.parse(program, num_features=num_features, multiclass=multiclass)
   if not isinstance(program, Programs):
     raise ValueError(f"A program must be Programs or its text, got {type(program).__name__}.")
   if len(program) != 1:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import math
+from typing import Any
 
 from azero.insight.statistics import Interval
 
@@ -15,11 +16,11 @@ def plain(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
       for line in lines)
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
   """A Markdown table."""
   lines = [header, ["---"] * len(header), *rows]
   return "\n".join(
-      "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+      "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def interval_cells(interval: Interval) -> tuple[str, str]:

@@ -283,11 +283,11 @@ def _explain_structure(
   forms = _forms(head, patterns) if head else ""
   usage = f"; '{head}' is written {forms}" if forms else ""
   if expected & {ADDRESS, NUMBER}:
-    return token.error(_explain_operand(token, expected) + usage)
+    return token.error(_explain_operand(token) + usage)
   if token.text in _OPERATORS and after_equals:
     before = tokens[position - 1]
     if before.key == NUMBER and tokens[position - 2].text == "=":
-      return before.error(_explain_operand(before, {ADDRESS}) + usage)
+      return before.error(_explain_operand(before) + usage)
     return token.error(_ONE_OPERATION)
   if token.key == END and [before.text for before in tokens[1:2]] == ["="] and position == 3:
     out, copied = tokens[0].text, tokens[2].text
@@ -303,7 +303,7 @@ def _explain_structure(
   return token.error(f"expected {wanted}, not {token.shown}" + usage)
 
 
-def _explain_operand(token: Token, expected: set[str]) -> str:
+def _explain_operand(token: Token) -> str:
   """What is wrong with a token in the place of an operand."""
   if token.key == END:
     return "missing operand: the line ends here"

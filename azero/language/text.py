@@ -37,7 +37,7 @@ Listing = tuple[list[Statement], list[Statement], list[Statement]]
 
 def parse(
     text: str, space: SearchSpace | None = None, *, num_features: int | None = None,
-    min_vectors: int = 1,
+    multiclass: bool = False,
 ) -> Programs:
   """Reads one program.
 
@@ -45,8 +45,7 @@ def parse(
     text: the program in the paper's notation.
     space: what the program must fit; by default what `infer_space` finds.
     num_features: F, needed without a space if the program has an index constant.
-    min_vectors: fewest vector addresses; 3 for a multi-class program, where v1 is the
-      label and v2 the prediction.
+    multiclass: whether v1 is the label and v2 the prediction, which then are there.
 
   Returns:
     A batch of one.
@@ -54,29 +53,29 @@ def parse(
   Raises:
     ProgramSyntaxError: names the line and column and what is wrong there.
     TypeError: `text` is not a string.
-    ValueError: `num_features` or `min_vectors` contradicts the space.
+    ValueError: `num_features` or `multiclass` contradicts the space.
   """
   if not isinstance(text, str):
     raise TypeError(
         f"parse needs the text of a program as a str, got {type(text).__name__}; "
         "read a file first, for example with pathlib.Path(path).read_text().")
-  return _assemble([_read(text)], space, num_features, min_vectors)
+  return _assemble([_read(text)], space, num_features, multiclass)
 
 
 def parse_many(
     texts: Sequence[str], space: SearchSpace | None = None, *,
-    num_features: int | None = None, min_vectors: int = 1,
+    num_features: int | None = None, multiclass: bool = False,
 ) -> Programs:
   """Reads N programs into one space; arguments and errors as for `parse`.
 
   Returns:
     A batch of N, in the order of the texts.
   """
-  return _assemble(_read_all(texts), space, num_features, min_vectors)
+  return _assemble(_read_all(texts), space, num_features, multiclass)
 
 
 def infer_space(
-    texts: Sequence[str], num_features: int | None = None, *, min_vectors: int = 1
+    texts: Sequence[str], num_features: int | None = None, *, multiclass: bool = False
 ) -> SearchSpace:
   """The smallest space that holds all these programs.
 
@@ -86,14 +85,14 @@ def infer_space(
   Args:
     texts: programs in the paper's notation.
     num_features: F; by default 4 if no program has an index constant.
-    min_vectors: as for `parse`.
+    multiclass: as for `parse`.
 
   Raises:
     ProgramSyntaxError: a malformed program, more addresses than are supported, or an
       index constant without `num_features`.
     TypeError: `texts` is not a sequence of strings.
   """
-  return _infer(_read_all(texts), num_features, min_vectors)
+  return _infer(_read_all(texts), num_features, multiclass)
 
 
 def _read_all(texts: Sequence[str]) -> list[Listing]:
@@ -169,19 +168,19 @@ def _check_writable(statement: Statement) -> None:
 
 def _assemble(
     listings: Sequence[Listing], space: SearchSpace | None, num_features: int | None,
-    min_vectors: int,
+    multiclass: bool,
 ) -> Programs:
   """The arrays of several programs."""
   if space is None:
-    space = _infer(listings, num_features, min_vectors)
+    space = _infer(listings, num_features, multiclass)
   elif num_features not in (None, space.num_features):
     raise ValueError(
         f"num_features is {num_features}, but the space has {space.num_features}; leave it "
         f"out, or use space.with_features({num_features}).")
-  elif space.num_vectors < min_vectors:
+  elif multiclass and space.num_vectors <= layout.PREDICTION_VECTOR:
     raise ValueError(
-        f"The space has {space.num_vectors} vectors; {min_vectors} are needed. A multi-class "
-        "program uses v1 for the label and v2 for the prediction.")
+        f"The space has {space.num_vectors} vectors; {layout.PREDICTION_VECTOR + 1} are needed. A "
+        "multi-class program uses v1 for the label and v2 for the prediction.")
   programs = Programs.empty(space, len(listings))
   for row, listing in enumerate(listings):
     for function, statements in zip(Function, listing):
@@ -194,7 +193,7 @@ def _assemble(
             _FIELDS, (statement.op.output, *statement.op.inputs),
             (programs.out, programs.in1, programs.in2)):
           if kind is not None:
-            array[row, slot] = _address(statement.fields[name], kind, listing, space, min_vectors)
+            array[row, slot] = _address(statement.fields[name], kind, listing, space, multiclass)
         for c, meaning in enumerate(statement.op.constants):
           programs.constants[row, slot, c] = _constant(
               statement.fields[f"c{c}"], meaning, space.num_features)
@@ -202,10 +201,11 @@ def _assemble(
 
 
 def _infer(
-    listings: Sequence[Listing], num_features: int | None, min_vectors: int
+    listings: Sequence[Listing], num_features: int | None, multiclass: bool
 ) -> SearchSpace:
   """The smallest space of these programs; see `infer_space`."""
-  sizes = {Kind.SCALAR: 2, Kind.VECTOR: max(1, min_vectors), Kind.MATRIX: 0}
+  sizes = {Kind.SCALAR: 2, Kind.VECTOR: layout.PREDICTION_VECTOR + 1 if multiclass else 1,
+           Kind.MATRIX: 0}
   highest: Token | None = None
   for statement in _statements(listings):
     for token in statement.fields.values():
@@ -221,7 +221,7 @@ def _infer(
             "num_features=F")
   # A literal 0 may need an address that no text names.
   for kind in Kind:
-    short = [not _spare(kind, sizes[kind], listing, min_vectors)
+    short = [not _spare(kind, sizes[kind], listing, multiclass)
              for listing in listings if _has_zero(kind, listing)]
     sizes[kind] += any(short)
   if highest is not None and sum(sizes.values()) > layout.MAX_ADDRESSES:
@@ -251,7 +251,7 @@ def _has_zero(kind: Kind, listing: Listing) -> bool:
       for name, input_kind in zip(("a", "b"), statement.op.inputs))
 
 
-def _spare(kind: Kind, size: int, listing: Listing, min_vectors: int) -> list[int]:
+def _spare(kind: Kind, size: int, listing: Listing, multiclass: bool) -> list[int]:
   """Addresses of a kind that stay zero in a program, the best first."""
   used = {
       statement.fields["out"].address for statement in _statements([listing])
@@ -261,10 +261,10 @@ def _spare(kind: Kind, size: int, listing: Listing, min_vectors: int) -> list[in
     used |= {layout.LABEL_SCALAR, layout.PREDICTION_SCALAR}
   elif kind is Kind.VECTOR:
     used.add(layout.FEATURES_VECTOR)
-  multiclass = {layout.LABEL_VECTOR, layout.PREDICTION_VECTOR} if kind is Kind.VECTOR else set()
-  if min_vectors > layout.PREDICTION_VECTOR:
-    used |= multiclass
-  return sorted(set(range(size)) - used, key=lambda address: (address in multiclass, address))
+  last = {layout.LABEL_VECTOR, layout.PREDICTION_VECTOR} if kind is Kind.VECTOR else set()
+  if multiclass:
+    used |= last
+  return sorted(set(range(size)) - used, key=lambda address: (address in last, address))
 
 
 def _check_allowed(
@@ -285,12 +285,12 @@ def _check_allowed(
 
 
 def _address(
-    token: Token, kind: Kind, listing: Listing, space: SearchSpace, min_vectors: int
+    token: Token, kind: Kind, listing: Listing, space: SearchSpace, multiclass: bool
 ) -> int:
   """The address that a token stands for."""
   size = space.num_addresses[kind]
   if token.key == lexer.NUMBER:
-    spare = _spare(kind, size, listing, min_vectors)
+    spare = _spare(kind, size, listing, multiclass)
     if not spare:
       raise token.error(
           f"0 stands for a {kind.name.lower()} that nothing writes, but the program writes all "

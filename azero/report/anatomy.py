@@ -9,14 +9,11 @@ import dataclasses
 from typing import Any
 
 from azero import insight
+from azero.export.graph import PURPOSE
 from azero.insight import Explanation
 from azero.language.program import Function, Programs
 from azero.report import facts
 from azero.runs.reader import Run
-
-PURPOSE = {
-    Function.SETUP: "once, before the first example", Function.PREDICT: "for every example",
-    Function.LEARN: "for every training example, after Predict"}
 
 
 @dataclasses.dataclass(frozen=True)

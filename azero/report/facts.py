@@ -43,7 +43,7 @@ def parsed(entry: Mapping[str, Any], num_classes: int) -> Programs | None:
   try:
     return text.parse(
         entry["program"], num_features=entry.get("num_features") or 4,
-        min_vectors=3 if num_classes > 2 else 1)
+        multiclass=num_classes > 2)
   except ValueError:
     return None
 

@@ -43,7 +43,7 @@ from azero import files, paths
 from azero.language import ops as op_table
 from azero.language.program import Programs, SearchSpace
 from azero.language.text import format_program
-from azero.runs import json_lines, lineage_files, lock, rule_digest
+from azero.runs import json_lines, lineage_files, lock, reader, rule_digest
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.groups.federation import Federation, Group
@@ -364,7 +364,7 @@ def require_same(
   Raises:
     ValueError: names what differs.
   """
-  before, now = _flat(saved), _flat(json.loads(json.dumps(dict(given))))
+  before, now = reader.flat(saved), reader.flat(json.loads(json.dumps(dict(given))))
   others = sorted({
       name.rsplit(".", 1)[1] for name in before.keys() & now.keys()
       if before[name] != now[name] and _OWN.search(name)})
@@ -389,20 +389,10 @@ def require_same(
         f"with its own; only {', '.join(may_change)} may change.")
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-  """Nested settings by their dotted names."""
-  flat: dict[str, Any] = {}
-  for name, value in settings.items():
-    flat |= (
-        _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping)
-        else {prefix + name: value})
-  return flat
-
-
 def config_hash(settings: Mapping[str, Any]) -> str:
   """Hexadecimal digits that are the same for settings that a run may be continued with."""
   flat = {
-      name: value for name, value in _flat(settings).items()
+      name: value for name, value in reader.flat(settings).items()
       if name.split(".")[-1] not in MAY_CHANGE}
   return hashlib.sha256(json.dumps(flat, sort_keys=True).encode()).hexdigest()[:16]
 

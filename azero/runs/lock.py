@@ -48,3 +48,19 @@ def _lock(handle: int) -> bool:
     else:
       return True
   return False
+
+
+def is_locked(path: pathlib.Path) -> bool:
+  """Whether a process has a directory."""
+  if sys.platform == "win32":
+    return False
+  handle = os.open(path, os.O_RDONLY)
+  try:
+    fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+  except BlockingIOError:
+    return True
+  except OSError:  # a file system without locks
+    return False
+  finally:
+    os.close(handle)  # gives the lock back
+  return False

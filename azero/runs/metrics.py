@@ -8,7 +8,7 @@ Beside what every search offers, some attributes count if a search has them:
 and where K other processes evaluate:
 
     device_seconds   [K], of each, the seconds in which its devices had work, from whenever on;
-                     see `runtime.activity`
+                     see `executors.activity`
     process_memory   [K], bytes in memory that each holds alone
     losses           processes that were lost
     missed_migrations  exchanges that found no server
@@ -29,19 +29,11 @@ from azero.search import checked_state
 from azero.search.protocol import Searching
 from azero.search.scoring.equivalence import Counts, check_counts
 
-# Metrics that depend on the clock and the machine; all others follow from the settings and
-# the cycle.
-CLOCK = (
-    "time", "seconds", "programs_per_second", "train_steps_per_second",
-    "recent_programs_per_second", "recent_train_steps_per_second", "device_idle_share",
-    "recent_device_idle_share", "memory_bytes", "process_memory_bytes", "losses",
-    "missed_migrations", "checkpoint_wait_seconds", "seconds_left")
-
 _RECENT_SECONDS = 10.0
 
 
 def totals_of(search: Searching) -> dict[str, Any]:
-  """What is reported of a search and follows from its settings and its cycle.
+  """What is reported of a search and follows from its settings and its `cycle`.
 
   Returns:
     Totals over all islands since the search was made, parts and fitnesses. Fitnesses are 0

@@ -11,14 +11,10 @@ import functools
 import os
 import pathlib
 import re
-import sys
 from typing import Any, TypeVar
 
 from azero import files, html_text, paths
-from azero.runs import json_lines, lineage_files
-
-if sys.platform != "win32":
-  import fcntl
+from azero.runs import json_lines, lineage_files, lock
 
 T = TypeVar("T")
 
@@ -71,7 +67,7 @@ class Run:
     process is gone without having said so; "open": an experiment between two searches, or
     stopped there; "stopped": it is not known how.
     """
-    if _is_locked(self.path):
+    if lock.is_locked(self.path):
       return "running"
     if self.parts:
       states = {part.status for part in self.parts}
@@ -244,22 +240,6 @@ def _read(path: pathlib.Path, kind: type[T]) -> T:
   if not isinstance(value, kind):
     raise ValueError(f"'{path}' cannot be read (a JSON {kind.__name__} was expected)")
   return value
-
-
-def _is_locked(path: pathlib.Path) -> bool:
-  """Whether a process is at the run."""
-  if sys.platform == "win32":
-    return False
-  handle = os.open(path, os.O_RDONLY)
-  try:
-    fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-  except BlockingIOError:
-    return True
-  except OSError:  # a file system without locks
-    return False
-  finally:
-    os.close(handle)  # gives the lock back
-  return False
 
 
 def flat(settings: Mapping[str, Any]) -> dict[str, Any]:

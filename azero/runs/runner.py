@@ -69,7 +69,7 @@ def run(
     directory: where to record it; default nowhere. If it holds a run that is to be
       continued, the search takes over its state and goes on from there.
     progress: "auto", "plain" or "off"; see `Progress`.
-    should_stop: called after every cycle. To keep a run reproducible it must not look at
+    should_stop: called after every step. To keep a run reproducible it must not look at
       the clock; if it has a memory of its own it must be `Stateful`, so that a run can be
       continued.
     stop: other conditions that end it, the clock among them.
@@ -79,7 +79,7 @@ def run(
 
   Returns:
     How it ended, of a continued run with all that came before. After Ctrl-C or SIGTERM too: the
-    cycles under way are finished first; a second signal interrupts at once.
+    step under way is finished first; a second signal interrupts at once.
 
   Raises:
     ValueError: the search has no end, a negative time, a run that this search cannot continue, or

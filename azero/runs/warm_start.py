@@ -146,6 +146,6 @@ def _read_lineage(steps: Sequence[Mapping[str, Any]], space: SearchSpace) -> Lin
 
 def _parse(text: str, space: SearchSpace, where: str, multiclass: bool) -> Programs:
   try:
-    return parse(text, space, min_vectors=3 if multiclass else 1)
+    return parse(text, space, multiclass=multiclass)
   except ProgramSyntaxError as error:
     raise ValueError(f"{where} is no program of the search space: {error}") from None

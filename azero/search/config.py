@@ -29,8 +29,9 @@ class SearchConfig:
       randomize_function, insert, remove, insert_or_remove of the paper; rewire,
       regrow_instructions, regrow_function, add_parameter, add_update, extend_path,
       add_constant; and those of your own.
-    cycles_per_step: children of each island between two looks at stop conditions and Ctrl-C;
-      None for some rounds of each, half a second or so.
+    cycles_per_step: children of each island in a step (a cycle of the paper is one child), at
+      whose end stop conditions and Ctrl-C are looked at; None for some rounds of each, half a
+      second or so.
     initial: "empty", "random" or "grown" programs to start from, see `growth`; with the filter
       "valid" grown ones are drawn component by component.
     filters: what a proposal has to be, or it is drawn again: "changed", of another canonical key

@@ -120,7 +120,7 @@ def check_islands(islands: Islands, space: SearchSpace, state: Mapping[str, Any]
 
 
 def restore_islands(islands: Islands, state: Mapping[str, Any]) -> None:
-  """Takes over the state of other islands of as many programs, in place."""
+  """Restores the state of other islands of as many programs, in place."""
   for name in _STORED:
     getattr(islands, name)[:] = state[name]
   for name in ("population", "best"):

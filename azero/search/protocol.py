@@ -1,7 +1,7 @@
 """What every search offers to those who run, record and judge it, wherever it works.
 
 `Search` is one group of islands, `Federation` several that migrate, and a search may also be
-spread over processes; `runner`, `metrics` and `records` know this face of them only.
+spread over processes; `runner`, `metrics` and `recorder` know this face of them only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class Totals(Protocol):
 
   @property
   def cycle(self) -> int:
-    """Cycles so far."""
+    """Children that every island has made at least."""
 
   @property
   def bounded(self) -> bool:
@@ -96,10 +96,10 @@ class Searching(Totals, Protocol):
     """New bests since the last call."""
 
   def step(self) -> None:
-    """Some cycles on every island that has budget left."""
+    """Some children on every island that has budget left."""
 
   def state(self) -> dict[str, Any]:
     """All that decides what comes next, between two steps."""
 
   def restore(self, state: Mapping[str, Any]) -> None:
-    """Takes over the state of another search of the same settings."""
+    """Restores the state of another search of the same settings."""

@@ -254,7 +254,7 @@ class Search(Budgeted):
         "improvements": state_lib.found_state(self.space, self.improvements)}
 
   def restore(self, state: Mapping[str, Any]) -> None:
-    """Takes over the state of another search, which this one then continues.
+    """Restores the state of another search, which this one then continues.
 
     Args:
       state: of a search of the same settings and tasks. Budgets may differ, as may the

@@ -22,7 +22,7 @@ class Stateful(Protocol):
     """All that decides what it does next."""
 
   def restore(self, state: Mapping[str, Any]) -> None:
-    """Takes over the state of another of its kind."""
+    """Restores the state of another of its kind."""
 
 
 def rebuilt(

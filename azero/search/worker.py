@@ -19,7 +19,7 @@ from azero.language.program import Programs, SearchSpace
 from azero.search import draws
 from azero.search.handover import Handover
 from azero.search.history.genealogy import Genealogy
-from azero.search.history.hall_of_fame import Entry, Front, HallOfFame, Key, Rank
+from azero.search.history.hall_of_fame import Entry, Front, HallOfFame, Rank
 from azero.search.history.lineage import Lineage
 from azero.search.islands import Islands
 from azero.search.proposals.breeding import Breeding, Tools
@@ -63,13 +63,11 @@ class Watched(NamedTuple):
   Attributes:
     island: whose, counted from 0.
     num_programs: evaluated on the island up to it.
-    key: canonical.
     program: a batch of one.
   """
 
   island: int
   num_programs: int
-  key: tuple[int, int]
   program: Programs
 
 
@@ -270,8 +268,6 @@ class Worker:
     row = island * shared.rules.population_size + int(rnd.place[child])
     program = Programs(
         shared.space, *(array[row : row + 1].copy() for array in shared.islands.population))
-    first, second = shared.islands.key[island, rnd.place[child]].tolist()
-    key = first, second
     known = rnd.request[child] == KNOWN
     name = shared.first_island + island
     if rnd.better[child]:
@@ -279,16 +275,18 @@ class Worker:
         best[island] = array[0]
       self._improvements.append(Improvement(name, fitness, steps, number, program))
     if rnd.answer[child] in NEW:
-      self._offer(key, child, program, None if known else prints)
+      self._offer(child, program, None if known else prints)
     if fitness >= shared.watch[island]:
-      self._watched.append(Watched(island, number, key, program))
+      self._watched.append(Watched(island, number, program))
 
-  def _offer(self, key: Key, child: int, program: Programs, prints: Prints | None) -> None:
+  def _offer(self, child: int, program: Programs, prints: Prints | None) -> None:
     """Offers a new program to the hall of fame and the front."""
     shared, rnd = self._shared, self._round
     island, request, size = (int(array[child]) for array in (rnd.island, rnd.request, rnd.size))
     fitness, number = float(rnd.fitness[child]), int(rnd.number[child])
     name = shared.first_island + island
+    first, second = shared.islands.key[island, rnd.place[child]].tolist()
+    key = first, second
     rank = Rank(-fitness, number, name, key)
     # What it is a twin of came first.
     twin = request != KNOWN and rnd.outcome[request] == TWIN

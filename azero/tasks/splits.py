@@ -167,8 +167,6 @@ class SplitSettings:
   def __post_init__(self) -> None:
     if not 0 < self.valid_fraction < 1:
       raise ValueError(f"valid_fraction must lie between 0 and 1; got {self.valid_fraction}.")
-    if self.max_rows is not None and self.max_rows < 2:
-      raise ValueError(f"max_task_rows must be at least 2 or None; got {self.max_rows}.")
 
 
 def split(

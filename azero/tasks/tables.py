@@ -84,10 +84,10 @@ class TableSettings:
 
   def __post_init__(self) -> None:
     _require_kind(self.kind)
-    for name in ("max_features", "num_features"):
+    for name, least in (("max_features", 1), ("num_features", 1), ("max_task_rows", 2)):
       value = getattr(self, name)
-      if value is not None and value < 1:
-        raise ValueError(f"{name} must be at least 1; got {value}.")
+      if value is not None and value < least:
+        raise ValueError(f"{name} must be at least {least}; got {value}.")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -345,7 +345,7 @@ def prepare(
   features, series = _known_rows(features, series, settings, said)
   num_test = 0
   if test is not None:
-    features, series, num_test = _with_test(features, series, test, target, settings, said)
+    features, series, num_test = _with_test(features, series, test, settings, said)
   kind, features, series = _learnable(features, series, settings, num_test, said)
   dropped, warned = _left_out(features, series, settings, is_quantity=kind == "regression")
   num_learn = len(series) - num_test
@@ -411,8 +411,7 @@ def _known_rows(
 
 
 def _with_test(
-    features: pd.DataFrame, series: pd.Series, test: Any, target: Any, settings: TableSettings,
-    said: list[str],
+    features: pd.DataFrame, series: pd.Series, test: Any, settings: TableSettings, said: list[str],
 ) -> tuple[pd.DataFrame, pd.Series, int]:
   """The rows with those of the test part behind them, and how many these are."""
   import pandas as pd

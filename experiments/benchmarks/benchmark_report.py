@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from azero.insight import tables as insight_tables
 from experiments.benchmarks import device_rates
 from experiments.benchmarks.device_rates import Row
 from experiments.frame import reporting
@@ -20,7 +21,7 @@ def report(results: Mapping[str, Any], picture: str) -> str:
   """
   parts = [
       "# Benchmark", reporting.code_block(results["command"]),
-      reporting.table(("machine", ""), list(results["machine"].items())),
+      insight_tables.markdown(("machine", ""), list(results["machine"].items())),
       f"Every figure is the best of {results['settings']['runs']} runs of at least "
       f"{results['settings']['seconds']} s each; of those of single ops, in shorter turns. All of "
       f"it took {results['seconds'] / 60:.1f} minutes"
@@ -60,7 +61,7 @@ def _programs(rows: Sequence[Row]) -> list[str]:
   dtypes = list(dict.fromkeys(row["dtype"] for row in rows))
   return [
       "## Hand-written programs", "Million training steps per second on one device.",
-      reporting.table((
+      insight_tables.markdown((
           "program", "F", "D", "programs", "train", "valid",
           *(f"{way}, {dtype}" for way in ("device", "end to end") for dtype in dtypes),
           "ns / step (float32)", "trained", "cores busy (float32, device)"), lines)]
@@ -78,7 +79,7 @@ def _populations(rows: Sequence[Row]) -> list[str]:
       "Programs of distinct canonical keys on 5-versus-5 groups of digits, F = 16, D = 10, one "
       "device, float32. Evolved ones are the youngest of an evolution from empty programs, dead "
       "code and all; *trained* is the fraction of programs and tasks that were not stopped.",
-      reporting.table((
+      insight_tables.markdown((
           "space", "population", "programs", "instructions", "live", "trained",
           "programs/s, device", "programs/s, end to end", "M steps/s, device",
           "M steps/s, end to end", "best fitness reached"), lines)]
@@ -98,7 +99,7 @@ def _demo(demo: Mapping[str, Any]) -> list[str]:
       f"**{demo['programs_per_second']:,.0f} programs per second** "
       f"and {_millions(demo['steps_per_second'])} million training steps per second, over "
       f"{demo['seconds']:.1f} s, after compiling and warming up. Answered: {answered}.",
-      reporting.table(("stage", "share of the wall time"), [
+      insight_tables.markdown(("stage", "share of the wall time"), [
           (stage, f"{share:.1%}") for stage, share in demo["stages"].items()])]
 
 
@@ -109,7 +110,7 @@ def _searches(rows: Mapping[str, Row]) -> list[str]:
       "From their start, when everything is compiled, one child at a time as the paper has it; "
       "see `experiments/benchmarks/searches.py` for what they are. Stages are shares of the wall "
       "time of one thread of the search as it goes on, watched by Python's profiler.",
-      reporting.table(
+      insight_tables.markdown(
           ("search", "programs/s", "M steps/s", "devices idle", *stages),
           [(name, f"{row['programs_per_second']:,.0f}", _millions(row["train_steps_per_second"]),
             f"{row['device_idle_share']:.0%}",
@@ -134,12 +135,12 @@ def _scaling(rows: Sequence[Row]) -> list[str]:
       "Million training steps per second of a large batch (device), and programs per second of "
       "the demo search; each row is a process of its own. With fewer devices than cores the "
       "host has a core of its own.",
-      reporting.table((
+      insight_tables.markdown((
           "devices", *(f"M steps/s, {name}" for name in first["steps_per_second"]),
           "cores busy meanwhile",
           "demo programs/s", "peak memory, GB"), lines),
       "Programs per second of the searches from their start:",
-      reporting.table(("search", *(f"{row['num_devices']} devices" for row in rows)), [
+      insight_tables.markdown(("search", *(f"{row['num_devices']} devices" for row in rows)), [
           (name, *(f"{row['searches'][name]['programs_per_second']:,.0f} "
                    f"({_times(row, first, name):.2f}x)" for row in rows))
           for name in first["searches"]])]
@@ -160,7 +161,7 @@ def _growth(rows: Sequence[Row]) -> list[str]:
     names = list(dict.fromkeys(row["program"] for row in some))
     sizes = list(dict.fromkeys(row[key] for row in some))
     cost = {(row["program"], row[key]): row["ns_per_step"] for row in some}
-    texts.append(reporting.table(
+    texts.append(insight_tables.markdown(
         (words, *names), [(size, *(f"{cost[name, size]:.1f}" for name in names))
                           for size in sizes]))
   return [
@@ -201,11 +202,11 @@ def _ops(rows: Sequence[Row]) -> list[str]:
       f"{middle}. The ratio is to an addition of the same kind; above {device_rates.MAX_RATIO} the "
       "op is marked as slow. Zero is what the difference of two measurements does not "
       "resolve; a constant costs nothing where it is hoisted out of the loop.",
-      reporting.table(
+      insight_tables.markdown(
           ("op", "widest", *(f"ns, {name}" for name in header),
            *(f"ratio, {name}" for name in header), ""), lines),
-      *([reporting.table(("random op: ratio to an addition", *header, "bound", "kept"), noise)]
-        if noise else [])]
+      *([insight_tables.markdown(
+          ("random op: ratio to an addition", *header, "bound", "kept"), noise)] if noise else [])]
 
 
 def _millions(rate: float) -> str:

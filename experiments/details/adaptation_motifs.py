@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 import json
 
-from azero.insight import motifs, statistics
+from azero.insight import motifs, statistics, tables
 from azero.language import text
-from experiments.frame import reporting
 from experiments.frame.trials import Outcome, Trials
 from experiments.frame.workers import Arm
 
@@ -34,7 +33,7 @@ class Sightings:
 
   def table(self, paper: Sequence[tuple[int, int]]) -> str:
     """Markdown, beside the paper's counts, with Fisher's exact test for both."""
-    return reporting.table(
+    return tables.markdown(
         ("", f"{self.motif} in the experiment", "in the control", "p (Fisher, two-sided)"),
         [(name, *(f"{count} of {total}" for count, total in pairs), _p_value(pairs))
          for name, pairs in (("here", self.counts), ("paper's counts, p recomputed", paper))])

@@ -21,7 +21,7 @@ from azero.insight import tables as insight_tables
 from azero.language import zoo
 from azero.language.text import format_program
 from azero.runs import json_lines
-from experiments.frame import reporting, workers
+from experiments.frame import workers
 
 if TYPE_CHECKING:
   from azero.insight.bench import Bench
@@ -159,7 +159,7 @@ def _varied(code: Code, spread: float, rng: np.random.Generator) -> Code:
 
 def table(found: Sequence[Worth]) -> str:
   """Markdown: what the motif is worth in each arm."""
-  return reporting.table(
+  return insight_tables.markdown(
       (f"with {found[0].motif}, no search", "start, tuned", "with the motif, tuned", "gain",
        "95 % interval over tasks", "over tunings", "verdict"),
       [(each.arm, f"{each.start:.4f}", f"{each.fitness:.4f}",

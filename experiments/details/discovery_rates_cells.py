@@ -209,7 +209,7 @@ class Looks(island_discoveries.Looks):
   """
 
   def __init__(self, judge: Evaluator, exam: Exam, search: Evolution):
-    """Takes over.
+    """Lets the clock begin; looks at nothing yet.
 
     Args:
       judge: on tasks to look on and tasks to confirm on.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from azero.insight import statistics as statistics_lib
+from azero.insight import tables as insight_tables
 from azero.insight.plots import discovery_plot
 from azero.insight.plots.discovery_plot import Method, Panel
 from azero.insight.statistics import Interval
@@ -16,7 +17,7 @@ from azero.runs.display.durations import format_duration
 from azero.search.methods import PAPER
 from experiments.details import discovery_rates_statistics as statistics
 from experiments.details.discovery_rates_statistics import ArmResult, Place
-from experiments.frame import reporting, study
+from experiments.frame import study
 
 if TYPE_CHECKING:
   from azero.runs.directory import RunDirectory
@@ -49,7 +50,7 @@ def write_report(
     tables += _section(place)
   study.conclude(config, directory, study.Findings(
       title="Discovery rates: what a success costs each method",
-      summary=_summary(config, lines, signum), tables=tables,
+      summary=_summary(lines, signum), tables=tables,
       figure=discovery_plot.plot_discovery([_panel(place) for place in places])
       if places else None,
       picture=_PICTURE,
@@ -57,7 +58,7 @@ def write_report(
   return places
 
 
-def _summary(config: Any, lines: Lines, signum: int | None) -> list[str]:
+def _summary(lines: Lines, signum: int | None) -> list[str]:
   ended = (
       "All seeds of all arms that were asked for have ended." if signum is None else
       "**The run was interrupted**: these are its finished cells.")
@@ -101,7 +102,7 @@ def _summary_table(places: Sequence[Place]) -> str:
           f"{verdicts.count(verdict)} {verdict}"
           for verdict in (statistics.BETTER, statistics.WORSE, statistics.OPEN)))
     rows.append((name, len(results), f"{solved} of {total}", *cells))
-  return reporting.table((
+  return insight_tables.markdown((
       "arm", "problems x spaces", "seeds solved",
       *(f"by {_NAMES[measure]}" for measure in statistics.TESTED)), rows)
 
@@ -129,7 +130,7 @@ def _cost_table(place: Place) -> str:
         f"{result.times['evaluated'].successes} of {len(result.rows)} "
         f"({result.rate.low:.0%} to {result.rate.high:.0%})",
         *(_cost(result, measure) for measure in _SHOWN), *verdicts))
-  return reporting.table((
+  return insight_tables.markdown((
       "rank", "arm", "solved", *(f"{_NAMES[measure]} per success" for measure in _SHOWN),
       *(f"by {_NAMES[measure]}" for measure in statistics.TESTED)), rows)
 
@@ -166,7 +167,7 @@ def _mean_table(place: Place) -> str:
   header = [
       f"{_NAMES[measure]}, up to {_number(place.horizons[measure])}"
       for measure in statistics.MEASURES]
-  return reporting.table(("restricted mean to a success", *header), [
+  return insight_tables.markdown(("restricted mean to a success", *header), [
       (result.arm, *(_interval(result.means[measure]) for measure in statistics.MEASURES))
       for result in place.arms])
 
@@ -186,7 +187,7 @@ def _level_table(place: Place) -> str:
           f"{gain.estimate:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}), above it in "
           f"{level.wins[0]} of {level.wins[1]} seeds")]
     rows.append((result.arm, *cells))
-  return reporting.table(("mean fitness on unseen tasks", *header), rows)
+  return insight_tables.markdown(("mean fitness on unseen tasks", *header), rows)
 
 
 def _panel(place: Place) -> Panel:

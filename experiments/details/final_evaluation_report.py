@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.frame import lazy
 
 with lazy.imports():
+  from azero.insight import tables
   from azero.insight.plots import final_plot
   from azero.language import text
   from experiments.frame import reporting
@@ -67,13 +68,13 @@ def _report(
       "split, which tuning does not see, after its last epoch."]
   if any(row["interrupted"] for row in rows):
     summary.append("**Tuning was interrupted**: budgets are not equal, see the table.")
-  results = reporting.table(
+  results = tables.markdown(
       ("classes", "program", "test accuracy", "deviation over seeds", "validation, untuned",
        "validation, tuned", "trials", "examples trained on", "seconds"),
       [(row["task"], row["program"], f"{row['mean']:.4f}", f"{row['std']:.4f}",
         f"{row['valid_original']:.4f}", f"{row['valid_tuned']:.4f}", row["trials"],
         f"{row['train_steps']:,}", f"{row['seconds']:.0f}") for row in rows])
-  constants = reporting.table(
+  constants = tables.markdown(
       ("classes", "program", "instruction", "constant", "tuned"),
       [(row["task"], row["program"], f"`{line}`", f"{old:.4g}", f"{new:.4g}")
        for row in rows for line, old, new in zip(

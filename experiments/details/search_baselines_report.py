@@ -10,8 +10,9 @@ import itertools
 from typing import Any
 
 from azero.insight import statistics
+from azero.insight import tables as insight_tables
 from azero.insight.plots import comparison_plot
-from experiments.frame import reporting, trials
+from experiments.frame import trials
 from experiments.frame.trials import Outcome, Trials
 from experiments.frame.workers import Arm
 
@@ -87,7 +88,7 @@ def _rows(arms: Sequence[Arm], result: Trials, stages: _Stages) -> str:
           arm.title, budget, len(own), programs,
           *trials.summary_cells([each.accuracy for each in own], result.references[arm.name]),
           *published))
-  return reporting.table((
+  return insight_tables.markdown((
       "method", "budget of a process", "repeats", "programs of a repeat", "best accuracy",
       "over logistic regression", "over the network", "paper: best accuracy",
       "paper: over logistic", "paper: over the network"), rows)
@@ -114,7 +115,7 @@ def _order(arms: Sequence[Arm], result: Trials, stages: _Stages) -> str:
       rows.append((
           full.workers, budget, _interval(statistics.mean_difference(ours, theirs)),
           _p(statistics.mann_whitney(ours, theirs)), *fisher))
-  return reporting.table((
+  return insight_tables.markdown((
       "processes", "budget", "Full - Basic, 95 % (Welch)", "p (Mann-Whitney)",
       "over logistic regression, p (Fisher)", "over the network, p (Fisher)"), rows) if rows else ""
 
@@ -133,7 +134,7 @@ def _growth(arms: Sequence[Arm], stages: _Stages) -> str:
         rows.append((
             arm.title, before, after, len(both), sum(new[k] > old[k] for k in both),
             sum(new[k] < old[k] for k in both), _interval(grown)))
-  return reporting.table((
+  return insight_tables.markdown((
       "method", "from", "to", "repeats", "of them better", "worse", "gain, 95 % over repeats"),
       rows) if rows else ""
 

@@ -12,6 +12,7 @@ from experiments.frame import lazy
 
 with lazy.imports():
   from azero.insight import statistics
+  from azero.insight import tables as insight_tables
   from azero.insight.plots import difficulty_plot
   from azero.runs import json_lines
   from experiments.frame import reporting, study
@@ -82,7 +83,7 @@ def write_report(
     sections += _examples(kind, rows)
   tables = []
   if points:
-    tables = [reporting.table((
+    tables = [insight_tables.markdown((
         "task type", "acceptable random programs", "random search success rate",
         "difficulty (1 / rate)", "difficulty, paper", "evolution successes",
         "evolution success rate", "ratio", "ratio, paper"), lines), _time_table(rows)]
@@ -132,7 +133,7 @@ def _time_table(rows: Rows) -> str:
     lines.append((
         kind.replace("_", " "), method, f"{seconds:,.0f} s", f"{programs / seconds:,.0f}",
         f"{run:,}", f"{steps:,}"))
-  return reporting.table((
+  return insight_tables.markdown((
       "task type", "method", "time", "programs per second", "programs run", "training steps"),
       lines)
 

@@ -77,8 +77,8 @@ def named(
         f"--program: there is no file or directory '{name}', and the zoo has only "
         f"{', '.join(zoo.names())}.")
   source = files.read_text(path, setting="--program: ")
-  return Candidate(path.stem, text.parse(
-      source, num_features=num_features, min_vectors=3 if multiclass else 1))
+  return Candidate(
+      path.stem, text.parse(source, num_features=num_features, multiclass=multiclass))
 
 
 def chosen_of_run(path: pathlib.Path) -> Mapping[str, Any] | None:
@@ -98,7 +98,7 @@ def _best_of_run(path: pathlib.Path, multiclass: bool) -> Programs:
       (chosen["program"], chosen["num_features"])]
   for code, num_features in entries:
     with reader.reading(path):
-      program = text.parse(code, num_features=num_features, min_vectors=3 if multiclass else 1)
+      program = text.parse(code, num_features=num_features, multiclass=multiclass)
     if predicts(program, multiclass=multiclass).any():
       return program
   raise ValueError(

@@ -20,7 +20,7 @@ from experiments.frame.run_settings import StudySettings
 from experiments.frame.settings import setting
 
 with lazy.imports():
-  from azero.insight import baselines, verdict
+  from azero.insight import baselines, tables, verdict
   from azero.insight.plots import progress_plot
   from azero.runs import warm_start
   from azero.search.groups import federation, starts
@@ -189,7 +189,7 @@ def _score_table(judged: Judged) -> list[str]:
   """Scores of the program as it is used, if it was judged so."""
   if not judged.scores:
     return []
-  return [reporting.table(
+  return [tables.markdown(
       (judged.measure, "score", "95 % interval"),
       [(label, *texts) for label, texts in judged.scores.items()])]
 

@@ -30,7 +30,7 @@ class Estimate:
       self, seconds: float | None, totals: Mapping[str, int] | None = None, *,
       skip_first: bool = False,
   ):
-    """Takes over.
+    """Begins to measure.
 
     Args:
       seconds: after so long, of what is measured; None for never.

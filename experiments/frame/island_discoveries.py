@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.frame import reporting
+from azero.insight import tables
 
 if TYPE_CHECKING:
   from azero.executors.evaluator import Evaluator
@@ -23,7 +23,7 @@ class Looks:
   """
 
   def __init__(self, evaluator: Evaluator, *, enough: float):
-    """Takes over.
+    """Stores how to look; looks at nothing yet.
 
     Args:
       evaluator: on those tasks, its first set.
@@ -58,7 +58,7 @@ class Selection(Looks):
 
   def __init__(
       self, evaluator: Evaluator, *, enough: float, every: int, stop_at_first: bool):
-    """Takes over.
+    """Stores how and when to look; looks at nothing yet.
 
     Args:
       evaluator: on T_select.
@@ -91,7 +91,7 @@ class Selection(Looks):
 
   def table(self, search: Searching) -> str:
     """A line for each island."""
-    return reporting.table(
+    return tables.markdown(
         ("island", "training steps", "programs", "search fitness", "select fitness", "discovery"),
         [(island, f"{search.train_steps[island]:,}", f"{search.num_programs[island]:,}",
           f"{search.best_fitness[island]:.5f}", f"{self.fitness.get(island, 0):.6f}",

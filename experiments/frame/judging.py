@@ -50,7 +50,7 @@ class Judge:
   """
 
   def __init__(self, choose: Tasks, judge: Tasks, settings: Mapping[str, Any]):
-    """Takes over.
+    """Stores what evaluators are made of; compiles nothing yet.
 
     Args:
       choose: tasks to choose on.

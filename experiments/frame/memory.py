@@ -1,7 +1,8 @@
 """Memory of this process and of the machine, as far as they can be told."""
 
-import os
 import pathlib
+
+import psutil
 
 
 def peak_memory() -> float | None:
@@ -23,9 +24,7 @@ def require_memory(num_bytes: float, remedy: str) -> None:
   Raises:
     ValueError: they take more than there is.
   """
-  if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
-    return  # it cannot be told
-  memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+  memory = psutil.virtual_memory().total
   if num_bytes > memory:
     raise ValueError(
         f"The tasks of all workers take about {num_bytes / 1e9:,.0f} GB, but this machine has "

@@ -9,6 +9,7 @@ import numpy as np
 
 from azero.compiler import liveness
 from azero.distributed.view import GroupView
+from azero.insight import tables as insight_tables
 from azero.language.program import Programs
 from azero.language.text import format_program
 from azero.runs import metrics, runner
@@ -51,7 +52,7 @@ def report(
     parts += ["## What it took", _cost_table(result)]
   if config is not None:
     parts += ["## Settings", code_block(command(config))]
-    parts.append(table(("setting", "value"), list(_shown(config).items())))
+    parts.append(insight_tables.markdown(("setting", "value"), list(_shown(config).items())))
   return "\n\n".join(parts) + "\n"
 
 
@@ -99,15 +100,9 @@ def code_block(text: str) -> str:
   return f"```\n{text}\n```"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-  """A Markdown table."""
-  lines = [header, ["---"] * len(header), *rows]
-  return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
 def fitness_table(rows: Mapping[str, np.ndarray]) -> str:
   """Mean, deviation and range over tasks for each named row of fitnesses, [D] each."""
-  return table(("on unseen tasks", "mean", "std", "min", "max"), [
+  return insight_tables.markdown(("on unseen tasks", "mean", "std", "min", "max"), [
       (name, *(f"{value:.4f}" for value in (x.mean(), x.std(), x.min(), x.max())))
       for name, x in rows.items()])
 
@@ -115,7 +110,7 @@ def fitness_table(rows: Mapping[str, np.ndarray]) -> str:
 def group_table(search: GroupedSearch) -> str:
   """What the workers of each group of a search came to."""
   parts: Sequence[Evolution | GroupView] = search.searches
-  return table(
+  return insight_tables.markdown(
       ("group", "workers", "programs", "training steps", "best search fitness",
        "median of workers"),
       [(group.name, part.num_islands, f"{part.num_programs.sum():,}",
@@ -125,7 +120,7 @@ def group_table(search: GroupedSearch) -> str:
 
 def _cost_table(result: runner.RunResult) -> str:
   row = metrics.metrics_of(result.search, result.seconds)
-  return table(("what", "value"), [
+  return insight_tables.markdown(("what", "value"), [
       ("ended by", f"{result.status}: {result.reason}" if result.reason else result.status),
       ("wall time", f"{result.seconds:.1f} s"),
       ("islands", result.search.num_islands),

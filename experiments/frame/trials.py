@@ -19,12 +19,12 @@ import numpy as np
 from experiments.frame import lazy
 
 with lazy.imports():
-  from azero.insight import statistics
+  from azero.insight import statistics, tables
   from azero.insight.plots import comparison_plot
   from azero.language import ops, program, text
   from azero.runs import directory as directory_lib
   from azero.runs import json_lines
-  from experiments.frame import estimate, judging, references, reporting, study, workers
+  from experiments.frame import estimate, judging, references, study, workers
 
 if TYPE_CHECKING:
   from azero.language.program import Programs, SearchSpace
@@ -293,7 +293,7 @@ def conclude(
           *comparison.summary, state, *_epochs(arms),
           f"Wall time of this part of the run: {result.seconds:.0f} s.",
           f"The program below is of {comparable[best.arm]!r}, repeat {best.repeat + 1}."],
-      program=text.parse(best.program, num_features=config.num_features, min_vectors=3),
+      program=text.parse(best.program, num_features=config.num_features, multiclass=True),
       num_classes=10 if arms[0].select.ten_classes else 2, tables=comparison.tables,
       figure=comparison_plot.plot_comparison(
           comparison.settings, label=comparison.label, title=comparison.picture_title,
@@ -325,7 +325,7 @@ def summary_cells(values: Sequence[float], references: Mapping[str, float]) -> l
 
 def reference_table(references: Mapping[str, float]) -> str:
   """Accuracies of the references on the tasks that judge."""
-  return reporting.table(("reference, here", "accuracy"), [
+  return tables.markdown(("reference, here", "accuracy"), [
       (name, f"{accuracy:.4f}") for name, accuracy in references.items()])
 
 

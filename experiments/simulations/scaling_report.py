@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from azero.insight import tables as insight_tables
 from azero.runs.directory import RunDirectory
 from experiments.benchmarks import measuring
 from experiments.frame import reporting
@@ -71,7 +72,7 @@ def _report(config: Any, result: Result, pictures: Sequence[str]) -> str:
   if result.curves:
     tables += ["## Mixing, simulated", _mixing(result.curves, config.migrants)]
   tables += [f"![{name}]({name})" for name in pictures]
-  tables += ["## The machine", reporting.table(
+  tables += ["## The machine", insight_tables.markdown(
       ("what", "value"), list(measuring.machine().items()))]
   return reporting.report(
       "Migration at scale", program=None, tables=tables, config=config, summary=[
@@ -82,7 +83,7 @@ def _report(config: Any, result: Result, pictures: Sequence[str]) -> str:
 
 
 def _costs(costs: Sequence[ExchangeCosts]) -> str:
-  return reporting.table(
+  return insight_tables.markdown(
       ("W", "read message, us", "upload, us", "download, us", "write message, us", "whole, us",
        "first exchange of a worker, without messages, us", "message", "pool"),
       [(f"{row.workers:,}",
@@ -95,7 +96,7 @@ def _saturation(config: Any, costs: Sequence[ExchangeCosts]) -> str:
   service = costs[-1].service
   rates = sorted({*_RATES, round(config.evaluations)})
   pools = sorted(config.pools)
-  return reporting.table(
+  return insight_tables.markdown(
       ("evaluations between exchanges", "evaluations/s of a worker", "exchanges/s of a worker",
        *(f"W, {pool} pool{'s' * (pool > 1)}" for pool in pools)),
       [(f"{births:,}", f"{rate:,}", f"{rate / births:.3g}",
@@ -104,7 +105,7 @@ def _saturation(config: Any, costs: Sequence[ExchangeCosts]) -> str:
 
 
 def _island(island: IslandBytes, model: CostModel) -> str:
-  return reporting.table(("what", "bytes"), [
+  return insight_tables.markdown(("what", "bytes"), [
       ("a program", f"{island.program:,}"),
       ("state of a worker, young", f"{island.young:,}"),
       ("state of a worker, caches full", f"{island.full:,}"),
@@ -120,7 +121,7 @@ def _cluster(config: Any, model: CostModel) -> str:
       f"steps a second, exchanges every {model.births:,} evaluations, and is saved every "
       f"{model.checkpoint_seconds:.0f} s with full caches. Its {config.train_steps:.3g} training "
       f"steps take {model.days(config.train_steps):.2f} days, whatever W.")
-  return head + "\n\n" + reporting.table(
+  return head + "\n\n" + insight_tables.markdown(
       ("W", "exchanges/s", "servers kept busy", "network of the servers", "pools",
        "checkpoints", "memory of the workers", "training steps/s"),
       [(f"{row.workers:,}", f"{row.exchanges:,.3g}", f"{row.servers:.3g}",
@@ -129,7 +130,7 @@ def _cluster(config: Any, model: CostModel) -> str:
 
 
 def _load(rows: Sequence[dict[str, Any]]) -> str:
-  return reporting.table(
+  return insight_tables.markdown(
       ("W", "evaluations between exchanges", "pools", "mode", "server busy", "exchanges/s",
        "waiting, mean", "99 %", "workers work"),
       [(f"{row['workers']:,}", f"{row['births']:,}", row["pools"], row["mode"],
@@ -157,7 +158,7 @@ def _mixing(curves: Sequence[dict[str, Any]], migrants: int) -> str:
         theory[0], until[1], theory[1], f"{row['exchanges'][-1]:.1f}",
         f"{row['holders'][-1]:.1%}" if row["scenario"] != "neutral" else "",
         f"{row['effective'][-1]:,.4g}"))
-  return reporting.table(
+  return insight_tables.markdown(
       ("lineages", "W", "evaluations between exchanges", "mode", "pools",
        "exchanges until 50 % hold the best", "theory", "until 99 %", "theory", "simulated to",
        "hold it then", "effective lineages then"), lines)

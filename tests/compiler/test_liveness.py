@@ -45,7 +45,7 @@ def test_does_not_depend_on_the_batch():
 
 def _live_lines(code: str, *, multiclass: bool = False, num_features: int = 4) -> list[str]:
   """The live instructions of a text."""
-  programs = text.parse(code, num_features=num_features, min_vectors=3 if multiclass else 1)
+  programs = text.parse(code, num_features=num_features, multiclass=multiclass)
   return _lines(programs, liveness.live_instructions(programs, multiclass=multiclass)[0])
 
 

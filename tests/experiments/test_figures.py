@@ -1,6 +1,7 @@
 """The experiments of figures 4 and 5: smoke presets, reports, stop and resume."""
 
 import json
+import types
 
 import pytest
 
@@ -136,8 +137,9 @@ def test_the_paper_preset_of_task_difficulty_shows_an_estimate(tmp_path, monkeyp
 
 def test_the_paper_preset_of_backprop_discovery_needs_much_memory(tmp_path, monkeypatch, capsys):
   settings = {"output_dir": str(tmp_path), "run_name": "run"}
+  machine = types.SimpleNamespace(total=4e9)
   monkeypatch.setattr(
-      backprop_discovery.memory.os, "sysconf", lambda name: 10**6 if "PAGES" in name else 4000)
+      backprop_discovery.memory, "psutil", types.SimpleNamespace(virtual_memory=lambda: machine))
   with pytest.raises(ValueError, match=r"take about 331 GB, but this machine has 4 GB.*--workers"):
     backprop_discovery.run(preset(backprop_discovery.Config, "paper", **settings))
   assert not (tmp_path / "run").exists()

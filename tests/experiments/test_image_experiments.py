@@ -407,7 +407,7 @@ def test_what_a_motif_is_worth_is_measured_on_other_tasks(task_type, data_dir, t
     assert each.gain.estimate == pytest.approx(each.fitness - each.start)
     assert each.gain.estimate == pytest.approx(np.mean(each.tunings))
     multiclass = arm.select.ten_classes
-    program = text.parse(each.program, num_features=10, min_vectors=3 if multiclass else 1)
+    program = text.parse(each.program, num_features=10, multiclass=multiclass)
     names = [item.name for item in motifs.find_motifs(program, multiclass=multiclass)]
     # A schedule may have been tuned to fall over more examples than are looked at.
     assert set(names) <= {motif} and (names or motif == motifs.RATE_DECAY)

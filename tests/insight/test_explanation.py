@@ -187,7 +187,7 @@ def test_a_label_plus_the_negated_prediction_is_an_error(constant, order, found)
 
 
 def test_the_linear_model_of_several_classes_is_trained_by_its_error():
-  program = text.parse(starts.linear_of_classes("0.1"), num_features=8, min_vectors=3)
+  program = text.parse(starts.linear_of_classes("0.1"), num_features=8, multiclass=True)
   explained = explain(program, num_classes=3)
   assert explained.summary == (
       "A linear model of the features, trained by steps along the gradient of its error.")
@@ -226,8 +226,8 @@ def test_dead_lines_are_shown_and_said_to_be():
 def test_an_explanation_shows_itself(name):
   program = zoo.load(name, 8)
   explained = explain(program, num_classes=_classes(name))
-  min_vectors = zoo.entry(name).min_vectors
-  assert text.parse(explained.annotated(), program.space, min_vectors=min_vectors) == program
+  multiclass = zoo.is_multiclass(name)
+  assert text.parse(explained.annotated(), program.space, multiclass=multiclass) == program
   assert json.loads(json.dumps(explained.as_dict()))["summary"] == explained.summary
   for shown in (str(explained), explained.markdown(), explained._repr_html_()):
     assert explained.summary in shown

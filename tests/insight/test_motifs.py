@@ -15,7 +15,7 @@ _OWN = {"s2a": NOISY_RELU, "s2b": RATE_DECAY, "s2c": MEAN_RATE}
 
 
 def _names(source, *, multiclass=False, **settings):
-  program = text.parse(source, num_features=8, min_vectors=3 if multiclass else 1)
+  program = text.parse(source, num_features=8, multiclass=multiclass)
   return [motif.name for motif in motifs.find_motifs(program, multiclass=multiclass, **settings)]
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
@@ -249,8 +251,8 @@ def test_zero_looks_at_the_whole_program():
   text = text.replace("v6", "v5")
   assert notation.parse(text, space).in1[0, 1] == 1
   with pytest.raises(notation.ProgramSyntaxError, match="line 4, column 15: 0 stands for a vector"):
-    notation.parse(text, space, min_vectors=3)
-  assert notation.parse(text, min_vectors=3).in1[0, 1] == 6
+    notation.parse(text, space, multiclass=True)
+  assert notation.parse(text, multiclass=True).in1[0, 1] == 6
 
 
 # Spaces.
@@ -269,7 +271,7 @@ def test_inferred_space():
   assert programs.opcode.tolist() == [[56, 56, 31, EMPTY], [62, EMPTY, EMPTY, 0]]
   smallest = notation.infer_space(["def Setup():"])
   assert smallest.num_addresses == (2, 1, 0) and smallest.num_slots == 0
-  assert notation.infer_space(["def Setup():"], 7, min_vectors=3).num_addresses == (2, 3, 0)
+  assert notation.infer_space(["def Setup():"], 7, multiclass=True).num_addresses == (2, 3, 0)
   assert notation.infer_space(["def Setup():"], 7).num_features == 7
 
 
@@ -281,8 +283,9 @@ def test_given_space():
   assert notation.parse(text, SMALL, num_features=4) == programs
   with pytest.raises(ValueError, match=r"num_features is 8, but the space has 4.*with_features"):
     notation.parse(text, SMALL, num_features=8)
-  with pytest.raises(ValueError, match="The space has 3 vectors; 4 are needed"):
-    notation.parse(text, SMALL, min_vectors=4)
+  narrow = dataclasses.replace(SMALL, num_vectors=2)
+  with pytest.raises(ValueError, match="The space has 2 vectors; 3 are needed"):
+    notation.parse(text, narrow, multiclass=True)
 
 
 # Ops of one's own.

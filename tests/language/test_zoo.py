@@ -57,7 +57,6 @@ def test_text_has_as_many_instructions_as_lines(name):
 
 def test_only_s2c_is_multiclass():
   assert [name for name in zoo.names() if zoo.is_multiclass(name)] == ["s2c"]
-  assert zoo.entry("s2c").min_vectors == 3
   assert zoo.entry("figure_5").where == "figure 5"
 
 

@@ -11,9 +11,17 @@ from support.toy_evaluator import ToyEvaluator
 from azero.executors.evaluator import Evaluator
 from azero.memory import own_memory
 from azero.runs import metrics
-from azero.runs.metrics import CLOCK, Meter
+from azero.runs.metrics import Meter
 from azero.search.evolution import Evolution
 from azero.search.scoring.equivalence import Counts
+
+# Metrics that depend on the clock and the machine; all others follow from the settings and
+# `cycle`.
+CLOCK = (
+    "time", "seconds", "programs_per_second", "train_steps_per_second",
+    "recent_programs_per_second", "recent_train_steps_per_second", "device_idle_share",
+    "recent_device_idle_share", "memory_bytes", "process_memory_bytes", "losses",
+    "missed_migrations", "checkpoint_wait_seconds", "seconds_left")
 
 
 def evolution(islands=1, **settings):

@@ -14,8 +14,10 @@ from azero.search.scoring.lru_cache import (
   FILLED,
   CacheArrays,
   Log,
+  LruCache,
   fill,
   look_up,
+  new_log,
   reserve,
   take_back,
   ticket_at,
@@ -143,6 +145,30 @@ def ask(
 
 
 @kernel
+def _get(cache: CacheArrays, island: int, key: np.ndarray, log: Log) -> tuple[bool, float]:
+  place = look_up(cache, island, key, 0, log)
+  if place == ABSENT or ticket_at(cache, island, place) != FILLED:
+    return False, 0.0
+  return True, value_at(cache, island, place)
+
+
+@kernel
+def _put(cache: CacheArrays, island: int, key: np.ndarray, value: float, log: Log) -> None:
+  fill(cache, island, reserve(cache, island, key, 0, 0, log), 0, value)
+
+
+def get(cache: LruCache, island: int, key: np.ndarray) -> float | None:
+  """The value of a key, [2] uint64, which is marked as used; None where there is none yet."""
+  known, value = _get(cache.arrays, island, key, new_log(1))
+  return float(value) if known else None
+
+
+def put(cache: LruCache, island: int, key: np.ndarray, value: float) -> None:
+  """Stores the value of a key that is not in the cache."""
+  _put(cache.arrays, island, key, value, new_log(1))
+
+
+@kernel
 def values_at(cache: CacheArrays, island: int, places: np.ndarray, values: np.ndarray) -> None:
   """Gives `values`, [N] float64, what is at places; anything where a place still waits."""
   for k in range(len(places)):
@@ -171,5 +197,5 @@ def answer(
 
 
 __all__ = [
-    "FILLED", "answer", "ask", "compete", "evolve", "pending", "picks", "round_constants",
-    "uniforms", "values_at"]
+    "FILLED", "answer", "ask", "compete", "evolve", "get", "pending", "picks", "put",
+    "round_constants", "uniforms", "values_at"]

@@ -390,6 +390,11 @@ def test_endless_cells_take_no_time_and_are_not_told_whole(tmp_path):
   assert len(str(info.value)) < 600
 
 
+def test_a_task_has_two_rows_to_train_on():
+  with pytest.raises(ValueError, match="max_task_rows must be at least 2; got 1"):
+    tables.TableSettings(max_task_rows=1)
+
+
 def test_column_settings_name_columns():
   frame = pd.DataFrame(X, columns=list(NAMES)).assign(kind=KIND)
   with pytest.raises(ValueError, match=r"There is no drop column 'masss'\. Did you mean 'mass'"):

@@ -30,7 +30,6 @@ from azero.language.program import Programs
 
 _MIN_ROWS = 128  # arrays have a power of two of rows, at least so many, so that few are compiled
 _PIECE = 4096  # examples of a call: longer orders go in pieces
-_MATRIX_BYTES = 1 << 26  # of matrices that differ between rows that are predicted side by side
 _KINDS = {kind.letter: kind for kind in Kind}
 
 Remembered = dict[str, np.ndarray]  # by address: s2 [], v1 [F], m0 [F, F]
@@ -186,9 +185,7 @@ class _Stream(Training):
       _, _, raw = self._valid_example(data, trial, fixed, carry, jnp.int32(0), jnp.int32(0))
       return self._loss.normalise(raw)
 
-    matrix_bytes = self._code.varying_matrices * self._num_features**2 * x.dtype.itemsize
-    at_once = min(_MIN_ROWS, _MATRIX_BYTES // matrix_bytes) if matrix_bytes else _MIN_ROWS
-    return lax.map(predict, x, batch_size=max(1, at_once))
+    return lax.map(predict, x, batch_size=self._at_once(_MIN_ROWS, x.dtype))
 
   def _data(self, train: tuple[jax.Array, jax.Array] | None = None) -> TaskData:
     """Examples to train on, and one row of zeros to predict."""

@@ -12,6 +12,7 @@ import chex
 import jax
 from jax import lax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from azero.executors import noise
@@ -200,14 +201,16 @@ class Training:
     examples = jnp.arange(num_valid, dtype=jnp.int32)
     carry, results = lax.scan(one_by_one, carry, examples[:num_first])
     if num_first < num_valid:
-      matrix_bytes = self._code.varying_matrices * self._num_features**2
-      matrix_bytes *= data.valid_x.dtype.itemsize
-      at_once = min(num_valid, _MATRIX_BYTES // matrix_bytes) if matrix_bytes else num_valid
       rest = lax.map(
           lambda example: predict(carry, example)[1:], examples[num_first:],
-          batch_size=max(1, at_once))
+          batch_size=self._at_once(num_valid, data.valid_x.dtype))
       results = [jnp.concatenate(parts) for parts in zip(results, rest)]
     return carry, results[0], results[1]
+
+  def _at_once(self, most: int, dtype: np.dtype) -> int:
+    """How many of so many examples are predicted side by side."""
+    matrix_bytes = self._code.varying_matrices * self._num_features**2 * dtype.itemsize
+    return max(1, min(most, _MATRIX_BYTES // matrix_bytes)) if matrix_bytes else most
 
   def surrogate(
       self, constants: jax.Array, seed: jax.Array, data: TaskData, num_train: int

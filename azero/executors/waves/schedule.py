@@ -55,7 +55,7 @@ class _Shapes(NamedTuple):
   Attributes:
     classes: [classes, 12] int64.
     starts: [14] int64.
-    room: [15 + classes] int64, what a call has room for.
+    room: [14 + classes] int64, what a call has room for.
     ops: [ops + fused, 13] int64, as in `ssa.Machine`.
     num_features: F.
     num_branches: most ops of a class.
@@ -104,8 +104,8 @@ class _Chunk(NamedTuple):
     lanes: [M + 1, 6] int64, of M instructions.
     values: [P, 5] int64, of its programs.
     counts: [K] int64, room to sort by K - 1 keys.
-    needed: [15 + classes] int64, what of `_Shapes.room` it needs.
-    used: [15 + classes] int64, what the chunks of the call before it have used.
+    needed: [14 + classes] int64, what of `_Shapes.room` it needs.
+    used: [14 + classes] int64, what the chunks of the call before it have used.
   """
 
   lanes: np.ndarray

@@ -67,9 +67,9 @@ class StraightLine(NamedTuple):
 
   Attributes:
     rows: [n] int64, which programs of the batch; distinct.
-    programs: [N + 1, 5] int32, of the batch.
+    programs: [N + 1, 5] int64, of the batch.
     instructions: [M, 17] int64.
-    copies: [K, 4] int32; more than there are.
+    copies: [K, 4] int64; more than there are.
     constants: [N * L, 3] float64.
   """
 

@@ -9,7 +9,7 @@ import dataclasses
 from importlib import resources
 
 from azero.language import text
-from azero.language.program import LABEL_VECTOR, PREDICTION_VECTOR, Programs, SearchSpace
+from azero.language.program import Programs, SearchSpace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +26,6 @@ class Entry:
   name: str
   where: str
   is_multiclass: bool = False
-
-  @property
-  def min_vectors(self) -> int:
-    """Fewest vector addresses that its tasks need."""
-    return max(LABEL_VECTOR, PREDICTION_VECTOR) + 1 if self.is_multiclass else 1
 
 
 ENTRIES = (
@@ -88,4 +83,4 @@ def load(name: str, num_features: int = 4, *, space: SearchSpace | None = None) 
   """
   return text.parse(
       source(name), space, num_features=None if space else num_features,
-      min_vectors=entry(name).min_vectors)
+      multiclass=is_multiclass(name))

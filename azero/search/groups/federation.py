@@ -201,7 +201,7 @@ class Federation(Grouped[Group, Evolution]):
         "searches": {str(k): search.state() for k, search in enumerate(self.searches)}}
 
   def restore(self, state: Mapping[str, Any]) -> None:
-    """Takes over the state of another federation of the same settings; see `Search.restore`.
+    """Restores the state of another federation of the same settings; see `Search.restore`.
 
     Raises:
       StateError: it is none; the federation is as it was then.

@@ -60,7 +60,7 @@ class Grouped(Generic[AnyGroup, AnyPart]):
 
   @property
   def cycle(self) -> int:
-    """Cycles of all groups in all."""
+    """The sum of those of the groups."""
     return sum(search.cycle for search in self.searches)
 
   @property

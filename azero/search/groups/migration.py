@@ -31,8 +31,7 @@ class Migration:
   """Settings of the migration between the workers of an experiment.
 
   Attributes:
-    every: children of a worker between two exchanges, rounded up to whole cycles (the
-      paper's workers: 100 to 10000).
+    every: children of a worker between two exchanges (the paper's workers: 100 to 10000).
     migrants: how many programs a worker sends and receives; None for half its population.
     seed: decides which programs a worker receives.
   """

@@ -16,7 +16,6 @@ from azero.search.groups.federation import Group
 from azero.tasks.task import Tasks
 
 _RATES = ("0.01", "0.001", "0.1")
-_MIN_VECTORS = 3  # of a program for several classes: v1 is the label, v2 the prediction
 # One linear predictor for each class. What Learn finds in v2 has passed through a softmax, so
 # this is softmax regression. The space of the baselines has no difference of vectors.
 _LINEAR_OF_CLASSES = """
@@ -100,7 +99,7 @@ def in_space(source: str, space: SearchSpace) -> Programs:
   try:
     return text.parse(source, space)
   except ValueError:
-    return text.parse(source, num_features=space.num_features, min_vectors=_MIN_VECTORS)
+    return text.parse(source, num_features=space.num_features, multiclass=True)
 
 
 def groups(

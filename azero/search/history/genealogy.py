@@ -83,7 +83,7 @@ class Genealogy:
     lineages, start = [], 0
     for end, root in zip(ends.tolist(), roots.tolist()):
       own, past = Lineage(self._space, words[start:end].copy()), self._past(i, root)
-      lineages.append(own if past is None else past.before(own))
+      lineages.append(own if past is None else past.continued_by(own))
       start = end
     return lineages
 
@@ -167,7 +167,7 @@ class Genealogy:
     check_lineages(self._space, state, len(brought))
 
   def restore(self, state: Mapping[str, Any]) -> None:
-    """Takes over the state of the lineages of another search of the same settings."""
+    """Restores the lineages of another search of the same settings."""
     ancestry, rows = self._islands.ancestry, []
     for i, nodes in enumerate(ancestry.nodes):
       own = state["facts"][:, 0] == i

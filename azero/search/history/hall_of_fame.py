@@ -170,7 +170,7 @@ class HallOfFame(Hall):
     _check_entries(space, state, self.capacity)
 
   def restore(self, space: SearchSpace, state: Mapping[str, Any]) -> None:
-    """Takes over the entries of another hall of the same capacity."""
+    """Restores the entries of another hall of the same capacity."""
     self._entries = dict(_entries_in(space, state["entries"]))
     self._changes = state["changes"]
     self._bar = None
@@ -277,7 +277,7 @@ class Front:
       raise checked_state.StateError("'complexity' has a number twice")
 
   def restore(self, space: SearchSpace, state: Mapping[str, Any]) -> None:
-    """Takes over the entries of another front."""
+    """Restores the entries of another front."""
     self._entries = {
         entry.complexity: (key, entry) for key, entry in _entries_in(space, state["entries"])}
     self._changes = state["changes"]

@@ -94,7 +94,7 @@ class Lineage(Sequence[Step]):
   """
 
   def __init__(self, space: SearchSpace, words: np.ndarray):
-    """Takes over packed steps."""
+    """A line of packed steps."""
     self.space = space
     self.words = words
 
@@ -207,8 +207,8 @@ class Lineage(Sequence[Step]):
     end = _condense(self.words, most, np.empty(size, np.int64), np.empty(size), words)
     return self if end == len(self.words) else Lineage(self.space, words[:end].copy())
 
-  def before(self, other: "Lineage") -> "Lineage":
-    """This lineage continued by another one."""
+  def continued_by(self, other: "Lineage") -> "Lineage":
+    """This lineage with the steps of another one behind its own."""
     return Lineage(other.space, np.concatenate([self.words, other.words]))
 
   @functools.cached_property

@@ -19,6 +19,7 @@ from azero.search.proposals.edits import (
   WITH_INPUTS,
   draw_operand,
   draw_writer,
+  end_of,
   redirect_input,
   redirect_output,
   redraw_constants_of,
@@ -54,10 +55,11 @@ def add_constant(
     return
   constant = draw(readable(opcode, 1 - second, space) & free, stream)
   idle &= space.units[opcode, WRITABLE] & readable(opcode, second, space) & ~bit(constant)
-  if idle == NONE or not splices.can_write_elsewhere(programs, i, bit(constant), space):
+  if idle == NONE or not splices.write_elsewhere(
+      programs, i, bit(constant), False, space, stream):
     return
   new, value = draw(idle, stream), only(old)
-  splices.write_elsewhere(programs, i, bit(constant), space, stream)
+  splices.write_elsewhere(programs, i, bit(constant), True, space, stream)
   _end_setup(programs, i, constant, space, stream)
   gap = splices.open_slots(programs, i, function, (reader, 1), space, stream)
   splices.write(programs, (i, gap), (opcode, second), (value, constant, new), space, stream)
@@ -68,7 +70,7 @@ def add_constant(
 def _end_setup(
     programs: ProgramArrays, i: int, constant: int, space: Tables, stream: np.ndarray) -> None:
   """Lets Setup, which has room for it, end with a number for the constant."""
-  end = splices.end_of(programs, i, _SETUP, space)
+  end = end_of(programs, i, _SETUP, space)
   slot = splices.open_slots(programs, i, _SETUP, (end, 1), space, stream)
   opcode = draw_writer(_SETUP, bit(constant), OF_CONSTANTS, space, stream)
   write_op(programs, i, slot, opcode, space, stream)

@@ -90,6 +90,12 @@ def function_length(programs: ProgramArrays, i: int, function: int, space: Table
 
 
 @inlined_kernel
+def end_of(programs: ProgramArrays, i: int, function: int, space: Tables) -> int:
+  """The slot behind the last instruction of a component function."""
+  return space.functions[function, START] + function_length(programs, i, function, space)
+
+
+@inlined_kernel
 def write_random(
     programs: ProgramArrays, i: int, slot: int, function: int, space: Tables, stream: np.ndarray
 ) -> None:

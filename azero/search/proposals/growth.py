@@ -43,6 +43,7 @@ from azero.search.proposals.edits import (
   draw_operand,
   draw_writer,
   empty_slot,
+  end_of,
   function_length,
   redirect_input,
   redirect_output,
@@ -147,7 +148,7 @@ def _randomize(
   while length < space.functions[function, MAX_LENGTH] and pick(stream, 2) == 1:
     length += 1
   first = space.functions[function, START]
-  for slot in range(first + length, first + function_length(programs, i, function, space)):
+  for slot in range(first + length, end_of(programs, i, function, space)):
     empty_slot(programs, i, slot)
   for slot in range(first, first + length):
     write_random(programs, i, slot, function, space, stream)
@@ -158,9 +159,8 @@ def _randomize(
 def regrow_function(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Grows all instructions of a component function anew, for what the others need of it."""
-  first = space.functions[function, START]
-  end = first + function_length(programs, i, function, space)
-  _grow_between(programs, i, function, (first, end), space, stream)
+  slots = space.functions[function, START], end_of(programs, i, function, space)
+  _grow_between(programs, i, function, slots, space, stream)
 
 
 @inner_kernel
@@ -197,7 +197,7 @@ def _grow_between(
     stream: np.ndarray) -> None:
   """Grows the instructions in slots, from the first to before the second of two."""
   first, end = slots
-  last = space.functions[function, START] + function_length(programs, i, function, space)
+  last = end_of(programs, i, function, space)
   needed = needed_between(programs, i, end, last, needed_after(programs, i, function, space), space)
   for slot in range(end - 1, first - 1, -1):
     _write_needed(programs, i, slot, needed, space, stream)

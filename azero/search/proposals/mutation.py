@@ -167,7 +167,8 @@ def register_mutation(name: str, function: Mutation) -> None:
     function: a plain Python function that Numba can compile, see the top of this module.
 
   Raises:
-    ValueError: the name of a mutation of the paper, or Numba cannot compile the function.
+    ValueError: no identifier, the name of a built-in mutation, or a function that Numba cannot
+      compile.
   """
   if not name.isidentifier():
     raise ValueError(f"The name of a mutation must be a Python identifier, got {name!r}.")

@@ -12,7 +12,7 @@ from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals.addresses import NONE, bit
-from azero.search.proposals.edits import function_length
+from azero.search.proposals.edits import end_of
 
 _PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
 
@@ -57,8 +57,7 @@ def live_after(programs: ProgramArrays, i: int, function: int, space: Tables) ->
 def needed_before(
     programs: ProgramArrays, i: int, function: int, needed: np.uint64, space: Tables) -> np.uint64:
   """What a component function reads to write what is needed, and what it leaves alone of that."""
-  first = space.functions[function, START]
-  end = first + function_length(programs, i, function, space)
+  first, end = space.functions[function, START], end_of(programs, i, function, space)
   return needed_between(programs, i, first, end, needed, space)
 
 
@@ -97,8 +96,7 @@ def draw_reader(
     The slot; -1 if there is none.
   """
   first, chosen, seen = space.functions[function, START], -1, 0
-  end = first + function_length(programs, i, function, space)
-  for slot in range(end - 1, first - 1, -1):
+  for slot in range(end_of(programs, i, function, space) - 1, first - 1, -1):
     reads = space.ops[programs.opcode[i, slot], CHOICES_IN1] > 0
     if reads and written(programs, i, slot, space) & needed != NONE:
       seen += 1
@@ -112,7 +110,7 @@ def draw_reader(
 def outputs_of(programs: ProgramArrays, i: int, function: int, space: Tables) -> np.uint64:
   """The set of addresses that a component function writes."""
   first, outputs = space.functions[function, START], NONE
-  for slot in range(first, first + function_length(programs, i, function, space)):
+  for slot in range(first, end_of(programs, i, function, space)):
     outputs |= written(programs, i, slot, space)
   return outputs
 

@@ -22,7 +22,7 @@ from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals import splices
 from azero.search.proposals.addresses import NONE, bit, draw, given, readable
-from azero.search.proposals.edits import NOBODY, WITH_INPUTS, writable
+from azero.search.proposals.edits import NOBODY, WITH_INPUTS, end_of, writable
 from azero.search.proposals.needs import (
   is_searched,
   needed_after,
@@ -42,7 +42,7 @@ def add_parameter(
   """Adds a parameter to program i, if that can be done, whichever component function was drawn."""
   if not (is_searched(_PREDICT, space) and is_searched(_LEARN, space)):
     return
-  idle, end = ~splices.in_use(programs, i, space), splices.end_of(programs, i, _PREDICT, space)
+  idle, end = ~splices.in_use(programs, i, space), end_of(programs, i, _PREDICT, space)
   first = space.functions[_PREDICT, START]
   gap = first + pick(stream, end - first + 1)
   needed = needed_between(
@@ -106,7 +106,7 @@ def _add_update(
   count = 1 + pick(stream, most)
   if splices.room(programs, i, _LEARN, space) < count:
     return False
-  first, end = space.functions[_LEARN, START], splices.end_of(programs, i, _LEARN, space)
+  first, end = space.functions[_LEARN, START], end_of(programs, i, _LEARN, space)
   gap = first + pick(stream, end - first + 1)
   own = bit(parameter)
   known = (splices.known_before(programs, i, _LEARN, gap, space) | joined) & ~own
@@ -117,10 +117,10 @@ def _add_update(
   if opcode == NOBODY:
     return False
   new = (own | joined) & ~splices.in_use(programs, i, space)
-  if not splices.can_write_elsewhere(programs, i, new, space):
+  if not splices.write_elsewhere(programs, i, new, False, space, stream):
     return False
   value = draw(readable(opcode, 1 - second, space) & sources, stream)
-  splices.write_elsewhere(programs, i, own | joined, space, stream)
+  splices.write_elsewhere(programs, i, own | joined, True, space, stream)
   gap = splices.open_slots(programs, i, _LEARN, (gap, count), space, stream)
   last = gap + count - 1
   splices.grow_value(programs, i, (_LEARN, gap, last), (bit(value), known, idle), space, stream)

@@ -26,7 +26,7 @@ from azero.search.proposals.edits import (
   WITH_INPUTS,
   close_gap,
   draw_writer,
-  function_length,
+  end_of,
   open_gap,
   redirect_input,
   redirect_output,
@@ -41,12 +41,6 @@ from azero.search.proposals.needs import (
 )
 
 _PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
-
-
-@inlined_kernel
-def end_of(programs: ProgramArrays, i: int, function: int, space: Tables) -> int:
-  """The slot behind the last instruction of a component function."""
-  return space.functions[function, START] + function_length(programs, i, function, space)
 
 
 @inner_kernel
@@ -176,33 +170,26 @@ def read_by(
 
 
 @inner_kernel
-def can_write_elsewhere(
-    programs: ProgramArrays, i: int, addresses: np.uint64, space: Tables) -> bool:
-  """Whether every dead instruction that writes one of these addresses could write another one."""
-  for function in (_PREDICT, _LEARN):
-    needed = live_after(programs, i, function, space)
-    for slot in range(
-        end_of(programs, i, function, space) - 1, space.functions[function, START] - 1, -1):
-      others = space.units[programs.opcode[i, slot], WRITABLE] & ~(needed | addresses)
-      if written(programs, i, slot, space) & addresses & ~needed != NONE and others == NONE:
-        return False
-      needed = needed_above(programs, i, slot, needed, space)
-  return True
-
-
-@inner_kernel
 def write_elsewhere(
-    programs: ProgramArrays, i: int, addresses: np.uint64, space: Tables, stream: np.ndarray
-) -> None:
-  """Lets dead instructions that write these addresses write others that nobody needs, if any."""
+    programs: ProgramArrays, i: int, addresses: np.uint64, changes: bool, space: Tables,
+    stream: np.ndarray) -> bool:
+  """Lets dead instructions that write these addresses write others that nobody needs, if any.
+
+  Returns:
+    Whether all have others; without `changes` that is all it does.
+  """
+  have = True
   for function in (_PREDICT, _LEARN):
     needed = live_after(programs, i, function, space)
     for slot in range(
         end_of(programs, i, function, space) - 1, space.functions[function, START] - 1, -1):
-      others = space.units[programs.opcode[i, slot], WRITABLE] & ~(needed | addresses)
-      if written(programs, i, slot, space) & addresses & ~needed != NONE and others != NONE:
-        redirect_output(programs, i, slot, draw(others, stream), space)
+      if written(programs, i, slot, space) & addresses & ~needed != NONE:
+        others = space.units[programs.opcode[i, slot], WRITABLE] & ~(needed | addresses)
+        have = have and others != NONE
+        if changes and others != NONE:
+          redirect_output(programs, i, slot, draw(others, stream), space)
       needed = needed_above(programs, i, slot, needed, space)
+  return have
 
 
 @inner_kernel

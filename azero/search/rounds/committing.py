@@ -21,7 +21,6 @@ from azero.search.rounds.parents import choose_parent
 from azero.search.rounds.round import (
   CHILDREN,
   FIRST_ANSWER,
-  KEPT,
   KNOWN,
   NEW,
   PROGRAMS,
@@ -170,7 +169,6 @@ def _settle(islands: Islands, c: int, rules: Rules, rnd: Round, wanted: Wanted) 
     rnd.counts[TRAIN_STEPS] += rnd.cost[q]
     rnd.counts[FIRST_ANSWER + rnd.outcome[q]] += 1
   islands.load[i] += _CHILD_LOAD
-  rnd.counts[KEPT] += 1
   rnd.counts[PROGRAMS] += max(1, own)
   rnd.counts[FIRST_ANSWER + rnd.answer[c]] += 1
   if own > 1:

@@ -10,9 +10,9 @@ from azero.language.program import Programs, SearchSpace
 from azero.search.scoring.lru_cache import Log, new_log
 from azero.search.scoring.recall import Asked, Results, new_results
 
-# Columns of `Round.counts`: children and requests of the round; children that were kept, their
-# programs and training steps, and how many were answered in each way: ASKED and what follows it.
-CHILDREN, REQUESTS, KEPT, PROGRAMS, TRAIN_STEPS, FIRST_ANSWER = range(6)
+# Columns of `Round.counts`: children and requests of the round; programs and training steps of
+# children that were kept, and how many were answered in each way: ASKED and what follows it.
+CHILDREN, REQUESTS, PROGRAMS, TRAIN_STEPS, FIRST_ANSWER = range(5)
 ASKED, CANONICAL_HIT, OVER_BUDGET, STOPPED_EARLY, TWIN, HURDLE_STOPPED, EVALUATED = range(7)
 NEW = ASKED, OVER_BUDGET  # answers of programs that the cache of canonical keys did not know
 KNOWN = -1  # a request: the fitness is known without one

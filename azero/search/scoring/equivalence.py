@@ -306,7 +306,7 @@ class Stages:
       own.check(checked_state.part(state, name))
 
   def restore(self, state: Mapping[str, Any]) -> None:
-    """Takes over the state of other stages of the same settings."""
+    """Restores the state of other stages of the same settings."""
     for name, part in self._parts().items():
       part.restore(state[name])
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from azero.compiler.kernels import inlined_kernel, kernel
+from azero.compiler.kernels import inlined_kernel
 from azero.compiler.prefetch import LINE, prefetch
 from azero.search import checked_state
 
@@ -99,19 +99,9 @@ class LruCache:
           f"A cache of {capacity:,} entries on each island takes {8 * math.prod(shape) / 1e9:,.0f} "
           "GB in all, more than there is: set cache_size lower.") from error
     self.arrays = CacheArrays(sets, np.zeros(num_islands, np.int64))
-    self._log = new_log(1)
 
   def __len__(self) -> int:
     return int(np.count_nonzero(self._row(_STAMP)))
-
-  def get(self, island: int, key: np.ndarray) -> float | None:
-    """The value of a key, [2] uint64, which is marked as used; None where there is none yet."""
-    known, value = _get_one(self.arrays, island, key, self._log)
-    return float(value) if known else None
-
-  def put(self, island: int, key: np.ndarray, value: float) -> None:
-    """Stores the value of a key that is not in the cache."""
-    _put_one(self.arrays, island, key, value, self._log)
 
   def state(self) -> dict[str, Any]:
     """The entries, where they are and when they were used; none may wait for its value."""
@@ -141,7 +131,7 @@ class LruCache:
     checked_state.within("stamps", stamps, 1, clocks[places * len(clocks) // size])
 
   def restore(self, state: Mapping[str, Any]) -> None:
-    """Takes over the entries of another cache of the same size."""
+    """Restores the entries of another cache of the same size."""
     self.arrays.clocks[:] = state["clocks"]
     self._row(_STAMP)[:] = _NEVER
     island, group, way = np.unravel_index(state["places"], self._row(_STAMP).shape)
@@ -268,19 +258,3 @@ def _use(cache: CacheArrays, island: int, group: int, way: int, who: int, log: L
     log.words[log.used[0], row] = cache.sets[island, group, row, way]
   log.used[0] += 1
   cache.clocks[island] += 1
-
-
-@kernel
-def _get_one(
-    cache: CacheArrays, island: int, key: np.ndarray, log: Log) -> tuple[bool, float]:
-  log.used[0] = 0
-  place = look_up(cache, island, key, 0, log)
-  if place == ABSENT or ticket_at(cache, island, place) != FILLED:
-    return False, 0.0
-  return True, value_at(cache, island, place)
-
-
-@kernel
-def _put_one(cache: CacheArrays, island: int, key: np.ndarray, value: float, log: Log) -> None:
-  log.used[0] = 0
-  fill(cache, island, reserve(cache, island, key, 0, 0, log), 0, value)

@@ -24,6 +24,7 @@ with lazy.imports():
   from azero import files
   from azero.insight import ablation, bench, decoupling, explanation, simplification
   from azero.insight.plots import ablation_plot
+  from azero.language.program import check_num_classes
   from azero.tasks import tables
   from experiments.frame import candidates, reporting
 
@@ -97,6 +98,7 @@ def run(config: Config) -> Explained:
   given = None if config.tasks in (None, *explain_tasks.NAMES) else tables.load_tasks_npz(
       str(config.tasks))
   num_classes = explain_tasks.num_classes_of(config, name) if given is None else given.num_classes
+  check_num_classes(num_classes)
   num_features = config.num_features if given is None else given.num_features
   if num_features is None and not config.run:
     num_features = 16 if config.tasks in explain_tasks.DIGITS else 4

@@ -9,12 +9,13 @@ onnx holds the program as the first task of --tasks has trained it; see docs/exp
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import dataclasses
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from azero import files
-from experiments.frame import command_line, lazy
+from experiments.frame import command_line, lazy, settings
 from experiments.frame.settings import setting
 
 with lazy.imports():
@@ -44,8 +45,8 @@ class Config:
   num_features: int | None = setting(
       None, "F; default that of the tasks, the run or the JSON file, else 4.")
   num_classes: int | None = setting(
-      None, "0 for real-valued labels, 2 or more for classes; default that of the tasks or the "
-      "run, else 0, or 3 for a program of the zoo for several classes.")
+      None, "0 for real-valued labels, 2 or more for classes; default that of the tasks, the "
+      "run or the JSON file, else 0, or 3 for a program of the zoo for several classes.")
   dtype: str = setting("float32", "Type of the memory.", choices=("float32", "float64"))
   tasks: str | None = setting(
       None, "An .npz file of tasks; format onnx trains on the first.", path=True)
@@ -80,34 +81,43 @@ def _read(config: Config, tasks: Tasks | None) -> tuple[Programs, int]:
   """The program, and the number of classes of its tasks."""
   if not config.program:
     raise ValueError("--program is missing: give a text file, or a name of the zoo.")
-  path, num_features = pathlib.Path(config.program), config.num_features
+  settings.require_positive(config, "num_features")
+  path = pathlib.Path(config.program)
+  in_zoo = not path.exists() and config.program in zoo.names()
   if path.is_dir():
     path = path / _PROGRAM
-  of_run = candidates.chosen_of_run(path.parent) if path.name == _PROGRAM else None
-  if num_features is None:
-    num_features = tasks.num_features if tasks else (of_run or {}).get("num_features")
-  in_zoo = not path.exists() and config.program in zoo.names()
-  num_classes = config.num_classes
-  if num_classes is None:
-    num_classes = tasks.num_classes if tasks else of_run["num_classes"] if of_run else (
-        3 if in_zoo and zoo.is_multiclass(config.program) else 0)
-  if in_zoo:
-    return zoo.load(config.program, num_features or 4), num_classes
-  if not path.is_file():
+  if not in_zoo and not path.is_file():
     raise FileNotFoundError(
         f"--program: there is no file '{path}'; the zoo has {', '.join(zoo.names())}.")
-  source = files.read_text(path, setting="--program: ")
+  source = zoo.source(config.program) if in_zoo else files.read_text(path, setting="--program: ")
+  told = _told(config, tasks, None if in_zoo else path, source)
+  num_features = told.get("num_features") if config.num_features is None else config.num_features
+  num_classes = told.get("num_classes") if config.num_classes is None else config.num_classes
+  num_classes = num_classes or 0
+  if path.suffix != ".json":
+    return text.parse(source, num_features=num_features, multiclass=num_classes > 2), num_classes
+  program = export.from_json(source)
+  return program.with_features(num_features or program.space.num_features), num_classes
+
+
+def _told(
+    config: Config, tasks: Tasks | None, path: pathlib.Path | None, source: str
+) -> Mapping[str, Any]:
+  """"num_features" and "num_classes" as far as tasks, zoo (no path), JSON or run tell them."""
+  if tasks is not None:
+    return {"num_features": tasks.num_features, "num_classes": tasks.num_classes}
+  if path is None:
+    return {"num_features": 4, "num_classes": 3 if zoo.is_multiclass(str(config.program)) else 0}
   if path.suffix == ".json":
-    programs = export.from_json(source)
-    return programs.with_features(num_features or programs.space.num_features), num_classes
-  return text.parse(source, num_features=num_features, multiclass=num_classes > 2), num_classes
+    return {"num_classes": export.num_classes_in(source)}
+  return (path.name == _PROGRAM and candidates.chosen_of_run(path.parent)) or {}
 
 
 def _write(
     config: Config, program: Programs, num_classes: int, tasks: Tasks | None) -> bytes:
   """What goes into the file."""
   if config.format == "json":
-    return export.json_text(program).encode()
+    return export.json_text(program, num_classes).encode()
   if config.format in ("numpy", "jax"):
     write = export.numpy_source if config.format == "numpy" else export.jax_source
     return write(program, num_classes, dtype=config.dtype).encode()

@@ -17,7 +17,13 @@ from azero.executors.single import straight_line
 from azero.executors.single.straight_line import FEATURES, Address
 from azero.language import ops as op_table
 from azero.language.ops import Constant, Op
-from azero.language.program import Function, Programs, format_instruction, format_program
+from azero.language.program import (
+  Function,
+  Programs,
+  check_num_classes,
+  format_instruction,
+  format_program,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,10 +180,7 @@ def _check(program: Programs, num_classes: int) -> None:
   if len(program) != 1:
     raise ValueError(
         f"One program at a time is exported, got {len(program)}; choose one: programs[i].")
-  if num_classes < 0 or num_classes == 1:
-    raise ValueError(
-        "num_classes must be 0 for a real-valued label, 2 for two classes, or more; got "
-        f"{num_classes}.")
+  check_num_classes(num_classes)
   if num_classes > 2 and num_classes > program.space.num_features:
     raise ValueError(
         f"{num_classes} classes need at least as many features, since label and prediction are "

@@ -1,10 +1,10 @@
 """Programs <-> JSON, for other software and for keeping: what is written reads back the same.
 
-A text holds a whole batch of programs, dead instructions too, and the search space that they
-are of. Ops go by their names, addresses as the paper writes them; an index constant stays the
-fraction that it is stored as. This is format version 1:
+A text holds a batch of programs, dead instructions too, the search space that they are of and, if
+it is known, how many classes their tasks have. Ops go by their names, addresses as the paper
+writes them; an index constant stays the fraction that it is stored as. This is format version 1:
 
-  {"format": "azero-programs", "version": 1,
+  {"format": "azero-programs", "version": 1, "num_classes": 0,
    "space": {"num_scalars": 4, "num_vectors": 3, "num_matrices": 1, "num_features": 4,
              "setup": {"ops": ["scalar_constant"], "max_length": 1, "min_length": 0,
                        "searched": true}, "predict": {...}, "learn": {...}},
@@ -20,25 +20,34 @@ from typing import Any
 from azero import files
 from azero.language import ops as op_table
 from azero.language.ops import Kind, Op
-from azero.language.program import EMPTY, Component, Function, Programs, SearchSpace
+from azero.language.program import (
+  EMPTY,
+  Component,
+  Function,
+  Programs,
+  SearchSpace,
+  check_num_classes,
+)
 
 FORMAT, VERSION = "azero-programs", 1
 _SIZES = ("num_scalars", "num_vectors", "num_matrices", "num_features")
 _FUNCTIONS = {function: function.name.lower() for function in Function}
 
 
-def json_text(programs: Programs) -> str:
+def json_text(programs: Programs, num_classes: int | None = None) -> str:
   """A batch of programs as JSON, an instruction on a line.
 
   Args:
     programs: N programs, whose unused fields are zero as `Programs` says.
+    num_classes: of their tasks, 0 for a real-valued label; None to leave it out.
 
   Raises:
     ValueError: malformed programs.
   """
   programs.validate()
   space = programs.space
-  head = {"format": FORMAT, "version": VERSION, "space": {
+  classes = {} if num_classes is None else {"num_classes": num_classes}
+  head = {"format": FORMAT, "version": VERSION, **classes, "space": {
       **{size: getattr(space, size) for size in _SIZES},
       **{_FUNCTIONS[function]: _write_component(component)
          for function, component in zip(Function, space.components)}}}
@@ -68,11 +77,7 @@ def from_json(text: str) -> Programs:
   Raises:
     ValueError: says where the text departs from the format, and what is needed there.
   """
-  try:
-    document = files.parse_json(text)
-  except (ValueError, TypeError) as error:
-    raise ValueError(f"This is no JSON: {error}.") from error
-  root = _Node(document, "")
+  root = _root(text)
   found = root["format"].of(str), root["version"].of(int)
   if found[0] != FORMAT:
     raise root["format"].error(f"must be '{FORMAT}', as azero.export.json_text writes it")
@@ -89,6 +94,30 @@ def from_json(text: str) -> Programs:
     return programs.validate()
   except ValueError as error:
     raise ValueError(f"programs of the JSON are malformed: {error}") from error
+
+
+def num_classes_in(text: str) -> int | None:
+  """How many classes the tasks of the programs in a JSON text have, None if it does not say.
+
+  Raises:
+    ValueError: it is no JSON, or says no number of classes.
+  """
+  root = _root(text)
+  if "num_classes" not in root.of(dict):
+    return None
+  number: int = root["num_classes"].of(int)
+  try:
+    check_num_classes(number)
+  except ValueError as error:
+    raise root["num_classes"].error(str(error).split("; got")[0]) from error
+  return number
+
+
+def _root(text: str) -> "_Node":
+  try:
+    return _Node(files.parse_json(text), "")
+  except (ValueError, TypeError) as error:
+    raise ValueError(f"This is no JSON: {error}.") from error
 
 
 def _write_component(component: Component) -> dict[str, Any]:

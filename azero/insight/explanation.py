@@ -16,7 +16,14 @@ from azero.insight.roles import Role, Roles
 from azero.insight.surgery import At
 from azero.insight.terms import Mechanism, Terms
 from azero.language import ops as op_table
-from azero.language.program import EMPTY, Function, Programs, format_instruction, format_program
+from azero.language.program import (
+  EMPTY,
+  Function,
+  Programs,
+  check_num_classes,
+  format_instruction,
+  format_program,
+)
 
 # What the evaluation makes of the prediction of two or more classes, and Learn finds.
 _SQUASHED = {False: "its sigmoid is the probability of class 1",
@@ -120,6 +127,7 @@ def explain(
   Raises:
     ValueError: a malformed program, several, or one that does not fit the task.
   """
+  check_num_classes(num_classes)
   multiclass = num_classes > 2
   program = bench.read_program(program, num_features, multiclass=multiclass)
   terms = Terms(program, multiclass=multiclass)

@@ -362,6 +362,18 @@ def _html_table(text: str) -> str:
   return f"<table><tr>{heads}</tr>\n<tr>{cells}</tr></table>"
 
 
+def check_num_classes(num_classes: int) -> None:
+  """Refuses what is no number of classes of a task.
+
+  Raises:
+    ValueError: says what is one.
+  """
+  if num_classes < 0 or num_classes == 1:
+    raise ValueError(
+        "num_classes must be 0 for a real-valued label, 2 for two classes, or more; got "
+        f"{num_classes}.")
+
+
 def format_instruction(program: Programs, slot: int) -> str:
   """One instruction of a program, a batch of one, in the paper's notation."""
   op = op_table.op_by_id(int(program.opcode[0, slot]))

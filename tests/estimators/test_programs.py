@@ -157,6 +157,9 @@ def test_an_exported_file_learns_the_same_of_the_features_that_the_program_sees(
   alone["fit"](features, labels == "yes", num_epochs=model.num_epochs_)
   same = alone["predict"](features) == (model.predict(data[0]) == "yes")
   assert same.mean() >= 0.95  # the order of the rows is another one
+  remembered = {**alone["zero_memory"](), **model.memory_}
+  np.testing.assert_allclose(
+      alone["predict_proba"](features, remembered), model.predict_proba(data[0])[:, 1], rtol=1e-5)
 
 
 def test_a_regressor_wants_numbers():

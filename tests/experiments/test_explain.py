@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from azero.export import numpy_source
 from azero.language import zoo
 from experiments import explain, export
 from experiments.explain import Config
@@ -77,10 +78,20 @@ def test_a_run_is_explained_by_its_best_program(tmp_path):
   assert "learning rate from the mean of weights" in explained.summary
 
 
+def test_a_json_file_keeps_the_number_of_classes(tmp_path):
+  written, output = tmp_path / "program.json", tmp_path / "learner.py"
+  export.run(export.Config(
+      program="s2c", format="json", num_classes=5, num_features=6, output=str(written)))
+  export.run(export.Config(program=str(written), output=str(output)))
+  assert output.read_text() == numpy_source(zoo.load("s2c", 6), 5)
+
+
 def test_bad_settings_are_refused_before_anything_is_written(tmp_path):
   for changes, message in (
       ({}, "Give either --program"), ({"program": "figure_6", "run": "x"}, "Give either"),
       ({"program": "figure_6", "num_seeds": 0}, "num_seeds"),
+      ({"program": "figure_6", "num_classes": 1}, "num_classes must be 0 for .* got 1"),
+      ({"program": "figure_6", "num_classes": -3}, "num_classes must be 0 for .* got -3"),
       ({"program": "figure_6", "tolerance": 0.1}, "tolerance and settings .* need tasks")):
     with pytest.raises(ValueError, match=message):
       explain.run(_config(tmp_path, **changes))

@@ -29,6 +29,16 @@ def test_random_batches_read_back_the_same():
     assert export.from_json(export.json_text(programs[:0])) == programs[:0]
 
 
+def test_a_text_may_say_how_many_classes_there_are():
+  program = azero.zoo.load("s2c", 5)
+  assert export.num_classes_in(export.json_text(program)) is None
+  for number in (0, 2, 3):
+    text = export.json_text(program, number)
+    assert export.num_classes_in(text) == number and export.from_json(text) == program
+  with pytest.raises(ValueError, match=r"num_classes: num_classes must be 0 for .*; got 1"):
+    export.num_classes_in(export.json_text(program, 1))
+
+
 _GOOD = json.loads(export.json_text(azero.zoo.load("linear_regressor", 4)))
 
 

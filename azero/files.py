@@ -50,6 +50,35 @@ def write_whole(
     sync_directory(path.parent)
 
 
+def require_directory(path: pathlib.Path, setting: str = "") -> None:
+  """Refuses what cannot become a directory to write to, and makes nothing yet.
+
+  Args:
+    path: of the directory, which need not be there.
+    setting: by which it was named, such as "--output_dir: ", for messages.
+
+  Raises:
+    ValueError: it or something above it is a file, or may not be written to.
+  """
+  there = next(each for each in (path, *path.absolute().parents) if each.exists())
+  if not there.is_dir():
+    raise ValueError(f"{setting}'{there}' is a file, where a directory is needed.")
+  if not os.access(there, os.W_OK | os.X_OK):
+    raise ValueError(f"{setting}'{there}' may not be written to; name another directory.")
+
+
+def make_place(path: pathlib.Path, setting: str = "") -> None:
+  """Makes the directory of a file that is to be written.
+
+  Raises:
+    ValueError: it cannot be made.
+  """
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise ValueError(f"{setting}'{path.parent}' cannot be made: {error.strerror}.") from error
+
+
 def sync_directory(path: pathlib.Path) -> None:
   """Makes sure that the names in a directory are on the disk, where a directory can be synced.
 
@@ -86,8 +115,12 @@ def make_directory(path: pathlib.Path) -> None:
 
   Raises:
     FileExistsError: there is something of that name already.
+    NotADirectoryError: something above it is a file.
     OSError: it cannot be made.
   """
+  for above in path.parents:
+    if above.exists() and not above.is_dir():
+      raise NotADirectoryError(f"'{above}' is a file, so that '{path}' cannot be made in it.")
   missing = [each for each in path.parents if not each.exists()]
   path.parent.mkdir(parents=True, exist_ok=True)
   path.mkdir()  # of two processes that want it, one gets it

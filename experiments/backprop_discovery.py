@@ -129,12 +129,11 @@ def make_groups(config: Config) -> tuple[list[Group], Migration | None]:
         f"--workers ({config.workers}) must be a multiple of the number of --groups, "
         f"{len(sizes)}.")
   each = config.workers // len(sizes)
-  # Once in main memory, once on the device.
-  numbers = sum(
-      num_tasks * (num_train + _NUM_VALID) * (config.num_features + 1)
-      for num_train, num_tasks, _ in sizes)
   memory.require_memory(
-      each * numbers * (8 + np.dtype(config.search.dtype).itemsize),
+      each * sum(
+          memory.task_bytes(
+              num_tasks, num_train + _NUM_VALID, config.num_features, config.search.dtype)
+          for num_train, num_tasks, _ in sizes),
       "use fewer --workers, or --groups of fewer examples and tasks, as --preset=small has")
   seeds = iter(np.random.SeedSequence([config.search.seed, 0]).generate_state(config.workers))
   groups, space = [], spaces.backprop(config.num_features, learn_only=config.learn_only)

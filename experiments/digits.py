@@ -22,6 +22,7 @@ from experiments.frame.settings import setting
 with lazy.imports():
   from azero.language import spaces
   from azero.tasks.images import digits
+  from experiments.frame import memory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,12 @@ def run(config: Config) -> discovery.Result:
   """
   config.check()
   settings.require_positive(config, "num_select", "num_final")
+  sizes = digits.DEFAULT_SIZES[config.kind]
+  memory.require_memory(
+      config.islands * memory.task_bytes(
+          config.num_tasks, (config.num_train or sizes[0]) + (config.num_valid or sizes[1]),
+          config.num_features, config.search.dtype),
+      "take fewer --islands or --num_tasks")
   make = functools.partial(
       digits.projected_digits, config.kind, num_features=config.num_features,
       num_train=config.num_train, num_valid=config.num_valid)

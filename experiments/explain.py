@@ -99,6 +99,8 @@ def run(config: Config) -> Explained:
       str(config.tasks))
   num_classes = explain_tasks.num_classes_of(config, name) if given is None else given.num_classes
   check_num_classes(num_classes)
+  if config.output_dir is not None:
+    files.require_directory(pathlib.Path(config.output_dir), "--output_dir: ")
   num_features = config.num_features if given is None else given.num_features
   if num_features is None and not config.run:
     num_features = 16 if config.tasks in explain_tasks.DIGITS else 4
@@ -127,7 +129,7 @@ def _write(directory: pathlib.Path, name: str, explained: Explained) -> None:
   simple, words = explained.simplification, explained.explanation
   parts = [f"# {name}, explained", words.markdown(), "## Simplified", simple.markdown()]
   found = {"explanation": words.as_dict(), "simplification": simple.as_dict()}
-  directory.mkdir(parents=True, exist_ok=True)
+  files.make_place(directory / _PICTURE, "--output_dir: ")
   print(f"{words}\n\n{simple}")
   if explained.ablations is not None and explained.decoupling is not None:
     ablations, constants = explained.ablations, explained.decoupling

@@ -67,12 +67,13 @@ def run(config: Config) -> None:
   output = pathlib.Path(config.output)
   if output.exists():
     raise FileExistsError(f"--output: '{output}' is there already; give another name.")
+  files.require_directory(output.parent, "--output: ")
   if config.format == "onnx" and config.tasks is None:
     raise ValueError("--format=onnx needs --tasks, an .npz file of tasks to train on.")
   tasks = None if config.tasks is None else tables.load_tasks_npz(config.tasks)
   program, num_classes = _read(config, tasks)
   content = _write(config, program, num_classes, tasks)
-  output.parent.mkdir(parents=True, exist_ok=True)
+  files.make_place(output, "--output: ")
   output.write_bytes(content)
   print(f"written: {output}")
 

@@ -24,7 +24,7 @@ with lazy.imports():
   from azero.executors import evaluator
   from azero.insight.plots import progress_plot
   from azero.language import zoo
-  from experiments.frame import island_discoveries, judging, reporting, study
+  from experiments.frame import island_discoveries, judging, memory, reporting, study
 
 if TYPE_CHECKING:
   import numpy as np
@@ -85,6 +85,10 @@ def run(config: Config) -> Result:
   config.runtime.check(config.islands, lockstep=True)
   if not 0 < config.select_fitness <= 1:
     raise ValueError(f"--select_fitness must be in (0, 1], got {config.select_fitness}.")
+  memory.require_memory(
+      config.islands * memory.task_bytes(
+          config.num_tasks, linear_demo.NUM_EXAMPLES, config.num_features, config.search.dtype),
+      "take fewer --islands or --num_tasks")
   group = linear_demo.make_group(
       config.search, islands=config.islands, num_tasks=config.num_tasks,
       num_features=config.num_features)

@@ -50,6 +50,10 @@ def run(config: Config) -> np.ndarray:
   for name in ("run", "data"):
     if not getattr(config, name):
       raise ValueError(f"--{name} is missing.")
+  output = pathlib.Path(config.output)
+  if output.is_dir():
+    raise ValueError(f"--output: '{output}' is a directory; name a file in it.")
+  files.require_directory(output.parent, "--output: ")
   model = _load(pathlib.Path(str(config.run)))
   frame, notes = _read(str(config.data), model)
   try:
@@ -68,7 +72,7 @@ def run(config: Config) -> np.ndarray:
   writer.writerow(header)
   for row, value in enumerate(predictions.tolist()):
     writer.writerow([value, *([] if probabilities is None else probabilities[row].tolist())])
-  output = pathlib.Path(config.output)
+  files.make_place(output, "--output: ")
   files.write_whole(output, text.getvalue().encode("utf-8"))
   print(f"{len(predictions)} predictions of {model.preparation.target_name!r}: {output}")
   return predictions

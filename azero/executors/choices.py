@@ -22,7 +22,7 @@ def check_training(num_epochs: int, max_abs_error: float, dtype: str) -> None:
     ValueError: says which.
   """
   check_dtype(dtype)
-  if num_epochs < 1 or not max_abs_error > 0:
-    raise ValueError(
-        f"num_epochs must be at least 1 and max_abs_error positive, got {num_epochs} and "
-        f"{max_abs_error}.")
+  if num_epochs < 1:
+    raise ValueError(f"num_epochs must be at least 1, got {num_epochs}.")
+  if not max_abs_error > 0:
+    raise ValueError(f"max_abs_error must be positive, got {max_abs_error}.")

@@ -380,7 +380,8 @@ def require_same(
         f"The run in '{path}' is one of another experiment, or of another version of azero: "
         f"only it has the settings {files.shortened(there)}; only here are {here}.")
   differences = [
-      f"{name} is {before[name]!r} there and {now[name]!r} here" for name in before
+      ("the rows of the data are others: " if name.endswith("data_digest") else "")
+      + f"{name} is {before[name]!r} there and {now[name]!r} here" for name in before
       if before[name] != now[name] and name.split(".")[-1] not in may_change]
   if differences:
     shown = files.shortened("; ".join(differences))

@@ -113,10 +113,10 @@ class SearchConfig:
         raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
       if getattr(self, name) > _MOST:
         raise ValueError(f"{name} must be at most {_MOST:,}, got {getattr(self, name)}.")
-    if "valid" not in self.filters and ("features" in self.filters or self.leaps):
-      raise ValueError('Leaps and the filter "features" need the filter "valid" beside them.')
     if not 0 <= self.leaps <= 1:
       raise ValueError(f"leaps must be a probability, in [0, 1], got {self.leaps}.")
+    if "valid" not in self.filters and ("features" in self.filters or self.leaps):
+      raise ValueError('Leaps and the filter "features" need the filter "valid" beside them.')
     if self.train_budget is not None and not self.train_budget > 0:
       raise ValueError(f"train_budget must be positive or None, got {self.train_budget}.")
     if self.hurdle is not None and not 0 < self.hurdle < 1:

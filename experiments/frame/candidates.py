@@ -102,5 +102,6 @@ def _best_of_run(path: pathlib.Path, multiclass: bool) -> Programs:
     if predicts(program, multiclass=multiclass).any():
       return program
   raise ValueError(
-      f"--program: no program of '{path}' predicts anything in "
-      f"{'tasks of several classes' if multiclass else 'a task of two classes'}; name another run.")
+      f"No program of the run '{path}' writes what is the prediction in tasks of "
+      f"{'several classes (v2)' if multiclass else 'a quantity or two classes (s1)'}: name other "
+      "tasks, or another run.")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
   from azero.tasks.task import Tasks
 
 ISLANDS = 32
+NUM_EXAMPLES = 200  # of a search task, to train and to validate
 SEARCH = SearchConfig(
     population_size=1000, max_train_steps=200_000_000, initial="random",
     mutations=("alter", "randomize_instruction", "randomize_function"), combine="mean")
@@ -44,7 +45,9 @@ def make_group(
   seeds = np.random.SeedSequence([search.seed, _SEARCH]).generate_state(islands)
   return federation.Group(
       name="islands", space=spaces.demo(num_features), config=search, task_sets=[
-          synthetic.linear_regression(num_tasks, seed=int(seed), num_features=num_features)
+          synthetic.linear_regression(
+              num_tasks, seed=int(seed), num_features=num_features,
+              num_train=NUM_EXAMPLES // 2, num_valid=NUM_EXAMPLES // 2)
           for seed in seeds])
 
 

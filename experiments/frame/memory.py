@@ -2,6 +2,7 @@
 
 import pathlib
 
+import numpy as np
 import psutil
 
 
@@ -12,6 +13,20 @@ def peak_memory() -> float | None:
     return None
   lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
   return float(lines["VmHWM"].split()[0]) * 1024 if "VmHWM" in lines else None
+
+
+def task_bytes(
+    num_tasks: int, num_examples: int, num_features: int, dtype: str = "float32") -> int:
+  """Bytes of a task batch, once in main memory and once on the device.
+
+  Args:
+    num_tasks: D.
+    num_examples: of each, to train and to validate.
+    num_features: F.
+    dtype: of programs' memory.
+  """
+  numbers = num_tasks * num_examples * (num_features + 1)
+  return numbers * (8 + np.dtype(dtype).itemsize)
 
 
 def require_memory(num_bytes: float, remedy: str) -> None:

@@ -62,7 +62,7 @@ def command(config: Any) -> str:
   changed = [
       name for name in values if values[name] != leaves[name].default and name != "resume"]
   return " ".join(
-      [f"python -m {_module_name(config)}", *map(shlex.quote, flags(config, changed))])
+      [f"python -m {module_name(type(config))}", *map(shlex.quote, flags(config, changed))])
 
 
 def flags(config: Any, names: Sequence[str] | None = None) -> list[str]:
@@ -77,9 +77,9 @@ def _shown(config: Any) -> dict[str, str]:
   return {name: leaves[name].show(value) for name, value in settings.flat(config).items()}
 
 
-def _module_name(config: Any) -> str:
+def module_name(config_class: type[Any]) -> str:
   """The module of an experiment, also if it runs as the main one."""
-  module = sys.modules[type(config).__module__]
+  module = sys.modules[config_class.__module__]
   return module.__spec__.name if module.__spec__ is not None else module.__name__
 
 

@@ -305,6 +305,7 @@ def continued(
   """
   path = paths.expand(directory)
   saved = directory_lib.read_config(path)
+  _require_run_of(config_class, path)
   for name in getattr(config_class, "FACTS", ()):
     saved.pop(name, None)
   settings.require_types(config_class, saved, path)
@@ -318,6 +319,19 @@ def continued(
   given = {name: saved.get(name) for name in names} | changes
   directory_lib.require_same(saved, given, path, _may_change(config_class))
   return settings.build(config_class, **given | {"resume": os.fspath(path)})
+
+
+def _require_run_of(config_class: type[Any], path: pathlib.Path) -> None:
+  """Refuses a run whose directory names another experiment."""
+  folder, _, own = reporting.module_name(config_class).rpartition(".")
+  try:
+    other = reader.read_run(path).about.get("experiment", own)
+  except ValueError:  # of what cannot be read other words are to come
+    return
+  if other != own:
+    raise ValueError(
+        f"The run in '{path}' is one of another experiment, {other}: continue it with "
+        f"python -m {folder}.{other} --resume={path}.")
 
 
 def _to_save(config: Any) -> dict[str, Any]:

@@ -283,17 +283,14 @@ def require(config: WorkersSettings, arms: Sequence[Arm]) -> None:
     sets = min(
         config.task_sets, math.ceil(config.at_once(arm.workers) * arm.workers / len(arm.kinds)))
     memory.require_memory(
-        sum(sets * _num_bytes(config, kind) for kind in arm.kinds),
+        sets * sum(
+            memory.task_bytes(
+                kind.num_tasks, kind.num_train + kind.num_valid, kind.num_features,
+                config.search.dtype) for kind in arm.kinds),
         "use fewer --task_sets, or smaller tasks")
     # One worker of each kind, and one more, so that there is an exchange.
     few = dataclasses.replace(arm, workers=len(arm.kinds) + 1)
     federation.Federation(*groups_of(config, few, [0]))
-
-
-def _num_bytes(config: WorkersSettings, kind: Kind) -> int:
-  """Bytes of a set of tasks, once in main memory and once on the device."""
-  numbers = kind.num_tasks * (kind.num_train + kind.num_valid) * (kind.num_features + 1)
-  return numbers * (8 + np.dtype(config.search.dtype).itemsize)
 
 
 def search_tasks(config: WorkersSettings, kind: Kind, number: int) -> Tasks:

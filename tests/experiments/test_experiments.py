@@ -160,7 +160,9 @@ def test_a_run_is_not_continued_with_other_settings(linear, changes, message):
 
 def test_a_run_is_not_continued_by_another_experiment(linear, tmp_path):
   path, _ = linear
-  with pytest.raises(ValueError, match="is one of another experiment, or of another version"):
+  with pytest.raises(ValueError, match=(
+      r"is one of another experiment, linear_regression: continue it with "
+      r"python -m experiments\.linear_regression --resume=")):
     study.continued(digits.Config, path / "run")
   with pytest.raises(FileNotFoundError, match="There is no run directory"):
     study.continued(digits.Config, tmp_path / "nowhere")
@@ -170,6 +172,20 @@ def test_a_negative_time_between_checkpoints(tmp_path):
   with pytest.raises(ValueError, match="--checkpoint_seconds must not be negative, got -1"):
     _linear(tmp_path, checkpoint_seconds=-1.0)
   assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("module", [digits, linear_regression])
+def test_tasks_that_no_memory_holds_are_refused_at_once(module, tmp_path):
+  with pytest.raises(ValueError, match="GB of memory: take fewer --islands or --num_tasks"):
+    module.run(build(module.Config, output_dir=str(tmp_path), islands=10**9))
+  assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_written_into_a_file(linear, tmp_path):
+  (tmp_path / "notes").write_text("mine")
+  with pytest.raises(NotADirectoryError, match=r"notes' is a file, so that '.*run' cannot be made"):
+    _linear(tmp_path / "notes")
+  assert (tmp_path / "notes").read_text() == "mine"
 
 
 def test_an_existing_run_directory_is_left_alone(linear):
@@ -334,9 +350,9 @@ def _predicts_new_rows(run, tmp_path):
   new = tmp_path / "new.csv"
   new.write_text("b;a\n4;4\n-2;-2\n")  # columns in another order, without a target
   config = predict.Config(
-      run=str(run), data=str(new), output=str(tmp_path / "out.csv"))
+      run=str(run), data=str(new), output=str(tmp_path / "new" / "out.csv"))
   assert predict.run(config).tolist() == ["yes", "no"]
-  header, first, _ = (tmp_path / "out.csv").read_text().splitlines()
+  header, first, _ = (tmp_path / "new" / "out.csv").read_text().splitlines()
   assert header == "prediction,probability of no,probability of yes"
   name, *parts = first.split(",")
   assert name == "yes" and sum(map(float, parts)) == pytest.approx(1)

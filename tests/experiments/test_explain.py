@@ -7,7 +7,7 @@ import pytest
 
 from azero.export import numpy_source
 from azero.language import zoo
-from experiments import explain, export
+from experiments import explain, export, predict
 from experiments.explain import Config
 from experiments.frame import settings
 
@@ -84,6 +84,22 @@ def test_a_json_file_keeps_the_number_of_classes(tmp_path):
       program="s2c", format="json", num_classes=5, num_features=6, output=str(written)))
   export.run(export.Config(program=str(written), output=str(output)))
   assert output.read_text() == numpy_source(zoo.load("s2c", 6), 5)
+
+
+def test_what_cannot_be_written_is_refused_before_work(tmp_path, monkeypatch):
+  (tmp_path / "notes").write_text("mine")
+  monkeypatch.setattr(explain, "_look", None)
+  monkeypatch.setattr(export, "_write", None)
+  with pytest.raises(ValueError, match=r"--output_dir: '.*notes' is a file, where a directory is"):
+    explain.run(settings.build(Config, program="figure_6", output_dir=str(tmp_path / "notes")))
+  with pytest.raises(ValueError, match=r"--output: '.*notes' is a file, where a directory is"):
+    export.run(export.Config(program="figure_6", output=str(tmp_path / "notes" / "a.py")))
+  with pytest.raises(ValueError, match=r"--output: '.*' is a directory; name a file in it"):
+    predict.run(predict.Config(run="nowhere", data="nothing.csv", output=str(tmp_path)))
+  with pytest.raises(FileNotFoundError, match="--run: there is no"):  # a new folder is welcome
+    predict.run(predict.Config(
+        run="nowhere", data="nothing.csv", output=str(tmp_path / "new" / "folder" / "a.csv")))
+  assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 
 
 def test_bad_settings_are_refused_before_anything_is_written(tmp_path):

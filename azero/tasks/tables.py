@@ -354,6 +354,9 @@ def prepare(
   labels = _labels(whole, series)
   _require_rows(labels[:num_learn], whole)
   groups, times = _order(features, settings)
+  if num_test:
+    warned += _seen(features, series, num_learn)
+    _require_apart(num_learn, settings, groups, times)
   split = splits.split(
       np.zeros(len(labels)) if whole.classes is None else labels,
       splits.SplitSettings(
@@ -525,6 +528,36 @@ def _order(
   if settings.time_column is not None:
     times = preparation.numbers_of(features[settings.time_column])
   return groups, times
+
+
+def _seen(features: pd.DataFrame, series: pd.Series, num_learn: int) -> list[str]:
+  """A warning about rows of the test data that are also among those to learn from."""
+  import pandas as pd
+
+  rows = pd.util.hash_pandas_object(pd.concat([features, series], axis=1), index=False).to_numpy()
+  known = np.isin(rows[num_learn:], rows[:num_learn])
+  if not known.any():
+    return []
+  return [f"{known.sum()} of {len(known)} rows of the test data are equal, target included, to "
+          "rows that are learnt from: scores on them say little about new rows"]
+
+
+def _require_apart(
+    num_learn: int, settings: TableSettings, groups: np.ndarray | None, times: np.ndarray | None
+) -> None:
+  """Refuses test data that share a group with the rows before them, or do not come later."""
+  if groups is not None:
+    shared = np.intersect1d(groups[:num_learn], groups[num_learn:])
+    if len(shared):
+      raise ValueError(
+          f"{len(shared)} groups of {settings.group_column!r} are in the test data and among the "
+          "rows to learn from, but rows of one group belong into one part: leave them out of "
+          "either, or name no group column.")
+  if times is not None and times[num_learn:].min() < times[:num_learn].max():
+    raise ValueError(
+        f"The test data have rows with an earlier {settings.time_column!r} than some to learn "
+        "from, but what is judged has to come later: divide them otherwise, or name no time "
+        "column.")
 
 
 def _about(table: Table, said: Sequence[str]) -> str:

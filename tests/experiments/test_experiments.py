@@ -485,7 +485,7 @@ def test_programs_that_share_no_space_are_evaluated_apart(tmp_path, task_file, c
     ({"tasks": ""}, ValueError, "--tasks is missing"),
     ({"tasks": "nowhere.npz"}, FileNotFoundError, "nowhere.npz"),
     ({"num_epochs": 0}, ValueError, "num_epochs must be at least 1"),
-    ({"max_abs_error": -1.0}, ValueError, "max_abs_error positive"),
+    ({"max_abs_error": -1.0}, ValueError, "max_abs_error must be positive"),
 ])
 def test_bad_arguments_of_evaluate_program(tmp_path, task_file, changes, error, message):
   file = tmp_path / "linear.txt"

@@ -355,6 +355,29 @@ def test_a_test_file_of_its_own_judges(tmp_path):
     read(tmp_path, PLAIN, test_data=tmp_path / "test.csv")
 
 
+def test_rows_of_the_test_file_that_are_learnt_from_are_told(tmp_path):
+  (tmp_path / "test.csv").write_text("\n".join(PLAIN.splitlines()[:13]) + "\n9,9,9,1\n")
+  table = read(tmp_path, PLAIN, test_data=tmp_path / "test.csv").table
+  assert "12 of 13 rows of the test data are equal" in " ".join(table.warnings)
+  assert "12 of 13 rows" in table.about
+  (tmp_path / "test.csv").write_text(csv(1 - KIND))  # other targets
+  assert not read(tmp_path, PLAIN, test_data=tmp_path / "test.csv").table.warnings
+
+
+def test_test_data_are_apart_by_groups_and_times():
+  frame = pd.DataFrame(X, columns=list(NAMES)).assign(
+      who=np.arange(60) // 3, day=np.arange(60), kind=KIND)
+  learn, test = frame[:45], frame[45:]
+  for name in ("who", "day"):
+    setting = {"who": "group_column", "day": "time_column"}[name]
+    split = from_frame(learn, "kind", test=test, **{setting: name}).table.split
+    assert split.final.tolist() == list(range(45, 60))
+  with pytest.raises(ValueError, match="1 groups of 'who' are in the test data and among"):
+    from_frame(frame[:46], "kind", test=test, group_column="who")
+  with pytest.raises(ValueError, match="rows with an earlier 'day' than some to learn from"):
+    from_frame(test, "kind", test=learn, time_column="day")
+
+
 @pytest.mark.parametrize(("content", "message"), [
     (b"PK\x03\x04rest", "damaged and cannot be unpacked"),
     # Without mtime=0 the file, and so the name of the test, depends on the second.

@@ -13,7 +13,7 @@ from azero.estimators import targets
 from azero.estimators.model import Model, Target
 
 
-class Trained(BaseEstimator):
+class TrainedEstimator(BaseEstimator):
   """An estimator with a program that was trained."""
 
   _numeric = False  # whether targets must be numbers
@@ -75,7 +75,7 @@ class Trained(BaseEstimator):
     return shown
 
 
-class Classifies(ClassifierMixin, Trained):
+class ClassifierBase(ClassifierMixin, TrainedEstimator):
   """What predicts classes."""
 
   def predict(self, X: Any) -> np.ndarray:
@@ -97,7 +97,7 @@ class Classifies(ClassifierMixin, Trained):
     return weights * targets.class_weights(self.class_weight, y, target)
 
 
-class Quantifies(RegressorMixin, Trained):
+class RegressorBase(RegressorMixin, TrainedEstimator):
   """What predicts a quantity."""
 
   _numeric = True

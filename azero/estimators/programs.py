@@ -16,7 +16,7 @@ from sklearn.utils.validation import (
 
 from azero.estimators import model as model_lib
 from azero.estimators import recipe, training
-from azero.estimators.base import Classifies, Quantifies, Trained
+from azero.estimators.base import ClassifierBase, RegressorBase, TrainedEstimator
 from azero.estimators.model import Target
 from azero.insight import metrics
 from azero.language.program import format_program
@@ -24,7 +24,7 @@ from azero.search import plain
 from azero.tasks.preparation import Preparation
 
 
-class ProgramEstimator(Trained):
+class ProgramEstimator(TrainedEstimator):
   """What `ProgramClassifier` and `ProgramRegressor` share."""
 
   def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
@@ -118,7 +118,7 @@ def _needs_preparation(X: Any) -> bool:
   return bool(any(kind.kind not in "biuf" for kind in X.dtypes) or X.isna().to_numpy().any())
 
 
-class ProgramClassifier(Classifies, ProgramEstimator):
+class ProgramClassifier(ClassifierBase, ProgramEstimator):
   """A program of the paper's notation as a classifier.
 
   Features are standardised inside. Labels become what the paper's tasks have: 0 and 1, or a
@@ -198,7 +198,7 @@ class ProgramClassifier(Classifies, ProgramEstimator):
     return self._goes_on(X, y, sample_weight, self.classes_)
 
 
-class ProgramRegressor(Quantifies, ProgramEstimator):
+class ProgramRegressor(RegressorBase, ProgramEstimator):
   """A program of the paper's notation as a regressor.
 
   Features and targets are standardised inside. Attributes are those of `ProgramClassifier`, but

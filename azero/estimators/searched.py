@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
 )
 
 from azero.estimators import contest, drawn_tasks, jax_setup, targets, training
-from azero.estimators.base import Classifies, Quantifies, Trained
+from azero.estimators.base import ClassifierBase, RegressorBase, TrainedEstimator
 from azero.estimators.contest import Tried
 from azero.estimators.layout import Layout
 from azero.estimators.model import Target
@@ -87,7 +87,7 @@ class _Clock:
     return max(0.0, share * self.max_seconds - (time.monotonic() - self._begun))
 
 
-class SearchEstimator(Trained):
+class SearchEstimator(TrainedEstimator):
   """What `AutoMLZeroClassifier` and `AutoMLZeroRegressor` share."""
 
   def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
@@ -253,7 +253,7 @@ def _strata(rows: Rows, target: Target) -> np.ndarray:
   return target.encode(rows.y) if target.num_classes else np.zeros(len(rows.y))
 
 
-class AutoMLZeroClassifier(Classifies, SearchEstimator):
+class AutoMLZeroClassifier(ClassifierBase, SearchEstimator):
   """Evolution as a classifier: it searches for a program that learns the classes.
 
   Attributes:
@@ -325,7 +325,7 @@ class AutoMLZeroClassifier(Classifies, SearchEstimator):
     self.verbose = verbose
 
 
-class AutoMLZeroRegressor(Quantifies, SearchEstimator):
+class AutoMLZeroRegressor(RegressorBase, SearchEstimator):
   """Evolution as a regressor: it searches for a program that learns a quantity.
 
   Attributes are those of `AutoMLZeroClassifier`, but for the classes.

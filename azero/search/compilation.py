@@ -10,7 +10,7 @@ from azero.compiler import cost, liveness
 from azero.executors.waves import compilation
 from azero.language import zoo
 from azero.search import draws
-from azero.search.history.ancestry import NONE, START
+from azero.search.history.ancestry import NONE, STARTED
 from azero.search.history.genealogy import Genealogy
 from azero.search.islands import new_islands
 from azero.search.proposals import breeding
@@ -34,7 +34,7 @@ def compile_kernels() -> None:
   wanted = Wanted(np.zeros((space.num_slots + 2, 2)), np.full(1, np.inf))
   rnd = new_round(space, 1, 1)
   rnd.counts[CHILDREN] = 1
-  rnd.parent[0], rnd.made_by[0], rnd.request[0] = NONE, START, KNOWN
+  rnd.parent[0], rnd.made_by[0], rnd.request[0] = NONE, STARTED, KNOWN
   settlement = Settlement(rules, LruCache(1, 1).arrays, draws.new_stream())
   commit(islands, settlement, rnd, wanted, np.zeros(1, np.int64))
   memory = recall.new_recall(1, 1)

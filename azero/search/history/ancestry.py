@@ -26,7 +26,7 @@ TRUNK = 256  # ancestors with a single child for which there is room
 NONE = -1  # no node, no place
 
 # In place of what `mutation.mutate` returns, of a program that has no parent on its island.
-START, ARRIVED = -1, -3
+STARTED, ARRIVED = -1, -3
 
 
 class Ancestry(NamedTuple):
@@ -49,8 +49,8 @@ class Ancestry(NamedTuple):
 PLACE, PARENT = range(2)
 # Children that count, and 1 for a living program; 0 for a free node.
 USES = 2
-# What made it of its parent, as `mutation.mutate` says, or START or ARRIVED. Ancestors between the
-# two that were left out. Programs of the island up to it.
+# What made it of its parent, as `mutation.mutate` says, or STARTED or ARRIVED. Ancestors between
+# the two that were left out. Programs of the island up to it.
 MADE_BY, LEFT_OUT, NUMBER = range(3, 6)
 CHILD = 6  # room for work
 

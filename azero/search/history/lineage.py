@@ -23,7 +23,7 @@ from azero.language.program import (
   format_instruction,
 )
 from azero.search import checked_state
-from azero.search.history.ancestry import ARRIVED, START
+from azero.search.history.ancestry import ARRIVED, STARTED
 from azero.search.history.packed_steps import (
   FITNESS,
   HEADER,
@@ -38,7 +38,7 @@ from azero.search.history.packed_steps import (
 )
 from azero.search.proposals import mutation
 
-_NAMES: dict[int, str] = {START: "start", mutation.COPY: "copy", ARRIVED: "migration"}
+_NAMES: dict[int, str] = {STARTED: "start", mutation.COPY: "copy", ARRIVED: "migration"}
 
 
 _CODES = {name: code for code, name in _NAMES.items()}
@@ -370,7 +370,7 @@ def _scan(words: np.ndarray, starts: np.ndarray, gains: np.ndarray) -> int:
   start, count, best, island = 0, 0, 0.0, 0
   while start < len(words):
     value, action = fitness[start + FITNESS], words[start + MADE_BY]
-    first = action == START or action == ARRIVED or words[start + ISLAND] != island
+    first = action == STARTED or action == ARRIVED or words[start + ISLAND] != island
     if first or count == 0:
       best, island = value, words[start + ISLAND]
     starts[count], gains[count] = start, max(value - best, 0.0)

@@ -6,7 +6,7 @@ from azero.compiler.arrays import CHOICES_IN1, IN1, IN2, Tables
 from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.search.draws import pick
 
-NONE, _ONE = np.uint64(0), np.uint64(1)
+NO_ADDRESS, _ONE = np.uint64(0), np.uint64(1)
 
 
 @inlined_kernel
@@ -38,7 +38,7 @@ def bit(address: int) -> np.uint64:
 def only(addresses: np.uint64) -> int:
   """The address of a set of one."""
   address = 0
-  while addresses & bit(address) == NONE:
+  while addresses & bit(address) == NO_ADDRESS:
     address += 1
   return address
 
@@ -47,7 +47,7 @@ def only(addresses: np.uint64) -> int:
 def size(addresses: np.uint64) -> int:
   """How many addresses a set has."""
   count = 0
-  while addresses != NONE:
+  while addresses != NO_ADDRESS:
     addresses &= addresses - _ONE
     count += 1
   return count
@@ -58,7 +58,7 @@ def draw(addresses: np.uint64, stream: np.ndarray) -> int:
   """Draws one of a set of addresses, which is not empty."""
   left, address = pick(stream, size(addresses)), 0
   while True:
-    if addresses & bit(address) != NONE:
+    if addresses & bit(address) != NO_ADDRESS:
       if left == 0:
         return address
       left -= 1

@@ -12,9 +12,9 @@ from azero.compiler.arrays import WRITABLE, ProgramArrays, Tables
 from azero.compiler.kernels import inner_kernel
 from azero.language.program import Function
 from azero.search.proposals import splices
-from azero.search.proposals.addresses import NONE, bit, draw, only, readable, scalars
+from azero.search.proposals.addresses import NO_ADDRESS, bit, draw, only, readable, scalars
 from azero.search.proposals.edits import (
-  NOBODY,
+  NO_OPCODE,
   OF_CONSTANTS,
   WITH_INPUTS,
   draw_operand,
@@ -51,11 +51,11 @@ def add_constant(
   idle = writable(function, WITH_INPUTS, space) & ~splices.needed_from(
       programs, i, function, reader, space)
   opcode, second = splices.draw_op(function, (old, free, idle), space, stream)
-  if opcode == NOBODY:
+  if opcode == NO_OPCODE:
     return
   constant = draw(readable(opcode, 1 - second, space) & free, stream)
   idle &= space.units[opcode, WRITABLE] & readable(opcode, second, space) & ~bit(constant)
-  if idle == NONE or not splices.write_elsewhere(
+  if idle == NO_ADDRESS or not splices.write_elsewhere(
       programs, i, bit(constant), False, space, stream):
     return
   new, value = draw(idle, stream), only(old)

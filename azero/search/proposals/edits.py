@@ -32,11 +32,11 @@ from azero.compiler.prefetch import LINE, prefetch
 from azero.language import ops as op_table
 from azero.language.program import EMPTY
 from azero.search.draws import pick, skip, uniform
-from azero.search.proposals.addresses import NONE
+from azero.search.proposals.addresses import NO_ADDRESS
 
 SIGN_FLIP_PROBABILITY = 0.1
 OUTPUT = 2  # the third of an instruction's operands in1, in2, out
-NOBODY = -1  # in place of an op
+NO_OPCODE = -1  # in place of an op
 ANY_OP, WITH_INPUTS, OF_CONSTANTS = range(3)  # which ops, see `draw_writer`
 # Alterations multiply a constant by 1.17 in the geometric mean; nothing else would keep
 # one that evolution does not select for inside the range of float32.
@@ -137,7 +137,7 @@ def write_op(
 @inner_kernel
 def draw_writer(
     function: int, outputs: np.uint64, which: int, space: Tables, stream: np.ndarray) -> int:
-  """Draws an op of a component function that can write one of some addresses; or NOBODY.
+  """Draws an op of a component function that can write one of some addresses; or NO_OPCODE.
 
   Args:
     function: the component function.
@@ -150,7 +150,7 @@ def draw_writer(
   for k in range(space.functions[function, NUM_ALLOWED]):
     fitting += _writes(space.allowed[function, k], outputs, which, space)
   if fitting == 0:
-    return NOBODY
+    return NO_OPCODE
   left, k = pick(stream, fitting), 0
   while True:
     opcode = space.allowed[function, k]
@@ -167,13 +167,13 @@ def _writes(opcode: int, outputs: np.uint64, which: int, space: Tables) -> bool:
     return False
   if which == OF_CONSTANTS and not space.ops[opcode, CONSTANT]:
     return False
-  return space.units[opcode, WRITABLE] & outputs != NONE
+  return space.units[opcode, WRITABLE] & outputs != NO_ADDRESS
 
 
 @inner_kernel
 def writable(function: int, which: int, space: Tables) -> np.uint64:
   """The addresses that some ops of a component function can write, see `draw_writer`."""
-  addresses = NONE
+  addresses = NO_ADDRESS
   for k in range(space.functions[function, NUM_ALLOWED]):
     opcode = space.allowed[function, k]
     if _writes(opcode, space.units[opcode, WRITABLE], which, space):

@@ -35,10 +35,10 @@ from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.compiler.validity import follows_features, program_is_valid
 from azero.language.program import Function
 from azero.search.draws import pick
-from azero.search.proposals.addresses import NONE, bit, draw, given, readable, size
+from azero.search.proposals.addresses import NO_ADDRESS, bit, draw, given, readable, size
 from azero.search.proposals.edits import (
   ANY_OP,
-  NOBODY,
+  NO_OPCODE,
   draw_address,
   draw_operand,
   draw_writer,
@@ -123,7 +123,7 @@ def may_learn(programs: ProgramArrays, i: int, space: Tables) -> bool:
   """
   read = needed_before(programs, i, _PREDICT, bit(space.prediction), space)
   features, label = bit(space.features), bit(space.label)
-  return read & features != NONE and read & ~(features | label) != NONE
+  return read & features != NO_ADDRESS and read & ~(features | label) != NO_ADDRESS
 
 
 @inner_kernel
@@ -213,7 +213,7 @@ def _write_needed(
   while slot >= space.functions[function, STOP]:
     function += 1
   opcode = draw_writer(function, needed, ANY_OP, space, stream)
-  if opcode == NOBODY:
+  if opcode == NO_OPCODE:
     write_random(programs, i, slot, function, space, stream)
     return
   write_op(programs, i, slot, opcode, space, stream)
@@ -222,7 +222,7 @@ def _write_needed(
   redirect_output(programs, i, slot, target, space)
   for operand in range(2):
     choices = readable(opcode, operand, space)
-    if choices & known != NONE:
+    if choices & known != NO_ADDRESS:
       redirect_input(
           programs, i, slot, operand, _draw_input(choices, known, stream), space)
 
@@ -241,5 +241,5 @@ def _draw_input(choices: np.uint64, known: np.uint64, stream: np.ndarray) -> int
 def _held(function: int, space: Tables) -> np.uint64:
   """The set of addresses that a component function finds filled by the evaluation."""
   if function == _SETUP:
-    return NONE
+    return NO_ADDRESS
   return bit(space.features) if function == _PREDICT else given(space)

@@ -11,7 +11,7 @@ from azero.compiler.arrays import CHOICES_IN1, IN1, IN2, OLD, OUT, START, Progra
 from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.language.program import Function
 from azero.search.draws import pick
-from azero.search.proposals.addresses import NONE, bit
+from azero.search.proposals.addresses import NO_ADDRESS, bit
 from azero.search.proposals.edits import end_of
 
 _PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
@@ -43,7 +43,7 @@ def live_after(programs: ProgramArrays, i: int, function: int, space: Tables) ->
   Predict may be followed by another Predict, in validation.
   """
   given = bit(space.label) | bit(space.features)
-  after_learn = NONE
+  after_learn = NO_ADDRESS
   while True:
     after_predict = needed_before(programs, i, _LEARN, after_learn, space)
     after_predict = after_predict & ~given | bit(space.prediction) | after_learn
@@ -77,7 +77,7 @@ def needed_above(
   """What is needed above an instruction, by what is needed below it."""
   opcode = programs.opcode[i, slot]
   output = written(programs, i, slot, space)
-  if output & needed == NONE:
+  if output & needed == NO_ADDRESS:
     return needed
   units = space.units
   return (
@@ -98,7 +98,7 @@ def draw_reader(
   first, chosen, seen = space.functions[function, START], -1, 0
   for slot in range(end_of(programs, i, function, space) - 1, first - 1, -1):
     reads = space.ops[programs.opcode[i, slot], CHOICES_IN1] > 0
-    if reads and written(programs, i, slot, space) & needed != NONE:
+    if reads and written(programs, i, slot, space) & needed != NO_ADDRESS:
       seen += 1
       if pick(stream, seen) == 0:
         chosen = slot
@@ -109,7 +109,7 @@ def draw_reader(
 @inner_kernel
 def outputs_of(programs: ProgramArrays, i: int, function: int, space: Tables) -> np.uint64:
   """The set of addresses that a component function writes."""
-  first, outputs = space.functions[function, START], NONE
+  first, outputs = space.functions[function, START], NO_ADDRESS
   for slot in range(first, end_of(programs, i, function, space)):
     outputs |= written(programs, i, slot, space)
   return outputs

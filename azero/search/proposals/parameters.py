@@ -21,8 +21,8 @@ from azero.compiler.kernels import inner_kernel
 from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals import splices
-from azero.search.proposals.addresses import NONE, bit, draw, given, readable
-from azero.search.proposals.edits import NOBODY, WITH_INPUTS, end_of, writable
+from azero.search.proposals.addresses import NO_ADDRESS, bit, draw, given, readable
+from azero.search.proposals.edits import NO_OPCODE, WITH_INPUTS, end_of, writable
 from azero.search.proposals.needs import (
   is_searched,
   needed_after,
@@ -47,17 +47,17 @@ def add_parameter(
   gap = first + pick(stream, end - first + 1)
   needed = needed_between(
       programs, i, gap, end, needed_after(programs, i, _PREDICT, space), space)
-  if needed == NONE or splices.room(programs, i, _PREDICT, space) < 1:
+  if needed == NO_ADDRESS or splices.room(programs, i, _PREDICT, space) < 1:
     return
   old = draw(needed, stream)
   opcode, second = splices.draw_op(_PREDICT, (bit(old), idle, bit(old) | idle), space, stream)
-  if opcode == NOBODY:
+  if opcode == NO_OPCODE:
     return
   parameter = draw(readable(opcode, 1 - second, space) & idle, stream)
   writable, target = space.units[opcode, WRITABLE], old
-  if writable & bit(old) == NONE:
+  if writable & bit(old) == NO_ADDRESS:
     idle &= writable & readable(opcode, second, space) & ~bit(parameter)
-    if idle == NONE:
+    if idle == NO_ADDRESS:
       return
     target = draw(idle, stream)
   if not _add_update(programs, i, (parameter, bit(target), _OF_NEW), space, stream):
@@ -81,8 +81,8 @@ def add_update(
   constant &= ~(
       given(space) | outputs_of(programs, i, _PREDICT, space)
       | outputs_of(programs, i, _LEARN, space))
-  if constant != NONE:
-    _add_update(programs, i, (draw(constant, stream), NONE, _OF_OLD), space, stream)
+  if constant != NO_ADDRESS:
+    _add_update(programs, i, (draw(constant, stream), NO_ADDRESS, _OF_OLD), space, stream)
 
 
 @inner_kernel
@@ -114,7 +114,7 @@ def _add_update(
       splices.needed_from(programs, i, _LEARN, gap, space) | own | joined)
   sources = known if count == 1 else idle
   opcode, second = splices.draw_op(_LEARN, (own, sources, own), space, stream)
-  if opcode == NOBODY:
+  if opcode == NO_OPCODE:
     return False
   new = (own | joined) & ~splices.in_use(programs, i, space)
   if not splices.write_elsewhere(programs, i, new, False, space, stream):

@@ -14,7 +14,13 @@ from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals import splices
 from azero.search.proposals.addresses import bit, draw, only, readable
-from azero.search.proposals.edits import NOBODY, WITH_INPUTS, draw_operand, redirect_input, writable
+from azero.search.proposals.edits import (
+  NO_OPCODE,
+  WITH_INPUTS,
+  draw_operand,
+  redirect_input,
+  writable,
+)
 from azero.search.proposals.needs import draw_reader, live_after
 from azero.search.proposals.splices import read_by
 
@@ -40,7 +46,7 @@ def extend_path(
       programs, i, function, reader, space)
   sources = known if count == 1 else idle
   opcode, second = splices.draw_op(function, (old, sources, idle), space, stream)
-  if opcode == NOBODY:
+  if opcode == NO_OPCODE:
     return
   new = draw(space.units[opcode, WRITABLE] & readable(opcode, second, space) & idle, stream)
   other = draw(readable(opcode, 1 - second, space) & sources, stream)

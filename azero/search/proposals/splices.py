@@ -20,9 +20,9 @@ from azero.compiler.arrays import (
 from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.language.program import Function
 from azero.search.draws import pick
-from azero.search.proposals.addresses import NONE, bit, draw, given, readable, size
+from azero.search.proposals.addresses import NO_ADDRESS, bit, draw, given, readable, size
 from azero.search.proposals.edits import (
-  NOBODY,
+  NO_OPCODE,
   WITH_INPUTS,
   close_gap,
   draw_writer,
@@ -84,7 +84,7 @@ def room(programs: ProgramArrays, i: int, function: int, space: Tables) -> int:
   count, needed = first + space.functions[function, MAX_LENGTH] - end, live_after(
       programs, i, function, space)
   for slot in range(end - 1, first - 1, -1):
-    count += written(programs, i, slot, space) & needed == NONE
+    count += written(programs, i, slot, space) & needed == NO_ADDRESS
     needed = needed_above(programs, i, slot, needed, space)
   return count
 
@@ -111,7 +111,7 @@ def open_slots(
     first, end = space.functions[function, START], end_of(programs, i, function, space)
     dead, seen, needed = end, 0, live_after(programs, i, function, space)
     for slot in range(end - 1, first - 1, -1):
-      if written(programs, i, slot, space) & needed == NONE:
+      if written(programs, i, slot, space) & needed == NO_ADDRESS:
         seen += 1
         if pick(stream, seen) == 0:
           dead = slot
@@ -183,10 +183,10 @@ def write_elsewhere(
     needed = live_after(programs, i, function, space)
     for slot in range(
         end_of(programs, i, function, space) - 1, space.functions[function, START] - 1, -1):
-      if written(programs, i, slot, space) & addresses & ~needed != NONE:
+      if written(programs, i, slot, space) & addresses & ~needed != NO_ADDRESS:
         others = space.units[programs.opcode[i, slot], WRITABLE] & ~(needed | addresses)
-        have = have and others != NONE
-        if changes and others != NONE:
+        have = have and others != NO_ADDRESS
+        if changes and others != NO_ADDRESS:
           redirect_output(programs, i, slot, draw(others, stream), space)
       needed = needed_above(programs, i, slot, needed, space)
   return have
@@ -215,7 +215,7 @@ def grow_value(
   wanted, known, idle = sets
   for slot in range(end - 1, first - 1, -1):
     left = slot - first
-    outputs = wanted if wanted != NONE else idle
+    outputs = wanted if wanted != NO_ADDRESS else idle
     opcode = draw_writer(function, outputs, WITH_INPUTS, space, stream)
     target = draw(space.units[opcode, WRITABLE] & outputs, stream)
     write_op(programs, i, slot, opcode, space, stream)
@@ -245,20 +245,20 @@ def _draw_inputs(
   i, slot = where
   waiting, known, idle = sets
   opcode, count = programs.opcode[i, slot], size(waiting)
-  inputs = 2 if readable(opcode, 1, space) != NONE else 1
+  inputs = 2 if readable(opcode, 1, space) != NO_ADDRESS else 1
   least = 1 if left > 0 and count == 0 else 0
   computed = least + pick(stream, min(inputs, left - count) - least + 1)
   other = pick(stream, inputs)  # is known if one of two is computed
-  fresh = NONE
+  fresh = NO_ADDRESS
   for operand in range(inputs):
     kind = readable(opcode, operand, space)
     choices = kind & known
     if computed == inputs or (computed == 1 and operand != other):
       unused = kind & idle & ~(waiting | fresh)
-      if unused != NONE:
+      if unused != NO_ADDRESS:
         choices = bit(draw(unused, stream))
         fresh |= choices
-    if choices != NONE:
+    if choices != NO_ADDRESS:
       redirect_input(programs, i, slot, operand, draw(choices, stream), space)
   return fresh
 
@@ -277,13 +277,13 @@ def draw_op(
     stream: what is drawn from.
 
   Returns:
-    The op, or NOBODY, and whether the value that is changed is its second input.
+    The op, or NO_OPCODE, and whether the value that is changed is its second input.
   """
   fitting = 0
   for k in range(2 * space.functions[function, NUM_ALLOWED]):
     fitting += _fits(space.allowed[function, k // 2], k % 2, sets, space)
   if fitting == 0:
-    return NOBODY, 0
+    return NO_OPCODE, 0
   left, k = pick(stream, fitting), 0
   while True:
     opcode = space.allowed[function, k // 2]
@@ -300,5 +300,5 @@ def _fits(
   changed, other, outputs = sets
   kind = readable(opcode, second, space)
   return (
-      kind & changed != NONE and readable(opcode, 1 - second, space) & other != NONE
-      and kind & outputs & space.units[opcode, WRITABLE] != NONE)
+      kind & changed != NO_ADDRESS and readable(opcode, 1 - second, space) & other != NO_ADDRESS
+      and kind & outputs & space.units[opcode, WRITABLE] != NO_ADDRESS)

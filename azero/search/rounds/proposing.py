@@ -9,7 +9,7 @@ from azero.compiler.canonical import analyse_program
 from azero.compiler.cost import program_cost
 from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.compiler.prefetch import LINE, prefetch
-from azero.search.history.ancestry import ARRIVED, NONE, START
+from azero.search.history.ancestry import ARRIVED, NONE, STARTED
 from azero.search.islands import Islands
 from azero.search.proposals.breeding import (
   Breeding,
@@ -107,7 +107,7 @@ def propose(
       c = _take_place(islands, i, place, parent, rnd)
       rnd.guessed[c] = not decided
       if parent == NONE:
-        rnd.made_by[c] = START
+        rnd.made_by[c] = STARTED
         start_program(islands, i, n, place, means.tools)
       else:
         rnd.made_by[c] = breed(islands, i, place, parent, means.tools)

@@ -23,7 +23,7 @@ from azero.language.program import Programs
 from azero.language.text import parse
 from azero.search.evolution import Evolution
 from azero.search.history import ancestry, genealogy
-from azero.search.history.ancestry import ARRIVED, START
+from azero.search.history.ancestry import ARRIVED, STARTED
 from azero.search.history.lineage import KnownPrograms, Lineage, changes
 from azero.search.proposals import mutation
 from azero.search.random_search import RandomSearch
@@ -37,7 +37,7 @@ def lineage_of(fitness, islands=None, actions=None, space=VARIABLE):
   programs = mutation.random_programs(space, count, seed=1)
   facts = zip(
       range(1, count + 1), islands or [3] * count,
-      actions or [START, *[ALTER] * (count - 1)], [0] * count)
+      actions or [STARTED, *[ALTER] * (count - 1)], [0] * count)
   return Lineage.of(programs, fitness, list(facts)), programs
 
 
@@ -65,7 +65,7 @@ def test_steps_come_back_as_they_were(space):
 def test_gains_are_those_of_one_island_after_another():
   fitness = [0.5, 0.4, 0.7, 0.7, 0.2, 0.1, 0.3, 0.9, 0.6, 0.8]
   islands = [0, 0, 0, 0, 1, 1, 1, 1, 1, 1]
-  actions = [START, ALTER, ALTER, ALTER, ARRIVED, ALTER, ALTER, ALTER, START, ALTER]
+  actions = [STARTED, ALTER, ALTER, ALTER, ARRIVED, ALTER, ALTER, ALTER, STARTED, ALTER]
   lineage, _ = lineage_of(fitness, islands, actions)
   expected = [0, 0, 0.7 - 0.5, 0, 0, 0, 0.3 - 0.2, 0.9 - 0.3, 0, 0.8 - 0.6]
   assert [step.gain for step in lineage] == expected
@@ -96,7 +96,7 @@ def test_changes_and_texts():
   told = ("- Predict: s1 = s2 * s3", "+ Predict: s1 = dot(v0, v1)", "+ Learn: s1 = s1 + s2")
   assert changes(before, after) == told and changes(after, after) == ()
   lineage = Lineage.of(
-      Programs.concatenate([before, after]), [0.25, 0.75], [(1, 2, START, 0), (9, 2, ALTER, 4)])
+      Programs.concatenate([before, after]), [0.25, 0.75], [(1, 2, STARTED, 0), (9, 2, ALTER, 4)])
   assert str(lineage[1]) == "\n  ".join(
       ["program 9 of island 2, fitness 0.75 (+0.5): alter, after 4 others", *told])
   assert str(lineage) == "\n".join([

@@ -45,7 +45,7 @@ class Candidate:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Tried:
+class Scored:
   """What a candidate came to.
 
   Attributes:
@@ -114,38 +114,38 @@ class Contest:
 
   def compare_known(
       self, known: Sequence[Known], folds: Sequence[Fold], *,
-      over: Callable[[], bool] = lambda: False,
-  ) -> list[Tried]:
+      time_is_up: Callable[[], bool] = lambda: False,
+  ) -> list[Scored]:
     """The known programs, the best first; a network only if it clearly is better.
 
     Args:
       known: the most promising first.
       folds: from `make_folds`.
-      over: whether time is up; then the program under way is the last one.
+      time_is_up: whether time is up; then the program under way is the last one.
     """
     linear, others = (
         [self._candidate(each.name, each.program) for each in known if each.is_linear is side]
         for side in (True, False))
-    tried = self._compare([*linear, *others], folds, over)
+    tried = self._compare([*linear, *others], folds, time_is_up)
     return self._in_order(
         [each for each in tried if each.candidate in linear],
         [each for each in tried if each.candidate in others], folds)
 
   def with_finds(
-      self, known: Sequence[Tried], finds: Sequence[Programs], folds: Sequence[Fold], *,
-      over: Callable[[], bool] = lambda: False,
-  ) -> list[Tried]:
+      self, known: Sequence[Scored], finds: Sequence[Programs], folds: Sequence[Fold], *,
+      time_is_up: Callable[[], bool] = lambda: False,
+  ) -> list[Scored]:
     """The known programs in their order, and finds behind them, or before if clearly better.
 
     Args:
       known: from `compare_known`.
       finds: of a search, each a batch of one, the most promising first.
       folds: from `make_folds`, whose held-out rows the search has not seen.
-      over: as there.
+      time_is_up: as there.
     """
     candidates = [self._candidate(FOUND, program) for program in finds]
     champion = [each.candidate for each in known[:1]]
-    tried = self._compare([*champion, *candidates], folds, over)
+    tried = self._compare([*champion, *candidates], folds, time_is_up)
     order = self._in_order(
         [each for each in tried if each.candidate in champion],
         [each for each in tried if each.candidate in candidates], folds)
@@ -156,22 +156,22 @@ class Contest:
     return Candidate(name, dataclasses.replace(self.recipe, program=program))
 
   def _compare(
-      self, candidates: Sequence[Candidate], folds: Sequence[Fold], over: Callable[[], bool]
-  ) -> list[Tried]:
+      self, candidates: Sequence[Candidate], folds: Sequence[Fold], time_is_up: Callable[[], bool]
+  ) -> list[Scored]:
     """Those that can be trained, until time is up."""
     tried = []
     for candidate in candidates:
       rungs = training.try_epochs(
-          candidate.recipe.model, folds, self.schedule, self.rng, over=over)
+          candidate.recipe.model, folds, self.schedule, self.rng, time_is_up=time_is_up)
       if rungs:
-        tried.append(Tried(candidate, rungs))
-      if over():
+        tried.append(Scored(candidate, rungs))
+      if time_is_up():
         break
     return tried
 
   def _in_order(
-      self, simpler: Sequence[Tried], others: Sequence[Tried], folds: Sequence[Fold]
-  ) -> list[Tried]:
+      self, simpler: Sequence[Scored], others: Sequence[Scored], folds: Sequence[Fold]
+  ) -> list[Scored]:
     """The best first, but the simpler ones before the others unless these are clearly better."""
     simpler, others = (
         sorted(part, key=lambda each: each.best.rank, reverse=True) for part in (simpler, others))

@@ -33,7 +33,7 @@ def draw_tasks(
   num_train, num_valid = SIZES[len(rows.y) > sum(SIZES[0])]
   codes = target.encode(rows.y)
   labelled = Rows(layout.features(rows.x), codes, rows.weights)
-  strata = codes if target.num_classes else np.zeros(len(codes))
+  strata = target.strata(rows.y)
   parts = []
   for _ in range(num_tasks):
     train, valid = training.split(labelled, strata, _VALID_FRACTION, rng)

@@ -55,6 +55,10 @@ class Target(NamedTuple):
           f"y has the label {unknown!r}, which is none of the classes {self.classes.tolist()}.")
     return codes.astype(np.float64)
 
+  def strata(self, y: np.ndarray) -> np.ndarray:
+    """[N] what rows are divided evenly by: numbers of classes, zeros for regression."""
+    return self.encode(y) if self.num_classes else np.zeros(len(y))
+
 
 class Model:
   """A program, what it remembers, and how tables become its features and labels."""

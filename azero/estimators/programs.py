@@ -51,9 +51,8 @@ class ProgramEstimator(TrainedEstimator):
     rng = self._generator()
     seed = int(rng.integers(2**32))
     rows = training.Rows(x, y, self._weighted(y, target, weights))
-    strata = target.encode(y) if target.num_classes else np.zeros(len(y))
     self._model, self.num_epochs_, tried = training.fit(
-        self._recipe(target, seed).model, rows, schedule, strata, rng)
+        self._recipe(target, seed).model, rows, schedule, target.strata(y), rng)
     self.validation_scores_ = {rung.epochs: rung.score for rung in tried}
     self.program_ = format_program(self._model.program)
     return self

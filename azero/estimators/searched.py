@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
 
 from azero.estimators import contest, drawn_tasks, jax_setup, targets, training
 from azero.estimators.base import ClassifierBase, RegressorBase, TrainedEstimator
-from azero.estimators.contest import Tried
+from azero.estimators.contest import Scored
 from azero.estimators.layout import Layout
 from azero.estimators.model import Target
 from azero.estimators.recipe import Recipe
@@ -122,13 +122,13 @@ class SearchEstimator(TrainedEstimator):
     rivals = contest.Contest(recipe, problem.schedule, problem.rng)
     ranked = rivals.compare_known(
         known, contest.make_folds(problem.rows, problem.strata, problem.rng),
-        over=clock.over(_KNOWN_SHARE))
+        time_is_up=clock.over(_KNOWN_SHARE))
     result = self._search(problem, train, layout, known if self.start == "known" else ())
     folds = contest.make_folds(
-        held_out, _strata(held_out, problem.target), problem.rng,
+        held_out, problem.target.strata(held_out.y), problem.rng,
         besides=None if held_out is train else train)
     finds = contest.finds_of(result.search.hall_of_fame)
-    ranked = rivals.with_finds(ranked, finds, folds, over=clock.over(1.0))
+    ranked = rivals.with_finds(ranked, finds, folds, time_is_up=clock.over(1.0))
     self._train(ranked, problem)
     self.hall_of_fame_ = list(result.search.hall_of_fame)
     self.history_ = result.improvements
@@ -179,7 +179,7 @@ class SearchEstimator(TrainedEstimator):
         self._weighted(y, target, weights)[present])
     rng = self._generator()
     return _Problem(
-        rows, _strata(rows, target), target, schedule, int(rng.integers(2**32)), rng, clock)
+        rows, target.strata(rows.y), target, schedule, int(rng.integers(2**32)), rng, clock)
 
   def _table(self, X: Any, *, reset: bool) -> Any:
     """A DataFrame as it is, or an array whose columns may hold anything."""
@@ -221,7 +221,7 @@ class SearchEstimator(TrainedEstimator):
     present = len(devices.find_devices())
     return min(count, present) if count > 0 else max(1, present + 1 + count)
 
-  def _train(self, ranked: list[Tried], problem: _Problem) -> None:
+  def _train(self, ranked: list[Scored], problem: _Problem) -> None:
     """Trains the first of the candidates that can be trained on all rows."""
     for tried in ranked:
       try:
@@ -246,11 +246,6 @@ class SearchEstimator(TrainedEstimator):
     tags = super().__sklearn_tags__()
     tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
     return tags
-
-
-def _strata(rows: Rows, target: Target) -> np.ndarray:
-  """[N] classes of rows, zeros for regression."""
-  return target.encode(rows.y) if target.num_classes else np.zeros(len(rows.y))
 
 
 class AutoMLZeroClassifier(ClassifierBase, SearchEstimator):

@@ -181,7 +181,7 @@ def train(
 
 def try_epochs(
     new_model: Callable[[Rows], Model], folds: Sequence[Fold], schedule: Schedule,
-    rng: np.random.Generator, *, over: Callable[[], bool] = lambda: False,
+    rng: np.random.Generator, *, time_is_up: Callable[[], bool] = lambda: False,
 ) -> list[Rung]:
   """Trains a model in every fold for more and more epochs, and scores them after each rung.
 
@@ -190,7 +190,7 @@ def try_epochs(
     folds: whose held-out rows are scored together.
     schedule: what to try.
     rng: of the order of the examples.
-    over: whether time is up; asked after each rung.
+    time_is_up: whether time is up; asked after each rung.
 
   Returns:
     The rungs until training diverged, the score rose no more, time was up, or there are none left.
@@ -216,7 +216,7 @@ def try_epochs(
       best = len(tried) - 1
     elif len(tried) - 1 - best == _PATIENCE:
       break
-    if over():
+    if time_is_up():
       break
   return tried
 

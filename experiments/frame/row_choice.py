@@ -39,7 +39,7 @@ def choose(search: GroupedSearch, table: Table, known: Sequence[Known]) -> disco
       preparation.encode_target(table.target.iloc[rows]), np.ones(len(rows)))
   target = (targets.quantity(learnt.y, learnt.weights) if preparation.classes is None
             else targets.classes_of(learnt.y, learnt.weights))
-  strata = target.encode(learnt.y) if target.num_classes else np.zeros(len(rows))
+  strata = target.strata(learnt.y)
   rng = np.random.default_rng(table.settings.seed)
   searched = np.arange(len(table.split.search))
   selecting = np.arange(len(searched), len(rows))

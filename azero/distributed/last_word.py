@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 _DISMISSED = b"."
-_MESSAGE = (
+MESSAGE = (
     "The process of the search has ended without a word: it was killed, or Ray has ended it, since "
     "Ray's part on this machine is gone. What was found until the last checkpoint is in the run "
     "directory; start Ray again, and continue with --resume.")
@@ -38,7 +38,7 @@ def _dismiss(speaker: subprocess.Popen) -> None:
 def main() -> None:
   """Waits for the end of a process, and speaks if it was not dismissed by then."""
   if sys.stdin.buffer.read() != _DISMISSED:
-    print(_MESSAGE, file=sys.stderr)
+    print(MESSAGE, file=sys.stderr)
 
 
 if __name__ == "__main__":

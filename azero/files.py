@@ -60,7 +60,10 @@ def require_directory(path: pathlib.Path, setting: str = "") -> None:
   Raises:
     ValueError: it or something above it is a file, or may not be written to.
   """
-  there = next(each for each in (path, *path.absolute().parents) if each.exists())
+  try:
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+  except OSError as error:
+    raise ValueError(f"{setting}'{path}' cannot be reached: {error.strerror}.") from error
   if not there.is_dir():
     raise ValueError(f"{setting}'{there}' is a file, where a directory is needed.")
   if not os.access(there, os.W_OK | os.X_OK):

@@ -12,6 +12,7 @@ import dataclasses
 
 import numpy as np
 
+from azero.insight import metrics
 from azero.search import plain
 
 SIZES = (4, 8, 16, 32, 64, 128)  # F; each is compiled on its own
@@ -69,7 +70,8 @@ def make_layout(
         "target is a quantity, use a regressor.")
   mean, deviation = _moments(x, weights)
   # The mean is rounded; and the inverse of what is next to nothing would be infinite.
-  kept = np.flatnonzero(deviation > np.maximum(1e-12 * np.abs(x).max(0), _LEAST))
+  least = np.maximum(1e-12 * np.abs(x[weights > 0]).max(0), _LEAST)
+  kept = np.flatnonzero(deviation > least)
   projected = len(kept) > most - 1
   size = most - 1 if projected else len(kept)
   matrix = np.zeros((x.shape[1], size))
@@ -83,9 +85,8 @@ def make_layout(
 
 
 def _moments(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Mean and deviation of columns; squares of very large or small numbers are none."""
-  unit = np.abs(x).max(0)
-  unit[unit == 0] = 1.0
+  """Mean and deviation of columns."""
+  unit = metrics.unit(x)
   scaled = x / unit
   mean = np.average(scaled, axis=0, weights=weights)
   return mean * unit, np.sqrt(np.average((scaled - mean) ** 2, axis=0, weights=weights)) * unit

@@ -15,7 +15,7 @@ from sklearn.utils.validation import (
 )
 
 from azero.estimators import model as model_lib
-from azero.estimators import recipe, training
+from azero.estimators import recipe, targets, training
 from azero.estimators.base import ClassifierBase, RegressorBase, TrainedEstimator
 from azero.estimators.model import Target
 from azero.insight import metrics
@@ -80,6 +80,8 @@ class ProgramEstimator(TrainedEstimator):
       target = self._learn_target(y, weights) if classes is None else Target(classes)
     else:
       target = self._model.target
+      if target.classes is None:
+        targets.require_numbers(y)
     rows = training.Rows(x, y, self._weighted(y, target, weights))
     target.encode(y)  # refuses labels that are none of the classes
     plain.positive("max_abs_error", self.max_abs_error)

@@ -139,7 +139,8 @@ class SearchEstimator(TrainedEstimator):
     if self.max_seconds is None and self.max_programs is None:
       raise ValueError("The search would never end: set max_seconds, max_programs or both.")
     jobs = self.n_jobs
-    if jobs is not None and (not isinstance(jobs, numbers.Integral) or not jobs):
+    if jobs is not None and (
+        isinstance(jobs, bool) or not isinstance(jobs, numbers.Integral) or not jobs):
       raise ValueError(
           f"n_jobs must be a number of devices, -1 for all or None for one, got {jobs!r}.")
     if self.max_seconds is not None:

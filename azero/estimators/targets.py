@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
 from azero.estimators.model import Target
+from azero.insight import metrics
 
 
 def classes_of(y: np.ndarray, weights: np.ndarray) -> Target:
@@ -28,14 +29,25 @@ def quantity(y: np.ndarray, weights: np.ndarray) -> Target:
   Raises:
     ValueError: they are no numbers.
   """
+  require_numbers(y)
+  unit = float(metrics.unit(y))
+  scaled = y / unit
+  mean = float(np.average(scaled, weights=weights))
+  deviation = float(np.sqrt(np.average((scaled - mean) ** 2, weights=weights)))
+  varies = deviation > 1e-12 * float(np.abs(scaled).max())
+  return Target(None, mean * unit, deviation * unit if varies else 1.0)
+
+
+def require_numbers(y: np.ndarray) -> None:
+  """Refuses targets that are no numbers.
+
+  Raises:
+    ValueError: says which.
+  """
   if y.dtype.kind not in "biuf":
     raise ValueError(
         f"The target {str(y[0])!r} is not a number, as a regressor needs; for classes there are "
         "classifiers.")
-  unit = float(np.abs(y).max()) or 1.0  # squares of very large or small numbers are none
-  mean = float(np.average(y / unit, weights=weights))
-  deviation = float(np.sqrt(np.average((y / unit - mean) ** 2, weights=weights)))
-  return Target(None, mean * unit, deviation * unit if deviation > 1e-12 else 1.0)
 
 
 def class_weights(class_weight: Any, y: np.ndarray, target: Target) -> np.ndarray:

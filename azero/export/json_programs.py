@@ -15,6 +15,7 @@ writes them; an index constant stays the fraction that it is stored as. This is 
 
 from collections.abc import Mapping
 import json
+import operator
 from typing import Any
 
 from azero import files
@@ -42,11 +43,13 @@ def json_text(programs: Programs, num_classes: int | None = None) -> str:
     num_classes: of their tasks, 0 for a real-valued label; None to leave it out.
 
   Raises:
-    ValueError: malformed programs.
+    ValueError: malformed programs, or what is no number of classes.
   """
   programs.validate()
-  space = programs.space
-  classes = {} if num_classes is None else {"num_classes": num_classes}
+  space, classes = programs.space, {}
+  if num_classes is not None:
+    classes = {"num_classes": operator.index(num_classes)}
+    check_num_classes(classes["num_classes"])
   head = {"format": FORMAT, "version": VERSION, **classes, "space": {
       **{size: getattr(space, size) for size in _SIZES},
       **{_FUNCTIONS[function]: _write_component(component)

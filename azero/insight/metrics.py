@@ -70,8 +70,16 @@ def _loss(
   return lambda y, p, weights: -float(error(y, p, sample_weight=weights))
 
 
+def unit(values: np.ndarray) -> np.ndarray:
+  """A power of two near the largest of N numbers, [N, ...], in size; dividing by it is exact.
+
+  Squares of very large and very small numbers are none: they have to be scaled before.
+  """
+  return np.ldexp(1.0, np.frexp(np.abs(values).max(0))[1] - 1)
+
+
 def _r2(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None) -> float:
-  return float(sk.r2_score(y, p, sample_weight=weights)) if len(y) > 1 else 0.0
+  return float(sk.r2_score(y / unit(y), p / unit(y), sample_weight=weights)) if len(y) > 1 else 0.0
 
 
 CLASSIFICATION: Mapping[str, Metric] = {

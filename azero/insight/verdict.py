@@ -45,7 +45,7 @@ class Verdict:
       what: the gain is of, such as "mean error of 50 rows".
     """
     return (
-        f"It {_WORDS[self.word]} {name} by a permutation test at {100 * LEVEL:g} %: "
+        f"It {_WORDS[self.word]} {name} by a paired test at {100 * LEVEL:g} %: "
         f"{self.gain:+.4f} in the {what} (bootstrap, 95 % from {self.low:+.4f} to "
         f"{self.high:+.4f}).")
 

@@ -184,6 +184,15 @@ class Run:
     return _read(self.path / "workers.json", dict)
 
 
+def read_about(path: pathlib.Path) -> dict[str, Any]:
+  """What run.json of a run directory says of it, empty without one.
+
+  Raises:
+    ValueError: it is damaged.
+  """
+  return _read(path / "run.json", dict)
+
+
 def read_run(path: str | os.PathLike) -> Run:
   """Reads a run directory, of long files only the end.
 
@@ -196,7 +205,7 @@ def read_run(path: str | os.PathLike) -> Run:
   if not is_run(path):
     raise ValueError(f"'{path}' is no run directory: it has no config.json")
   try:
-    config, about = (_read(path / name, dict) for name in ("config.json", "run.json"))
+    config, about = _read(path / "config.json", dict), read_about(path)
     parts = [read_run(part) for part in sorted(path.iterdir()) if is_run(part)]
     return Run(path, config, about, parts, json_lines.last(path / "metrics.jsonl"))
   except OSError as error:

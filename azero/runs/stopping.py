@@ -24,7 +24,7 @@ class StopSettings:
 
   Attributes:
     max_seconds: wall time of a search, that before a continued run was stopped included; it
-      ends with the step under way. None for no limit.
+      ends with the step under way. None or infinity for no limit.
     target_fitness: a search ends when an island reaches it on its search tasks; None for never.
     patience: a search ends when every island has evaluated so many programs since its last new
       best; None for never.
@@ -36,6 +36,8 @@ class StopSettings:
 
   def __post_init__(self) -> None:
     plain.normalise(self)
+    if self.max_seconds == math.inf:
+      object.__setattr__(self, "max_seconds", None)
     for name in ("max_seconds", "patience"):
       value = getattr(self, name)
       if value is not None and not value > 0:

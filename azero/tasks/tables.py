@@ -355,7 +355,7 @@ def prepare(
   _require_rows(labels[:num_learn], whole)
   groups, times = _order(features, settings)
   if num_test:
-    warned += _seen(features, series, num_learn)
+    warned += _seen(features.drop(columns=list(dropped)), series, num_learn)
     _require_apart(num_learn, settings, groups, times)
   split = splits.split(
       np.zeros(len(labels)) if whole.classes is None else labels,
@@ -524,10 +524,22 @@ def _order(
       row = int(features[name].isna().to_numpy(bool).argmax())
       raise ValueError(f"{frames.where(features, row)}, column {name!r}: the cell is empty.")
   if settings.group_column is not None:
-    groups = pd.factorize(features[settings.group_column])[0]
+    column = features[settings.group_column]
+    if column.dtype == object:  # text in one file and numbers in another
+      column = column.map(_as_text)
+    groups = pd.factorize(column)[0]
   if settings.time_column is not None:
     times = preparation.numbers_of(features[settings.time_column])
   return groups, times
+
+
+def _as_text(value: Any) -> str:
+  """The same for a number and for what is written of it."""
+  try:
+    number = float(value)
+  except (TypeError, ValueError):
+    return str(value).strip()
+  return str(int(number)) if number.is_integer() else repr(number)
 
 
 def _seen(features: pd.DataFrame, series: pd.Series, num_learn: int) -> list[str]:

@@ -204,7 +204,7 @@ def _rows(table: Table, model: TableModel) -> dict[str, Any]:
 def _spread(table: Table, preparation: preparation_lib.Preparation) -> float:
   """The variance of the judged quantities, in the unit of the errors; 1 if they do not vary."""
   truth = preparation.encode_target(table.target.iloc[table.split.final])
-  return float(np.var(truth)) or 1.0
+  return float(np.var(truth)) if np.ptp(truth) > 0 else 1.0
 
 
 def _as_entry(found: verdict.Verdict) -> dict[str, Any]:

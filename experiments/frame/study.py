@@ -267,6 +267,7 @@ def open_directory(
   if pathlib.PurePath(name).name != name:
     raise ValueError(f"--run_name must be a plain name, without a folder, got '{name}'.")
   path = pathlib.Path(config.run.output_dir) / name
+  files.require_directory(path.parent, "--output_dir: ")
   directory = directory_lib.RunDirectory(path, saved)
   defaults = _to_save(type(config)())
   directory.write("run.json", json.dumps(
@@ -324,10 +325,7 @@ def continued(
 def _require_run_of(config_class: type[Any], path: pathlib.Path) -> None:
   """Refuses a run whose directory names another experiment."""
   folder, _, own = reporting.module_name(config_class).rpartition(".")
-  try:
-    other = reader.read_run(path).about.get("experiment", own)
-  except ValueError:  # of what cannot be read other words are to come
-    return
+  other = reader.read_about(path).get("experiment", own)
   if other != own:
     raise ValueError(
         f"The run in '{path}' is one of another experiment, {other}: continue it with "

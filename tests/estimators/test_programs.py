@@ -81,6 +81,21 @@ def test_epochs_may_be_chosen_by_a_function_of_ones_own(data):
 
 
 @pytest.mark.parametrize("unit", [1e-300, 1e-170, 1e160, 1e300])
+def test_epochs_are_chosen_alike_for_any_unit(data, unit):
+  x, value = data
+  usual, model = (azero.ProgramRegressor(random_state=0).fit(x, y) for y in (value, value * unit))
+  assert model.num_epochs_ == usual.num_epochs_ > 1
+
+
+def test_rows_without_weight_do_not_decide_which_columns_vary(data):
+  x, value = data[0].copy(), data[1]
+  x[:20, 0] = 1e15
+  weights = np.r_[np.zeros(20), np.ones(len(value) - 20)]
+  model = azero.ProgramRegressor(num_epochs=5, random_state=0).fit(x, value, weights)
+  assert (model.program_features(x[20:])[:, 0].std() == pytest.approx(1, abs=0.01))
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-170, 1e160, 1e300])
 def test_very_large_and_small_numbers_are_as_good_as_others(data, classifier, unit):
   x, value = data
   usual = azero.ProgramRegressor(num_epochs=5, random_state=0).fit(x, value)
@@ -163,6 +178,9 @@ def test_an_exported_file_learns_the_same_of_the_features_that_the_program_sees(
 
 
 def test_a_regressor_wants_numbers():
+  with pytest.raises(ValueError, match="The target 'a' is not a number"):
+    azero.ProgramRegressor(num_epochs=1).fit(np.ones((4, 2)), np.array([1.0, 2.0, 3.0, 4.0])
+                                             ).partial_fit(np.ones((2, 2)), np.array(["a", "b"]))
   with pytest.raises(ValueError, match="The target 'a' is not a number"):
     azero.ProgramRegressor(num_epochs=1).fit(np.ones((4, 2)), np.array(["a", "b"] * 2))
 

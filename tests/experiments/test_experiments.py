@@ -183,7 +183,7 @@ def test_tasks_that_no_memory_holds_are_refused_at_once(module, tmp_path):
 
 def test_nothing_is_written_into_a_file(linear, tmp_path):
   (tmp_path / "notes").write_text("mine")
-  with pytest.raises(NotADirectoryError, match=r"notes' is a file, so that '.*run' cannot be made"):
+  with pytest.raises(ValueError, match=r"--output_dir: '.*notes' is a file, where a directory is"):
     _linear(tmp_path / "notes")
   assert (tmp_path / "notes").read_text() == "mine"
 

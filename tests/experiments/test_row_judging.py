@@ -22,6 +22,12 @@ def test_a_quantity_is_judged_and_predicted_in_its_own_unit():
   errors = row_judging.judge(model, table)
   assert all(each.shape == (16,) for each in errors.values())
   found = json.loads(row_judging.as_json(row_judging.result(table, model, errors)))
+  # The gain over the mean of the learnt rows is R2 but for that mean.
+  judged = frame["y"].iloc[table.split.final] / 1e200
+  gain = found["verdicts"]["constant prediction"]["gain"]
+  assert gain == pytest.approx(
+      (errors["constant prediction"] - errors["discovered program"]).mean()
+      * np.var(frame["y"].iloc[row_judging.learnt_rows(table)] / 1e200) / np.var(judged), rel=0.02)
   assert (found["metric"], found["classes"], found["kind"]) == ("rms_error", None, "regression")
   scores = {name: each["score"] for name, each in found["scores"].items()}
   assert scores["discovered program"] < 0.1 * scores["constant prediction"]

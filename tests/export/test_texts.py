@@ -35,8 +35,13 @@ def test_a_text_may_say_how_many_classes_there_are():
   for number in (0, 2, 3):
     text = export.json_text(program, number)
     assert export.num_classes_in(text) == number and export.from_json(text) == program
-  with pytest.raises(ValueError, match=r"num_classes: num_classes must be 0 for .*; got 1"):
-    export.num_classes_in(export.json_text(program, 1))
+  assert export.num_classes_in(export.json_text(program, np.int64(5))) == 5
+  for number in (1, -1):
+    with pytest.raises(ValueError, match=f"num_classes must be 0 for .*; got {number}"):
+      export.json_text(program, number)
+    text = export.json_text(program, 2).replace('"num_classes": 2', f'"num_classes": {number}')
+    with pytest.raises(ValueError, match=f"num_classes: num_classes must be 0 for .* got {number}"):
+      export.num_classes_in(text)
 
 
 _GOOD = json.loads(export.json_text(azero.zoo.load("linear_regressor", 4)))

@@ -32,7 +32,7 @@ def test_the_gain_and_its_interval():
   assert found.low == pytest.approx(gains.mean() - 1.96 * error, abs=0.2 * error)
   assert found.high == pytest.approx(gains.mean() + 1.96 * error, abs=0.2 * error)
   assert found.sentence("a coin", "mean error of 400 rows").startswith(
-      f"It is better than a coin by a permutation test at 2 %: {gains.mean():+.4f} in the mean "
+      f"It is better than a coin by a paired test at 2 %: {gains.mean():+.4f} in the mean "
       "error of 400 rows (bootstrap, 95 % from +")
 
 

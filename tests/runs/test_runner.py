@@ -107,6 +107,13 @@ def test_impossible_conditions_are_refused(name, value):
     StopSettings(**{name: value})
 
 
+def test_a_limit_that_is_infinite_is_none():
+  stop = StopSettings(max_seconds=float("inf"))
+  assert stop == StopSettings() and not stop.bounded
+  result = run(evolution(max_programs=60), stop=stop)
+  assert result.status == "budget" and result.metrics[-1]["seconds_left"] != float("inf")
+
+
 def test_without_budget_and_condition_there_is_no_end():
   with pytest.raises(ValueError, match="never end: set max_train_steps, max_programs, max_sec"):
     run(evolution())

@@ -364,6 +364,20 @@ def test_rows_of_the_test_file_that_are_learnt_from_are_told(tmp_path):
   assert not read(tmp_path, PLAIN, test_data=tmp_path / "test.csv").table.warnings
 
 
+def test_rows_are_equal_if_all_that_is_used_of_them_is():
+  frame = pd.DataFrame(X, columns=list(NAMES)).assign(id=np.arange(60), kind=KIND)
+  test = frame[40:].assign(id=np.arange(100, 120))
+  assert "20 of 20 rows" in " ".join(from_frame(frame, "kind", test=test).table.warnings)
+
+
+def test_a_group_is_the_same_as_text_and_as_a_number():
+  frame = pd.DataFrame(X, columns=list(NAMES)).assign(who=np.arange(60) // 3, kind=KIND)
+  learn = frame[:45].assign(who=[f" {each}" for each in frame["who"][:45]])
+  with pytest.raises(ValueError, match="1 groups of 'who' are in the test data and among"):
+    from_frame(learn, "kind", test=frame[44:], group_column="who")
+  from_frame(learn, "kind", test=frame[45:], group_column="who")
+
+
 def test_test_data_are_apart_by_groups_and_times():
   frame = pd.DataFrame(X, columns=list(NAMES)).assign(
       who=np.arange(60) // 3, day=np.arange(60), kind=KIND)

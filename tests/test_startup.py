@@ -34,7 +34,8 @@ def test_the_package_alone_loads_nothing_but_its_names():
   loaded = _loaded("import azero, azero.tasks, azero.runs.reader")
   assert {name for name in loaded if name.split(".")[0] == "azero"} == {
       "azero", "azero.files", "azero.html_text", "azero.lazy", "azero.paths", "azero.runs",
-      "azero.runs.json_lines", "azero.runs.lineage_files", "azero.runs.reader", "azero.tasks"}
+      "azero.runs.json_lines", "azero.runs.lineage_files", "azero.runs.lock", "azero.runs.reader",
+      "azero.tasks"}
   assert not loaded & {"jax", "numpy", "numba", "rich", *_LATER}
 
 

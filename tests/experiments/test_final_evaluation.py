@@ -137,7 +137,8 @@ def test_programs_come_from_files_runs_and_the_zoo(tmp_path):
   found = candidates.load_candidates([str(run)])
   assert found[0].program == text.parse(zoo.source("plain_nn"), num_features=8)
   (run / "outcomes.jsonl").write_text(json.dumps(rows[1]) + "\n")
-  with pytest.raises(ValueError, match=r"no program of '.*a_run' predicts anything"):
+  with pytest.raises(ValueError, match=(
+      r"No program of the run '.*a_run' writes what is the prediction in tasks of a quantity")):
     candidates.load_candidates([str(run)])
 
 

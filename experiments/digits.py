@@ -77,7 +77,7 @@ def run(config: Config) -> discovery.Result:
   space = spaces.baseline if config.space == "restricted" else spaces.minimal_input
   return discovery.discover(
       config, space(config.num_features), data, name="digits",
-      title=f"Digits, {config.kind}: from empty programs", about=about)
+      title=f"Digits, {config.kind}: from {config.search.initial} programs", about=about)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def plot_progress(
     axes.axhline(height(value, metric), color=colour, linestyle="--", linewidth=1, label=name)
   _label(axes, metric, title)
   _call_out(axes, best, metric, multiclass, num_callouts)
-  axes.legend(loc="upper left", frameon=False, fontsize=9)
+  axes.legend(loc="upper left", framealpha=0.9, edgecolor="none", fontsize=9)
   return figure
 
 

@@ -61,13 +61,18 @@ def require_directory(path: pathlib.Path, setting: str = "") -> None:
     ValueError: it or something above it is a file, or may not be written to.
   """
   try:
-    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    there = _first_there(path)
   except OSError as error:
     raise ValueError(f"{setting}'{path}' cannot be reached: {error.strerror}.") from error
   if not there.is_dir():
     raise ValueError(f"{setting}'{there}' is a file, where a directory is needed.")
   if not os.access(there, os.W_OK | os.X_OK):
     raise ValueError(f"{setting}'{there}' may not be written to; name another directory.")
+
+
+def _first_there(path: pathlib.Path) -> pathlib.Path:
+  """The path itself, or the nearest one above it that exists."""
+  return next(each for each in (path, *path.absolute().parents) if each.exists())
 
 
 def make_place(path: pathlib.Path, setting: str = "") -> None:
@@ -121,9 +126,9 @@ def make_directory(path: pathlib.Path) -> None:
     NotADirectoryError: something above it is a file.
     OSError: it cannot be made.
   """
-  for above in path.parents:
-    if above.exists() and not above.is_dir():
-      raise NotADirectoryError(f"'{above}' is a file, so that '{path}' cannot be made in it.")
+  above = _first_there(path.parent)
+  if not above.is_dir():
+    raise NotADirectoryError(f"'{above}' is a file, so that '{path}' cannot be made in it.")
   missing = [each for each in path.parents if not each.exists()]
   path.parent.mkdir(parents=True, exist_ok=True)
   path.mkdir()  # of two processes that want it, one gets it

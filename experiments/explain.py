@@ -99,14 +99,12 @@ def run(config: Config) -> Explained:
       str(config.tasks))
   num_classes = explain_tasks.num_classes_of(config, name) if given is None else given.num_classes
   check_num_classes(num_classes)
-  path = pathlib.Path(name)
-  directory = pathlib.Path(
-      config.output_dir or config.run or f"explain-{path.name if path.is_dir() else path.stem}")
-  files.require_directory(directory, "--output_dir: ")
   num_features = config.num_features if given is None else given.num_features
   if num_features is None and not config.run:
     num_features = 16 if config.tasks in explain_tasks.DIGITS else 4
   candidate = candidates.named(name, num_features=num_features, multiclass=num_classes > 2)
+  directory = pathlib.Path(config.output_dir or config.run or f"explain-{candidate.name}")
+  files.require_directory(directory, "--output_dir: ")
   tasks = given or explain_tasks.make(config, candidate.program.space.num_features)
   explained = _look(candidate.program, tasks, num_classes, config)
   _write(directory, candidate.name, explained)

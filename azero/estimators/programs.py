@@ -20,7 +20,6 @@ from azero.estimators.base import ClassifierBase, RegressorBase, TrainedEstimato
 from azero.estimators.model import Target
 from azero.insight import metrics
 from azero.language.program import format_program
-from azero.search import plain
 from azero.tasks.preparation import Preparation
 
 
@@ -47,7 +46,6 @@ class ProgramEstimator(TrainedEstimator):
         num_epochs=self.num_epochs, max_epochs=self.max_epochs,
         validation_fraction=self.validation_fraction, scoring=self.scoring)
     schedule.check(target.num_classes > 0)
-    plain.positive("max_abs_error", self.max_abs_error)
     rng = self._generator()
     seed = int(rng.integers(2**32))
     rows = training.Rows(x, y, self._weighted(y, target, weights))
@@ -84,7 +82,6 @@ class ProgramEstimator(TrainedEstimator):
         targets.require_numbers(y)
     rows = training.Rows(x, y, self._weighted(y, target, weights))
     target.encode(y)  # refuses labels that are none of the classes
-    plain.positive("max_abs_error", self.max_abs_error)
     rng = self._generator()
     seed = int(rng.integers(2**32))
     model = self._recipe(target, seed).model(rows) if first else self._model
@@ -92,7 +89,7 @@ class ProgramEstimator(TrainedEstimator):
     rng = np.random.default_rng([seed, model.num_examples])
     if not model.learn(model.examples(x, y), model_lib.epoch_orders(rows.weights, rng)()):
       raise ValueError(
-          f"The program's error was not finite or above max_abs_error={self.max_abs_error:g} "
+          f"The program's error was not finite or above max_abs_error={model.max_abs_error:g} "
           f"within these {len(y)} rows: begin again with smaller constants (learning rate).")
     if first:
       self._model, self.num_epochs_, self.validation_scores_ = model, 1, {}

@@ -10,6 +10,7 @@ from azero.estimators.targets import quantity
 from azero.estimators.training import Rows
 from azero.language import text, zoo
 from azero.language.program import Programs, format_program
+from azero.search import plain
 from azero.search.history.hall_of_fame import Entry
 
 Program = str | Programs | Entry
@@ -34,6 +35,9 @@ class Recipe:
   multiclass: str = "auto"
   max_abs_error: float = 100.0
   seed: int = 0
+
+  def __post_init__(self) -> None:
+    plain.positive("max_abs_error", self.max_abs_error)
 
   def arrange(self, rows: Rows) -> layout.Layout:
     """The layout of features with the scales of these rows."""

@@ -145,7 +145,6 @@ class SearchEstimator(TrainedEstimator):
           f"n_jobs must be a number of devices, -1 for all or None for one, got {jobs!r}.")
     if self.max_seconds is not None:
       plain.positive("max_seconds", self.max_seconds)
-    plain.positive("max_abs_error", self.max_abs_error)
     islands = plain.count("num_islands", self.num_islands)
     if self.population_size is not None:
       plain.count("population_size", self.population_size)
@@ -197,9 +196,8 @@ class SearchEstimator(TrainedEstimator):
     target = problem.target
     if target.classes is None:
       target = targets.quantity(train.y, train.weights)
-    islands, budget = plain.count("num_islands", self.num_islands), None
-    if self.max_programs is not None:
-      budget = plain.count("max_programs", self.max_programs) // islands
+    islands = int(self.num_islands)
+    budget = None if self.max_programs is None else int(self.max_programs) // islands
     task_sets = [
         drawn_tasks.draw_tasks(train, layout, target, _TASKS, problem.rng) for _ in range(islands)]
     chosen = dict(methods.method(self.method))

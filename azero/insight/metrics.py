@@ -79,7 +79,10 @@ def unit(values: np.ndarray) -> np.ndarray:
 
 
 def _r2(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None) -> float:
-  return float(sk.r2_score(y / unit(y), p / unit(y), sample_weight=weights)) if len(y) > 1 else 0.0
+  if len(y) < 2:
+    return 0.0
+  scale = unit(y)
+  return float(sk.r2_score(y / scale, p / scale, sample_weight=weights))
 
 
 CLASSIFICATION: Mapping[str, Metric] = {

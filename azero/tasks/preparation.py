@@ -512,7 +512,7 @@ def _examine(series: pd.Series) -> tuple[_Column | None, str]:
   if num_missing == len(series):
     return None, "empty"
   if isinstance(series.dtype, pd.CategoricalDtype) and series.cat.ordered:
-    order = tuple(_as_text(value) for value in series.cat.categories)
+    order = tuple(as_text(value) for value in series.cat.categories)
     return _Column("ordered", order=order, num_missing=num_missing), ""
   if pd.api.types.is_datetime64_any_dtype(series):
     return _varying(series, _Column("date", num_missing=num_missing))
@@ -581,7 +581,7 @@ def _convert(series: pd.Series, column: _Column) -> np.ndarray:
   if column.role == "text":
     return np.array([cell or _MISSING for cell in _cells(series)], object)
   if column.role == "ordered":
-    return np.array([None if pd.isna(value) else _as_text(value) for value in series], object)
+    return np.array([None if pd.isna(value) else as_text(value) for value in series], object)
   if column.role == "date":
     if not pd.api.types.is_datetime64_any_dtype(series):
       return _parsed_dates(series, column.date_format)
@@ -631,10 +631,10 @@ def _numbers(series: pd.Series) -> np.ndarray:
 def _cells(series: pd.Series) -> list[str]:
   """The cells as texts, "" for missing ones."""
   missing = series.isna().to_numpy(bool)
-  return ["" if gone else _as_text(value) for value, gone in zip(series, missing)]
+  return ["" if gone else as_text(value) for value, gone in zip(series, missing)]
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
   """A value as a category has it: 1 for 1.0, since missing cells make floats of whole numbers."""
   if isinstance(value, (float, np.floating)) and value % 1 == 0:
     return f"{value:.0f}"

@@ -526,20 +526,19 @@ def _order(
   if settings.group_column is not None:
     column = features[settings.group_column]
     if column.dtype == object:  # text in one file and numbers in another
-      column = column.map(_as_text)
+      column = column.map(_group)
     groups = pd.factorize(column)[0]
   if settings.time_column is not None:
     times = preparation.numbers_of(features[settings.time_column])
   return groups, times
 
 
-def _as_text(value: Any) -> str:
+def _group(value: Any) -> str:
   """The same for a number and for what is written of it."""
   try:
-    number = float(value)
+    return preparation.as_text(float(value))
   except (TypeError, ValueError):
-    return str(value).strip()
-  return str(int(number)) if number.is_integer() else repr(number)
+    return preparation.as_text(value)
 
 
 def _seen(features: pd.DataFrame, series: pd.Series, num_learn: int) -> list[str]:

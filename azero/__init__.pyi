@@ -64,7 +64,8 @@ from azero.tasks.synthetic import (
     teacher_classification,
     teacher_regression,
 )
-from azero.tasks.tables import from_arrays, from_csv, from_frame, from_npz, load_tasks_npz
+from azero.tasks.tables.npz import load_tasks_npz
+from azero.tasks.tables.sources import from_arrays, from_csv, from_frame, from_npz
 from azero.tasks.task import Tasks, make_tasks
 
 __version__: str

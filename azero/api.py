@@ -19,7 +19,7 @@ from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.random_search import RandomSearch
 from azero.search.search import Search
-from azero.tasks.tables import CustomData
+from azero.tasks.tables.custom_data import CustomData
 from azero.tasks.task import Tasks
 
 if TYPE_CHECKING:

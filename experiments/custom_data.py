@@ -25,12 +25,13 @@ with lazy.imports():
   from azero import files
   from azero.language import spaces
   from azero.search.groups import starts
-  from azero.tasks import preparation, tables
+  from azero.tasks.tables import custom_data, frames, npz
+  from azero.tasks.tables import table as table_lib
   from experiments.frame import memory, row_choice, row_judging
 
 if TYPE_CHECKING:
   from azero.runs.directory import RunDirectory
-  from azero.tasks.tables import Table
+  from azero.tasks.tables.table import Table
 
 _MAX_JUDGES = 20  # select and final tasks
 _MATRICES = 130  # that the executor holds for each task and device, as measured at F = 800
@@ -97,7 +98,7 @@ def run(config: Config) -> discovery.Result:
   _require_memory(config, table)
   print(f"Data: {path.name}\n{table.about}", flush=True)
   # Islands differ in their generators and in how they draw tasks from the same rows.
-  loaded = table.tasks(config.num_tasks * config.islands)
+  loaded = custom_data.of_table(table, config.num_tasks * config.islands)
   tasks = loaded.search
   per_island = np.arange(len(tasks)).reshape(config.islands, config.num_tasks)
   judges = slice(0, min(len(tasks), _MAX_JUDGES))
@@ -119,7 +120,7 @@ def run(config: Config) -> discovery.Result:
 
 def _read(config: Config, path: pathlib.Path) -> Table:
   """Reads and divides the table."""
-  chosen = tables.TableSettings(
+  chosen = table_lib.TableSettings(
       kind=config.target, drop_columns=config.drop_columns, keep_columns=config.keep_columns,
       drop_missing_targets=config.drop_missing_targets, group_column=config.group_column,
       time_column=config.time_column, max_features=config.max_features,
@@ -128,10 +129,10 @@ def _read(config: Config, path: pathlib.Path) -> Table:
     if config.target_column is not None or config.test_data is not None:
       raise ValueError(
           "--target_column and --test_data are for tables; an .npz file has the array y.")
-    x, y = tables.read_arrays(path)
-    return tables.prepare(preparation.as_frame(x), y, settings=chosen)
+    x, y = npz.read_arrays(path)
+    return table_lib.prepare(frames.as_frame(x), y, settings=chosen)
   names = {"auto": None, "tab": "\t", "spaces": " "}
-  return tables.prepare_file(
+  return table_lib.prepare_file(
       path, config.target_column, settings=chosen, test_data=config.test_data, read={
           "delimiter": names.get(config.delimiter, config.delimiter),
           "header": {"auto": None, "yes": True, "no": False}[config.header],

@@ -25,7 +25,7 @@ from experiments.frame.settings import nested, setting
 
 with lazy.imports():
   from azero.language import text
-  from azero.tasks import tables
+  from azero.tasks.tables import npz
   from experiments.frame import judging
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _load_tasks(path: str | None) -> Tasks:
     raise ValueError("--tasks is missing: give an .npz file of tasks.")
   if pathlib.Path(path).is_dir():
     raise ValueError(f"--tasks: '{path}' is a directory; give an .npz file of tasks.")
-  return tables.load_tasks_npz(path)
+  return npz.load_tasks_npz(path)
 
 
 def _parse(sources: Sequence[str], tasks: Tasks) -> Programs:

@@ -25,7 +25,7 @@ with lazy.imports():
   from azero.insight import ablation, bench, decoupling, explanation, simplification
   from azero.insight.plots import ablation_plot
   from azero.language.program import check_num_classes
-  from azero.tasks import tables
+  from azero.tasks.tables import npz
   from experiments.frame import candidates, reporting
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def run(config: Config) -> Explained:
     raise ValueError("Give either --program, a file or a name of the zoo, or --run, a directory.")
   if config.run and not pathlib.Path(config.run).is_dir():
     raise FileNotFoundError(f"--run: there is no directory '{config.run}'.")
-  given = None if config.tasks in (None, *explain_tasks.NAMES) else tables.load_tasks_npz(
+  given = None if config.tasks in (None, *explain_tasks.NAMES) else npz.load_tasks_npz(
       str(config.tasks))
   num_classes = explain_tasks.num_classes_of(config, name) if given is None else given.num_classes
   check_num_classes(num_classes)

@@ -21,7 +21,7 @@ from experiments.frame.settings import setting
 with lazy.imports():
   from azero import export
   from azero.language import text, zoo
-  from azero.tasks import tables
+  from azero.tasks.tables import npz
   from experiments.frame import candidates
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def run(config: Config) -> None:
   files.require_directory(output.parent, "--output: ")
   if config.format == "onnx" and config.tasks is None:
     raise ValueError("--format=onnx needs --tasks, an .npz file of tasks to train on.")
-  tasks = None if config.tasks is None else tables.load_tasks_npz(config.tasks)
+  tasks = None if config.tasks is None else npz.load_tasks_npz(config.tasks)
   program, num_classes = _read(config, tasks)
   content = _write(config, program, num_classes, tasks)
   files.make_place(output, "--output: ")

@@ -22,7 +22,7 @@ from experiments.frame.settings import setting
 
 with lazy.imports():
   from azero import files
-  from azero.tasks import frames, preparation, tables
+  from azero.tasks.tables import frames, npz
   from experiments.frame import row_judging
 
 
@@ -100,9 +100,9 @@ def _read(path: str, model: row_judging.TableModel) -> tuple[Any, tuple[str, ...
   """The new rows and what was assumed of their file."""
   names = model.preparation.feature_names_in_
   if path.lower().endswith(".npz"):
-    return preparation.as_frame(tables.read_features(path), names), ()
+    return frames.as_frame(npz.read_features(path), names), ()
   frame, notes = frames.read_table(path, wanted=str(names[0]), target_needed=False)
-  return tables.unlike(frame), notes
+  return frames.unlike(frame), notes
 
 
 if __name__ == "__main__":

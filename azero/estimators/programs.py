@@ -20,7 +20,7 @@ from azero.estimators.base import ClassifierBase, RegressorBase, TrainedEstimato
 from azero.estimators.model import Target
 from azero.insight import metrics
 from azero.language.program import format_program
-from azero.tasks.preparation import Preparation
+from azero.tasks.tables.preparation import Preparation
 
 
 class ProgramEstimator(TrainedEstimator):

@@ -37,7 +37,7 @@ from azero.search.config import SearchConfig
 from azero.search.groups import starts
 from azero.search.groups.federation import Federation
 from azero.search.groups.starts import Known
-from azero.tasks.preparation import Preparation
+from azero.tasks.tables.preparation import Preparation
 
 START = ("known", "empty")
 _ENDS = {"stopped": "max_seconds", "budget": "max_programs", "interrupted": "interrupted"}

@@ -18,14 +18,9 @@ from azero.tasks.synthetic import (
     teacher_classification,
     teacher_regression,
 )
-from azero.tasks.tables import (
-    CustomData,
-    from_arrays,
-    from_csv,
-    from_frame,
-    from_npz,
-    load_tasks_npz,
-)
+from azero.tasks.tables.custom_data import CustomData
+from azero.tasks.tables.npz import load_tasks_npz
+from azero.tasks.tables.sources import from_arrays, from_csv, from_frame, from_npz
 from azero.tasks.task import METRICS, Tasks, make_tasks
 
 __all__ = [

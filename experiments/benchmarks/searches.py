@@ -16,8 +16,8 @@ from azero.language import spaces
 from azero.language.program import SearchSpace
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
-from azero.tasks import tables
 from azero.tasks.images.digits import projected_digits
+from azero.tasks.tables.sources import from_arrays
 from azero.tasks.task import Tasks, make_tasks
 from experiments.benchmarks import measuring
 from experiments.frame import linear_demo
@@ -60,7 +60,7 @@ def _table(islands: int, seed: int) -> Made:
   rng = np.random.default_rng(seed)
   x = rng.normal(size=_TABLE)
   y = _labels(x[None], rng)[0]
-  tasks = tables.from_arrays(
+  tasks = from_arrays(
       x, y, target="classification", num_tasks=_NUM_TASKS * islands, seed=seed).search
   rows = np.arange(len(tasks)).reshape(islands, _NUM_TASKS)
   return (spaces.baseline(tasks.num_features), [tasks[some] for some in rows],

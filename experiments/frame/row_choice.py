@@ -16,11 +16,11 @@ from experiments.frame import discovery, lazy, row_judging
 with lazy.imports():
   from azero.estimators import contest, recipe, targets, training
   from azero.language import program as program_lib
-  from azero.tasks import splits
+  from azero.tasks.tables import splits
 
 if TYPE_CHECKING:
   from azero.search.groups.starts import Known
-  from azero.tasks.tables import Table
+  from azero.tasks.tables.table import Table
   from experiments.frame.runtimes import GroupedSearch
 
 

@@ -22,11 +22,12 @@ from experiments.frame import lazy
 with lazy.imports():
   from azero.estimators import programs as program_estimators
   from azero.insight import verdict
-  from azero.tasks import preparation as preparation_lib
+  from azero.tasks.tables import target_column
+  from azero.tasks.tables.preparation import Preparation
 
 if TYPE_CHECKING:
   from azero.language.program import Programs
-  from azero.tasks.tables import Table
+  from azero.tasks.tables.table import Table
 
 MODEL = "model.pkl"
 RESULT = "result.json"
@@ -44,7 +45,7 @@ class TableModel:
     table: name of the file that it learnt from.
   """
 
-  preparation: preparation_lib.Preparation
+  preparation: Preparation
   estimator: Any
   table: str
 
@@ -96,9 +97,9 @@ def fit_model(
   return fitted(last)
 
 
-def prepare(table: Table, rows: np.ndarray) -> preparation_lib.Preparation:
+def prepare(table: Table, rows: np.ndarray) -> Preparation:
   """The preparation of columns and target as these rows have them."""
-  return preparation_lib.Preparation.fit(
+  return Preparation.fit(
       table.frame.iloc[rows], table.target.iloc[rows], kind=table.preparation.kind,
       dropped=table.dropped)
 
@@ -146,12 +147,12 @@ def judge(model: TableModel, table: Table) -> dict[str, np.ndarray]:
   return {name: (output != truth).astype(np.float64) for name, output in outputs.items()}
 
 
-def _codes(preparation: preparation_lib.Preparation, target: Any) -> np.ndarray:
+def _codes(preparation: Preparation, target: Any) -> np.ndarray:
   """Targets as numbers; -1 for a class that was not learnt."""
   if preparation.classes is None:
     return preparation.encode_target(target)
   known = {label: code for code, label in enumerate(preparation.classes.tolist())}
-  labels = preparation_lib.labels_of(target).tolist()
+  labels = target_column.labels_of(target).tolist()
   return np.array([known.get(label, -1) for label in labels], np.float64)
 
 
@@ -201,7 +202,7 @@ def _rows(table: Table, model: TableModel) -> dict[str, Any]:
   return {"confusion": counts.tolist()}
 
 
-def _spread(table: Table, preparation: preparation_lib.Preparation) -> float:
+def _spread(table: Table, preparation: Preparation) -> float:
   """The variance of the judged quantities, in the unit of the errors; 1 if they do not vary."""
   truth = preparation.encode_target(table.target.iloc[table.split.final])
   return float(np.var(truth)) if np.ptp(truth) > 0 else 1.0

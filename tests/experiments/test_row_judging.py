@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import azero
-from azero.tasks import tables
+from azero.tasks.tables.table import prepare
 from experiments.frame import row_judging
 
 
@@ -16,7 +16,7 @@ def test_a_quantity_is_judged_and_predicted_in_its_own_unit():
   x = rng.normal(size=(80, 3))
   y = 5 + x @ [3.0, -1.0, 0.5] + 0.1 * rng.normal(size=80)
   frame = pd.DataFrame(x, columns=["a", "b", "c"]).assign(y=1e200 * y)
-  table = tables.prepare(frame)
+  table = prepare(frame)
   program = azero.parse(azero.zoo.source("linear_regressor").replace("0.001", "0.1"))
   model = row_judging.fit_model(program, table, row_judging.learnt_rows(table), "mine")
   errors = row_judging.judge(model, table)

@@ -18,7 +18,8 @@ import azero
 from azero.runs import runner
 from azero.search.config import SearchConfig
 from azero.search.groups import starts
-from azero.tasks import tables
+from azero.tasks.tables.custom_data import of_table
+from azero.tasks.tables.table import prepare
 from experiments.frame import row_choice, row_judging
 
 pytestmark = pytest.mark.slow
@@ -61,11 +62,11 @@ def test_coins_are_seldom_told_to_be_learned(toy):
   for seed in range(100):
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(rng.normal(size=(100, 3)), columns=["a", "b", "c"])
-    table = tables.prepare(frame.assign(coin=np.where(rng.random(100) < 0.5, "heads", "tails")))
+    table = prepare(frame.assign(coin=np.where(rng.random(100) < 0.5, "heads", "tails")))
     space = azero.spaces.baseline(table.num_features)
     known = starts.known_programs(space, multiclass=False)
     search = azero.Federation(starts.groups(
-        space, [table.tasks(2).search] * 2, SearchConfig(max_programs=4), known))
+        space, [of_table(table, 2).search] * 2, SearchConfig(max_programs=4), known))
     runner.run(search, progress="off")
     chosen = row_choice.choose(search, table, known)
     model = row_judging.fit_model(

@@ -32,10 +32,12 @@ from azero.runs import runner
 from azero.runs.directory import RunDirectory, settings_of
 from azero.runs.warm_start import read_programs
 from azero.search.evolution import Evolution
-from azero.tasks import tables
 from azero.tasks.images import tfds_store
 from azero.tasks.images.sources import SOURCES
-from azero.tasks.tables import TableSettings
+from azero.tasks.tables import npz, sources
+from azero.tasks.tables import table as table_lib
+from azero.tasks.tables.custom_data import of_table
+from azero.tasks.tables.table import TableSettings
 from experiments import backprop_discovery, custom_data, linear_regression, runs
 from experiments.frame import candidates, command_line, settings, study
 from experiments.frame.settings import Leaf, leaves
@@ -116,10 +118,10 @@ def _table_file(file: pathlib.Path, contents: st.SearchStrategy[bytes]) -> Kind:
   def read(case: tuple[bytes, str, str]) -> None:
     content, kind, column = case
     file.write_bytes(content)
-    tables.prepare_file(
-        file, column or None, settings=TableSettings(kind=kind, num_features=4)).tasks(1)
+    settings = TableSettings(kind=kind, num_features=4)
+    of_table(table_lib.prepare_file(file, column or None, settings=settings), 1)
 
-  kinds = st.sampled_from(tables.TARGETS)
+  kinds = st.sampled_from(table_lib.TARGETS)
   columns = st.sampled_from(("", "", "", "price", "0", "-9", "99", "colour"))
   return Kind(st.tuples(contents, kinds, columns), read, str(file))
 
@@ -187,8 +189,8 @@ def array_files(place: pathlib.Path) -> Kind:
            "valid_y": y[None, 16:], "metric": np.array("accuracy")}
   good = [_npz(arrays, pack) for arrays in (data, ready) for pack in (False, True)]
   readers = (
-      lambda: tables.from_npz(file, num_tasks=1, num_features=4),
-      lambda: tables.load_tasks_npz(file), lambda: tables.read_features(file))
+      lambda: sources.from_npz(file, num_tasks=1, num_features=4),
+      lambda: npz.load_tasks_npz(file), lambda: npz.read_features(file))
 
   def read(case: tuple[bytes, int]) -> None:
     content, reader = case

@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 from support import forged_parquet
 
-from azero.tasks import frames, from_arrays, from_csv, from_frame, tables
-from azero.tasks.preparation import Preparation
+from azero.tasks import from_arrays, from_csv, from_frame
+from azero.tasks.tables import frames
+from azero.tasks.tables import table as table_lib
+from azero.tasks.tables.preparation import Preparation
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3)).round(3)
@@ -429,12 +431,12 @@ def test_endless_cells_take_no_time_and_are_not_told_whole(tmp_path):
 
 def test_a_task_has_two_rows_to_train_on():
   with pytest.raises(ValueError, match="max_task_rows must be at least 2; got 1"):
-    tables.TableSettings(max_task_rows=1)
+    table_lib.TableSettings(max_task_rows=1)
 
 
 def test_column_settings_name_columns():
   frame = pd.DataFrame(X, columns=list(NAMES)).assign(kind=KIND)
   with pytest.raises(ValueError, match=r"There is no drop column 'masss'\. Did you mean 'mass'"):
-    tables.prepare(frame, settings=tables.TableSettings(drop_columns=("masss",)))
-  table = tables.prepare(frame, settings=tables.TableSettings(drop_columns=("mass",)))
+    table_lib.prepare(frame, settings=table_lib.TableSettings(drop_columns=("masss",)))
+  table = table_lib.prepare(frame, settings=table_lib.TableSettings(drop_columns=("mass",)))
   assert table.preparation.feature_names == ("length", "width")

@@ -42,7 +42,7 @@ def csv_text(x, y, header=None):
 @pytest.fixture
 def raw_rows(monkeypatch):
   """Switches standardisation off, so that the first feature shows the row's index."""
-  monkeypatch.setattr("azero.tasks.tables.standardise", lambda *parts: parts)
+  monkeypatch.setattr("azero.tasks.tables.custom_data.standardise", lambda *parts: parts)
 
 
 def test_parts_are_disjoint_and_validate_on_their_own_rows(raw_rows):

@@ -7,7 +7,7 @@ a frame that was read from text is the line of each row, so that later messages 
 from __future__ import annotations
 
 import bz2
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 import difflib
 import functools
@@ -23,7 +23,7 @@ import zlib
 import numpy as np
 
 from azero import files, lazy, paths
-from azero.tasks import text_table
+from azero.tasks.tables import text_table
 
 if TYPE_CHECKING:
   import pandas as pd
@@ -39,7 +39,8 @@ _MOST_UNPACKED = 1 << 30  # bytes: a small file may unpack to more than the memo
 _MOST_GROWN = 20  # times its own size, that Parquet may take above that
 # Missing in a column whose other cells are numbers, where they do not stand for text.
 _MARKS = {"?", "-", "--", ".", "*", "missing", "Missing", "unknown", "Unknown"}
-_SHOWN = 20  # names of columns in a message
+SHOWN = 8  # columns, values or classes of a line
+_MOST_NAMES = 20  # of columns, where one that is meant is looked for
 
 
 def require_pandas() -> None:
@@ -143,7 +144,7 @@ def find_column(frame: pd.DataFrame, column: str | int | None, *, what: str = "t
   if not -len(names) <= index < len(names):
     close = difflib.get_close_matches(str(column), names, 1)
     hint = f"Did you mean {close[0]!r}? " if close else ""
-    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    shown = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
     raise ValueError(
         f"There is no {what} column {column!r}. {hint}The columns are: {shown}; give a name or an "
         f"index from 0 to {len(names) - 1}.")
@@ -341,3 +342,52 @@ def typed(cells: Sequence[str], decimal: str = ".") -> tuple[np.ndarray, str]:
     return np.array([cell.lower() == "true" for cell in cells]), mark
   return np.array(
       [None if cell in text_table.MISSING else cell for cell in cells], object), mark
+
+
+def as_frame(table: Any, names: Any = None) -> pd.DataFrame:
+  """A table as a frame whose columns have different texts as names; arrays get "column 0", ...
+
+  Raises:
+    ValueError: it has another shape, or two columns of one name.
+  """
+  import pandas as pd
+
+  if isinstance(table, pd.DataFrame):
+    frame = table.set_axis([str(name) for name in table.columns], axis=1)
+  else:
+    array = np.asarray(table)
+    if array.ndim != 2 or (names is not None and array.shape[1] != len(names)):
+      columns = "columns" if names is None else f"{len(names)} columns"
+      raise ValueError(f"A table must have shape [rows, {columns}]; got {array.shape}.")
+    frame = pd.DataFrame(array, columns=[
+        f"column {place}" for place in range(array.shape[1])] if names is None else names)
+  if not frame.columns.is_unique:
+    twice = frame.columns[frame.columns.duplicated()].unique()
+    raise ValueError(
+        f"Several columns have the same name: {names_of(twice)}. Rename or remove all but one.")
+  return frame
+
+
+def unlike(features: pd.DataFrame) -> pd.DataFrame:
+  """The frame, its later columns of one name with a number behind it."""
+  names: list[str] = []
+  for name in map(str, features.columns):
+    fresh, count = name, 0
+    while fresh in names:
+      count += 1
+      fresh = f"{name}.{count}"
+    names.append(fresh)
+  return as_frame(features.set_axis(names, axis=1))
+
+
+def names_of(names: Iterable[Any]) -> str:
+  """The first of some names, as text."""
+  shown = [str(name) for name in names]
+  return ", ".join(shown[:SHOWN]) + (f", ... ({len(shown)})" if len(shown) > SHOWN else "")
+
+
+def listed(pairs: Iterable[tuple[str, str]]) -> str:
+  """The first of some pairs of a name and what is said of it, as text."""
+  shown = [f"{name}: {text}" for name, text in pairs]
+  return "; ".join(shown[:SHOWN]) + (
+      f"; and {len(shown) - SHOWN} more" if len(shown) > SHOWN else "")

@@ -1,0 +1,232 @@
+"""How one column of a table becomes numbers, by what its cells are.
+
+Numbers keep what they are, true and false are 1 and 0, a date is a number of days, an ordered
+category its place in the order, and text stays text, for which `preparation` makes columns. A
+column that says nothing, such as one with one value or with a text of its own in nearly every row,
+is left out, with a word why.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from azero.tasks.tables import frames, text_table
+
+if TYPE_CHECKING:
+  import pandas as pd
+
+MAX_CATEGORIES = 20  # columns for one text column: the commonest values, and one for all others
+MISSING = "(missing)"
+_MIXED = 0.8  # a column with more numbers than this, but not all, has a mistake in it
+_FEW = 12  # unless its values are so few that they are categories such as 1, 2, 3, 4, 5+
+_HUGE = 1e100  # squares of larger numbers overflow
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?$")
+_DATE_FORMATS = (
+    "ISO8601", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y")
+_TIMES = ("", " %H:%M", " %H:%M:%S")
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+  """How a column becomes numbers.
+
+  Attributes:
+    role: "number", "truth", "date", "text" or "ordered".
+    unit: of numbers, a power of two that they are divided by.
+    date_format: of dates in text, as pandas has it.
+    order: of an ordered category, its values.
+    num_missing: cells that were missing.
+  """
+
+  role: str
+  unit: float = 1.0
+  date_format: str = ""
+  order: tuple[str, ...] = ()
+  num_missing: int = 0
+
+
+def examine(series: pd.Series) -> tuple[Column | None, str]:
+  """How a column becomes numbers, or None and why it is left out."""
+  import pandas as pd
+
+  num_missing = int(series.isna().sum())
+  if num_missing == len(series):
+    return None, "empty"
+  if isinstance(series.dtype, pd.CategoricalDtype) and series.cat.ordered:
+    order = tuple(as_text(value) for value in series.cat.categories)
+    return Column("ordered", order=order, num_missing=num_missing), ""
+  if pd.api.types.is_datetime64_any_dtype(series):
+    return _varying(series, Column("date", num_missing=num_missing))
+  if pd.api.types.is_bool_dtype(series):
+    return _varying(series, Column("truth", num_missing=num_missing))
+  if pd.api.types.is_complex_dtype(series):
+    raise ValueError(f"Column {series.name!r} holds complex numbers.")
+  if pd.api.types.is_numeric_dtype(series):
+    return _varying(series, Column("number", unit_of(_numbers(series)), num_missing=num_missing))
+  return _examine_texts(series)
+
+
+def numbers_of(series: pd.Series) -> np.ndarray:
+  """A column of numbers, truth values or dates as [N] float64, NaN where it is missing.
+
+  Raises:
+    ValueError: it is none; names the row.
+  """
+  column, _ = examine(series)
+  if column is not None and column.role in ("number", "truth", "date"):
+    return convert(series, column)
+  if column is None and is_number(series.iloc[0]):
+    return _numbers(series)
+  raise ValueError(f"Column {series.name!r} holds neither numbers nor dates.")
+
+
+def convert(series: pd.Series, column: Column) -> np.ndarray:
+  """A column as [N] float64 with NaN for missing cells, or texts as objects.
+
+  Raises:
+    ValueError: it holds what such a column cannot; names the row.
+  """
+  import pandas as pd
+
+  if column.role == "text":
+    return np.array([cell or MISSING for cell in _cells(series)], object)
+  if column.role == "ordered":
+    return np.array([None if pd.isna(value) else as_text(value) for value in series], object)
+  if column.role == "date":
+    if not pd.api.types.is_datetime64_any_dtype(series):
+      return _parsed_dates(series, column.date_format)
+    if series.dt.tz is not None:
+      series = series.dt.tz_convert("UTC").dt.tz_localize(None)
+    return ((series - pd.Timestamp(0)) / pd.Timedelta(days=1)).to_numpy(np.float64)
+  return _numbers(series) / column.unit
+
+
+def as_text(value: Any) -> str:
+  """A value as a category has it: 1 for 1.0, since missing cells make floats of whole numbers."""
+  if isinstance(value, (float, np.floating)) and value % 1 == 0:
+    return f"{value:.0f}"
+  return str(value).strip()
+
+
+def date_format_of(cells: list[str]) -> str:
+  """The format of texts that are dates, or ""."""
+  import pandas as pd
+
+  if not cells or not all(_DATE.match(cell) for cell in cells):
+    return ""
+  for form in _DATE_FORMATS:
+    for time in _TIMES if form != "ISO8601" else ("",):
+      dates = pd.to_datetime(
+          pd.Series(cells, dtype=object), format=form + time, errors="coerce", utc=True)
+      if dates.notna().all():
+        return form + time
+  return ""
+
+
+def is_number(value: Any) -> bool:
+  """Whether Python takes a value, a text too, as a number."""
+  try:
+    float(value)
+  except (TypeError, ValueError):
+    return False
+  return True
+
+
+def unit_of(values: np.ndarray) -> float:
+  """A power of two that brings numbers whose squares leave the range of floats to about 1."""
+  largest = np.nanmax(np.abs(values), initial=0.0)
+  if largest == 0 or 1 / _HUGE < largest < _HUGE:
+    return 1.0
+  return float(2.0 ** (np.frexp(largest)[1] - 1))
+
+
+def _examine_texts(series: pd.Series) -> tuple[Column | None, str]:
+  """As `examine`, of a column whose cells may be anything."""
+  for row, value in enumerate(series):
+    if isinstance(value, (list, dict, set, np.ndarray, complex)):
+      raise ValueError(
+          f"{frames.where(series, row)}, column {series.name!r}: the cell holds a "
+          f"{type(value).__name__}. Make columns of it, or drop the column.")
+  cells = _cells(series)
+  values, _ = frames.typed(cells)
+  num_missing = sum(cell == "" for cell in cells)
+  if values.dtype.kind in "if":
+    role = Column("number", unit_of(values), num_missing=int(np.isnan(values.astype(float)).sum()))
+    return _varying(series, role)
+  if values.dtype.kind == "b":
+    return _varying(series, Column("truth", num_missing=num_missing))
+  known = [cell for cell in values if cell is not None]
+  if date_format := date_format_of(known):
+    return Column("date", date_format=date_format, num_missing=num_missing), ""
+  distinct = set(known)
+  numeric = [text_table.is_number(cell, ".") for cell in known]
+  if sum(numeric) > _MIXED * len(known) and len(distinct) > _FEW:
+    row = next(row for row, cell in enumerate(values)
+               if cell is not None and not text_table.is_number(cell, "."))
+    raise ValueError(
+        f"{frames.where(series, row)}, column {series.name!r}: the cell {values[row]!r} is not a "
+        f"number, but {sum(numeric)} of {len(known)} cells are. Mend it, or drop the row or the "
+        "column.")
+  if len(distinct) == 1 and not num_missing:
+    return None, f"always {known[0]!r}"
+  if len(distinct) > MAX_CATEGORIES and len(distinct) > len(known) / 2:
+    return None, f"text of its own in nearly every row ({len(distinct)} different)"
+  return Column("text", num_missing=num_missing), ""
+
+
+def _varying(series: pd.Series, column: Column) -> tuple[Column | None, str]:
+  """The column if it has two values."""
+  values = convert(series, column)
+  known = values[~np.isnan(values)]
+  if not len(known):
+    return None, "empty"
+  if (known == known[0]).all():
+    return None, f"always {known[0] * column.unit:g}"
+  return column, ""
+
+
+def _parsed_dates(series: pd.Series, date_format: str) -> np.ndarray:
+  import pandas as pd
+
+  cells = pd.Series([cell or None for cell in _cells(series)], index=series.index, dtype=object)
+  dates = pd.to_datetime(cells, format=date_format or "ISO8601", errors="coerce", utc=True)
+  bad = np.flatnonzero((dates.isna() & cells.notna()).to_numpy())
+  if len(bad):
+    raise ValueError(
+        f"{frames.where(series, bad[0])}, column {series.name!r}: the cell {cells.iloc[bad[0]]!r} "
+        "is not a date, as the others are.")
+  return ((dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)).to_numpy(np.float64)
+
+
+def _numbers(series: pd.Series) -> np.ndarray:
+  """[N] float64, NaN where missing; finite otherwise."""
+  import pandas as pd
+
+  if pd.api.types.is_numeric_dtype(series) or pd.api.types.is_bool_dtype(series):
+    values = series.to_numpy(np.float64, na_value=np.nan)
+  else:
+    cells = _cells(series)
+    typed, _ = frames.typed(cells)
+    if typed.dtype.kind not in "ifb":
+      row = next(row for row, cell in enumerate(typed)
+                 if cell is not None and not text_table.is_number(cell, "."))
+      raise ValueError(
+          f"{frames.where(series, row)}, column {series.name!r}: the cell {typed[row]!r} is not a "
+          "number, as it was in the rows that were learnt from.")
+    values = typed.astype(np.float64)
+  infinite = np.flatnonzero(np.isinf(values))
+  if len(infinite):
+    raise ValueError(
+        f"{frames.where(series, infinite[0])}, column {series.name!r}: the cell "
+        f"'{values[infinite[0]]}' is not finite. Mend it, or drop the row or the column.")
+  return values
+
+
+def _cells(series: pd.Series) -> list[str]:
+  """The cells as texts, "" for missing ones."""
+  missing = series.isna().to_numpy(bool)
+  return ["" if gone else as_text(value) for value, gone in zip(series, missing)]

@@ -101,7 +101,7 @@ def prepare(table: Table, rows: np.ndarray) -> Preparation:
   """The preparation of columns and target as these rows have them."""
   return Preparation.fit(
       table.frame.iloc[rows], table.target.iloc[rows], kind=table.preparation.kind,
-      dropped=table.dropped)
+      whole=table.preparation)
 
 
 def learnt_rows(table: Table) -> np.ndarray:

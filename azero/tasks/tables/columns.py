@@ -9,6 +9,7 @@ is left out, with a word why.
 from __future__ import annotations
 
 import dataclasses
+import numbers
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?$")
 _DATE_FORMATS = (
     "ISO8601", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y")
 _TIMES = ("", " %H:%M", " %H:%M:%S")
+_TRUTH = {"true": 1.0, "false": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,23 +53,49 @@ class Column:
 
 def examine(series: pd.Series) -> tuple[Column | None, str]:
   """How a column becomes numbers, or None and why it is left out."""
+  column = recognise(series)
+  if column is None:
+    return None, "empty"
+  if column.role in ("text", "ordered"):
+    cells = [cell for cell in _cells(series) if cell]
+    distinct = set(cells)
+    if len(distinct) == 1 and not column.num_missing:
+      return None, f"always {cells[0]!r}"
+    if column.role == "text" and MAX_CATEGORIES < len(distinct) and len(distinct) > len(cells) / 2:
+      return None, f"text of its own in nearly every row ({len(distinct)} different)"
+    return column, ""
+  values = convert(series, column)
+  known = np.flatnonzero(~np.isnan(values))
+  if (values[known] == values[known[0]]).all():
+    first = series.iloc[known[0]]
+    return None, f"always {first:g}" if isinstance(first, numbers.Real) else f"always {first}"
+  return column, ""
+
+
+def recognise(series: pd.Series) -> Column | None:
+  """What a column holds, None if nothing.
+
+  Raises:
+    ValueError: cells of several kinds, or of one that cannot become numbers; names the row.
+  """
   import pandas as pd
 
   num_missing = int(series.isna().sum())
   if num_missing == len(series):
-    return None, "empty"
+    return None
   if isinstance(series.dtype, pd.CategoricalDtype) and series.cat.ordered:
     order = tuple(as_text(value) for value in series.cat.categories)
-    return Column("ordered", order=order, num_missing=num_missing), ""
+    return Column("ordered", order=order, num_missing=num_missing)
   if pd.api.types.is_datetime64_any_dtype(series):
-    return _varying(series, Column("date", num_missing=num_missing))
+    return Column("date", num_missing=num_missing)
   if pd.api.types.is_bool_dtype(series):
-    return _varying(series, Column("truth", num_missing=num_missing))
+    return Column("truth", num_missing=num_missing)
   if pd.api.types.is_complex_dtype(series):
     raise ValueError(f"Column {series.name!r} holds complex numbers.")
   if pd.api.types.is_numeric_dtype(series):
-    return _varying(series, Column("number", unit_of(_numbers(series)), num_missing=num_missing))
-  return _examine_texts(series)
+    return Column(
+        "number", unit_of(series.to_numpy(np.float64, na_value=np.nan)), num_missing=num_missing)
+  return _recognise_texts(series)
 
 
 def numbers_of(series: pd.Series) -> np.ndarray:
@@ -76,12 +104,10 @@ def numbers_of(series: pd.Series) -> np.ndarray:
   Raises:
     ValueError: it is none; names the row.
   """
-  column, _ = examine(series)
-  if column is not None and column.role in ("number", "truth", "date"):
-    return convert(series, column)
-  if column is None and is_number(series.iloc[0]):
-    return _numbers(series)
-  raise ValueError(f"Column {series.name!r} holds neither numbers nor dates.")
+  column = recognise(series)
+  if column is None or column.role not in ("number", "truth", "date"):
+    raise ValueError(f"Column {series.name!r} holds neither numbers nor dates.")
+  return convert(series, column) * column.unit
 
 
 def convert(series: pd.Series, column: Column) -> np.ndarray:
@@ -102,7 +128,7 @@ def convert(series: pd.Series, column: Column) -> np.ndarray:
     if series.dt.tz is not None:
       series = series.dt.tz_convert("UTC").dt.tz_localize(None)
     return ((series - pd.Timestamp(0)) / pd.Timedelta(days=1)).to_numpy(np.float64)
-  return _numbers(series) / column.unit
+  return _numbers(series, column.role) / column.unit
 
 
 def as_text(value: Any) -> str:
@@ -144,49 +170,37 @@ def unit_of(values: np.ndarray) -> float:
   return float(2.0 ** (np.frexp(largest)[1] - 1))
 
 
-def _examine_texts(series: pd.Series) -> tuple[Column | None, str]:
-  """As `examine`, of a column whose cells may be anything."""
+def _recognise_texts(series: pd.Series) -> Column | None:
+  """As `recognise`, of a column whose cells may be anything."""
   for row, value in enumerate(series):
     if isinstance(value, (list, dict, set, np.ndarray, complex)):
       raise ValueError(
           f"{frames.where(series, row)}, column {series.name!r}: the cell holds a "
           f"{type(value).__name__}. Make columns of it, or drop the column.")
   cells = _cells(series)
+  known = [cell for cell in cells if cell]
+  num_missing = len(cells) - len(known)
+  if not known:
+    return None
+  if all(cell.lower() in _TRUTH for cell in known):
+    return Column("truth", num_missing=num_missing)
   values, _ = frames.typed(cells)
-  num_missing = sum(cell == "" for cell in cells)
   if values.dtype.kind in "if":
-    role = Column("number", unit_of(values), num_missing=int(np.isnan(values.astype(float)).sum()))
-    return _varying(series, role)
-  if values.dtype.kind == "b":
-    return _varying(series, Column("truth", num_missing=num_missing))
-  known = [cell for cell in values if cell is not None]
+    num_missing = int(np.isnan(values.astype(np.float64)).sum())
+    return None if num_missing == len(cells) else Column(
+        "number", unit_of(values), num_missing=num_missing)
   if date_format := date_format_of(known):
-    return Column("date", date_format=date_format, num_missing=num_missing), ""
+    return Column("date", date_format=date_format, num_missing=num_missing)
   distinct = set(known)
   numeric = [text_table.is_number(cell, ".") for cell in known]
   if sum(numeric) > _MIXED * len(known) and len(distinct) > _FEW:
-    row = next(row for row, cell in enumerate(values)
-               if cell is not None and not text_table.is_number(cell, "."))
+    row = next(
+        row for row, cell in enumerate(cells) if cell and not text_table.is_number(cell, "."))
     raise ValueError(
-        f"{frames.where(series, row)}, column {series.name!r}: the cell {values[row]!r} is not a "
+        f"{frames.where(series, row)}, column {series.name!r}: the cell {cells[row]!r} is not a "
         f"number, but {sum(numeric)} of {len(known)} cells are. Mend it, or drop the row or the "
         "column.")
-  if len(distinct) == 1 and not num_missing:
-    return None, f"always {known[0]!r}"
-  if len(distinct) > MAX_CATEGORIES and len(distinct) > len(known) / 2:
-    return None, f"text of its own in nearly every row ({len(distinct)} different)"
-  return Column("text", num_missing=num_missing), ""
-
-
-def _varying(series: pd.Series, column: Column) -> tuple[Column | None, str]:
-  """The column if it has two values."""
-  values = convert(series, column)
-  known = values[~np.isnan(values)]
-  if not len(known):
-    return None, "empty"
-  if (known == known[0]).all():
-    return None, f"always {known[0] * column.unit:g}"
-  return column, ""
+  return Column("text", num_missing=num_missing)
 
 
 def _parsed_dates(series: pd.Series, date_format: str) -> np.ndarray:
@@ -202,22 +216,24 @@ def _parsed_dates(series: pd.Series, date_format: str) -> np.ndarray:
   return ((dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)).to_numpy(np.float64)
 
 
-def _numbers(series: pd.Series) -> np.ndarray:
-  """[N] float64, NaN where missing; finite otherwise."""
+def _numbers(series: pd.Series, role: str) -> np.ndarray:
+  """[N] float64, NaN where missing; finite otherwise. A cell is what it is alone, by the role."""
   import pandas as pd
 
   if pd.api.types.is_numeric_dtype(series) or pd.api.types.is_bool_dtype(series):
     values = series.to_numpy(np.float64, na_value=np.nan)
   else:
-    cells = _cells(series)
-    typed, _ = frames.typed(cells)
-    if typed.dtype.kind not in "ifb":
-      row = next(row for row, cell in enumerate(typed)
-                 if cell is not None and not text_table.is_number(cell, "."))
-      raise ValueError(
-          f"{frames.where(series, row)}, column {series.name!r}: the cell {typed[row]!r} is not a "
-          "number, as it was in the rows that were learnt from.")
-    values = typed.astype(np.float64)
+    values = np.full(len(series), np.nan)
+    for row, cell in enumerate(_cells(series)):
+      if role == "truth" and cell.lower() in _TRUTH:
+        values[row] = _TRUTH[cell.lower()]
+      elif text_table.is_number(cell, "."):
+        [values[row]] = text_table.numbers([cell], ".")
+      elif cell and cell not in frames.MARKS:
+        raise ValueError(
+            f"{frames.where(series, row)}, column {series.name!r}: the cell {cell!r} is not "
+            f"{'true or false' if role == 'truth' else 'a number'}, as it was in the rows that "
+            "were learnt from.")
   infinite = np.flatnonzero(np.isinf(values))
   if len(infinite):
     raise ValueError(
@@ -227,6 +243,7 @@ def _numbers(series: pd.Series) -> np.ndarray:
 
 
 def _cells(series: pd.Series) -> list[str]:
-  """The cells as texts, "" for missing ones."""
-  missing = series.isna().to_numpy(bool)
-  return ["" if gone else as_text(value) for value, gone in zip(series, missing)]
+  """The cells as texts, "" for missing ones, also those that a file would have as missing."""
+  texts = ("" if gone else as_text(value)
+           for value, gone in zip(series, series.isna().to_numpy(bool)))
+  return ["" if text in text_table.MISSING else text for text in texts]

@@ -14,6 +14,7 @@ import functools
 import gzip
 import io
 import lzma
+import operator
 import os
 import struct
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ _UNPACK: Mapping[bytes, tuple[str, Callable[[io.BytesIO], AbstractContextManager
 _MOST_UNPACKED = 1 << 30  # bytes: a small file may unpack to more than the memory
 _MOST_GROWN = 20  # times its own size, that Parquet may take above that
 # Missing in a column whose other cells are numbers, where they do not stand for text.
-_MARKS = {"?", "-", "--", ".", "*", "missing", "Missing", "unknown", "Unknown"}
+MARKS = {"?", "-", "--", ".", "*", "missing", "Missing", "unknown", "Unknown"}
 SHOWN = 8  # columns, values or classes of a line
 _MOST_NAMES = 20  # of columns, where one that is meant is looked for
 
@@ -126,6 +127,8 @@ def find_column(frame: pd.DataFrame, column: str | int | None, *, what: str = "t
     ValueError: there is no such column, or there are two of this name.
   """
   names = [str(name) for name in frame.columns]
+  if not names:
+    raise ValueError("The table has no columns: it needs features and a target.")
   if column is None:
     column = names[-1]
     if names.count(column) == 1:
@@ -138,8 +141,8 @@ def find_column(frame: pd.DataFrame, column: str | int | None, *, what: str = "t
   if places:
     return places[0]
   try:
-    index = int(column)
-  except ValueError:
+    index = int(column) if isinstance(column, str) else operator.index(column)
+  except (TypeError, ValueError):
     index = len(names)  # out of range, as any unknown name
   if not -len(names) <= index < len(names):
     close = difflib.get_close_matches(str(column), names, 1)
@@ -329,7 +332,7 @@ def typed(cells: Sequence[str], decimal: str = ".") -> tuple[np.ndarray, str]:
   rare = {cell for cell in set(cells) - text_table.MISSING
           if not text_table.is_number(cell, decimal)}
   mark = ""
-  if len(rare) == 1 and rare < set(cells) - text_table.MISSING and rare <= _MARKS:
+  if len(rare) == 1 and rare < set(cells) - text_table.MISSING and rare <= MARKS:
     [mark] = rare
     cells = ["" if cell == mark else cell for cell in cells]
     rare = set()

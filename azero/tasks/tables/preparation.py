@@ -36,26 +36,15 @@ class Preparation:
     num_rows: N that `fit` saw.
   """
 
-  def __init__(self, frame: pd.DataFrame, target: TargetColumn | None, dropped: Mapping[str, str],
-               scale: bool):
-    """Learns from a frame; see `fit`, which checks it first."""
+  def __init__(
+      self, frame: pd.DataFrame, target: TargetColumn | None, columns: Mapping[str, Column],
+      dropped: Mapping[str, str], scale: bool):
+    """Learns from a frame; see `fit`, which checks it first and looks at its columns."""
     self.feature_names_in_ = np.array(frame.columns, object)
     self.num_rows = len(frame)
     self.dropped = dict(dropped)
     self._target = target
-    self._columns: dict[str, Column] = {}
-    for name in frame.columns:
-      if name in self.dropped:
-        continue
-      column, reason = columns_lib.examine(frame[name])
-      if column is None:
-        self.dropped[name] = reason
-      else:
-        self._columns[name] = column
-    if not self._columns:
-      raise ValueError(
-          f"None of the {frame.shape[1]} columns is of use: {listed(self.dropped.items())}. There "
-          "is nothing to learn from.")
+    self._columns = dict(columns)
     self.transformer = _transformer(self._columns, scale)
     self.transformer.fit(self._plain(frame))
     self.feature_names = tuple(
@@ -64,7 +53,7 @@ class Preparation:
   @classmethod
   def fit(
       cls, frame: Any, target: Any = None, *, kind: str | None = None, scale: bool = True,
-      dropped: Mapping[str, str] | None = None,
+      dropped: Mapping[str, str] | None = None, whole: Preparation | None = None,
   ) -> Preparation:
     """Learns from the rows of a table.
 
@@ -76,6 +65,8 @@ class Preparation:
         quantity.
       scale: whether every feature is given mean 0 and deviation 1.
       dropped: columns to leave out, by name, and why.
+      whole: the preparation of the whole table if these are some of its rows: what a column is,
+        and whether it is left out, is what it says.
 
     Returns:
       The preparation.
@@ -95,7 +86,22 @@ class Preparation:
     if unknown:
       raise ValueError(f"There is no column {', '.join(map(repr, sorted(unknown)))} to drop.")
     learnt = None if series is None else target_column.learn_target(series, kind)
-    return cls(frame, learnt, dropped or {}, scale)
+    if whole is not None:
+      return cls(frame, learnt, whole._columns, whole.dropped, scale)
+    columns, left_out = {}, dict(dropped or {})
+    for name in frame.columns:
+      if name in left_out:
+        continue
+      column, reason = columns_lib.examine(frame[name])
+      if column is None:
+        left_out[name] = reason
+      else:
+        columns[name] = column
+    if not columns:
+      raise ValueError(
+          f"None of the {frame.shape[1]} columns is of use: {listed(left_out.items())}. There is "
+          "nothing to learn from.")
+    return cls(frame, learnt, columns, left_out, scale)
 
   @property
   def kind(self) -> str | None:
@@ -127,7 +133,9 @@ class Preparation:
     """
     frame = self._aligned(frame)
     plain = self._plain(frame)
-    with warnings.catch_warnings():  # of texts that were not seen before: they are "(other)"
+    # Of texts that were not seen before: they are "(other)" if there is such a column, and none of
+    # the known ones if there is not; of two known ones, the first.
+    with warnings.catch_warnings():
       warnings.filterwarnings("ignore", message="Found unknown categories")
       values = self.transformer.transform(plain)
     return np.asarray(values, np.float64)
@@ -245,7 +253,8 @@ def _transformer(columns: Mapping[str, Column], scale: bool) -> Any:
   def of(*roles: str) -> list[str]:
     return [name for name, column in columns.items() if column.role in roles]
 
-  fill = impute.SimpleImputer(strategy="median")
+  # Some rows of a table may have no cell of a column.
+  fill = impute.SimpleImputer(strategy="median", keep_empty_features=True)
   parts = [
       ("numbers", scaled(fill), of("number", "truth", "date")),
       ("ordered", scaled(

@@ -41,6 +41,8 @@ def from_arrays(
     ValueError: says what is wrong with the data, where, and how to mend it.
   """
   if hasattr(x, "columns"):
+    if feature_names is not None:
+      raise ValueError("feature_names are for arrays: the features of a frame have its columns'.")
     return from_frame(
         x, y, num_tasks=num_tasks, kind=target, valid_fraction=valid_fraction, seed=seed,
         num_features=num_features)
@@ -170,6 +172,12 @@ def _encode_target(
   """Target as [N] float64, and the names of its classes (none for regression)."""
   if y.dtype.kind not in "biufUO":
     raise ValueError(f"y must hold numbers or strings; got type {y.dtype}.")
+  if y.dtype.kind == "O":
+    missing = [row for row, value in enumerate(y) if value is None or value != value]
+    if missing:
+      raise ValueError(
+          f"{where(missing[0])}: the target is missing. Fill it in or drop the row "
+          f"({len(missing)} such rows).")
   if y.dtype.kind in "UO":
     y = _numbers_if_all_are(y.astype(str), target, where)
   is_text = y.dtype.kind == "U"

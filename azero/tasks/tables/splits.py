@@ -242,5 +242,6 @@ def _by_groups(
   num_train = len(search) - num_valid - int(sizes.max()) + 1  # whole groups are taken out
   if num_train < num_valid:  # large groups: one of them
     num_valid, num_train = int(sizes.min()), len(search) - int(sizes.max())
-  num_train = min(num_train, settings.max_rows or num_train)
+  if settings.max_rows is not None:
+    num_train, num_valid = min(num_train, settings.max_rows), min(num_valid, settings.max_rows)
   return GroupSplit(search, select, final, groups, num_train, num_valid)

@@ -1,8 +1,9 @@
 """A table of the user's own: checked, prepared and divided, with what was assumed of it.
 
 The rows are split once into three disjoint parts: 60% search, 20% select, 20% final, at random,
-by groups or by times (see `splits`), or with final rows of their own. Columns become numbers by a
-`Preparation` that sees the search rows alone. What a table's tasks are, `custom_data` says.
+by groups or by times (see `splits`), or with final rows of their own. What a column is, all rows to
+learn from say, those that are held out among them; medians and categories are of the search rows
+alone. What a table's tasks are, `custom_data` says.
 """
 
 from __future__ import annotations
@@ -86,7 +87,6 @@ class Table:
     labels: [N] codes of classes, or quantities in their own unit.
     num_features: F of the tasks.
     settings: of the table.
-    dropped: columns that are left out before any rows are looked at, by name, and why.
     num_test: rows of a test part of its own.
   """
 
@@ -100,7 +100,6 @@ class Table:
   labels: np.ndarray
   num_features: int
   settings: TableSettings
-  dropped: dict[str, str]
   num_test: int
 
   @property
@@ -182,7 +181,9 @@ def prepare(
   num_test = 0
   if test is not None:
     features, series, num_test = _with_test(features, series, test, settings, said)
-  kind, features, series = _learnable(features, series, settings, num_test, said)
+  kind, rare = _rare_classes(series.iloc[:len(series) - num_test], settings, said)
+  if rare.size:
+    features, series, num_test = _without(rare, features, series, num_test)
   dropped, warned = _left_out(features, series, settings, is_quantity=kind == "regression")
   num_learn = len(series) - num_test
   whole = Preparation.fit(
@@ -198,10 +199,10 @@ def prepare(
       splits.SplitSettings(
           seed=settings.seed, valid_fraction=settings.valid_fraction, num_test=num_test,
           max_rows=settings.max_task_rows), groups=groups, times=times)
-  inner = Preparation.fit(features.iloc[split.search], kind=kind, scale=False, dropped=dropped)
+  inner = Preparation.fit(features.iloc[split.search], scale=False, whole=whole)
   table = Table(
       features, series, whole, split, "", tuple(warned), inner.features(features), labels, 0,
-      settings, dropped, num_test)
+      settings, num_test)
   num_features = settings.num_features or min(
       table.x.shape[1], settings.max_features or table.x.shape[1])
   if len(table.class_names) > 2:
@@ -256,25 +257,21 @@ def _with_test(
           pd.concat([series, more_series]), len(more))
 
 
-def _learnable(
-    features: pd.DataFrame, series: pd.Series, settings: TableSettings, num_test: int,
-    said: list[str],
-) -> tuple[str, pd.DataFrame, pd.Series]:
-  """The kind of task, and the rows without those of classes that cannot be in every part."""
-  learnt = target_column.learn_target(series.iloc[:len(series) - num_test], settings.kind)
-  if learnt.classes is None:
-    return learnt.kind, features, series
-  if len(learnt.classes) < 2:
-    return learnt.kind, features, series  # said later
-  rare = [label for label, count in zip(learnt.classes, learnt.counts) if count < MIN_CLASS_ROWS]
-  if not rare:
-    return learnt.kind, features, series
+def _rare_classes(
+    series: pd.Series, settings: TableSettings, said: list[str]) -> tuple[str, np.ndarray]:
+  """The kind of task of rows to learn from, and classes that cannot be in every part of them."""
+  learnt = target_column.learn_target(series, settings.kind)
+  if learnt.classes is None or len(learnt.classes) < 2:  # a single class is refused later
+    return learnt.kind, np.array([])
+  rare = learnt.classes[np.array(learnt.counts) < MIN_CLASS_ROWS]
+  if not rare.size:
+    return learnt.kind, rare
   if len(learnt.classes) - len(rare) < 2:
     raise ValueError(
         f"Class {str(rare[0])!r} of {learnt.name!r} has fewer than {MIN_CLASS_ROWS} rows, and but "
         f"for such classes there are not two; every class needs at least {MIN_CLASS_ROWS} to be "
         "split. Add rows, or, if the target is a quantity, ask for regression.")
-  of_rare = series.isin(rare).to_numpy(bool)
+  of_rare = np.isin(target_column.labels_of(series), rare)
   if of_rare.mean() > _MOST_RARE:
     raise ValueError(
         f"{of_rare.sum()} of {len(series)} rows have a class of fewer than {MIN_CLASS_ROWS} rows, "
@@ -284,7 +281,20 @@ def _learnable(
   said.append(
       f"classes of fewer than {MIN_CLASS_ROWS} rows cannot be learnt and judged: {shown}, "
       f"{of_rare.sum()} rows, left out")
-  return learnt.kind, features[~of_rare], series[~of_rare]
+  return learnt.kind, rare
+
+
+def _without(
+    rare: np.ndarray, features: pd.DataFrame, series: pd.Series, num_test: int
+) -> tuple[pd.DataFrame, pd.Series, int]:
+  """The rows that are of other classes, and how many of them are of the test part."""
+  kept = ~np.isin(target_column.labels_of(series), rare)
+  left = int(kept[len(series) - num_test:].sum())
+  if num_test and not left:
+    raise ValueError(
+        "Every row of the test data has a class of which there are too few rows to learn from: "
+        f"{frames.names_of(rare)}. Nothing is left to judge by.")
+  return features[kept], series[kept], left
 
 
 def _left_out(

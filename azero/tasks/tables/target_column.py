@@ -53,14 +53,14 @@ class TargetColumn:
     _require_known(series, self.name)
     if self.classes is None:
       return (quantities(series) / self.unit - self.mean) / self.deviation
-    values = labels_of(series)
-    codes = np.searchsorted(self.classes, values).clip(0, len(self.classes) - 1)
-    wrong = np.flatnonzero(self.classes[codes] != values)
-    if len(wrong):
+    codes = {label: code for code, label in enumerate(self.classes.tolist())}
+    labels = labels_of(series).tolist()
+    wrong = next((row for row, label in enumerate(labels) if label not in codes), None)
+    if wrong is not None:
       raise ValueError(
-          f"{frames.where(series, wrong[0])}: {values[wrong[0]]!r} is none of the classes "
+          f"{frames.where(series, wrong)}: {labels[wrong]!r} is none of the classes "
           f"{frames.names_of(self.classes)} of {self.name!r}.")
-    return codes.astype(np.float64)
+    return np.array([codes[label] for label in labels], np.float64)
 
   def decode(self, values: np.ndarray) -> np.ndarray:
     """Targets of their numbers: labels for codes [N], quantities in their own unit [N]."""

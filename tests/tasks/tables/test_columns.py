@@ -1,0 +1,159 @@
+"""What a column is does not depend on which rows are held out, nor on a cell's neighbours."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from azero.tasks import from_arrays, from_csv, from_frame
+from azero.tasks.tables import columns, frames
+from azero.tasks.tables import table as table_lib
+from azero.tasks.tables.preparation import Preparation
+
+NAMES = ["length", "width"]
+KIND = np.tile([0, 1], 30)
+X = np.random.default_rng(0).normal(size=(60, 2)) + KIND[:, None]
+
+
+def frame_with(**extra):
+  return pd.DataFrame(X, columns=NAMES).assign(**extra, kind=KIND)
+
+
+@pytest.mark.parametrize("cells", [["true", "false"], ["1", "2", "3", "4", "5"]])
+def test_one_odd_cell_in_any_row(tmp_path, cells):
+  """The rows without it would make another kind of column."""
+  odd = "" if len(cells) == 2 else "6+"
+  names = set()
+  for row in range(60):
+    column = [cells[k % len(cells)] for k in range(60)]
+    column[row] = odd
+    frame_with(flag=column).to_csv(tmp_path / "data.csv", index=False)
+    names.add(from_csv(tmp_path / "data.csv", num_tasks=1, drop_columns=()).feature_names)
+  assert names == {
+      ("length", "width", "flag") if odd == "" else
+      ("length", "width", *(f"flag={value}" for value in (*cells, odd)))}
+
+
+def test_a_column_may_have_no_cell_among_the_rows_to_search_on():
+  sparse = np.full(60, np.nan)
+  table = table_lib.prepare(frame_with(sparse=0.0))
+  assert table.preparation.feature_names == tuple(NAMES)
+  sparse[table.split.final] = np.arange(12)
+  table = table_lib.prepare(frame_with(sparse=sparse))
+  assert table.preparation.feature_names == (*NAMES, "sparse")
+  assert (table.x[table.split.search, 2] == 0).all()
+
+
+def test_missing_cells_of_new_rows_whatever_is_beside_them():
+  prepared = Preparation.fit(
+      frame_with(flag=[True, False] * 30, mass=[*map(str, range(59)), "?"]), scale=False)
+  names = prepared.feature_names
+  for flag in ([True, None], [None, None], ["true", "NA"], ["True", ""]):
+    for mass in (["?", "7"], ["?", "?"], [7, None], ["", "7.0"]):
+      new = pd.DataFrame({"length": 0.0, "width": 0.0, "flag": flag, "mass": mass, "kind": 0})
+      rows = prepared.features(new)
+      known = [value not in (None, "", "?") for value in mass]
+      np.testing.assert_array_equal(
+          rows[:, names.index("mass")], np.where(known, 7, 29))  # the median of 0 to 58
+      flags = [1.0 if value in (True, "true", "True") else 0.5 for value in flag]
+      np.testing.assert_array_equal(rows[:, names.index("flag")], flags)
+  with pytest.raises(ValueError, match="row 1, column 'flag': the cell 'perhaps' is not true or"):
+    prepared.features(frame_with(flag=["true", "perhaps"] * 30, mass=1))
+
+
+def test_texts_that_stand_for_missing_ones():
+  """Namibia: a text of its own, and the same as a missing cell, as in a file."""
+  prepared = Preparation.fit(frame_with(country=["NA", "DE"] * 30), scale=False)
+  assert set(prepared.feature_names) == {*NAMES, "kind", "country=DE"}
+  dates = [f"2024-01-{1 + k % 28:02}" for k in range(59)]
+  column = columns.recognise(pd.Series([*dates, "NA"]))
+  assert (column.role, column.num_missing) == ("date", 1)
+
+
+@pytest.mark.parametrize("constant", [
+    pd.Timestamp("2024-01-02"), "2024-01-02", 5, "5", True, "true", "red"])
+def test_columns_of_one_value_are_left_out(constant):
+  table = table_lib.prepare(frame_with(same=constant))
+  assert table.preparation.feature_names == tuple(NAMES)
+  said = table.preparation.dropped["same"]
+  assert said.startswith("always ") and ("2024-01-02" in said) == ("2024" in str(constant))
+
+
+def test_an_ordered_category_of_one_value_is_left_out():
+  same = pd.Categorical(["low"] * 60, ["low", "high"], ordered=True)
+  assert Preparation.fit(frame_with(same=same)).dropped == {"same": "always 'low'"}
+
+
+def test_a_time_column_may_be_the_same_everywhere():
+  for when in (pd.Timestamp("2024-01-02"), "2024-01-02", 7):
+    table = table_lib.prepare(
+        frame_with(when=when), settings=table_lib.TableSettings(time_column="when"))
+    assert len(table.split.final) == 12
+
+
+def test_rare_classes_of_test_data_are_left_out_there_too():
+  kinds = np.array(["a", "b"] * 49 + ["r", "r"])
+  frame = pd.DataFrame(np.random.default_rng(1).normal(size=(100, 2)), columns=NAMES)
+  test = frame.iloc[:20] + 1
+  table = table_lib.prepare(
+      frame.assign(kind=kinds), test=test.assign(kind=["a", "b", "r", "a"] * 5))
+  assert len(table.split.final) == 15 and "15 to judge by" in table.about
+  np.testing.assert_array_equal(
+      table.frame.iloc[table.split.final]["width"], test["width"].drop(test.index[2::4]))
+  with pytest.raises(ValueError, match=r"Every row of the test data has a class .* \br\b"):
+    table_lib.prepare(frame.assign(kind=kinds), test=test.assign(kind="r"))
+
+
+def test_rare_classes_of_a_categorical_are_left_out():
+  kinds = pd.Categorical([1, 2] * 29 + [3, 3])
+  table = table_lib.prepare(frame_with().assign(kind=kinds))
+  assert table.class_names == ("1", "2") and "judged: 3, 2 rows, left out" in table.about
+
+
+@pytest.mark.parametrize(("learnt", "new", "message"), [
+    (KIND, ["0", "x"], "row 0: '0' is none of the classes 0, 1"),
+    (np.array(["a", "b"])[KIND], [1, 2], "row 0: 1 is none of the classes a, b"),
+    (KIND, [1, 7], "row 1: 7 is none of the classes 0, 1")])
+def test_labels_of_another_type(learnt, new, message):
+  prepared = Preparation.fit(frame_with(), learnt)
+  with pytest.raises(ValueError, match=message):
+    prepared.encode_target(new)
+
+
+@pytest.mark.parametrize("target", ["auto", "classification", "regression"])
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_missing_targets_of_arrays(target, missing):
+  y = np.array(["a", "b"] * 30, object)
+  y[[3, 4]] = missing
+  with pytest.raises(ValueError, match=r"row 3 of y: the target is missing\. .* \(2 such rows\)"):
+    from_arrays(X, y, target=target)
+
+
+@pytest.mark.parametrize(("frame", "target", "message"), [
+    (pd.DataFrame(), None, "The table has no columns"),
+    (frame_with(), 1.5, r"There is no target column 1\.5"),
+    (frame_with(), float("inf"), "There is no target column inf")])
+def test_targets_that_are_not_there(frame, target, message):
+  with pytest.raises(ValueError, match=message):
+    from_frame(frame, target)
+
+
+def test_names_of_features_are_for_arrays():
+  with pytest.raises(ValueError, match="feature_names are for arrays"):
+    from_arrays(pd.DataFrame(X), KIND, feature_names=["a", "b"])
+
+
+def test_max_task_rows_with_groups():
+  frame = frame_with(group=np.repeat(np.arange(12), 5))
+  for most in (2, 5, 20):
+    table = table_lib.prepare(frame, settings=table_lib.TableSettings(
+        group_column="group", max_task_rows=most))
+    train, valid = table.split.draw(np.random.default_rng(0), None)
+    assert len(train) <= most and len(valid) <= most
+
+
+def test_marks_of_missing_cells_are_those_of_files():
+  cells = ["1", "-", "3"]
+  values, mark = frames.typed(cells)
+  assert mark == "-" and np.isnan(values[1])
+  column = columns.Column("number")
+  np.testing.assert_array_equal(columns.convert(pd.Series(cells), column), values)

@@ -157,7 +157,7 @@ class Cluster(Grouped[Group, GroupView]):
     if not self.asynchronous and not any(member.calls for member in self._members):
       unfinished = [member for member in self._members if not self._is_finished(member)]
       if unfinished and all(member.due for member in unfinished):
-        self._migrate(unfinished)
+        self._migrate(unfinished, [each for each in self._members if each not in unfinished])
 
   def state(self) -> dict[str, Any]:
     """All that decides what comes next; see `state`. Processes go on meanwhile."""
@@ -252,15 +252,19 @@ class Cluster(Grouped[Group, GroupView]):
     for group in report.groups:
       self._view(group.name).take_in(member.number, group)
 
-  def _migrate(self, unfinished: Sequence[Member]) -> None:
-    """An exchange in which all processes take part."""
+  def _migrate(self, unfinished: Sequence[Member], finished: Sequence[Member]) -> None:
+    """An exchange of all processes that have work left; the others count it, too.
+
+    A larger budget may give them work again, and their next migration is that of all.
+    """
     assert self._members.server is not None
     try:
       for call in [member.actor.submit("send") for member in unfinished]:
         call.result()
-      reports = [member.actor.submit("receive") for member in unfinished]
-      for member, call in zip(unfinished, reports):
-        self._take_in(member, call.result())
+      reports = [(member, member.actor.submit("receive")) for member in unfinished]
+      reports += [(member, member.actor.submit("skip")) for member in finished]
+      for member, report in reports:
+        self._take_in(member, report.result())
       self._members.server.submit("clear").result()
     except (ActorLost, PoolLost) as error:
       self.losses += 1

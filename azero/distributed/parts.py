@@ -7,6 +7,8 @@ a part is a federation of some of the workers under their own numbers, with the 
 from collections.abc import Sequence
 import dataclasses
 
+import numpy as np
+
 from azero.search.groups.federation import Group
 
 
@@ -18,8 +20,8 @@ def split(groups: Sequence[Group], num_parts: int) -> list[list[Group]]:
     num_parts: how many parts; none may be empty.
 
   Returns:
-    The groups of each part, with their workers' numbers. Where workers cannot be divided
-    evenly, different groups give their larger shares to different parts.
+    The groups of each part, with their workers' numbers. Parts differ by one worker at most,
+    in all and of each group.
 
   Raises:
     ValueError: more parts than workers, or none.
@@ -33,19 +35,15 @@ def split(groups: Sequence[Group], num_parts: int) -> list[list[Group]]:
   first = 0  # number of the group's first worker
   for group in groups:
     count = len(group.task_sets)
-    for k in range(num_parts):
-      # Cut by the number among all workers, so that no part is left without any.
-      start, stop = (_cut(num_parts, at, first, count, workers) for at in (k, k + 1))
-      if start < stop:
-        parts[k].append(_some(group, first, start, stop))
+    # What is left over goes to the parts whose turn it is, so that none is without a worker.
+    sizes = np.full(num_parts, count // num_parts)
+    sizes[(first + np.arange(count % num_parts)) % num_parts] += 1
+    stops = np.cumsum(sizes).tolist()
+    for part, size, stop in zip(parts, sizes.tolist(), stops):
+      if size:
+        part.append(_some(group, first, stop - size, stop))
     first += count
   return parts
-
-
-def _cut(num_parts: int, at: int, first: int, count: int, workers: int) -> int:
-  if count >= num_parts:
-    return at * count // num_parts
-  return min(max(at * workers // num_parts - first, 0), count)
 
 
 def _some(group: Group, first: int, start: int, stop: int) -> Group:

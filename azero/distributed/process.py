@@ -152,6 +152,11 @@ class Process:
         self._server.submit("download", workers, self._federation.migrations).result())
     return self._report()
 
+  def skip(self) -> Report:
+    """Counts a migration in which none of its workers takes part."""
+    self._federation.skip_migration()
+    return self._report()
+
   def finish(self, island: int) -> None:
     """Takes a worker out of the search, by its number."""
     self._federation.finish(island)

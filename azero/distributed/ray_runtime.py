@@ -370,6 +370,8 @@ def _told_if_gone() -> Iterator[None]:
   """
   try:
     yield
+  except import_ray().exceptions.RayTaskError:  # an error of an actor, which may be an OSError, too
+    raise
   except OSError as error:
     raise ConnectionError(
         f"Ray's part on this machine is gone ({error}). What was found until now is in the run "

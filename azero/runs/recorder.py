@@ -118,7 +118,7 @@ class Recorder(Generic[AnySearch]):
     Raises:
       FileNotFoundError: there is no checkpoint.
       ValueError: none is whole, it is one of other settings, or JSON lines are missing;
-        nothing was changed then. Or a JSON line is damaged.
+        nothing was changed in the directory then. Or a JSON line is damaged.
     """
     assert self._directory is not None and self._checkpoints is not None
     with self._writing():
@@ -239,7 +239,7 @@ class Recorder(Generic[AnySearch]):
   def end(self, status: str) -> None:
     """Reports how the run ended, unless it was continued only to find that it had ended."""
     self._goes_on &= status == "running"  # what cannot be written at the end is an error
-    if self._search.counts.programs != self._begun_at:
+    if self._search.counts.programs != self._begun_at or not self.metrics:
       self._last_workers = -float("inf")
       self._report(status)
     if self._curves is not None and not self._failed:

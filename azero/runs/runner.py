@@ -79,7 +79,8 @@ def run(
 
   Returns:
     How it ended, of a continued run with all that came before. After Ctrl-C or SIGTERM too: the
-    step under way is finished first; a second signal interrupts at once.
+    step under way is finished first; a second signal does not wait for what is saved then, nor for
+    this thread's part of the step.
 
   Raises:
     ValueError: the search has no end, a negative time, a run that this search cannot continue, or
@@ -188,7 +189,7 @@ def check_curves(tensorboard: bool, directory: object) -> None:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[Callable[[], int | None]]:
-  """Keeps the number of the first Ctrl-C or SIGTERM; a second one interrupts at once."""
+  """Keeps the number of the first Ctrl-C or SIGTERM; a second one interrupts this thread."""
   received: list[int] = []
   if threading.current_thread() is not threading.main_thread():
     yield lambda: None  # only the main thread may handle signals

@@ -91,6 +91,36 @@ def test_parts_take_the_steps_of_the_whole(monkeypatch):
   assert smaller.counts.programs > part.counts.programs
 
 
+@pytest.mark.parametrize("sizes", [(5,) * 6, (3, 2), (1, 1, 1, 7), (9, 4, 2)])
+def test_parts_differ_by_one_worker_at_most(sizes):
+  [group, *_] = groups()
+  every = [
+      dataclasses.replace(group, name=str(k), task_sets=[group.task_sets[0]] * size)
+      for k, size in enumerate(sizes)]
+  for count in range(1, sum(sizes) + 1):
+    parts = split(every, count)
+    whole = [sum(len(each.task_sets) for each in part) for part in parts]
+    assert max(whole) - min(whole) <= 1 and sum(whole) == sum(sizes)
+    numbers = [
+        each.first_worker + k for k_group in range(len(sizes)) for part in parts for each in part
+        if each.name == str(k_group) for k in range(len(each.task_sets))]
+    assert numbers == list(range(sum(sizes)))
+
+
+@pytest.mark.parametrize("processes", [2, WORKERS])
+def test_a_process_that_has_finished_counts_migrations_for_a_larger_budget(processes):
+  """Its workers migrate with the others when they have work again."""
+  small, large = ({"small": {"max_programs": most[0]}, "wide": {"max_programs": most[1]}}
+                  for most in ((40, 90), (150, 150)))
+  whole = make(**small)
+  history(whole)
+  parts = cluster(processes=processes, settings=small)
+  history(parts)
+  expected = history(make(**large), state=whole.state())
+  assert history(
+      cluster(processes=processes, settings=large), state=parts.state()) == expected
+
+
 def test_without_migration_too():
   assert history(cluster(migration=None, processes=3)) == history(make(migration=None))
 
@@ -222,16 +252,16 @@ def asynchronous(runtime, **options):
 def test_nobody_waits_in_an_asynchronous_search(seed):
   runtime = InlineRuntime(seed)
   search = asynchronous(runtime, processes=3)
-  slow = runtime.processes[0]
+  slow, own, others = runtime.processes[0], [0, 3], [1, 2, 4]
   choice = runtime.rng.choice
   runtime.rng.choice = lambda calls: choice(
       [call for call in calls if call.actor is not slow] or calls)
   for _ in range(200):
     search.step()
-    if not search.active[2:].any():
+    if not search.active[others].any():
       break
   # The others came to their ends, migrations included, before the slow one did anything.
-  assert search.num_programs[0] == 0 and (search.num_programs[2:] >= 90).all()
+  assert (search.num_programs[own] == 0).all() and (search.num_programs[others] >= 90).all()
   assert search.migrations > 2 and search.missed_migrations == 0
   history(search)
   assert (search.num_programs >= 90).all()

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import pathlib
 import pickle
 import signal
 import socket
@@ -40,6 +41,13 @@ def test_processes_of_ray_do_what_one_process_does(runtime):
   with cluster(runtime) as search:
     assert len({*pids(search), os.getpid()}) == 3
     assert history(search) == expected
+
+
+def test_an_error_of_a_process_is_not_taken_for_a_lost_ray(runtime):
+  actor = runtime.start_server(pathlib.Path, "/nowhere/at/all")
+  with pytest.raises(FileNotFoundError, match="/nowhere/at/all"):
+    actor.submit("read_text").result()
+  runtime.stop(actor)
 
 
 def test_more_processes_than_cores_are_refused(runtime):

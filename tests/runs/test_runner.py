@@ -99,6 +99,24 @@ def test_time_ends_a_run_that_goes_on_with_more(tmp_path):
       tuple(found[:4]) for found in whole.improvements]
 
 
+def test_time_that_is_over_when_a_run_is_continued_that_has_not_reported(tmp_path, monkeypatch):
+  """It was stopped between its first checkpoint and its first step."""
+  def broken(self):
+    raise RuntimeError("mine")
+
+  def timed(make, seconds):
+    search = evolution(max_programs=400)
+    return run(search, directory=make(tmp_path / "run", settings_of(search)),
+               stop=StopSettings(max_seconds=seconds))
+
+  with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="mine"):
+    patch.setattr(Evolution, "step", broken)
+    timed(RunDirectory, None)
+  again = timed(RunDirectory.open, 1e-9)
+  assert (again.status, again.reason) == ("stopped", "max_seconds=1e-09")
+  assert [row["programs"] for row in again.metrics] == [0]
+
+
 @pytest.mark.parametrize(("name", "value"), [
     ("max_seconds", 0), ("max_seconds", float("nan")), ("patience", -1),
     ("target_fitness", float("nan"))])

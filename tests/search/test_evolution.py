@@ -619,4 +619,7 @@ def test_a_template_must_be_valid_programs_of_the_space():
   broken.out[0, 0] = 0
   with pytest.raises(ValueError, match="Setup, instruction 1: the output of scalar_constant"):
     Evolution(FIXED, tasks(), config(), template=broken)
-  assert isinstance(Evolution(FIXED, tasks(), config(), template=template).template, Programs)
+  search = Evolution(FIXED, tasks(), config(max_programs=12, initial="empty"), template=template)
+  while not search.finished:
+    search.step()
+  assert search.population == template[np.zeros(len(search.population), int)]

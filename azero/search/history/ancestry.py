@@ -99,23 +99,22 @@ def prefetch_parent(ancestry: Ancestry, i: int, place: int) -> None:
 
 @inlined_kernel
 def bury(
-    ancestry: Ancestry, i: int, place: int, displaced: ProgramArrays, k: int,
+    ancestry: Ancestry, i: int, node: int, displaced: ProgramArrays, k: int,
     programs: ProgramArrays) -> None:
-  """Takes leave of the program that was at a place of island i until another one took the place.
+  """Takes leave of a program of island i, in whose place there is another one.
 
   Args:
     ancestry: of all islands.
     i: which.
-    place: in its population.
+    node: of the program, or NONE.
     displaced: a batch that has the program.
     k: where.
     programs: `Islands.population`, where it is kept if others descend from it.
   """
-  node = ancestry.node[i, place]
   if node == NONE:
     return
   nodes = ancestry.nodes[i]
-  ancestry.node[i, place] = nodes[node, PLACE] = NONE
+  nodes[node, PLACE] = NONE
   nodes[node, USES] -= 1
   if nodes[node, USES] > 0:
     copy_program(displaced, k, programs, row_of(ancestry, i, node))

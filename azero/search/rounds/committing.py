@@ -159,9 +159,10 @@ def _give_back(islands: Islands, c: int, rnd: Round) -> None:
 def _settle(islands: Islands, c: int, rules: Rules, rnd: Round, wanted: Wanted) -> bool:
   """Settles child c, which is kept. Returns whether it is a new best or wanted."""
   i, place, own = rnd.island[c], rnd.place[c], rnd.trials[c]
-  bury(islands.ancestry, i, place, rnd.displaced.programs, c, islands.population)
+  displaced = islands.ancestry.node[i, place]
   parent = NONE if rnd.parent[c] == NONE else islands.ancestry.node[i, rnd.parent[c]]
-  bear(islands.ancestry, i, place, parent, rnd.made_by[c])
+  bear(islands.ancestry, i, place, parent, rnd.made_by[c])  # of the displaced one, perhaps
+  bury(islands.ancestry, i, displaced, rnd.displaced.programs, c, islands.population)
   for trial in range(own):
     q = rnd.request[c] + trial
     islands.train_steps[i] += rnd.cost[q]

@@ -195,6 +195,16 @@ def test_a_mutation_of_the_users_own_is_named(monkeypatch):
   assert "a mutation of your own" in {step.mutation for step in lineages[0]}
 
 
+def test_of_a_population_of_one_each_program_descends_from_the_one_whose_place_it_takes():
+  search = finish(
+      evolution(initial="random", population_size=1, tournament_size=1, max_programs=40))
+  for island in range(2):
+    lineage = search._genealogy.lineage(island, 0)
+    assert lineage.num_steps + 1 == search.num_programs[island] == 40
+    assert lineage[0].mutation == "start" and lineage[0].num_programs == 1
+    assert lineage[len(lineage) - 1].program == search.population[island]
+
+
 def test_a_random_search_has_lineages_of_one_step():
   for lineage in everything(finish(evolution(RandomSearch, max_programs=600))):
     assert [step.mutation for step in lineage] == ["start"]

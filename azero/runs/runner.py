@@ -79,8 +79,7 @@ def run(
 
   Returns:
     How it ended, of a continued run with all that came before. After Ctrl-C or SIGTERM too: the
-    step under way is finished first; a second signal does not wait for what is saved then, nor for
-    this thread's part of the step.
+    step under way is finished first; a second signal waits for the other threads' parts alone.
 
   Raises:
     ValueError: the search has no end, a negative time, a run that this search cannot continue, or

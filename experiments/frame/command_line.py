@@ -15,13 +15,15 @@ from typing import Any
 
 from absl import app, flags
 
-from azero import files
+from azero import files, lazy
 from experiments.frame import interruption, settings
 from experiments.frame.settings import Leaf
 
 _HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 _WIDTH = 96
 _PRESET = "Settings to start from; other flags go before them."
+# What an experiment ends with: pictures, a report, verdicts. To miss it then would lose them.
+_PACKAGES = ("jinja2", "markdown_it", "matplotlib", "pandas", "scipy", "sklearn", "vl_convert")
 
 
 class _LeafParser(flags.ArgumentParser):
@@ -122,6 +124,8 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
       _fail(f"unexpected argument '{argv[1]}': settings are flags, written --name=value; "
             "see --help")
     try:
+      for package in _PACKAGES:
+        lazy.require(package, extra="experiments", purpose="Experiments")
       config = given(config_class)
       interruption.arm()
       configure_jax(settings.flat(config).get("num_devices"))

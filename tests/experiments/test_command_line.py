@@ -49,6 +49,22 @@ def test_bad_flags_are_one_message_without_a_traceback(module, flag, message):
   assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("package", ["matplotlib", "vl_convert"])
+def test_a_package_that_is_missing_is_told_before_work_starts(package):
+  """What only the end of an experiment needs would lose all that it found."""
+  code = (
+      "import importlib.util, runpy, sys\n"
+      "find, missing = importlib.util.find_spec, sys.argv[1]\n"
+      "importlib.util.find_spec = lambda name, *rest: None if name == missing else find(name)\n"
+      "sys.argv = ['linear_regression']\n"
+      "runpy.run_module('experiments.linear_regression', run_name='__main__', alter_sys=True)")
+  done = subprocess.run(
+      [sys.executable, "-c", code, package], cwd=_ROOT, capture_output=True, text=True, check=False)
+  assert done.returncode == 2 and done.stdout == ""
+  assert done.stderr == (
+      f"error: Experiments need the package {package}: pip install 'azero[experiments]'.\n")
+
+
 @pytest.mark.parametrize(("module", "flags"), [
     ("digits", ("islands", "kind", "train_budget")), ("evaluate_program", ("tasks", "combine"))])
 def test_help_lists_the_settings(module, flags):

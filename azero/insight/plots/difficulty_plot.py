@@ -58,7 +58,7 @@ def plot_success_ratios(
       "Success ratio by task type; in the paper it grows with difficulty", loc="left", fontsize=10)
   axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
   axes.spines[["top", "right"]].set_visible(False)
-  axes.legend(loc="best", frameon=False, fontsize=8)
+  figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
   return figure
 
 

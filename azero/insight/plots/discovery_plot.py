@@ -77,6 +77,9 @@ def plot_discovery(panels: Sequence[Panel]) -> Picture:
     _fitness(right, panel, looks)
     for axes in (left, right):
       axes.set_xscale("log")
+      low, high = axes.get_xlim()
+      wider = max(1.0, (10 * low / high) ** 0.5)  # a decade, in which there is room for two numbers
+      axes.set_xlim(low / wider, high * wider)
       axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
       axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
       axes.xaxis.set_minor_locator(ticker.NullLocator())

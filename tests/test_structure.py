@@ -118,6 +118,24 @@ def test_no_module_imports_itself_over_others():
   graphlib.TopologicalSorter(below).prepare()  # raises CycleError, which names the circle
 
 
+def _room(name):
+  """The package of a module, or the module itself if it is the method's own: `azero.search`."""
+  parts = name.split(".")
+  return ".".join(parts[:3]) if parts[:2] == ["azero", "search"] else ".".join(parts[:2])
+
+
+def test_no_room_of_the_search_imports_itself_over_others():
+  below = {}
+  for name in _PATHS:
+    if name.startswith("azero.search."):
+      below.setdefault(_room(name), set()).update(
+          _room(other) for other in _imported(_tree(name)) if other in _PATHS)
+  for room, others in below.items():
+    others.discard(room)
+  assert "azero.search.rounds" in below and len(below) > 20
+  graphlib.TopologicalSorter(below).prepare()
+
+
 @pytest.mark.parametrize("module", _PATHS)
 def test_functions_are_short_and_take_few_arguments(module):
   for name, node in _functions(module):

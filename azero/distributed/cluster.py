@@ -31,7 +31,7 @@ from azero.search.groups.migration import Migration
 from azero.search.history.hall_of_fame import JointFront, JointHall
 from azero.search.protocol import WorkerLost
 from azero.search.state import check_found, found_in, found_state
-from azero.search.worker import Improvement
+from azero.search.threads import Improvement
 
 _MAX_LOSSES = 5  # of one process, one after the other
 

@@ -23,8 +23,8 @@ from azero.search.evolution import Evolution
 from azero.search.groups.federation import Federation, Group
 from azero.search.groups.migration import Emigrants, Migration
 from azero.search.history.hall_of_fame import Entry, Key
-from azero.search.scoring.equivalence import Counts
-from azero.search.worker import Improvement
+from azero.search.rounds.evaluating import Counts
+from azero.search.threads import Improvement
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

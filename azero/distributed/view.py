@@ -6,10 +6,10 @@ import numpy as np
 
 from azero.distributed.process import GroupReport
 from azero.language.program import Programs
-from azero.search.groups import budgets
+from azero.search import budgets
 from azero.search.groups.federation import Group
 from azero.search.history.hall_of_fame import Front, HallOfFame
-from azero.search.scoring.equivalence import Counts
+from azero.search.rounds.evaluating import Counts
 
 
 class GroupView(budgets.Budgeted):

@@ -12,7 +12,7 @@ from azero.estimators.layout import Layout
 from azero.estimators.model import Target, epoch_orders
 from azero.estimators.training import Rows
 from azero.tasks.sampling import draw_task_seed
-from azero.tasks.task import Tasks, make_tasks
+from azero.tasks.task import Tasks, stacked
 
 SIZES = ((256, 64), (1024, 256))  # training and validation rows
 _VALID_FRACTION = 0.2
@@ -41,10 +41,9 @@ def draw_tasks(
     chosen = np.concatenate([first, _orders(train, num_train - len(first), rng)])
     train, valid = train.take(rng.permutation(chosen)), valid.take(_orders(valid, num_valid, rng))
     parts.append((train.x, train.y, valid.x, valid.y))
-  train_x, train_y, valid_x, valid_y = (np.stack(part) for part in zip(*parts))
-  return make_tasks(
-      train_x, train_y, valid_x, valid_y, "accuracy" if target.num_classes else "rms",
-      num_classes=target.num_classes or None, seeds=[draw_task_seed(rng) for _ in parts])
+  return stacked(
+      parts, "accuracy" if target.num_classes else "rms", num_classes=target.num_classes or None,
+      seeds=[draw_task_seed(rng) for _ in parts])
 
 
 def _one_of_each(codes: np.ndarray) -> np.ndarray:

@@ -52,7 +52,7 @@ from azero.search.history.hall_of_fame import Entry, Front, Hall, JointFront
 from azero.search.proposals.mutation import own_mutations
 from azero.search.protocol import Searching
 from azero.search.search import Search
-from azero.search.worker import Improvement
+from azero.search.threads import Improvement
 from azero.tasks.task import Tasks
 
 # Settings that a run need not be continued with, by their last name.

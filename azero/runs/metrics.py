@@ -27,7 +27,7 @@ from azero.executors.activity import DEVICES
 from azero.memory import own_memory
 from azero.search import checked_state
 from azero.search.protocol import Searching
-from azero.search.scoring.equivalence import Counts, check_counts
+from azero.search.rounds.evaluating import Counts, check_counts
 
 _RECENT_SECONDS = 10.0
 

@@ -24,7 +24,7 @@ from azero.runs.stopping import StopSettings
 from azero.search import checked_state
 from azero.search.protocol import Searching, WorkerLost
 from azero.search.state import Stateful, check_found, found_in, found_state
-from azero.search.worker import Improvement
+from azero.search.threads import Improvement
 
 SCHEMA = 5  # of what a checkpoint holds; to be raised when a state changes its meaning
 # Of the time, at most, that a search waits for checkpoints. Writing them, in the background,

@@ -16,7 +16,7 @@ from azero.runs.metrics import workers_of
 from azero.runs.recorder import AnySearch, Recorder
 from azero.runs.stopping import StopSettings
 from azero.search.protocol import WorkerLost
-from azero.search.worker import Improvement
+from azero.search.threads import Improvement
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -15,7 +15,7 @@ from azero.search import plain
 
 if TYPE_CHECKING:
   from azero.search.protocol import Searching
-  from azero.search.worker import Improvement
+  from azero.search.threads import Improvement
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

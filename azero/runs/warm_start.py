@@ -13,8 +13,9 @@ from azero.language.program import Programs, SearchSpace
 from azero.language.text import ProgramSyntaxError, parse
 from azero.runs import json_lines, lineage_files, reader
 from azero.runs.directory import HALL_OF_FAME, OUTCOMES, read_config
-from azero.search.history.ancestry import TRUNK
-from azero.search.history.lineage import KnownPrograms, Lineage, code_of
+from azero.search.ancestry import TRUNK
+from azero.search.history.lineage import KnownPrograms, Lineage
+from azero.search.origins import code_of
 
 
 def read_programs(

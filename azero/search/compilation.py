@@ -10,9 +10,9 @@ from azero.compiler import cost, liveness
 from azero.executors.waves import compilation
 from azero.language import zoo
 from azero.search import draws
-from azero.search.history.ancestry import NONE, STARTED
 from azero.search.history.genealogy import Genealogy
 from azero.search.islands import new_islands
+from azero.search.origins import NONE, STARTED
 from azero.search.proposals import breeding
 from azero.search.rounds.committing import Settlement, Wanted, commit
 from azero.search.rounds.round import CHILDREN, KNOWN, Rules, new_round

@@ -30,7 +30,7 @@ from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.proposals import learners as learners_lib
 from azero.search.proposals import mutation
-from azero.search.worker import Watched
+from azero.search.threads import Watched
 from azero.tasks.task import Tasks
 
 _BATCH = 1 << 18  # programs of an island that a thread draws at a time

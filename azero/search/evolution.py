@@ -87,7 +87,7 @@ class Evolution(Search):
       self, islands: np.ndarray, places: np.ndarray, programs: Programs,
       lineages: Sequence[Lineage],
   ) -> list[Callable[[], None]]:
-    """The work of taking in programs, a piece for each worker, to be run before `conclude`.
+    """The work of taking in programs, a piece for each thread, to be run before `conclude`.
 
     An immigrant is evaluated on the tasks of its new island like a child of that island, and
     takes the place and with it the age of who left.
@@ -99,8 +99,8 @@ class Evolution(Search):
       lineages: of each.
     """
     return [
-        functools.partial(worker.take_in, islands, places, programs, lineages)
-        for worker in self._workers]
+        functools.partial(thread.take_in, islands, places, programs, lineages)
+        for thread in self._threads]
 
 
 def _check_valid(

@@ -13,7 +13,7 @@ import numpy as np
 from azero.compiler.arrays import ProgramArrays, arrays
 from azero.language.program import Programs, SearchSpace
 from azero.search import checked_state
-from azero.search.history.ancestry import Ancestry, new_ancestry, room_for
+from azero.search.ancestry import Ancestry, new_ancestry, room_for
 
 FEWEST_GUESSES, MOST_GUESSES = 1.0, 32.0  # of parents in a round
 _FIRST_GUESSES = 4.0  # before anything is learnt of them

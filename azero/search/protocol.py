@@ -11,8 +11,8 @@ import numpy as np
 
 from azero.language.program import Programs, SearchSpace
 from azero.search.history.hall_of_fame import Front, Hall, JointFront
-from azero.search.scoring.equivalence import Counts
-from azero.search.worker import Improvement
+from azero.search.rounds.evaluating import Counts
+from azero.search.threads import Improvement
 from azero.tasks.task import Tasks
 
 

@@ -1,4 +1,4 @@
-"""A search: islands that work in rounds, a worker thread for each device, the best programs.
+"""A search: islands that work in rounds, a thread for each device, the best programs.
 
 A step is some rounds of every island, see `rounds`. Each device has a thread that owns some of the
 islands: it advances them through a round, evaluates what they ask for and commits it, and so on
@@ -28,9 +28,9 @@ from azero.language import zoo
 from azero.language.program import Programs, SearchSpace
 from azero.search import checked_state
 from azero.search import state as state_lib
+from azero.search.budgets import Budgeted
 from azero.search.config import INITIAL, SearchConfig
 from azero.search.draws import seed_word
-from azero.search.groups.budgets import Budgeted
 from azero.search.handover import Handover
 from azero.search.history.genealogy import Genealogy
 from azero.search.history.hall_of_fame import Front, HallOfFame
@@ -38,11 +38,11 @@ from azero.search.islands import check_islands, islands_state, new_islands, rest
 from azero.search.proposals import breeding
 from azero.search.proposals.breeding import Breeding
 from azero.search.proposals.mutation import mutator, require_searched
+from azero.search.rounds.evaluating import Counts, Stages, check_counts
 from azero.search.rounds.round import Rules
-from azero.search.scoring.equivalence import Counts, Stages, check_counts
 from azero.search.scoring.evaluators import MakeEvaluator
 from azero.search.scoring.lru_cache import LruCache
-from azero.search.worker import Improvement, Shared, Watched, Worker, together
+from azero.search.threads import Improvement, SearchThread, Shared, Watched, together
 from azero.tasks.task import Tasks
 
 _ROUND_CHILDREN = 256  # of an island at most, so that a run of hits ends
@@ -123,10 +123,10 @@ class Search(Budgeted):
         space, sets[0].multiclass, rules, *_breeding(config, self.evolve), children,
         template or Programs.empty(space), self.islands, self._cache, self._stages, self.watch,
         first_island, config.hall_of_fame_size, self._genealogy, self._handover)
-    self._workers = [Worker(shared, devices) for devices in self._devices()]
+    self._threads = [SearchThread(shared, devices) for devices in self._devices()]
     self._share_out(np.zeros(self.num_threads))
     self._taken_out = np.zeros(self.num_islands, bool)
-    self._counted = Counts()  # before the workers began to count
+    self._counted = Counts()  # before the threads began to count
     self._going = np.zeros(0, np.int64)  # islands that had budget left when the step began
     self.improvements: list[Improvement] = []  # since the last `take_improvements`
     self.cycle = 0
@@ -164,12 +164,12 @@ class Search(Budgeted):
   @property
   def counts(self) -> Counts:
     """How programs were answered so far, over all islands."""
-    return Counts.sum([self._counted, *(worker.counts for worker in self._workers)])
+    return Counts.sum([self._counted, *(thread.counts for thread in self._threads)])
 
   @property
   def num_threads(self) -> int:
     """How many work side by side: one for each device that the search uses by itself."""
-    return len(self._workers)
+    return len(self._threads)
 
   def space_of(self, island: int) -> SearchSpace:
     """The search space of an island."""
@@ -222,23 +222,23 @@ class Search(Budgeted):
     self._going = np.flatnonzero(self.active)
     self._share_out(np.zeros(self.num_threads) if busy is None else busy[: self.num_threads])
     pieces: list[Callable[[], None]] = [
-        functools.partial(worker.run, target) for worker in self._workers]
+        functools.partial(thread.run, target) for thread in self._threads]
     return pieces if self.cycle else [*pieces, self._stages.prepare]
 
   def help(self, target: int) -> list[Callable[[], None]]:
     """What threads do that are done before others, in the same step."""
-    return [functools.partial(worker.help, target) for worker in self._workers]
+    return [functools.partial(thread.help, target) for thread in self._threads]
 
   def conclude(self) -> None:
     """Ends a step: puts together what the threads found."""
     going = self._going[self.active[self._going]] if self.active.any() else self._going
     if len(going):
       self.cycle = max(self.cycle, int(self.islands.made[going].min()))
-    found = [item for worker in self._workers for item in worker.take_improvements()]
+    found = [item for thread in self._threads for item in thread.take_improvements()]
     self.improvements += sorted(found, key=lambda item: (item.num_programs, item.island))
-    self.hall_of_fame.merge(worker.hall for worker in self._workers)
-    self.front.merge(worker.front for worker in self._workers)
-    watched = [item for worker in self._workers for item in worker.take_watched()]
+    self.hall_of_fame.merge(thread.hall for thread in self._threads)
+    self.front.merge(thread.front for thread in self._threads)
+    watched = [item for thread in self._threads for item in thread.take_watched()]
     if watched:
       self._judge(sorted(watched, key=lambda item: item[1::-1]))
 
@@ -273,8 +273,8 @@ class Search(Budgeted):
     restore_islands(self.islands, state["islands"])
     self._genealogy.restore(state["ancestry"])
     self._counted = Counts(**state["counts"])
-    for worker in self._workers:
-      worker.forget()
+    for thread in self._threads:
+      thread.forget()
     self._cache.restore(state["canonical"])
     self._stages.restore(state["stages"])
     self.hall_of_fame.restore(self.space, state["hall_of_fame"])
@@ -353,33 +353,33 @@ class Search(Budgeted):
     return min(max(rounds, 1), _MOST_ROUNDS)
 
   def _devices(self) -> list[list[int]]:
-    """The devices of each worker."""
+    """The devices of each thread."""
     count = self._stages.num_devices
     if self._share_rounds and self.num_islands < count:
       return [list(range(k, count, self.num_islands)) for k in range(self.num_islands)]
     return [[device] for device in range(count)]
 
   def _share_out(self, busy: np.ndarray) -> None:
-    """Gives the islands to workers so that all end a step at about the same time.
+    """Gives the islands to threads so that all end a step at about the same time.
 
     They keep what they have, which is in the caches of their cores, if that is fair by the loads of
-    the last step. Else the costliest island comes first, and each goes to the worker that has
+    the last step. Else the costliest island comes first, and each goes to the thread that has
     least to do (Graham's rule).
     """
     load = self.islands.load + 1.0
     self.islands.load[:] = self.islands.rounds[:] = 0
-    kept = busy + [load[worker.own].sum() for worker in self._workers]
-    shared = sum(len(worker.own) for worker in self._workers)
+    kept = busy + [load[thread.own].sum() for thread in self._threads]
+    shared = sum(len(thread.own) for thread in self._threads)
     if shared == self.num_islands and kept.max() <= _FAIR * kept.mean():
       busy[:] = kept
       return
-    own: list[list[int]] = [[] for _ in self._workers]
+    own: list[list[int]] = [[] for _ in self._threads]
     for island in np.argsort(-load, kind="stable").tolist():
       k = int(busy.argmin())
       busy[k] += load[island]
       own[k].append(island)
-    for worker, islands in zip(self._workers, own):
-      worker.own = np.array(sorted(islands), np.int64)
+    for thread, islands in zip(self._threads, own):
+      thread.own = np.array(sorted(islands), np.int64)
 
 
 def _breeding(config: SearchConfig, evolve: bool) -> tuple[int, Breeding | None]:

@@ -13,7 +13,7 @@ import dataclasses
 import numpy as np
 
 from azero.tasks.sampling import draw_task_seed, task_generators
-from azero.tasks.task import Tasks, make_tasks
+from azero.tasks.task import Tasks, stacked
 
 Labels = Callable[[np.ndarray], np.ndarray]  # [N, F] -> [N]
 
@@ -135,5 +135,4 @@ def _regression(
     train_x = rng.standard_normal((num_train, num_features))
     valid_x = rng.standard_normal((num_valid, num_features))
     parts.append((train_x, labels(train_x), valid_x, labels(valid_x)))
-  train_x, train_y, valid_x, valid_y = (np.stack(part) for part in zip(*parts))
-  return make_tasks(train_x, train_y, valid_x, valid_y, "rms", seeds=seeds)
+  return stacked(parts, "rms", seeds=seeds)

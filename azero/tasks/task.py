@@ -126,6 +126,16 @@ def make_tasks(
   return Tasks(**arrays, metric=metric, num_classes=num_classes, seeds=seeds.astype(np.uint32))
 
 
+def stacked(
+    parts: Sequence[Sequence[np.ndarray]], metric: str, *, num_classes: int | None = None,
+    seeds: Sequence[int] | np.ndarray | None = None,
+) -> Tasks:
+  """Tasks of one size; `parts` are train_x, train_y, valid_x, valid_y of each, see `make_tasks`."""
+  train_x, train_y, valid_x, valid_y = (np.stack(part) for part in zip(*parts))
+  return make_tasks(
+      train_x, train_y, valid_x, valid_y, metric, num_classes=num_classes, seeds=seeds)
+
+
 def as_floats(name: str, array) -> np.ndarray:
   """An array, or what can be one, as float64.
 

@@ -39,8 +39,8 @@ _IN_FLIGHT = 2  # batches; the host prepares one while the device is at the othe
 _STAGES: Mapping[str, str] = {
     "azero.search.rounds.committing": "commit",
     "azero.search.rounds": "propose",
-    "azero.search.scoring.equivalence": "caches",
-    "azero.search.worker.in_threads": "wait for threads",
+    "azero.search.rounds.evaluating": "caches",
+    "azero.search.threads.in_threads": "wait for threads",
     "azero.search.handover": "wait for threads",
     "azero.search": "commit",
     "azero.compiler": "schedule",
@@ -150,7 +150,7 @@ class SearchRate(NamedTuple):
     seconds: of wall time.
     programs: that it asked for.
     steps: training steps that it took.
-    counts: how programs were answered, by the names of `equivalence.Counts`.
+    counts: how programs were answered, by the names of `evaluating.Counts`.
     idle: share of the time in which devices had no work.
   """
 

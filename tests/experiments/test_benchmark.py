@@ -12,7 +12,7 @@ from azero.compiler import canonical
 from azero.executors.evaluator import Evaluator
 from azero.language import ops, spaces, text, zoo
 from azero.language.program import EMPTY, Function
-from azero.search.worker import in_threads
+from azero.search.threads import in_threads
 from experiments import benchmark
 from experiments.benchmarks import (
     benchmark_parts,

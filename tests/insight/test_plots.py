@@ -7,7 +7,7 @@ import azero
 from azero.insight import discoveries
 from azero.insight.plots import discovery_plot, progress_plot
 from azero.insight.survival import Times
-from azero.search.worker import Improvement
+from azero.search.threads import Improvement
 
 _SPACE = azero.spaces.demo()
 

@@ -1,6 +1,6 @@
 """Scores of one island in plain Python: caches, hurdle and evaluation, one program at a time.
 
-Written from S3 of the AutoML-Zero paper; see azero/search/scoring/equivalence.py. It has what runs
+Written from S3 of the AutoML-Zero paper; see azero/search/rounds/evaluating.py. It has what runs
 a program from an evaluator, and its key from `azero.compiler.canonical`.
 """
 

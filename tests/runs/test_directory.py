@@ -13,7 +13,7 @@ from azero.runs import lock
 from azero.runs.directory import RunDirectory, settings_of
 from azero.search.evolution import Evolution
 from azero.search.history.hall_of_fame import Front, HallOfFame
-from azero.search.worker import Improvement
+from azero.search.threads import Improvement
 
 TEXT = "def Setup():\n  s2 = 0.125\ndef Predict():\n  s1 = dot(v0, v1)\ndef Learn():"
 

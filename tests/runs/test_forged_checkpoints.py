@@ -8,7 +8,7 @@ import pytest
 from support import forged
 
 from azero.runs.checkpoints import CheckpointError
-from azero.search.history import ancestry
+from azero.search import origins
 
 BEGUN, CONTINUED = 24, 36
 
@@ -91,7 +91,7 @@ def test_a_state_of_no_such_search_is_refused(run, change, what):
 def test_a_line_of_ancestors_that_is_none_in_the_state_is_one_in_memory(begun):
   """What `_in_a_ring` changes is a first ancestor, which has no parent."""
   facts = forged.state_of(begun)["search"]["searches"]["0"]["ancestry"]["facts"]
-  assert facts[0, 1] == ancestry.NONE
+  assert facts[0, 1] == origins.NONE
 
 
 def test_lines_of_other_files_are_not_cut(run):

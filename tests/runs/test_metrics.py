@@ -13,7 +13,7 @@ from azero.memory import own_memory
 from azero.runs import metrics
 from azero.runs.metrics import Meter
 from azero.search.evolution import Evolution
-from azero.search.scoring.equivalence import Counts
+from azero.search.rounds.evaluating import Counts
 
 # Metrics that depend on the clock and the machine; all others follow from the settings and
 # `cycle`.

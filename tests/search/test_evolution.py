@@ -30,11 +30,10 @@ from azero.language.program import Programs
 from azero.language.text import parse
 from azero.search import methods
 from azero.search import search as search_module
+from azero.search.ancestry import NUMBER, USES
 from azero.search.evolution import Evolution
-from azero.search.history.ancestry import NUMBER, USES
-from azero.search.rounds import committing, proposing
+from azero.search.rounds import committing, evaluating, proposing
 from azero.search.rounds import round as rounds
-from azero.search.scoring import equivalence
 
 ISLANDS, CHILDREN = 3, 400
 
@@ -288,7 +287,7 @@ def test_other_methods_are_sequential_too(monkeypatch, case):
 @pytest.mark.parametrize("caches", CACHES)
 @pytest.mark.parametrize(("islands", "devices"), [(1, 1), (1, 2), (2, 2), (3, 1), (3, 2)])
 def test_nothing_depends_on_islands_devices_and_caches(monkeypatch, islands, devices, caches):
-  monkeypatch.setattr(equivalence, "WORTH_SHARING", 1)
+  monkeypatch.setattr(evaluating, "WORTH_SHARING", 1)
   search, recording = evolve(
       monkeypatch, islands=islands, num_devices=devices, population_size=40, tournament_size=5,
       children=200, **CACHES[caches])
@@ -468,9 +467,9 @@ def test_a_round_that_an_error_broke_off_leaves_nothing_behind(monkeypatch):
 
 
 def test_one_island_on_two_devices_shares_its_rounds(monkeypatch):
-  monkeypatch.setattr(equivalence, "WORTH_SHARING", 1)
+  monkeypatch.setattr(evaluating, "WORTH_SHARING", 1)
   one, two = (run(islands=1, num_devices=count, hurdle=0.5, children=300) for count in (1, 2))
-  assert len(two._workers) == 1 and min(two._stages._full.evaluator.calls) > 20
+  assert len(two._threads) == 1 and min(two._stages._full.evaluator.calls) > 20
   assert_same_state(one.state(), two.state())
 
 

@@ -11,7 +11,7 @@ from support.toy_evaluator import ToyEvaluator
 
 from azero.search.evolution import Evolution
 from azero.search.handover import Handover
-from azero.search.worker import in_threads
+from azero.search.threads import in_threads
 
 
 def test_who_waits_gets_what_another_one_gives():

@@ -3,10 +3,11 @@
 import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, Scratch, Tables
+from azero.compiler.copying import copy_program
 from azero.compiler.kernels import kernel
 from azero.compiler.validity import follows_features, num_parameters
 from azero.search import draws
-from azero.search.proposals.edits import copy_program, round_constant
+from azero.search.proposals.edits import round_constant
 from azero.search.proposals.growth import grow, grow_learner, may_learn
 from azero.search.proposals.mutation import Mutator, mutate
 from azero.search.scoring.lru_cache import (

@@ -36,18 +36,18 @@ class Scoring:
 
   def evaluate(self, programs: Programs, islands) -> tuple[np.ndarray, np.ndarray]:
     """Fitness and training steps of N programs, those of an island in one round."""
-    search, (worker,) = self.search, self.search._workers
+    search, (thread,) = self.search, self.search._threads
     islands = np.broadcast_to(islands, (len(programs),))
     fitness, steps, keys = np.zeros(len(programs)), np.zeros(len(programs), int), []
     for island in np.unique(islands):
       rows = np.flatnonzero(islands == island)
       places, before = np.arange(len(rows)), int(search.train_steps[island])
       seen = search.counts.programs
-      worker.take_in(np.array([island]), places[None], programs[rows], [])
+      thread.take_in(np.array([island]), places[None], programs[rows], [])
       assert search.counts.programs == seen + len(rows)
       fitness[rows] = search.fitness[island, places]
-      steps[rows] = np.diff(worker._round.steps[: len(rows)], prepend=before)
+      steps[rows] = np.diff(thread._round.steps[: len(rows)], prepend=before)
       keys.append(search.islands.key[island, places])
-    assert not worker._round.counts[CHILDREN]
+    assert not thread._round.counts[CHILDREN]
     self.keys = np.concatenate(keys) if keys else self.keys[:0]
     return fitness, steps

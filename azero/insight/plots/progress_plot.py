@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from azero.insight import discoveries
 from azero.insight.discoveries import height
 from azero.insight.plots.picture import Picture
-from azero.search.worker import Improvement
+from azero.search.threads import Improvement
 
 _LINE, _OTHERS, _CALLOUT = "#1f5fa8", "#b9c7d8", "#b5442b"
 _CALLOUT_LINES = 6  # of each callout at most

@@ -28,7 +28,7 @@ from azero.search.groups.grouped import Grouped
 from azero.search.groups.migration import Arrival, Emigrants, Migration, Pools
 from azero.search.history.hall_of_fame import JointFront, JointHall
 from azero.search.scoring.evaluators import MakeEvaluator
-from azero.search.worker import Improvement, together
+from azero.search.threads import Improvement, together
 from azero.tasks.task import Tasks
 
 

@@ -9,9 +9,9 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from azero.language.program import Programs, SearchSpace
-from azero.search.groups import budgets
+from azero.search import budgets
 from azero.search.protocol import Totals
-from azero.search.scoring.equivalence import Counts
+from azero.search.rounds.evaluating import Counts
 from azero.tasks.task import Tasks
 
 

@@ -13,12 +13,9 @@ from azero.compiler.arrays import ProgramArrays
 from azero.compiler.kernels import inner_kernel, kernel
 from azero.language.program import Programs, SearchSpace
 from azero.search import checked_state
-from azero.search.history import packed_steps
-from azero.search.history.ancestry import (
-  ARRIVED,
+from azero.search.ancestry import (
   LEFT_OUT,
   MADE_BY,
-  NONE,
   NUMBER,
   PARENT,
   PLACE,
@@ -26,6 +23,7 @@ from azero.search.history.ancestry import (
   Ancestry,
   row_of,
 )
+from azero.search.history import packed_steps
 from azero.search.history.lineage import (
   KnownPrograms,
   Lineage,
@@ -35,6 +33,7 @@ from azero.search.history.lineage import (
 )
 from azero.search.history.packed_steps import write_step
 from azero.search.islands import Islands
+from azero.search.origins import ARRIVED, NONE
 
 MOST_CARRIED = 32  # steps that a migrant takes along
 

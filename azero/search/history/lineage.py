@@ -23,7 +23,6 @@ from azero.language.program import (
   format_instruction,
 )
 from azero.search import checked_state
-from azero.search.history.ancestry import ARRIVED, STARTED
 from azero.search.history.packed_steps import (
   FITNESS,
   HEADER,
@@ -36,17 +35,7 @@ from azero.search.history.packed_steps import (
   read_step,
   write_step,
 )
-from azero.search.proposals import mutation
-
-_NAMES: dict[int, str] = {STARTED: "start", mutation.COPY: "copy", ARRIVED: "migration"}
-
-
-_CODES = {name: code for code, name in _NAMES.items()}
-
-
-def code_of(name: str) -> int:
-  """The code of what made a step, by its name as in `Step`."""
-  return _CODES[name] if name in _CODES else mutation.code_of(name)
+from azero.search.origins import ARRIVED, STARTED, name_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,7 +218,7 @@ class Lineage(Sequence[Step]):
     _, number, island, action, skipped, _ = self.words[start : start + HEADER].tolist()
     return Step(
         self._program(k), float(self.words.view(np.float64)[start + FITNESS]), island, number,
-        _NAMES.get(action) or mutation.name_of(action), skipped, float(self._found[1][k]),
+        name_of(action), skipped, float(self._found[1][k]),
         self._changes(k - 1 if k else None, k))
 
   def _changes(self, before: int | None, k: int) -> tuple[str, ...]:

@@ -31,14 +31,14 @@ import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, Scratch, Tables
 from azero.compiler.canonical import Analysis, analyse_program, structure_of
+from azero.compiler.copying import copy_program
 from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.compiler.validity import follows_features, num_parameters, program_is_valid
 from azero.search.draws import pick, uniform
-from azero.search.history.ancestry import NONE
 from azero.search.islands import Islands
-from azero.search.proposals.edits import copy_program
+from azero.search.origins import COPY, NONE
 from azero.search.proposals.growth import grow, grow_learner
-from azero.search.proposals.mutation import COPY, Mutator, mutate, randomize
+from azero.search.proposals.mutation import Mutator, mutate, randomize
 
 GIVEN, RANDOM, GROWN = range(3)  # programs without parents, as `config.INITIAL` lists them
 UNLIMITED = int(np.iinfo(np.int64).max)

@@ -1,4 +1,4 @@
-"""What mutations are made of: programs copied, instructions drawn, moved and altered.
+"""What mutations are made of: instructions drawn, moved and altered.
 
 The constants' distributions are those of the published code: fresh ones from U(-1, 1), deviations
 from U(0, 1), an index anywhere.
@@ -28,7 +28,6 @@ from azero.compiler.arrays import (
   Tables,
 )
 from azero.compiler.kernels import inlined_kernel, inner_kernel
-from azero.compiler.prefetch import LINE, prefetch
 from azero.language import ops as op_table
 from azero.language.program import EMPTY
 from azero.search.draws import pick, skip, uniform
@@ -45,38 +44,6 @@ _SIGNIFICANT_DIGITS = 6
 _DECADES = 3.0  # of constants that are tried
 _POWERS = 10.0 ** np.arange(301)
 _MAX_CONSTANTS = op_table.MAX_CONSTANTS
-_SLOTS_OF_A_LINE = LINE // (8 * _MAX_CONSTANTS)  # whose constants memory gives at once
-
-
-@inlined_kernel
-def copy_program(source: ProgramArrays, i: int, target: ProgramArrays, j: int) -> None:
-  """Makes program j of `target` equal to program i of `source`."""
-  _copy_row(source.opcode[i], target.opcode[j])
-  _copy_row(source.in1[i], target.in1[j])
-  _copy_row(source.in2[i], target.in2[j])
-  _copy_row(source.out[i], target.out[j])
-  for slot in range(source.constants.shape[1]):
-    for k in range(_MAX_CONSTANTS):
-      target.constants[j, slot, k] = source.constants[i, slot, k]
-
-
-@inlined_kernel
-def prefetch_program(programs: ProgramArrays, i: int) -> None:
-  """Prefetches program i, which is to be copied."""
-  last = programs.opcode.shape[1] - 1
-  for slot in (0, last):
-    prefetch(programs.opcode, (i, slot))
-    prefetch(programs.in1, (i, slot))
-    prefetch(programs.in2, (i, slot))
-    prefetch(programs.out, (i, slot))
-  for slot in range(0, last + 1, _SLOTS_OF_A_LINE):
-    prefetch(programs.constants, (i, slot, 0))
-
-
-@inlined_kernel
-def _copy_row(source: np.ndarray, target: np.ndarray) -> None:
-  for slot in range(len(source)):
-    target[slot] = source[slot]
 
 
 @inlined_kernel

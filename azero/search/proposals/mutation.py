@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import traceback
 from typing import NamedTuple
-import zlib
 
 import numpy as np
 
@@ -36,9 +35,10 @@ from azero.compiler.arrays import (
 )
 from azero.compiler.kernels import inlined_kernel, kernel
 from azero.language.program import Programs, SearchSpace
-from azero.search import draws
+from azero.search import draws, origins
 from azero.search.config import PAPER_ACTIONS
 from azero.search.draws import pick, uniform
+from azero.search.origins import COPY
 from azero.search.proposals import foreign
 from azero.search.proposals.constants import add_constant
 from azero.search.proposals.edits import (
@@ -138,21 +138,18 @@ def insert_or_remove(
     remove(programs, i, function, space, stream)
 
 
-# By their names; a mutation's number is its place, or the address of a user's own.
+# A mutation's number is its place, or the address of a user's own.
 _BUILT_IN: dict[str, Mutation] = {
     function.__name__: function for function in (
         alter, randomize_instruction, randomize_function, insert, remove, insert_or_remove,
         rewire, regrow_instructions, regrow_function, add_parameter, add_update, extend_path,
         add_constant)}
-ACTIONS = tuple(_BUILT_IN)
 _ALTER, _RANDOMIZE_INSTRUCTION, _RANDOMIZE_FUNCTION, _INSERT, _REMOVE, _INSERT_OR_REMOVE = range(6)
 (
     _REWIRE, _REGROW_INSTRUCTIONS, _REGROW_FUNCTION, _ADD_PARAMETER, _ADD_UPDATE, _EXTEND_PATH,
     _ADD_CONSTANT) = range(6, 13)
 _SPLICES = {"add_parameter", "add_update", "extend_path"}
 _OWN: dict[str, int] = {}
-_FIRST_OWN_CODE = 1 << 10
-COPY = -2  # in place of a code: nothing was mutated
 _own_functions: dict[str, Mutation] = {}
 
 
@@ -176,6 +173,7 @@ def register_mutation(name: str, function: Mutation) -> None:
     raise ValueError(f"Mutation '{name}' is built in; choose another name.")
   _OWN[name] = foreign.address_of(name, function)
   _own_functions[name] = function
+  origins.register(name)
 
 
 def own_mutations() -> dict[str, Mutation]:
@@ -216,7 +214,7 @@ class Mutator(NamedTuple):
   Attributes:
     probability: U, the probability that a child is mutated at all.
     actions: [A] int64, numbers of mutations, one of which is chosen uniformly.
-    codes: [A] int64, what they are called in lineages: the same in every process, see `name_of`.
+    codes: [A] int64, what they are called in lineages: the same in every process, see `origins`.
     others: whether there are others than the paper's, whole or in part; None for no, so that Numba
       leaves them out of a kernel.
     splices: the same of `add_parameter`, `add_update`, `extend_path`, which take long to compile.
@@ -248,25 +246,11 @@ def mutator(actions: Sequence[str] = PAPER_ACTIONS, probability: float = 0.9) ->
     raise ValueError(f"The mutation probability must be in [0, 1], got {probability}.")
   numbers = np.array([known[action] for action in actions], np.int64)
   others = np.any((numbers < _ALTER) | (numbers > _INSERT_OR_REMOVE))
+  codes = np.array([origins.code_of(action) for action in actions], np.int64)
   return Mutator(
-      float(probability), numbers, np.array([code_of(action) for action in actions], np.int64),
+      float(probability), numbers, codes,
       True if others else None, True if set(actions) & _SPLICES else None,
       True if "add_constant" in actions else None)
-
-
-def code_of(name: str) -> int:
-  """A number for a mutation, of one of your own by its name."""
-  if name in _BUILT_IN:
-    return ACTIONS.index(name)
-  return _FIRST_OWN_CODE + zlib.crc32(name.encode())
-
-
-def name_of(code: int) -> str:
-  """The name of a mutation by its code; of one that is not registered here only whose it is."""
-  if code < len(ACTIONS):
-    return ACTIONS[code]
-  own = {code_of(name): name for name in _OWN}
-  return own.get(code, "a mutation of your own")
 
 
 def random_programs(

@@ -22,5 +22,5 @@ which of them it has done its part of a step, follows from its history and not f
 a kernel works on the islands of one thread; other threads have other islands.
 
 `round` says what a round is, `parents` whose child a child is, `proposing` makes the children of a
-round, `committing` settles them.
+round, `evaluating` answers what they ask for, `committing` settles them.
 """

@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from azero.compiler.copying import copy_program
 from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.compiler.prefetch import prefetch
-from azero.search.history.ancestry import (
-  ARRIVED,
-  NONE,
+from azero.search.ancestry import (
   bear,
   bury,
   judge,
@@ -16,7 +15,7 @@ from azero.search.history.ancestry import (
   prefetch_parent,
 )
 from azero.search.islands import FEWEST_GUESSES, MOST_GUESSES, Islands
-from azero.search.proposals.edits import copy_program
+from azero.search.origins import ARRIVED, NONE
 from azero.search.rounds.parents import choose_parent
 from azero.search.rounds.round import (
   CHILDREN,

@@ -4,8 +4,8 @@ import numpy as np
 
 from azero.compiler.kernels import inlined_kernel
 from azero.search import draws
-from azero.search.history.ancestry import NONE
 from azero.search.islands import Islands
+from azero.search.origins import NONE
 from azero.search.rounds.round import Rules
 from azero.search.tournament import tournament
 

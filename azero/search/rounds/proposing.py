@@ -6,11 +6,12 @@ import numpy as np
 
 from azero.compiler.arrays import ProgramArrays
 from azero.compiler.canonical import analyse_program
+from azero.compiler.copying import copy_program, prefetch_program
 from azero.compiler.cost import program_cost
 from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.compiler.prefetch import LINE, prefetch
-from azero.search.history.ancestry import ARRIVED, NONE, STARTED
 from azero.search.islands import Islands
+from azero.search.origins import ARRIVED, NONE, STARTED
 from azero.search.proposals.breeding import (
   Breeding,
   Tools,
@@ -21,7 +22,7 @@ from azero.search.proposals.breeding import (
   start_program,
   trials_of,
 )
-from azero.search.proposals.edits import copy_program, prefetch_program, redraw_constants
+from azero.search.proposals.edits import redraw_constants
 from azero.search.rounds.parents import choose_parent
 from azero.search.rounds.round import (
   ASKED,

@@ -13,7 +13,7 @@ import numpy as np
 
 from azero.compiler.kernels import inlined_kernel, kernel
 
-PRINT, START, FULL = range(3)  # stages of an evaluation, see `equivalence`
+PRINT, START, FULL = range(3)  # stages of an evaluation, see `rounds.evaluating`
 _NOBODY = -1
 _MOST_ROOM = 512  # requests of an island; of more those are forgotten that came first
 

@@ -22,7 +22,7 @@ import numpy as np
 from azero import lazy
 from azero.tasks.projection import project, standardise
 from azero.tasks.sampling import draw_task_seed, stratified_order, task_generators
-from azero.tasks.task import Tasks, make_tasks
+from azero.tasks.task import Tasks, stacked
 
 KINDS = ("pairs", "groups", "ten_classes")
 SPLITS = ("search", "select", "final")
@@ -76,9 +76,7 @@ def projected_digits(
     train, valid = _draw_images(member, reserved, split, num_train, num_valid, rng)
     train_x, valid_x = project(pixels[train], pixels[valid], num_features, rng)
     parts.append((train_x, label_of_digit[digit[train]], valid_x, label_of_digit[digit[valid]]))
-  train_x, train_y, valid_x, valid_y = (np.stack(part) for part in zip(*parts))
-  return make_tasks(train_x, train_y, valid_x, valid_y, "accuracy",
-                    num_classes=len(groups[0]), seeds=seeds)
+  return stacked(parts, "accuracy", num_classes=len(groups[0]), seeds=seeds)
 
 
 def original_digits(
@@ -123,9 +121,7 @@ def original_digits(
         label_of_digit[digit] >= 0, reserved, split, num_train, num_valid, rng)
     train_x, valid_x = standardise(pixels[train], pixels[valid])
     parts.append((train_x, label_of_digit[digit[train]], valid_x, label_of_digit[digit[valid]]))
-  train_x, train_y, valid_x, valid_y = (np.stack(part) for part in zip(*parts))
-  return make_tasks(
-      train_x, train_y, valid_x, valid_y, "accuracy", num_classes=2, seeds=task_seeds)
+  return stacked(parts, "accuracy", num_classes=2, seeds=task_seeds)
 
 
 def class_groups(kind: str, split: str, *, seed: int = 0) -> list[ClassGroup]:

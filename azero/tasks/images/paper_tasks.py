@@ -33,7 +33,7 @@ from azero.tasks.images.draws import draw_rows, generator, load_images, project_
 from azero.tasks.images.sources import ImageSource, find_prepared, find_source, fingerprint
 from azero.tasks.projection import standardise
 from azero.tasks.sampling import draw_task_seed, task_generators
-from azero.tasks.task import Tasks, make_tasks
+from azero.tasks.task import Tasks, stacked
 
 # The pairs that the published program of the paper holds out from the search.
 SELECT_PAIRS = ((0, 5), (0, 9), (1, 8), (2, 9), (3, 5), (3, 6), (3, 8), (4, 6), (8, 9))
@@ -243,7 +243,7 @@ def original_tasks(
         images.pixels[rows["train"][train]].astype(np.float64),
         held_out.pixels[valid_rows[valid]].astype(np.float64))
     parts.append((train_x, train % 2, valid_x, valid % 2))
-  return _stack(parts, 2, task_seeds)
+  return stacked(parts, "accuracy", num_classes=2, seeds=task_seeds)
 
 
 def random_pairs(source: str, num_pairs: int, seed: int) -> list[tuple[int, int]]:
@@ -351,7 +351,7 @@ def _projected_tasks(
     train, valid = rng.permutation(num_train), rng.permutation(num_valid)
     parts.append((arrays["train"][train], train % num_classes,
                   arrays[validate_on][valid], valid % num_classes))
-  return _stack(parts, num_classes, seeds)
+  return stacked(parts, "accuracy", num_classes=num_classes, seeds=seeds)
 
 
 def _say_if_smaller(
@@ -369,10 +369,3 @@ def _in_words(sizes: Mapping[str, int]) -> str:
 def _say(message: str) -> None:
   """Logs a message, once in a process."""
   _log.warning("%s", message)
-
-
-def _stack(
-    parts: Sequence[tuple[np.ndarray, ...]], num_classes: int, seeds: Sequence[int]) -> Tasks:
-  train_x, train_y, valid_x, valid_y = (np.stack(part) for part in zip(*parts))
-  return make_tasks(train_x, train_y, valid_x, valid_y, "accuracy",
-                    num_classes=num_classes, seeds=seeds)

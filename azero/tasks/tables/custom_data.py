@@ -21,7 +21,7 @@ from azero.tasks.projection import project, standardise
 from azero.tasks.sampling import draw_task_seed, task_generators
 from azero.tasks.tables import splits
 from azero.tasks.tables.table import Table
-from azero.tasks.task import Tasks, make_tasks
+from azero.tasks.task import Tasks, stacked
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -73,10 +73,8 @@ def make_parts(
         train_y, valid_y = standardise(train_y, valid_y)
       _require_finite(train_x, train_y, valid_x, valid_y)
       parts.append((_padded(train_x, num_classes), train_y, _padded(valid_x, num_classes), valid_y))
-    train_x, train_y, valid_x, valid_y = (np.stack(part) for part in zip(*parts))
-    return make_tasks(
-        train_x, train_y, valid_x, valid_y, "accuracy" if num_classes else "rms",
-        num_classes=num_classes or None, seeds=seeds)
+    return stacked(
+        parts, "accuracy" if num_classes else "rms", num_classes=num_classes or None, seeds=seeds)
 
   return make_part(1, None), make_part(2, split.select), make_part(3, split.final)
 

@@ -21,14 +21,15 @@ from azero.compiler import cost, liveness
 from azero.distributed.cluster import Cluster
 from azero.language.program import Programs
 from azero.language.text import parse
+from azero.search import ancestry, origins
 from azero.search.evolution import Evolution
-from azero.search.history import ancestry, genealogy
-from azero.search.history.ancestry import ARRIVED, STARTED
+from azero.search.history import genealogy
 from azero.search.history.lineage import KnownPrograms, Lineage, changes
+from azero.search.origins import ARRIVED, MUTATIONS, STARTED
 from azero.search.proposals import mutation
 from azero.search.random_search import RandomSearch
 
-ALTER = mutation.ACTIONS.index("alter")
+ALTER = MUTATIONS.index("alter")
 
 
 def lineage_of(fitness, islands=None, actions=None, space=VARIABLE):
@@ -185,13 +186,14 @@ def _nothing(programs, i, function, space, stream):
 def test_a_mutation_of_the_users_own_is_named(monkeypatch):
   monkeypatch.setattr(mutation, "_OWN", dict(mutation._OWN))
   monkeypatch.setattr(mutation, "_own_functions", dict(mutation._own_functions))
+  monkeypatch.setattr(origins, "_own", {})
   mutation.register_mutation("nothing", _nothing)
   search = finish(evolution(initial="random", mutations=("nothing",), max_programs=100))
   lineages = [search._genealogy.lineage(0, place) for place in range(12)]
   assert {step.mutation for lineage in lineages for step in lineage} == {
       "start", "copy", "nothing"}
   assert all(lineage[0].program == lineage[-1].program for lineage in lineages)
-  monkeypatch.setattr(mutation, "_OWN", {})
+  monkeypatch.setattr(origins, "_own", {})
   assert "a mutation of your own" in {step.mutation for step in lineages[0]}
 
 

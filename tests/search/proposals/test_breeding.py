@@ -16,6 +16,7 @@ from azero.language import spaces
 from azero.language.program import Component, Programs
 from azero.search import draws
 from azero.search.evolution import Evolution
+from azero.search.origins import MUTATIONS
 from azero.search.proposals import edits, mutation
 
 LEARN_ONLY = dataclasses.replace(
@@ -37,7 +38,7 @@ def test_random_programs_are_those_of_the_reference(name):
 
 
 @pytest.mark.parametrize("name", SPACES)
-@pytest.mark.parametrize("actions", [mutation.PAPER_ACTIONS, mutation.ACTIONS])
+@pytest.mark.parametrize("actions", [mutation.PAPER_ACTIONS, MUTATIONS])
 def test_an_island_evolves_as_in_the_reference(name, actions):
   space, size, contestants, children = SPACES[name], 12, 4, 400
   programs = mutation.random_programs(space, size, seed=3, island=1)
@@ -149,7 +150,7 @@ def test_a_mutation_that_cannot_be_compiled():
 def test_parents_stay_as_they_are():
   parents = mutation.random_programs(EVERYTHING, 50, seed=1)
   before = Programs(EVERYTHING, *(getattr(parents, name).copy() for name in Programs.ARRAYS))
-  children = mutation.mutated(parents, mutation.mutator(mutation.ACTIONS, 1.0), seed=2)
+  children = mutation.mutated(parents, mutation.mutator(MUTATIONS, 1.0), seed=2)
   assert parents == before != children
-  again = mutation.mutated(parents[10:], mutation.mutator(mutation.ACTIONS, 1.0), seed=2, first=10)
+  again = mutation.mutated(parents[10:], mutation.mutator(MUTATIONS, 1.0), seed=2, first=10)
   assert again == children[10:]

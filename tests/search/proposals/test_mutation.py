@@ -13,8 +13,8 @@ from support.search_cases import ALL_OPS, EVERYTHING, FIXED, bodies, repeat
 from azero.language import ops as op_table
 from azero.language.program import EMPTY, FIRST_WRITABLE, Component, Programs, SearchSpace
 from azero.language.text import format_program, parse, parse_many
-from azero.search.proposals import mutation as mutation
-from azero.search.proposals.mutation import ACTIONS
+from azero.search.origins import MUTATIONS
+from azero.search.proposals import mutation
 
 # s1 and s2 can be written, s0 to s2 read: 18 sums and 6 absolute values in Predict.
 SUM, ABS = 1, 5
@@ -111,7 +111,7 @@ def test_what_is_not_searched_never_changes(frozen):
     template = Programs.empty(space)
   programs = mutation.random_programs(space, 100, seed=0, template=template)
   for step in range(50):
-    programs = mutate(programs, step, ACTIONS)
+    programs = mutate(programs, step, MUTATIONS)
   slots = space.slots(0)
   for name in Programs.ARRAYS:
     expected = np.repeat(getattr(template, name)[:, slots], 100, axis=0)
@@ -138,7 +138,7 @@ def test_programs_stay_valid_through_thousands_of_mutations(seed, space):
   for step in range(80):
     parents = programs[:]
     before = Programs(space, *(getattr(parents, name).copy() for name in Programs.ARRAYS))
-    programs = mutate(parents, seed + step, ACTIONS, 0.9)
+    programs = mutate(parents, seed + step, MUTATIONS, 0.9)
     assert parents == before
     assert (low <= programs.lengths).all() and (programs.lengths <= high).all()
     if step % 10 == 9:
@@ -188,6 +188,10 @@ def test_constants_stay_finite_however_often_they_are_altered():
   assert np.abs(programs.constants).max() == 1e38
   again = parse_many([format_program(programs, k) for k in range(20)], space)
   assert again == programs.validate()
+
+
+def test_numbers_of_mutations_are_those_of_lineages():
+  assert tuple(mutation._BUILT_IN) == MUTATIONS
 
 
 def test_random_programs_fill_what_is_searched_each_from_its_own_stream():

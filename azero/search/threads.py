@@ -1,7 +1,7 @@
 """What one thread of a search does: it advances islands of its own, round by round.
 
 A round is proposed and committed by compiled loops, see `rounds`, and evaluated by
-`equivalence.Stages` on the devices of the thread.
+`evaluating.Stages` on the devices of the thread.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,6 +25,7 @@ from azero.search.islands import Islands
 from azero.search.proposals.breeding import Breeding, Tools
 from azero.search.proposals.mutation import Mutator, explained
 from azero.search.rounds import committing, proposing
+from azero.search.rounds.evaluating import Counts, Prints, Stages
 from azero.search.rounds.round import (
   CHILDREN,
   KNOWN,
@@ -33,7 +34,6 @@ from azero.search.rounds.round import (
   Rules,
   new_round,
 )
-from azero.search.scoring.equivalence import Counts, Prints, Stages
 from azero.search.scoring.lru_cache import LruCache, new_log
 
 _BATCH_CHILDREN = 8192  # of all islands of a thread in a round
@@ -109,11 +109,11 @@ class Shared(NamedTuple):
   handover: Handover
 
 
-class Worker:
+class SearchThread:
   """A thread of a search: its devices, and the islands that it has at the time.
 
   Attributes:
-    own: [n] int64, these islands; no two workers have the same one. In a step it may give
+    own: [n] int64, these islands; no two threads have the same one. In a step it may give
       some to others that are done, or get some of theirs.
     counts: how the programs of these islands were answered, since `forget`.
     hall: their best programs, since `forget`.
@@ -121,7 +121,7 @@ class Worker:
   """
 
   def __init__(self, shared: Shared, devices: Sequence[int]):
-    """A worker without islands."""
+    """A thread without islands."""
     self._shared, self._devices = shared, devices
     self.own = np.zeros(0, np.int64)
     size = shared.rules.round_size
@@ -203,7 +203,7 @@ class Worker:
     """Evaluates immigrants and puts them in the places of who left.
 
     Args:
-      islands: [n] int, in ascending order; those of other workers are left alone.
+      islands: [n] int, in ascending order; those of other threads are left alone.
       places: [n, count] int, in the population of each.
       programs: [n * count], island by island.
       lineages: of each.

@@ -10,7 +10,7 @@ from azero.executors.evaluator import Evaluator
 from azero.executors.outcomes import hash_predictions
 from azero.language.text import parse_many
 from azero.search.proposals import mutation
-from azero.search.scoring.equivalence import FINGERPRINT_EXAMPLES, Counts
+from azero.search.rounds.evaluating import FINGERPRINT_EXAMPLES, Counts
 
 ISLANDS = 3
 FULL = NUM_TASKS * NUM_TRAIN  # training steps of an evaluation
@@ -262,7 +262,7 @@ def test_no_programs():
     fitness, steps = evaluator.evaluate(none, np.zeros(0, int))
     assert len(fitness) == len(steps) == 0
     # Nor of a round that asks for nothing.
-    evaluator.search._workers[0].take_in(np.zeros(1, int), np.zeros((1, 0), int), none, [])
+    evaluator.search._threads[0].take_in(np.zeros(1, int), np.zeros((1, 0), int), none, [])
     assert evaluator.counts == Counts()
 
 

@@ -18,15 +18,12 @@ from typing import NamedTuple
 import numpy as np
 
 from azero.compiler.arrays import ProgramArrays
+from azero.compiler.copying import copy_program
 from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.compiler.prefetch import prefetch
-from azero.search.proposals.edits import copy_program
+from azero.search.origins import NONE
 
 TRUNK = 256  # ancestors with a single child for which there is room
-NONE = -1  # no node, no place
-
-# In place of what `mutation.mutate` returns, of a program that has no parent on its island.
-STARTED, ARRIVED = -1, -3
 
 
 class Ancestry(NamedTuple):
@@ -49,7 +46,7 @@ class Ancestry(NamedTuple):
 PLACE, PARENT = range(2)
 # Children that count, and 1 for a living program; 0 for a free node.
 USES = 2
-# What made it of its parent, as `mutation.mutate` says, or STARTED or ARRIVED. Ancestors between
+# What made it of its parent, see `origins`. Ancestors between
 # the two that were left out. Programs of the island up to it.
 MADE_BY, LEFT_OUT, NUMBER = range(3, 6)
 CHILD = 6  # room for work

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 from azero.language import ops as op_table
 from azero.language import program as program_lib
 from azero.language.ops import Kind
-from azero.language.program import Programs, SearchSpace
+from azero.language.program import Function, Programs, SearchSpace
 
+SETUP, PREDICT, LEARN = (int(function) for function in Function)  # as kernels take them
 UNUSED = -program_lib.MAX_ADDRESSES  # plus any address it is negative: no operand
 
 

@@ -20,7 +20,10 @@ import numpy as np
 from azero.compiler.arrays import (
   IN1,
   IN2,
+  LEARN,
+  PREDICT,
   READS,
+  SETUP,
   WRITES,
   ZERO,
   ZERO_OF_ALL,
@@ -36,9 +39,8 @@ from azero.compiler.arrays import (
 )
 from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.compiler.liveness import list_instructions
-from azero.language.program import Function, Programs
+from azero.language.program import Programs
 
-_SETUP, _PREDICT, _LEARN = (int(function) for function in Function)
 _NONE, _ONE = np.uint64(0), np.uint64(1)
 
 
@@ -87,15 +89,15 @@ def listed_can_learn(
 def sees_features(tables: Tables, scratch: Scratch) -> bool:
   """Whether a path leads from the features to the prediction, in Predict as it is listed."""
   start, features = scratch.start, _ONE << np.uint64(tables.features)
-  reached = _forward(start[_PREDICT], start[_LEARN], features, scratch.words)
+  reached = _forward(start[PREDICT], start[LEARN], features, scratch.words)
   return reached & _ONE << np.uint64(tables.prediction) != _NONE
 
 
 @inlined_kernel
 def learns_labels(tables: Tables, scratch: Scratch) -> bool:
   """Whether a path leads from labels to a later prediction, in Predict and Learn as listed."""
-  words, predict = scratch.words, scratch.start[_PREDICT]
-  learn, end = scratch.start[_LEARN], scratch.start[_LEARN + 1]
+  words, predict = scratch.words, scratch.start[PREDICT]
+  learn, end = scratch.start[LEARN], scratch.start[LEARN + 1]
   label = _ONE << np.uint64(tables.label)
   given = label | _ONE << np.uint64(tables.features)  # overwritten before the next example
   # After some examples: what may hold something of a label when Predict starts.
@@ -135,19 +137,19 @@ def _forget_zeros(
   label, features = _ONE << np.uint64(tables.label), _ONE << np.uint64(tables.features)
   in_learn = label | (_ONE << np.uint64(tables.prediction) if normalised else _NONE)
   # What may be other than zero when Predict starts.
-  filled = _fill(_SETUP, _NONE, programs, i, tables, scratch) & ~label | features
+  filled = _fill(SETUP, _NONE, programs, i, tables, scratch) & ~label | features
   for _ in range(passed):
-    predicted = _fill(_PREDICT, filled, programs, i, tables, scratch)
-    filled = _fill(_LEARN, predicted | in_learn, programs, i, tables, scratch) & ~label
+    predicted = _fill(PREDICT, filled, programs, i, tables, scratch)
+    filled = _fill(LEARN, predicted | in_learn, programs, i, tables, scratch) & ~label
   while True:
-    predicted = _fill(_PREDICT, filled, programs, i, tables, scratch)
-    learned = _fill(_LEARN, predicted | in_learn, programs, i, tables, scratch)
+    predicted = _fill(PREDICT, filled, programs, i, tables, scratch)
+    learned = _fill(LEARN, predicted | in_learn, programs, i, tables, scratch)
     more = filled | ((predicted | learned) & ~label)
     if more == filled:
       break
     filled = more
-  for k in range(start[_PREDICT], start[_LEARN + 1]):
-    if k == start[_LEARN]:
+  for k in range(start[PREDICT], start[LEARN + 1]):
+    if k == start[LEARN]:
       filled |= in_learn
     after = _after(k, filled, programs, i, tables, scratch)
     if after & scratch.words[k, WRITES] == _NONE:

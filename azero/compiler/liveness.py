@@ -16,10 +16,13 @@ import numpy as np
 from azero.compiler.arrays import (
   IN1,
   IN2,
+  LEARN,
   LIVE_WRITES,
   OLD,
   OUT,
+  PREDICT,
   READS,
+  SETUP,
   START,
   STOP,
   WRITES,
@@ -31,9 +34,8 @@ from azero.compiler.arrays import (
   tables,
 )
 from azero.compiler.kernels import inlined_kernel, kernel
-from azero.language.program import EMPTY, Function, Programs
+from azero.language.program import EMPTY, Programs
 
-_SETUP, _PREDICT, _LEARN = (int(function) for function in Function)
 _NONE, _ONE = np.uint64(0), np.uint64(1)
 
 
@@ -69,22 +71,22 @@ def mark_live(
   label = _ONE << np.uint64(tables.label)
   keep = ~(label | _ONE << np.uint64(tables.features))  # not overwritten before Predict
   written = _NONE  # by the loop of Predict and Learn, which alone can make more of it live
-  for k in range(start[_PREDICT], start[_LEARN + 1]):
+  for k in range(start[PREDICT], start[LEARN + 1]):
     written |= words[k, WRITES]
     words[k, LIVE_WRITES] = _NONE
   written &= keep
   # Before the first pass nothing is live at the end of Learn.
-  before = _backward(start[_PREDICT], start[_LEARN], prediction, words)
+  before = _backward(start[PREDICT], start[LEARN], prediction, words)
   gained = before & written
   while gained != _NONE:
-    before_learn = _backward(start[_LEARN], start[_LEARN + 1], before & keep, words)
+    before_learn = _backward(start[LEARN], start[LEARN + 1], before & keep, words)
     at_end = (before & keep) | (before_learn & ~label) | prediction
-    after = _backward(start[_PREDICT], start[_LEARN], at_end, words)
+    after = _backward(start[PREDICT], start[LEARN], at_end, words)
     gained = after & ~before & written
     before = after
-  _backward(start[_SETUP], start[_PREDICT], before & keep, words)
+  _backward(start[SETUP], start[PREDICT], before & keep, words)
   live[:] = False
-  for k in range(start[_LEARN + 1]):
+  for k in range(start[LEARN + 1]):
     live[slot[k]] = words[k, LIVE_WRITES] != _NONE
 
 

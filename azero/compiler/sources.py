@@ -19,7 +19,10 @@ from azero.compiler.arrays import (
   BASE_OUT,
   IN1,
   IN2,
+  LEARN,
   OLD,
+  PREDICT,
+  SETUP,
   START,
   STOP,
   ProgramArrays,
@@ -30,7 +33,7 @@ from azero.compiler.arrays import (
   tables,
 )
 from azero.compiler.kernels import inlined_kernel, kernel
-from azero.language.program import Function, Programs
+from azero.language.program import Programs
 
 # A source is one word: its kind in the top bits, then 1 + position of the last write in
 # Setup, Learn and Predict in 16 bits each, 0 for none. Of an instruction above in the same
@@ -38,7 +41,6 @@ from azero.language.program import Function, Programs
 ABOVE, ENTRY, PREDICTION, FEATURES, LABEL = (np.uint64(k << 48) for k in range(1, 6))
 ZERO = np.uint64(0)  # never written: the zero that memory starts with
 
-_SETUP, _PREDICT, _LEARN = (int(function) for function in Function)
 _SETUP_BITS, _LEARN_BITS = np.uint64(32), np.uint64(16)
 
 
@@ -104,7 +106,7 @@ def trace(
       written = ops[opcode, BASE_OUT] + out
       if written >= 0:
         origin[written] = ABOVE | np.uint64(k + 1)
-    if function == _PREDICT:
+    if function == PREDICT:
       predicted = origin[tables.prediction]
   return predicted
 
@@ -144,21 +146,21 @@ def _enter(function: int, tables: Tables, last: np.ndarray, origin: np.ndarray) 
     last: [3, A] uint64, 1 + position of the last write.
     origin: [A] uint64, filled.
   """
-  if function == _SETUP:
+  if function == SETUP:
     origin[:] = ZERO
     return
   prediction = tables.prediction
   for address in range(len(origin)):
     writes = (
-        last[_SETUP, address] << _SETUP_BITS | last[_LEARN, address] << _LEARN_BITS
-        | last[_PREDICT, address])
+        last[SETUP, address] << _SETUP_BITS | last[LEARN, address] << _LEARN_BITS
+        | last[PREDICT, address])
     origin[address] = ENTRY | writes if writes != ZERO else ZERO
   # The evaluation normalises the prediction between Predict and Learn.
   origin[prediction] = PREDICTION | (origin[prediction] & ~ENTRY)
-  if function == _LEARN:
+  if function == LEARN:
     for address in range(len(origin)):
-      by_predict = last[_PREDICT, address]
+      by_predict = last[PREDICT, address]
       if by_predict != ZERO:  # what Predict writes is what Learn finds
         origin[address] = by_predict | (PREDICTION if address == prediction else ABOVE)
   origin[tables.features] = FEATURES
-  origin[tables.label] = LABEL if function == _LEARN else ZERO
+  origin[tables.label] = LABEL if function == LEARN else ZERO

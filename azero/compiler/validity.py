@@ -22,6 +22,8 @@ prediction as Learn finds it, whatever that follows from.
 import numpy as np
 
 from azero.compiler.arrays import (
+  LEARN,
+  PREDICT,
   READS,
   WRITES,
   ProgramArrays,
@@ -33,9 +35,8 @@ from azero.compiler.arrays import (
 )
 from azero.compiler.kernels import inner_kernel, kernel
 from azero.compiler.liveness import list_instructions
-from azero.language.program import Function, Programs, SearchSpace
+from azero.language.program import Programs, SearchSpace
 
-_PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
 _NONE, _ONE = np.uint64(0), np.uint64(1)
 _PREDICTED = np.uint64(1 << 63)  # a source: the prediction
 MOST_ADDRESSES = 63  # one bit each, and that one
@@ -130,7 +131,7 @@ def _follow_predict(
   for address in range(len(sources)):
     sources[address] = _ONE << np.uint64(address)
   sources[tables.label] = _NONE  # Predict finds no label
-  _follow(start[_PREDICT], start[_LEARN], sources, scratch.words)
+  _follow(start[PREDICT], start[LEARN], sources, scratch.words)
   return sources[tables.prediction]
 
 
@@ -141,7 +142,7 @@ def _follow_learn(tables: Tables, scratch: Scratch) -> None:
   sources[tables.prediction] = _PREDICTED
   sources[tables.label] = _ONE << np.uint64(tables.label)
   sources[tables.features] = _ONE << np.uint64(tables.features)
-  _follow(start[_LEARN], start[_LEARN + 1], sources, scratch.words)
+  _follow(start[LEARN], start[LEARN + 1], sources, scratch.words)
 
 
 @inner_kernel

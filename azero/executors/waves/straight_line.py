@@ -15,7 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from azero.compiler import arrays as program_arrays
-from azero.compiler.arrays import ProgramArrays, address_bases, roles
+from azero.compiler.arrays import (
+  LEARN,
+  PREDICT,
+  SETUP,
+  ProgramArrays,
+  address_bases,
+  roles,
+)
 from azero.compiler.canonical import Analysis
 from azero.compiler.kernels import inlined_kernel, kernel
 from azero.executors.waves.layout import Layout
@@ -40,7 +47,6 @@ USES = 15  # how often its value is read
 VARIES = 16  # whether its value is read across examples
 NUM_COLUMNS = 17
 
-SETUP, PREDICT, LEARN = range(3)  # `Function`, as numbers that kernels take
 FUSED = -1  # section of what runs as part of another instruction
 
 # Columns of a program; its instructions and copies end where those of the next begin.

@@ -8,9 +8,8 @@ done leaves the program as it is.
 
 import numpy as np
 
-from azero.compiler.arrays import WRITABLE, ProgramArrays, Tables
+from azero.compiler.arrays import SETUP, WRITABLE, ProgramArrays, Tables
 from azero.compiler.kernels import inner_kernel
-from azero.language.program import Function
 from azero.search.proposals import splices
 from azero.search.proposals.addresses import NO_ADDRESS, bit, draw, only, readable, scalars
 from azero.search.proposals.edits import (
@@ -29,24 +28,22 @@ from azero.search.proposals.edits import (
 from azero.search.proposals.needs import draw_reader, is_searched, live_after
 from azero.search.proposals.splices import read_by
 
-_SETUP = int(Function.SETUP)
-
 
 @inner_kernel
 def add_constant(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Lets a needed instruction of Predict or Learn read an op of a new constant, if it can."""
-  if function == _SETUP or not is_searched(_SETUP, space):
+  if function == SETUP or not is_searched(SETUP, space):
     return
   live = live_after(programs, i, function, space)
   reader = draw_reader(programs, i, function, live, space, stream)
   if reader < 0 or not splices.room(programs, i, function, space):
     return
-  if not splices.room(programs, i, _SETUP, space):
+  if not splices.room(programs, i, SETUP, space):
     return
   operand = draw_operand(programs, i, reader, space, stream)
   old = read_by(programs, i, reader, operand, space)
-  free = scalars(space) & writable(_SETUP, OF_CONSTANTS, space)
+  free = scalars(space) & writable(SETUP, OF_CONSTANTS, space)
   free &= ~splices.in_use(programs, i, space)
   idle = writable(function, WITH_INPUTS, space) & ~splices.needed_from(
       programs, i, function, reader, space)
@@ -70,9 +67,9 @@ def add_constant(
 def _end_setup(
     programs: ProgramArrays, i: int, constant: int, space: Tables, stream: np.ndarray) -> None:
   """Lets Setup, which has room for it, end with a number for the constant."""
-  end = end_of(programs, i, _SETUP, space)
-  slot = splices.open_slots(programs, i, _SETUP, (end, 1), space, stream)
-  opcode = draw_writer(_SETUP, bit(constant), OF_CONSTANTS, space, stream)
+  end = end_of(programs, i, SETUP, space)
+  slot = splices.open_slots(programs, i, SETUP, (end, 1), space, stream)
+  opcode = draw_writer(SETUP, bit(constant), OF_CONSTANTS, space, stream)
   write_op(programs, i, slot, opcode, space, stream)
   redirect_output(programs, i, slot, constant, space)
   redraw_constants_of(programs, i, slot, space, stream)

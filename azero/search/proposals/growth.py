@@ -22,8 +22,11 @@ are mutations: what regrows is a whole component function or a few instructions.
 import numpy as np
 
 from azero.compiler.arrays import (
+  LEARN,
   MAX_LENGTH,
   MIN_LENGTH,
+  PREDICT,
+  SETUP,
   START,
   STOP,
   WRITABLE,
@@ -33,7 +36,6 @@ from azero.compiler.arrays import (
 )
 from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.compiler.validity import follows_features, program_is_valid
-from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals.addresses import NO_ADDRESS, bit, draw, given, readable, size
 from azero.search.proposals.edits import (
@@ -59,7 +61,6 @@ from azero.search.proposals.needs import (
   needed_between,
 )
 
-_SETUP, _PREDICT, _LEARN = (int(function) for function in Function)
 _MOST_REGROWN = 3  # instructions, by `regrow_instructions`
 _MOST_UNKNOWN = 3  # addresses that hold nothing, as an input counts them
 _LEARNS = 16  # that a Predict is given by `grow_learner`
@@ -74,7 +75,7 @@ def grow(programs: ProgramArrays, i: int, space: Tables, stream: np.ndarray) -> 
   least length, 1 at least, on, each is an instruction longer with probability 1/2.
   """
   count = 0
-  for function in (_PREDICT, _LEARN, _SETUP):
+  for function in (PREDICT, LEARN, SETUP):
     count += _grow_searched(programs, i, function, space, stream)
   return count
 
@@ -102,15 +103,15 @@ def grow_learner(
     Whether the program is a learner, otherwise its Setup may be as before; and how many
     instructions of Predict and Learn it has grown.
   """
-  drawn = _grow_searched(programs, i, _PREDICT, space, stream)
+  drawn = _grow_searched(programs, i, PREDICT, space, stream)
   if not may_learn(programs, i, space):
     return False, drawn
   for _ in range(_LEARNS):
-    drawn += _grow_searched(programs, i, _LEARN, space, stream)
+    drawn += _grow_searched(programs, i, LEARN, space, stream)
     if program_is_valid(programs, i, space, scratch) and (
         not features or follows_features(programs, i, space, scratch)):
       # No other function, and no validity, depends on Setup.
-      _grow_searched(programs, i, _SETUP, space, stream)
+      _grow_searched(programs, i, SETUP, space, stream)
       return True, drawn
   return False, drawn
 
@@ -121,7 +122,7 @@ def may_learn(programs: ProgramArrays, i: int, space: Tables) -> bool:
 
   Without that no Learn makes it valid; with it there still may be none.
   """
-  read = needed_before(programs, i, _PREDICT, bit(space.prediction), space)
+  read = needed_before(programs, i, PREDICT, bit(space.prediction), space)
   features, label = bit(space.features), bit(space.label)
   return read & features != NO_ADDRESS and read & ~(features | label) != NO_ADDRESS
 
@@ -132,8 +133,8 @@ def _grow_searched(
   """Grows a component function, if search may change it; returns its length, or else 0."""
   if not is_searched(function, space):
     return 0
-  if function == _PREDICT and is_searched(_LEARN, space):
-    _randomize(programs, i, _LEARN, space, stream)
+  if function == PREDICT and is_searched(LEARN, space):
+    _randomize(programs, i, LEARN, space, stream)
   length = _randomize(programs, i, function, space, stream)
   first = space.functions[function, START]
   _grow_between(programs, i, function, (first, first + length), space, stream)
@@ -240,6 +241,6 @@ def _draw_input(choices: np.uint64, known: np.uint64, stream: np.ndarray) -> int
 @inlined_kernel
 def _held(function: int, space: Tables) -> np.uint64:
   """The set of addresses that a component function finds filled by the evaluation."""
-  if function == _SETUP:
+  if function == SETUP:
     return NO_ADDRESS
-  return bit(space.features) if function == _PREDICT else given(space)
+  return bit(space.features) if function == PREDICT else given(space)

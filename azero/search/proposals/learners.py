@@ -10,15 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from azero.compiler.arrays import ProgramArrays, Scratch, Tables
+from azero.compiler.arrays import LEARN, PREDICT, SETUP, ProgramArrays, Scratch, Tables
 from azero.compiler.dependence import learns_labels, listed_can_learn, sees_features
 from azero.compiler.kernels import kernel
 from azero.compiler.liveness import list_function, list_instructions
-from azero.language.program import Function
 from azero.search import draws
 from azero.search.proposals.edits import skip_random_function, write_random_function
-
-_SETUP, _PREDICT, _LEARN = (int(function) for function in Function)
 
 
 class Urn(NamedTuple):
@@ -55,29 +52,29 @@ def draw_learners(
     How many can learn, and the number of the next program.
   """
   space, scratch, stream = urn.space, urn.scratch, urn.stream
-  searched = (_SETUP in space.searched, _PREDICT in space.searched, _LEARN in space.searched)
+  searched = (SETUP in space.searched, PREDICT in space.searched, LEARN in space.searched)
   count = 0
   for number in range(first, last):
     if count == len(found.opcode):
       return count, number
     draws.start(stream, urn.seed, island, number)
     of_setup = stream[0]
-    if searched[_SETUP]:
-      skip_random_function(_SETUP, space, stream)
-    if searched[_PREDICT]:
-      write_random_function(found, count, _PREDICT, space, stream)
-    scratch.start[_PREDICT] = 0
-    list_function(found, count, _PREDICT, space, scratch)
+    if searched[SETUP]:
+      skip_random_function(SETUP, space, stream)
+    if searched[PREDICT]:
+      write_random_function(found, count, PREDICT, space, stream)
+    scratch.start[PREDICT] = 0
+    list_function(found, count, PREDICT, space, scratch)
     if not sees_features(space, scratch):
       continue
-    if searched[_LEARN]:
-      write_random_function(found, count, _LEARN, space, stream)
-    list_function(found, count, _LEARN, space, scratch)
+    if searched[LEARN]:
+      write_random_function(found, count, LEARN, space, stream)
+    list_function(found, count, LEARN, space, scratch)
     if not learns_labels(space, scratch):
       continue
-    if searched[_SETUP]:
+    if searched[SETUP]:
       stream[0] = of_setup
-      write_random_function(found, count, _SETUP, space, stream)
+      write_random_function(found, count, SETUP, space, stream)
     list_instructions(found, count, space, scratch)
     count += listed_can_learn(found, count, space, False, urn.passed, scratch)
   return count, last

@@ -7,14 +7,22 @@ far as all do).
 
 import numpy as np
 
-from azero.compiler.arrays import CHOICES_IN1, IN1, IN2, OLD, OUT, START, ProgramArrays, Tables
+from azero.compiler.arrays import (
+  CHOICES_IN1,
+  IN1,
+  IN2,
+  LEARN,
+  OLD,
+  OUT,
+  PREDICT,
+  START,
+  ProgramArrays,
+  Tables,
+)
 from azero.compiler.kernels import inlined_kernel, inner_kernel
-from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals.addresses import NO_ADDRESS, bit
 from azero.search.proposals.edits import end_of
-
-_PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
 
 
 @inner_kernel
@@ -26,12 +34,12 @@ def needed_after(programs: ProgramArrays, i: int, function: int, space: Tables) 
   """
   prediction = bit(space.prediction)
   given = bit(space.label) | bit(space.features)
-  by_predict = needed_before(programs, i, _PREDICT, prediction, space) & ~given
-  if function == _LEARN:
+  by_predict = needed_before(programs, i, PREDICT, prediction, space) & ~given
+  if function == LEARN:
     return by_predict
-  by_learn = needed_before(programs, i, _LEARN, by_predict, space) & ~(given | prediction)
-  outputs = outputs_of(programs, i, _PREDICT, space)
-  if function == _PREDICT:
+  by_learn = needed_before(programs, i, LEARN, by_predict, space) & ~(given | prediction)
+  outputs = outputs_of(programs, i, PREDICT, space)
+  if function == PREDICT:
     return prediction | (by_learn & outputs)
   return by_predict | (by_learn & ~outputs)
 
@@ -45,11 +53,11 @@ def live_after(programs: ProgramArrays, i: int, function: int, space: Tables) ->
   given = bit(space.label) | bit(space.features)
   after_learn = NO_ADDRESS
   while True:
-    after_predict = needed_before(programs, i, _LEARN, after_learn, space)
+    after_predict = needed_before(programs, i, LEARN, after_learn, space)
     after_predict = after_predict & ~given | bit(space.prediction) | after_learn
-    more = needed_before(programs, i, _PREDICT, after_predict, space) & ~given
+    more = needed_before(programs, i, PREDICT, after_predict, space) & ~given
     if more == after_learn:
-      return after_predict if function == _PREDICT else after_learn
+      return after_predict if function == PREDICT else after_learn
     after_learn = more
 
 

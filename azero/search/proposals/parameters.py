@@ -16,9 +16,8 @@ those that fit. What cannot be done leaves the program as it is.
 
 import numpy as np
 
-from azero.compiler.arrays import START, WRITABLE, ProgramArrays, Tables
+from azero.compiler.arrays import LEARN, PREDICT, START, WRITABLE, ProgramArrays, Tables
 from azero.compiler.kernels import inner_kernel
-from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals import splices
 from azero.search.proposals.addresses import NO_ADDRESS, bit, draw, given, readable
@@ -31,7 +30,6 @@ from azero.search.proposals.needs import (
   outputs_of,
 )
 
-_PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
 # Instructions of an update at most: the gradient of a hidden layer takes three or four.
 _OF_NEW, _OF_OLD = 2, 4
 
@@ -40,17 +38,17 @@ _OF_NEW, _OF_OLD = 2, 4
 def add_parameter(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Adds a parameter to program i, if that can be done, whichever component function was drawn."""
-  if not (is_searched(_PREDICT, space) and is_searched(_LEARN, space)):
+  if not (is_searched(PREDICT, space) and is_searched(LEARN, space)):
     return
-  idle, end = ~splices.in_use(programs, i, space), end_of(programs, i, _PREDICT, space)
-  first = space.functions[_PREDICT, START]
+  idle, end = ~splices.in_use(programs, i, space), end_of(programs, i, PREDICT, space)
+  first = space.functions[PREDICT, START]
   gap = first + pick(stream, end - first + 1)
   needed = needed_between(
-      programs, i, gap, end, needed_after(programs, i, _PREDICT, space), space)
-  if needed == NO_ADDRESS or splices.room(programs, i, _PREDICT, space) < 1:
+      programs, i, gap, end, needed_after(programs, i, PREDICT, space), space)
+  if needed == NO_ADDRESS or splices.room(programs, i, PREDICT, space) < 1:
     return
   old = draw(needed, stream)
-  opcode, second = splices.draw_op(_PREDICT, (bit(old), idle, bit(old) | idle), space, stream)
+  opcode, second = splices.draw_op(PREDICT, (bit(old), idle, bit(old) | idle), space, stream)
   if opcode == NO_OPCODE:
     return
   parameter = draw(readable(opcode, 1 - second, space) & idle, stream)
@@ -62,25 +60,25 @@ def add_parameter(
     target = draw(idle, stream)
   if not _add_update(programs, i, (parameter, bit(target), _OF_NEW), space, stream):
     return
-  gap = splices.open_slots(programs, i, _PREDICT, (gap, 1), space, stream)
+  gap = splices.open_slots(programs, i, PREDICT, (gap, 1), space, stream)
   splices.write(programs, (i, gap), (opcode, second), (old, parameter, target), space, stream)
   if target != old:
-    splices.redirect(programs, i, _PREDICT, gap + 1, (old, target), space)
+    splices.redirect(programs, i, PREDICT, gap + 1, (old, target), space)
     if pick(stream, 2) == 1:
       splices.redirect(
-          programs, i, _LEARN, space.functions[_LEARN, START], (old, target), space)
+          programs, i, LEARN, space.functions[LEARN, START], (old, target), space)
 
 
 @inner_kernel
 def add_update(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Makes a parameter of a constant of program i, whichever component function was drawn."""
-  if not is_searched(_LEARN, space):
+  if not is_searched(LEARN, space):
     return
-  constant = needed_before(programs, i, _PREDICT, bit(space.prediction), space)
+  constant = needed_before(programs, i, PREDICT, bit(space.prediction), space)
   constant &= ~(
-      given(space) | outputs_of(programs, i, _PREDICT, space)
-      | outputs_of(programs, i, _LEARN, space))
+      given(space) | outputs_of(programs, i, PREDICT, space)
+      | outputs_of(programs, i, LEARN, space))
   if constant != NO_ADDRESS:
     _add_update(programs, i, (draw(constant, stream), NO_ADDRESS, _OF_OLD), space, stream)
 
@@ -104,16 +102,16 @@ def _add_update(
   """
   parameter, joined, most = what
   count = 1 + pick(stream, most)
-  if splices.room(programs, i, _LEARN, space) < count:
+  if splices.room(programs, i, LEARN, space) < count:
     return False
-  first, end = space.functions[_LEARN, START], end_of(programs, i, _LEARN, space)
+  first, end = space.functions[LEARN, START], end_of(programs, i, LEARN, space)
   gap = first + pick(stream, end - first + 1)
   own = bit(parameter)
-  known = (splices.known_before(programs, i, _LEARN, gap, space) | joined) & ~own
-  idle = writable(_LEARN, WITH_INPUTS, space) & ~(
-      splices.needed_from(programs, i, _LEARN, gap, space) | own | joined)
+  known = (splices.known_before(programs, i, LEARN, gap, space) | joined) & ~own
+  idle = writable(LEARN, WITH_INPUTS, space) & ~(
+      splices.needed_from(programs, i, LEARN, gap, space) | own | joined)
   sources = known if count == 1 else idle
-  opcode, second = splices.draw_op(_LEARN, (own, sources, own), space, stream)
+  opcode, second = splices.draw_op(LEARN, (own, sources, own), space, stream)
   if opcode == NO_OPCODE:
     return False
   new = (own | joined) & ~splices.in_use(programs, i, space)
@@ -121,9 +119,9 @@ def _add_update(
     return False
   value = draw(readable(opcode, 1 - second, space) & sources, stream)
   splices.write_elsewhere(programs, i, own | joined, True, space, stream)
-  gap = splices.open_slots(programs, i, _LEARN, (gap, count), space, stream)
+  gap = splices.open_slots(programs, i, LEARN, (gap, count), space, stream)
   last = gap + count - 1
-  splices.grow_value(programs, i, (_LEARN, gap, last), (bit(value), known, idle), space, stream)
+  splices.grow_value(programs, i, (LEARN, gap, last), (bit(value), known, idle), space, stream)
   splices.write(
       programs, (i, last), (opcode, second), (parameter, value, parameter), space, stream)
   return True

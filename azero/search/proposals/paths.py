@@ -8,9 +8,8 @@ be done leaves the program as it is.
 
 import numpy as np
 
-from azero.compiler.arrays import WRITABLE, ProgramArrays, Tables
+from azero.compiler.arrays import SETUP, WRITABLE, ProgramArrays, Tables
 from azero.compiler.kernels import inner_kernel
-from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals import splices
 from azero.search.proposals.addresses import bit, draw, only, readable
@@ -24,7 +23,6 @@ from azero.search.proposals.edits import (
 from azero.search.proposals.needs import draw_reader, live_after
 from azero.search.proposals.splices import read_by
 
-_SETUP = int(Function.SETUP)
 _MOST = 2  # new instructions
 
 
@@ -32,7 +30,7 @@ _MOST = 2  # new instructions
 def extend_path(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Puts an operation before a needed instruction of Predict or Learn, if that can be done."""
-  if function == _SETUP:
+  if function == SETUP:
     return
   count = 1 + pick(stream, _MOST)
   live = live_after(programs, i, function, space)

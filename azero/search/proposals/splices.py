@@ -10,15 +10,16 @@ import numpy as np
 from azero.compiler.arrays import (
   IN1,
   IN2,
+  LEARN,
   MAX_LENGTH,
   NUM_ALLOWED,
+  PREDICT,
   START,
   WRITABLE,
   ProgramArrays,
   Tables,
 )
 from azero.compiler.kernels import inlined_kernel, inner_kernel
-from azero.language.program import Function
 from azero.search.draws import pick
 from azero.search.proposals.addresses import NO_ADDRESS, bit, draw, given, readable, size
 from azero.search.proposals.edits import (
@@ -40,16 +41,14 @@ from azero.search.proposals.needs import (
   written,
 )
 
-_PREDICT, _LEARN = int(Function.PREDICT), int(Function.LEARN)
-
 
 @inner_kernel
 def known_before(
     programs: ProgramArrays, i: int, function: int, slot: int, space: Tables) -> np.uint64:
   """The addresses that hold something above a slot of Predict or Learn."""
-  known = bit(space.features) | live_after(programs, i, _LEARN, space)
-  if function == _LEARN:
-    known |= given(space) | outputs_of(programs, i, _PREDICT, space)
+  known = bit(space.features) | live_after(programs, i, LEARN, space)
+  if function == LEARN:
+    known |= given(space) | outputs_of(programs, i, PREDICT, space)
   for above in range(space.functions[function, START], slot):
     known |= written(programs, i, above, space)
   return known
@@ -67,7 +66,7 @@ def needed_from(
 def in_use(programs: ProgramArrays, i: int, space: Tables) -> np.uint64:
   """The addresses that live instructions of Predict and Learn read or write, or that are given."""
   used = given(space)
-  for function in (_PREDICT, _LEARN):
+  for function in (PREDICT, LEARN):
     needed = live_after(programs, i, function, space)
     used |= needed
     for slot in range(
@@ -179,7 +178,7 @@ def write_elsewhere(
     Whether all have others; without `changes` that is all it does.
   """
   have = True
-  for function in (_PREDICT, _LEARN):
+  for function in (PREDICT, LEARN):
     needed = live_after(programs, i, function, space)
     for slot in range(
         end_of(programs, i, function, space) - 1, space.functions[function, START] - 1, -1):

@@ -86,9 +86,11 @@ def run(config: Config) -> Result:
   if not 0 < config.select_fitness <= 1:
     raise ValueError(f"--select_fitness must be in (0, 1], got {config.select_fitness}.")
   memory.require_memory(
-      config.islands * memory.task_bytes(
-          config.num_tasks, linear_demo.NUM_EXAMPLES, config.num_features, config.search.dtype),
-      "take fewer --islands or --num_tasks")
+      sum(memory.task_bytes(num_tasks, num_examples, config.num_features, config.search.dtype)
+          for num_tasks, num_examples in (
+              (config.islands * config.num_tasks, linear_demo.NUM_EXAMPLES),
+              (2 * linear_demo.NUM_UNSEEN, linear_demo.NUM_UNSEEN_EXAMPLES))),
+      "take fewer --islands or --num_tasks, or a smaller --num_features")
   group = linear_demo.make_group(
       config.search, islands=config.islands, num_tasks=config.num_tasks,
       num_features=config.num_features)

@@ -187,13 +187,15 @@ class ProgramClassifier(ClassifierBase, ProgramEstimator):
     """
     if classes is not None:
       classes = np.unique(classes)
-    if not self.__sklearn_is_fitted__():
-      if classes is None:
-        raise ValueError("The first partial_fit needs classes=..., all labels that will come.")
-      self.classes_ = classes
-    elif classes is not None and not np.array_equal(classes, self.classes_):
+    first = not self.__sklearn_is_fitted__()
+    if first and classes is None:
+      raise ValueError("The first partial_fit needs classes=..., all labels that will come.")
+    if not first and classes is not None and not np.array_equal(classes, self.classes_):
       raise ValueError(f"classes are {classes}, but were {self.classes_} the first time.")
-    return self._goes_on(X, y, sample_weight, self.classes_)
+    self._goes_on(X, y, sample_weight, classes)
+    if first:  # what was refused leaves nothing
+      self.classes_ = classes
+    return self
 
 
 class ProgramRegressor(RegressorBase, ProgramEstimator):

@@ -55,4 +55,6 @@ def class_weights(class_weight: Any, y: np.ndarray, target: Target) -> np.ndarra
   assert target.classes is not None
   present = np.unique(y)
   by_class = compute_class_weight(class_weight, classes=present, y=y)
+  if not np.all(by_class >= 0) or not np.isfinite(by_class).all():  # NaN, too
+    raise ValueError(f"class_weight must not be negative or infinite, got {class_weight!r}.")
   return by_class[np.searchsorted(present, y)]

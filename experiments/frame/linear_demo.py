@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ISLANDS = 32
 NUM_EXAMPLES = 200  # of a search task, to train and to validate
+NUM_UNSEEN, NUM_UNSEEN_EXAMPLES = 100, 1100  # tasks of a part that no search sees, and of each
 SEARCH = SearchConfig(
     population_size=1000, max_train_steps=200_000_000, initial="random",
     mutations=("alter", "randomize_instruction", "randomize_function"), combine="mean")
@@ -67,4 +68,5 @@ def unseen(seed: int, part: int, num_features: int) -> Tasks:
   """
   own = int(np.random.SeedSequence([seed, part]).generate_state(1)[0])
   return synthetic.linear_regression(
-      100, seed=own, num_features=num_features, num_train=1000, num_valid=100)
+      NUM_UNSEEN, seed=own, num_features=num_features, num_train=NUM_UNSEEN_EXAMPLES - 100,
+      num_valid=100)

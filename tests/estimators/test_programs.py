@@ -59,6 +59,9 @@ def test_partial_fit_goes_on_and_needs_all_classes_the_first_time(data, classifi
   model, x, labels = azero.ProgramClassifier(random_state=0), data[0], classifier[1]
   with pytest.raises(ValueError, match="The first partial_fit needs classes="):
     model.partial_fit(x, labels)
+  with pytest.raises(ValueError, match="none of the classes"):
+    model.partial_fit(x, labels, classes=["no", "perhaps"])
+  assert not hasattr(model, "classes_")
   model.partial_fit(x[:60], labels[:60], classes=["no", "yes"])
   before = model.predict_proba(x)
   model.partial_fit(x[60:], labels[60:])
@@ -66,6 +69,13 @@ def test_partial_fit_goes_on_and_needs_all_classes_the_first_time(data, classifi
   assert model.score(x, labels) >= 0.85
   with pytest.raises(ValueError, match="but were"):
     model.partial_fit(x, labels, classes=["no", "perhaps"])
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("inf"), float("nan")])
+def test_weights_of_classes_are_numbers_from_0_on(data, classifier, weight):
+  model = azero.ProgramClassifier(class_weight={"no": weight, "yes": 1.0})
+  with pytest.raises(ValueError, match="class_weight must not be negative or infinite"):
+    model.fit(data[0], classifier[1])
 
 
 def test_epochs_may_be_chosen_by_a_function_of_ones_own(data):

@@ -181,6 +181,13 @@ def test_tasks_that_no_memory_holds_are_refused_at_once(module, tmp_path):
   assert not list(tmp_path.iterdir())
 
 
+def test_unseen_tasks_that_no_memory_holds_are_refused_as_well(tmp_path):
+  """Of one island's own there are few."""
+  with pytest.raises(ValueError, match="GB of memory: .* or a smaller --num_features"):
+    _linear(tmp_path, islands=1, num_tasks=1, num_features=100_000)
+  assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_written_into_a_file(linear, tmp_path):
   (tmp_path / "notes").write_text("mine")
   with pytest.raises(ValueError, match=r"--output_dir: '.*notes' is a file, where a directory is"):

@@ -253,6 +253,9 @@ def _with_test(
   if missing:
     raise ValueError(f"The test data have no column {', '.join(map(repr, missing[:8]))}.")
   said.append(f"the {len(more)} rows of the test data are the final part")
+  # Of which file a row is, a message tells by its label.
+  labels = pd.Index([f"{label} of the test data" for label in more.index], name=features.index.name)
+  more, more_series = more.set_axis(labels), more_series.set_axis(labels)
   return (pd.concat([features, more[features.columns]]),
           pd.concat([series, more_series]), len(more))
 

@@ -103,6 +103,20 @@ def test_rare_classes_of_test_data_are_left_out_there_too():
     table_lib.prepare(frame.assign(kind=kinds), test=test.assign(kind="r"))
 
 
+@pytest.mark.parametrize("from_file", [False, True])
+def test_a_cell_of_the_test_data_is_told_as_one_of_them(tmp_path, from_file):
+  frame, test = frame_with(mass=range(60)), frame_with(mass=["heavy", *range(59)])
+  with pytest.raises(ValueError) as info:
+    if from_file:
+      frame.to_csv(tmp_path / "data.csv", index=False)
+      test.to_csv(tmp_path / "test.csv", index=False)
+      from_csv(tmp_path / "data.csv", test_data=tmp_path / "test.csv")
+    else:
+      from_frame(frame, test=test)
+  where = "line 2 of the test data" if from_file else "row 0 of the test data"
+  assert f"{where}, column 'mass': the cell 'heavy' is not a number" in str(info.value)
+
+
 def test_rare_classes_of_a_categorical_are_left_out():
   kinds = pd.Categorical([1, 2] * 29 + [3, 3])
   table = table_lib.prepare(frame_with().assign(kind=kinds))

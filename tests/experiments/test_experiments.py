@@ -183,7 +183,7 @@ def test_tasks_that_no_memory_holds_are_refused_at_once(module, tmp_path):
 
 def test_unseen_tasks_that_no_memory_holds_are_refused_as_well(tmp_path):
   """Of one island's own there are few."""
-  with pytest.raises(ValueError, match="GB of memory: .* or a smaller --num_features"):
+  with pytest.raises(ValueError, match=r"GB of memory: .* or a smaller --num_features"):
     _linear(tmp_path, islands=1, num_tasks=1, num_features=100_000)
   assert not list(tmp_path.iterdir())
 

@@ -114,6 +114,11 @@ class Preparation:
     return None if self._target is None else self._target.classes
 
   @property
+  def class_names(self) -> tuple[str, ...]:
+    """[C] the labels as text; empty without classes."""
+    return () if self.classes is None else tuple(str(label) for label in self.classes)
+
+  @property
   def target_name(self) -> str:
     """Of the target column, "target" if it has no name."""
     return "target" if self._target is None else self._target.name

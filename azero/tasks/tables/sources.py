@@ -11,7 +11,14 @@ import numpy as np
 from azero import files
 from azero.tasks.tables import custom_data, npz, splits
 from azero.tasks.tables.custom_data import CustomData
-from azero.tasks.tables.table import MIN_ROWS, TableSettings, prepare, prepare_file, require_kind
+from azero.tasks.tables.table import (
+  MIN_ROWS,
+  TableSettings,
+  prepare,
+  prepare_file,
+  require_kind,
+  require_rows,
+)
 from azero.tasks.tables.target_column import MAX_AUTO_CLASSES
 from azero.tasks.task import as_floats
 
@@ -224,16 +231,9 @@ def _numbers_if_all_are(
 
 
 def _check_rows(labels: np.ndarray, class_names: tuple[str, ...]) -> None:
+  require_rows(labels, class_names)
   if not class_names:
-    if len(labels) < MIN_ROWS:
-      raise ValueError(
-          f"{len(labels)} rows are too few to split; regression needs at least {MIN_ROWS}.")
-    if (labels == labels[0]).all():
-      raise ValueError(f"The target is {labels[0]:g} in every row; there is nothing to learn.")
     return
-  if len(class_names) < 2:
-    raise ValueError(
-        f"Every row has class {class_names[0]!r}; classification needs at least two classes.")
   counts = np.bincount(labels.astype(int))
   if counts.min() < MIN_ROWS:
     raise ValueError(

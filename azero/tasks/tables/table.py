@@ -105,8 +105,7 @@ class Table:
   @property
   def class_names(self) -> tuple[str, ...]:
     """What label 0, 1, ... stands for; empty for regression."""
-    classes = self.preparation.classes
-    return () if classes is None else tuple(str(label) for label in classes)
+    return self.preparation.class_names
 
   @property
   def projected_to(self) -> int | None:
@@ -189,7 +188,7 @@ def prepare(
   whole = Preparation.fit(
       features.iloc[:num_learn], series.iloc[:num_learn], kind=settings.kind, dropped=dropped)
   labels = _labels(whole, series)
-  _require_rows(labels[:num_learn], whole)
+  require_rows(labels[:num_learn], whole.class_names)
   groups, times = _order(features, settings)
   if num_test:
     warned += _seen(features.drop(columns=list(dropped)), series, num_learn)
@@ -334,14 +333,22 @@ def _labels(whole: Preparation, series: pd.Series) -> np.ndarray:
   return whole.encode_target(series)
 
 
-def _require_rows(labels: np.ndarray, whole: Preparation) -> None:
+def require_rows(labels: np.ndarray, class_names: Sequence[str]) -> None:
+  """Refuses targets that nothing can be learnt from.
+
+  Args:
+    labels: [N] codes of classes, or quantities.
+    class_names: empty for quantities.
+
+  Raises:
+    ValueError: too few rows, a single class, or the same everywhere.
+  """
   if len(labels) < MIN_ROWS:
+    kind = "classification" if class_names else "regression"
+    raise ValueError(f"{len(labels)} rows are too few to split; {kind} needs at least {MIN_ROWS}.")
+  if len(class_names) == 1:
     raise ValueError(
-        f"{len(labels)} rows are too few to split; {whole.kind} needs at least {MIN_ROWS}.")
-  if whole.classes is not None and len(whole.classes) < 2:
-    raise ValueError(
-        f"Every row has class {str(whole.classes[0])!r}; classification needs at least two "
-        "classes.")
+        f"Every row has class {class_names[0]!r}; classification needs at least two classes.")
   if (labels == labels[0]).all():
     raise ValueError(f"The target is {labels[0]:g} in every row; there is nothing to learn.")
 

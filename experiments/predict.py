@@ -101,7 +101,9 @@ def _read(path: str, model: row_judging.TableModel) -> tuple[Any, tuple[str, ...
   names = model.preparation.feature_names_in_
   if path.lower().endswith(".npz"):
     return frames.as_frame(npz.read_features(path), names), ()
-  frame, notes = frames.read_table(path, wanted=str(names[0]), target_needed=False)
+  frame, notes, _ = frames.read_table(
+      path, wanted=str(names[0]), target_needed=False, like=model.written,
+      texts=model.preparation.text_columns)
   return frames.unlike(frame), notes
 
 

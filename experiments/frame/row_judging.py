@@ -28,6 +28,7 @@ with lazy.imports():
 if TYPE_CHECKING:
   from azero.language.program import Programs
   from azero.tasks.tables.table import Table
+  from azero.tasks.tables.text_table import Written
 
 MODEL = "model.pkl"
 RESULT = "result.json"
@@ -43,11 +44,13 @@ class TableModel:
     preparation: of the columns and the target.
     estimator: a fitted `ProgramClassifier` or `ProgramRegressor`, of encoded targets.
     table: name of the file that it learnt from.
+    written: how that file was, if it is text.
   """
 
   preparation: Preparation
   estimator: Any
   table: str
+  written: Written | None
 
   def predict(self, frame: Any) -> np.ndarray:
     """[N] labels, or quantities in their own unit, of rows.
@@ -88,7 +91,7 @@ def fit_model(
 
   def fitted(number: int | None) -> TableModel:
     estimator = kind(program, num_epochs=number, random_state=table.settings.seed)
-    return TableModel(preparation, estimator.fit(x, y), name)
+    return TableModel(preparation, estimator.fit(x, y), name, table.written)
 
   *first, last = epochs
   for number in first:

@@ -8,7 +8,9 @@ is left out, with a word why.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
+import decimal
 import numbers
 import re
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,7 @@ _DATE_FORMATS = (
     "ISO8601", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y")
 _TIMES = ("", " %H:%M", " %H:%M:%S")
 _TRUTH = {"true": 1.0, "false": 0.0}
+_MICROSECONDS_OF_A_DAY = 24 * 60 * 60 * 10**6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,22 +83,54 @@ def recognise(series: pd.Series) -> Column | None:
   """
   import pandas as pd
 
+  require_cells(series)
   num_missing = int(series.isna().sum())
   if num_missing == len(series):
     return None
   if isinstance(series.dtype, pd.CategoricalDtype) and series.cat.ordered:
-    order = tuple(as_text(value) for value in series.cat.categories)
+    order = tuple(dict.fromkeys(as_text(value) for value in series.cat.categories))
     return Column("ordered", order=order, num_missing=num_missing)
   if pd.api.types.is_datetime64_any_dtype(series):
     return Column("date", num_missing=num_missing)
   if pd.api.types.is_bool_dtype(series):
     return Column("truth", num_missing=num_missing)
-  if pd.api.types.is_complex_dtype(series):
-    raise ValueError(f"Column {series.name!r} holds complex numbers.")
   if pd.api.types.is_numeric_dtype(series):
     return Column(
         "number", unit_of(series.to_numpy(np.float64, na_value=np.nan)), num_missing=num_missing)
   return _recognise_texts(series)
+
+
+def require_cells(series: pd.Series) -> None:
+  """Refuses a column of what is no single value.
+
+  Raises:
+    ValueError: names the row.
+  """
+  import pandas as pd
+
+  if pd.api.types.is_complex_dtype(series):
+    raise ValueError(f"Column {series.name!r} holds complex numbers.")
+  if series.dtype != object:
+    return
+  for row, value in enumerate(series):
+    if isinstance(value, (list, dict, set, np.ndarray, complex)):
+      raise ValueError(
+          f"{frames.where(series, row)}, column {series.name!r}: the cell holds a "
+          f"{type(value).__name__}. Make columns of it, or drop the column.")
+
+
+def missing(series: pd.Series) -> np.ndarray:
+  """[N] bool, whether a cell is missing."""
+  return np.array([not cell for cell in _cells(series)], bool)
+
+
+def as_category(series: pd.Series, kind: pd.CategoricalDtype) -> pd.Series:
+  """A column as categories that were there before, by their texts; others are missing."""
+  import pandas as pd
+
+  places = {as_text(value): place for place, value in enumerate(kind.categories)}
+  codes = [places.get(cell, -1) for cell in _cells(series)]
+  return pd.Series(pd.Categorical.from_codes(codes, dtype=kind), series.index, name=series.name)
 
 
 def numbers_of(series: pd.Series) -> np.ndarray:
@@ -123,34 +158,41 @@ def convert(series: pd.Series, column: Column) -> np.ndarray:
   if column.role == "ordered":
     return np.array([None if pd.isna(value) else as_text(value) for value in series], object)
   if column.role == "date":
-    if not pd.api.types.is_datetime64_any_dtype(series):
-      return _parsed_dates(series, column.date_format)
-    if series.dt.tz is not None:
-      series = series.dt.tz_convert("UTC").dt.tz_localize(None)
-    return ((series - pd.Timestamp(0)) / pd.Timedelta(days=1)).to_numpy(np.float64)
+    if pd.api.types.is_datetime64_any_dtype(series):
+      return _days(series)
+    return _parsed_dates(series, column.date_format)
   return _numbers(series, column.role) / column.unit
 
 
 def as_text(value: Any) -> str:
   """A value as a category has it: 1 for 1.0, since missing cells make floats of whole numbers."""
-  if isinstance(value, (float, np.floating)) and value % 1 == 0:
+  if isinstance(value, (float, np.floating, decimal.Decimal)) and value % 1 == 0:
     return f"{value:.0f}"
   return str(value).strip()
 
 
-def date_format_of(cells: list[str]) -> str:
+def date_format_of(cells: Sequence[str]) -> str:
   """The format of texts that are dates, or ""."""
+  date_format, dated = _dates_among(cells)
+  return date_format if all(dated) else ""
+
+
+def _dates_among(cells: Sequence[str]) -> tuple[str, Sequence[bool]]:
+  """The format in which most texts are dates, or ""; and which are."""
   import pandas as pd
 
-  if not cells or not all(_DATE.match(cell) for cell in cells):
-    return ""
+  best, best_dated = "", [False] * len(cells)
+  like_dates = [bool(_DATE.match(cell)) for cell in cells]
+  if sum(like_dates) <= _MIXED * len(cells):
+    return best, best_dated
+  texts = pd.Series([cell if like else None for cell, like in zip(cells, like_dates)], dtype=object)
   for form in _DATE_FORMATS:
     for time in _TIMES if form != "ISO8601" else ("",):
-      dates = pd.to_datetime(
-          pd.Series(cells, dtype=object), format=form + time, errors="coerce", utc=True)
-      if dates.notna().all():
-        return form + time
-  return ""
+      dated = pd.to_datetime(
+          texts, format=form + time, errors="coerce", utc=True).notna().tolist()
+      if sum(dated) > sum(best_dated):
+        best, best_dated = form + time, dated
+  return best, best_dated
 
 
 def is_number(value: Any) -> bool:
@@ -172,11 +214,6 @@ def unit_of(values: np.ndarray) -> float:
 
 def _recognise_texts(series: pd.Series) -> Column | None:
   """As `recognise`, of a column whose cells may be anything."""
-  for row, value in enumerate(series):
-    if isinstance(value, (list, dict, set, np.ndarray, complex)):
-      raise ValueError(
-          f"{frames.where(series, row)}, column {series.name!r}: the cell holds a "
-          f"{type(value).__name__}. Make columns of it, or drop the column.")
   cells = _cells(series)
   known = [cell for cell in cells if cell]
   num_missing = len(cells) - len(known)
@@ -189,31 +226,52 @@ def _recognise_texts(series: pd.Series) -> Column | None:
     num_missing = int(np.isnan(values.astype(np.float64)).sum())
     return None if num_missing == len(cells) else Column(
         "number", unit_of(values), num_missing=num_missing)
-  if date_format := date_format_of(known):
-    return Column("date", date_format=date_format, num_missing=num_missing)
-  distinct = set(known)
-  numeric = [text_table.is_number(cell, ".") for cell in known]
-  if sum(numeric) > _MIXED * len(known) and len(distinct) > _FEW:
-    row = next(
-        row for row, cell in enumerate(cells) if cell and not text_table.is_number(cell, "."))
-    raise ValueError(
-        f"{frames.where(series, row)}, column {series.name!r}: the cell {cells[row]!r} is not a "
-        f"number, but {sum(numeric)} of {len(known)} cells are. Mend it, or drop the row or the "
-        "column.")
+  unmarked = [cell for cell in known if cell not in frames.MARKS]
+  if date_format := date_format_of(unmarked):
+    return Column("date", date_format=date_format, num_missing=len(cells) - len(unmarked))
+  if len(set(known)) > _FEW:
+    _require_alike(series, cells, [text_table.is_number(cell, ".") for cell in cells], "number")
+    _require_alike(series, cells, _dates_among(cells)[1], "date")
   return Column("text", num_missing=num_missing)
+
+
+def _require_alike(
+    series: pd.Series, cells: Sequence[str], alike: Sequence[bool], kind: str) -> None:
+  """Refuses a column most of whose cells are of a kind, but not all: there is a mistake in it."""
+  known = sum(map(bool, cells))
+  if sum(alike) <= _MIXED * known:
+    return
+  row = next(row for row, cell in enumerate(cells) if cell and not alike[row])
+  raise ValueError(
+      f"{frames.where(series, row)}, column {series.name!r}: the cell {cells[row]!r} is not a "
+      f"{kind}, but {sum(alike)} of {known} cells are. Mend it, or drop the row or the column.")
 
 
 def _parsed_dates(series: pd.Series, date_format: str) -> np.ndarray:
   import pandas as pd
 
-  cells = pd.Series([cell or None for cell in _cells(series)], index=series.index, dtype=object)
+  cells = pd.Series(
+      [None if cell in frames.MARKS else cell or None for cell in _cells(series)],
+      index=series.index, dtype=object)
   dates = pd.to_datetime(cells, format=date_format or "ISO8601", errors="coerce", utc=True)
   bad = np.flatnonzero((dates.isna() & cells.notna()).to_numpy())
   if len(bad):
     raise ValueError(
         f"{frames.where(series, bad[0])}, column {series.name!r}: the cell {cells.iloc[bad[0]]!r} "
         "is not a date, as the others are.")
-  return ((dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)).to_numpy(np.float64)
+  return _days(dates)
+
+
+def _days(dates: pd.Series) -> np.ndarray:
+  """[N] float64 days since 1970, of any year; NaN where there is no date."""
+  import pandas as pd
+
+  if isinstance(dates.dtype, pd.ArrowDtype):
+    dates = pd.to_datetime(dates.astype(object))
+  if dates.dt.tz is not None:
+    dates = dates.dt.tz_convert("UTC").dt.tz_localize(None)
+  stamps = dates.to_numpy("datetime64[us]")
+  return np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64) / _MICROSECONDS_OF_A_DAY)
 
 
 def _numbers(series: pd.Series, role: str) -> np.ndarray:
@@ -225,7 +283,7 @@ def _numbers(series: pd.Series, role: str) -> np.ndarray:
   else:
     values = np.full(len(series), np.nan)
     for row, cell in enumerate(_cells(series)):
-      if role == "truth" and cell.lower() in _TRUTH:
+      if cell.lower() in _TRUTH:
         values[row] = _TRUTH[cell.lower()]
       elif text_table.is_number(cell, "."):
         [values[row]] = text_table.numbers([cell], ".")

@@ -7,7 +7,7 @@ a frame that was read from text is the line of each row, so that later messages 
 from __future__ import annotations
 
 import bz2
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 import difflib
 import functools
@@ -17,7 +17,7 @@ import lzma
 import operator
 import os
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 import zipfile
 import zlib
 
@@ -25,6 +25,7 @@ import numpy as np
 
 from azero import files, lazy, paths
 from azero.tasks.tables import text_table
+from azero.tasks.tables.text_table import Written
 
 if TYPE_CHECKING:
   import pandas as pd
@@ -44,6 +45,20 @@ SHOWN = 8  # columns, values or classes of a line
 _MOST_NAMES = 20  # of columns, where one that is meant is looked for
 
 
+class ReadTable(NamedTuple):
+  """What a file holds.
+
+  Attributes:
+    frame: the table.
+    notes: what was assumed, a sentence each.
+    written: how it was written, if it is text.
+  """
+
+  frame: pd.DataFrame
+  notes: tuple[str, ...]
+  written: Written | None
+
+
 def require_pandas() -> None:
   """Refuses tables where the packages for them are missing.
 
@@ -59,8 +74,8 @@ def require_pandas() -> None:
 def read_table(
     path: str | os.PathLike, *, delimiter: str | None = None, header: bool | None = None,
     decimal: str | None = None, encoding: str | None = None, wanted: str | None = None,
-    target_needed: bool = True,
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    target_needed: bool = True, like: Written | None = None, texts: Collection[str] = (),
+) -> ReadTable:
   """Reads a table from a file.
 
   Args:
@@ -70,13 +85,13 @@ def read_table(
     decimal: of text, "." or ","; default recognised.
     encoding: of text; default recognised.
     wanted: a name that is asked for, which tells a first line that holds it to be a header.
-
     target_needed: whether a single column is too few.
+    like: how another table of the same columns was written: it decides what is unclear here.
+    texts: names of columns that stay text, whatever their cells look like.
 
   Returns:
-    The table and what was assumed, a sentence each. Columns of numbers are float64 or int64,
-    of true and false bool, others text; missing cells are missing. Of text the index is the
-    line, from 1, of each row.
+    The table. Columns of numbers are float64 or int64, of true and false bool, others text;
+    missing cells are missing. Of text the index is the line, from 1, of each row.
 
   Raises:
     FileNotFoundError: no such file.
@@ -93,7 +108,7 @@ def read_table(
     raise ValueError(f"{path} cannot be read as a file: {error.strerror}.") from error
   data, name, notes = _unpacked(path, data)
   if data.startswith(b"PAR1"):
-    return _read_parquet(path, data), tuple(notes)
+    return ReadTable(_read_parquet(path, data), tuple(notes), None)
   if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
     raise ValueError(f"{path} is a spreadsheet or archive: save the table as CSV or Parquet.")
   try:
@@ -107,12 +122,13 @@ def read_table(
   try:
     table = text_table.parse(
         text, delimiter=delimiter, header=header, decimal=decimal, wanted=wanted,
-        min_columns=2 if target_needed else 1, tabs_first=name.lower().endswith((".tsv", ".tab")))
+        min_columns=2 if target_needed else 1, like=like,
+        tabs_first=name.lower().endswith((".tsv", ".tab")))
   except ValueError as error:
     join = ", " if str(error).startswith("line ") else " "
     raise ValueError(f"{path}{join}{files.shortened(str(error))}") from error
-  frame, more = _frame(path, table)
-  return frame, (*notes, *table.notes, *more)
+  frame, more = _frame(path, table, texts)
+  return ReadTable(frame, (*notes, *table.notes, *more), table.written)
 
 
 def find_column(frame: pd.DataFrame, column: str | int | None, *, what: str = "target") -> int:
@@ -152,6 +168,13 @@ def find_column(frame: pd.DataFrame, column: str | int | None, *, what: str = "t
         f"There is no {what} column {column!r}. {hint}The columns are: {shown}; give a name or an "
         f"index from 0 to {len(names) - 1}.")
   return index % len(names)
+
+
+def text_columns(frame: pd.DataFrame) -> list[str]:
+  """Names of columns that were read as text."""
+  import pandas as pd
+
+  return [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
 
 
 def where(frame: Any, row: int) -> str:
@@ -293,7 +316,8 @@ def _size_of_texts(texts: Any) -> int:
 
 
 def _frame(
-    path: os.PathLike, table: text_table.TextTable) -> tuple[pd.DataFrame, list[str]]:
+    path: os.PathLike, table: text_table.TextTable, texts: Collection[str]
+) -> tuple[pd.DataFrame, list[str]]:
   """A text's cells as a frame of typed columns, and notes."""
   import pandas as pd
 
@@ -307,7 +331,7 @@ def _frame(
       notes.append(f"column {place} has neither name nor content: left out")
       continue
     names.append(name)
-    values, mark = typed(cells, table.decimal)
+    values, mark = (_untyped(cells), "") if name in texts else typed(cells, table.written.decimal)
     columns.append(pd.Series(values, index=index))
     if mark:
       notes.append(f"column {name!r}: {mark!r} is taken as missing")
@@ -340,11 +364,17 @@ def typed(cells: Sequence[str], decimal: str = ".") -> tuple[np.ndarray, str]:
   if not rare:
     values = text_table.numbers(cells, decimal)
     whole = not missing and not any(set(cell.lower()) & set(".,einf") for cell in cells)
-    return (values.astype(np.int64) if whole and (np.abs(values) < 2**53).all() else values), mark
+    if not whole or not (np.abs(values) < 2**62).all():
+      return values, mark
+    return np.array([int(cell) for cell in cells], np.int64), mark  # each digit counts
   if not missing and {cell.lower() for cell in cells} <= {"true", "false"}:
     return np.array([cell.lower() == "true" for cell in cells]), mark
-  return np.array(
-      [None if cell in text_table.MISSING else cell for cell in cells], object), mark
+  return _untyped(cells), mark
+
+
+def _untyped(cells: Sequence[str]) -> np.ndarray:
+  """Texts as they are, with None for missing ones."""
+  return np.array([None if cell in text_table.MISSING else cell for cell in cells], object)
 
 
 def as_frame(table: Any, names: Any = None) -> pd.DataFrame:

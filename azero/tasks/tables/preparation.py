@@ -119,6 +119,12 @@ class Preparation:
     return () if self.classes is None else tuple(str(label) for label in self.classes)
 
   @property
+  def text_columns(self) -> tuple[str, ...]:
+    """Columns whose cells are texts, though they may look like numbers."""
+    return tuple(
+        name for name, column in self._columns.items() if column.role in ("text", "ordered"))
+
+  @property
   def target_name(self) -> str:
     """Of the target column, "target" if it has no name."""
     return "target" if self._target is None else self._target.name
@@ -159,8 +165,10 @@ class Preparation:
       notes.append(f"columns that the model does not know are passed over: {names_of(surplus)}")
     plain = self._plain(self._aligned(given))
     texts = [name for name, column in self._columns.items() if column.role == "text"]
-    for name, known in zip(texts, self._known_texts()):
-      unseen = sorted(set(plain[name]) - set(known) - {MISSING})
+    known_of = dict(zip(texts, self._known_texts()))
+    for name in self.text_columns:
+      known = known_of.get(name, self._columns[name].order)
+      unseen = sorted(set(plain[name].dropna()) - set(known) - {MISSING})
       if unseen:
         notes.append(f"column {name!r}: values that were not there before: {names_of(unseen)}")
     return tuple(notes)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import decimal
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from azero import files
 from azero.tasks.sampling import task_generators
 from azero.tasks.tables import columns, frames, splits, suspicion, target_column
 from azero.tasks.tables.preparation import Preparation
+from azero.tasks.tables.text_table import Written
 
 if TYPE_CHECKING:
   import pandas as pd
@@ -88,6 +90,7 @@ class Table:
     num_features: F of the tasks.
     settings: of the table.
     num_test: rows of a test part of its own.
+    written: how its file was, if that is text.
   """
 
   frame: pd.DataFrame
@@ -101,6 +104,7 @@ class Table:
   num_features: int
   settings: TableSettings
   num_test: int
+  written: Written | None = None
 
   @property
   def class_names(self) -> tuple[str, ...]:
@@ -140,17 +144,20 @@ def prepare_file(
     ValueError: names the file, the line and the column at fault, and how to mend it.
   """
   wanted = None if target_column is None else str(target_column)
-  frame, notes = frames.read_table(path, wanted=wanted, **(read or {}))
+  frame, notes, written = frames.read_table(path, wanted=wanted, **(read or {}))
   test = None
   if test_data is not None:
-    test, more = frames.read_table(test_data, wanted=wanted, **(read or {}))
+    texts = frames.text_columns(frame)  # as they are there, so here
+    test, more, _ = frames.read_table(
+        test_data, wanted=wanted, like=written, texts=texts, **(read or {}))
     told = {note.partition(",")[0] for note in notes}  # but for their examples
     notes += tuple(
         f"{note} (test data)" for note in more if note.partition(",")[0] not in told)
   try:
-    return prepare(frame, target_column, test=test, settings=settings, notes=notes)
+    table = prepare(frame, target_column, test=test, settings=settings, notes=notes)
   except ValueError as error:
     raise ValueError(f"{path}: {files.shortened(str(error))}") from error
+  return dataclasses.replace(table, written=written)
 
 
 def prepare(
@@ -248,6 +255,8 @@ def _with_test(
     raise ValueError(f"The test data have no column {name!r}, which is the target.")
   more, more_series = _target_of(test, name)
   more, more_series = _known_rows(more, more_series, settings, said)
+  if not len(more):
+    raise ValueError("The test data have no rows.")
   missing = [column for column in features.columns if column not in more.columns]
   if missing:
     raise ValueError(f"The test data have no column {', '.join(map(repr, missing[:8]))}.")
@@ -255,8 +264,11 @@ def _with_test(
   # Of which file a row is, a message tells by its label.
   labels = pd.Index([f"{label} of the test data" for label in more.index], name=features.index.name)
   more, more_series = more.set_axis(labels), more_series.set_axis(labels)
-  return (pd.concat([features, more[features.columns]]),
-          pd.concat([series, more_series]), len(more))
+  joined = pd.concat([features, more[features.columns]])
+  for column, kind in features.dtypes.items():  # other categories would make texts of it
+    if isinstance(kind, pd.CategoricalDtype) and joined[column].dtype != kind:
+      joined[column] = columns.as_category(joined[column], kind)
+  return joined, pd.concat([series, more_series]), len(more)
 
 
 def _rare_classes(
@@ -316,6 +328,9 @@ def _left_out(
       if name not in known:
         raise ValueError(f"{flag}: there is no column {name!r} beside the target.")
       out[name] = reason
+  for name in features.columns:
+    if name not in out:
+      columns.require_cells(features[name])
   nameless = {f"column {place}" for place in range(len(features.columns) + 1)}
   suspected, warnings = suspicion.suspects(
       features.drop(columns=list(out)), series, is_quantity=is_quantity, nameless=nameless)
@@ -363,26 +378,34 @@ def _order(
   import pandas as pd
 
   groups = times = None
-  for name in (settings.group_column, settings.time_column):
-    if name is not None and features[name].isna().any():
-      row = int(features[name].isna().to_numpy(bool).argmax())
-      raise ValueError(f"{frames.where(features, row)}, column {name!r}: the cell is empty.")
   if settings.group_column is not None:
     column = features[settings.group_column]
+    _require_cells(column, columns.missing(column))
     if column.dtype == object:  # text in one file and numbers in another
       column = column.map(_group)
     groups = pd.factorize(column)[0]
   if settings.time_column is not None:
     times = columns.numbers_of(features[settings.time_column])
+    _require_cells(features[settings.time_column], np.isnan(times))
   return groups, times
+
+
+def _require_cells(series: pd.Series, missing: np.ndarray) -> None:
+  """Refuses a column in which a cell is missing."""
+  if missing.any():
+    row = int(missing.argmax())
+    raise ValueError(f"{frames.where(series, row)}, column {series.name!r}: the cell is empty.")
 
 
 def _group(value: Any) -> str:
   """The same for a number and for what is written of it."""
+  text = columns.as_text(value)
   try:
-    return columns.as_text(float(value))
-  except (TypeError, ValueError):
-    return columns.as_text(value)
+    number = decimal.Decimal(text)
+  except decimal.InvalidOperation:
+    return text
+  short = number.is_finite() and abs(number.adjusted()) < 100
+  return f"{number:.0f}" if short and number == number.to_integral_value() else text
 
 
 def _seen(features: pd.DataFrame, series: pd.Series, num_learn: int) -> list[str]:

@@ -89,6 +89,7 @@ def learn_target(series: pd.Series, kind: str | None) -> TargetColumn:
   name = "target" if series.name is None else str(series.name)
   if kind not in (None, "auto", *KINDS):
     raise ValueError(f"Unknown kind {kind!r}; use one of auto, {', '.join(KINDS)}.")
+  columns.require_cells(series)
   _require_known(series, name)
   reason = ""
   if kind in (None, "auto"):
@@ -193,12 +194,10 @@ def labels_of(series: pd.Series) -> np.ndarray:
   if pd.api.types.is_bool_dtype(series):
     return series.to_numpy(bool)
   if isinstance(series.dtype, pd.CategoricalDtype):
-    return np.array([str(value) for value in series], object)
+    return np.array([columns.as_text(value) for value in series], object)
   if pd.api.types.is_numeric_dtype(series):
     values = series.to_numpy()
     values = values.astype(np.float64) if values.dtype == object else values
-    if values.dtype.kind == "c":
-      raise ValueError(f"The target must hold numbers or text; got type {values.dtype}.")
     if values.dtype.kind == "f":
       if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
@@ -207,8 +206,8 @@ def labels_of(series: pd.Series) -> np.ndarray:
         return values.astype(np.int64)
     return values
   if pd.api.types.is_datetime64_any_dtype(series):
-    raise ValueError("The target is a date: make it a number of days, or a class.")
-  return np.array([str(value) for value in series], object)
+    return np.array([str(value) for value in series], object)
+  return np.array([columns.as_text(value) for value in series], object)
 
 
 def _require_known(series: pd.Series, name: str) -> None:

@@ -29,6 +29,21 @@ MISSING = frozenset((
     "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"))
 
 
+@dataclasses.dataclass(frozen=True)
+class Written:
+  """How a text was written, for another one of the same columns: what is unclear there is as here.
+
+  Attributes:
+    delimiter: between cells.
+    header: whether the first line holds names.
+    decimal: the mark in front of the fraction.
+  """
+
+  delimiter: str
+  header: bool
+  decimal: str
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class TextTable:
   """The cells of a delimited text.
@@ -37,14 +52,14 @@ class TextTable:
     cells: N rows of P texts, stripped.
     names: P names of columns; "column 0", ... where the text has none.
     lines: [N] line of the text, from 1, where each row ends.
-    decimal: "." or ",", the mark in front of the fraction.
+    written: how they were written.
     notes: what was assumed, a sentence each.
   """
 
   cells: list[list[str]]
   names: list[str]
   lines: list[int]
-  decimal: str
+  written: Written
   notes: list[str]
 
 
@@ -94,7 +109,7 @@ def _text(data: bytes, encoding: str) -> str:
 def parse(
     text: str, *, delimiter: str | None = None, header: bool | None = None,
     decimal: str | None = None, wanted: str | None = None, tabs_first: bool = False,
-    min_columns: int = 2,
+    min_columns: int = 2, like: Written | None = None,
 ) -> TextTable:
   """Splits a text into cells.
 
@@ -106,6 +121,7 @@ def parse(
     wanted: a name that somebody asks for: a first line that holds it is a header.
     tabs_first: whether tabs are expected.
     min_columns: 1 where no target is needed.
+    like: how another table of the same columns was written.
 
   Returns:
     The cells and what was assumed.
@@ -120,9 +136,10 @@ def parse(
   if said := re.fullmatch(r"sep=(.)\r?", first):  # as spreadsheets write
     text, skipped, delimiter = rest, 1, delimiter or said[1]
   if delimiter is None:
-    delimiter = _recognise(text, "\t" if tabs_first else ",")
+    usual = like.delimiter if like else "\t" if tabs_first else ","
+    delimiter = _recognise(text, usual)
     if delimiter != ",":
-      notes.append(f"separator: {_NAMES[delimiter]}")
+      notes.append(f"separator: {_NAMES.get(delimiter, delimiter)}")
   rows, lines = [], []
   for row, line in _rows(text, delimiter):
     rows.append(row)
@@ -131,26 +148,22 @@ def parse(
     raise ValueError("is empty: it needs rows of features and a target.")
   if text.lstrip()[0] in "[{<":
     raise ValueError("looks like JSON or a web page, not like a table: save it as CSV.")
-  width = len(rows[0])
-  if width < min_columns:
-    raise ValueError(_one_column(rows[0][0], lines[0], delimiter))
-  for row, line in zip(rows, lines):
-    if len(row) != width:
-      raise ValueError(f"line {line}: {len(row)} cells, but the first line has {width}.")
+  _require_width(rows, lines, delimiter, min_columns)
   if decimal is None:
-    decimal, note = _decimal(rows[:_SAMPLE], delimiter)
+    decimal, note = _decimal(rows, delimiter, like)
     notes += note
-  if header is None:
+  if header is None and like is not None:
+    header = like.header
+  elif header is None:
     header, note = _has_header(rows, decimal, wanted)
     notes += note
-  names = [  # of one line
-      " ".join(name.split()) or f"column {place}" for place, name in enumerate(rows[0])
-  ] if header else [f"column {place}" for place in range(width)]
+  names = [f"column {place}" for place in range(len(rows[0]))]
   if header:
+    names = [" ".join(given.split()) or name for given, name in zip(rows[0], names)]  # of one line
     rows, lines = rows[1:], lines[1:]
     if not rows:
       raise ValueError("has a header, but no rows of data.")
-  return TextTable(rows, names, lines, decimal, notes)
+  return TextTable(rows, names, lines, Written(delimiter, header, decimal), notes)
 
 
 def _require_one_character(delimiter: str | None) -> None:
@@ -158,6 +171,17 @@ def _require_one_character(delimiter: str | None) -> None:
     raise ValueError(
         f"cannot be split by the delimiter {delimiter!r}: it must be one character, or 'tab' or "
         "'spaces'.")
+
+
+def _require_width(
+    rows: Sequence[Sequence[str]], lines: Sequence[int], delimiter: str, least: int) -> None:
+  """Refuses too few columns, and rows of another length than the first."""
+  width = len(rows[0])
+  if width < least:
+    raise ValueError(_one_column(rows[0][0], lines[0], delimiter))
+  for row, line in zip(rows, lines):
+    if len(row) != width:
+      raise ValueError(f"line {line}: {len(row)} cells, but the first line has {width}.")
 
 
 def _one_column(first: str, line: int, delimiter: str) -> str:
@@ -204,15 +228,20 @@ def _recognise(text: str, usual: str) -> str:
     cells = [cell for row in rows for cell in row]
     numbers = sum(is_number(cell, ",") or is_number(cell, ".") for cell in cells) / len(cells)
     # Spaces may stand in any text: they separate if nothing else does.
-    return alike > 0.8, separator != SPACES, round(numbers, 2), alike, width
+    return (
+        alike > 0.8 and widths[0] == width, separator != SPACES, round(numbers, 2), alike, width)
 
   order = (usual, *(separator for separator in _SEPARATORS if separator != usual))
   best = max(order, key=merit)
   return best if merit(best)[-1] else usual
 
 
-def _decimal(rows: Sequence[Sequence[str]], delimiter: str) -> tuple[str, list[str]]:
-  """The decimal mark of some rows."""
+def _decimal(
+    rows: Sequence[Sequence[str]], delimiter: str, like: Written | None) -> tuple[str, list[str]]:
+  """The decimal mark of rows, and a note on it."""
+  if like is not None:
+    return _decimal_like(rows, like.decimal), []
+  rows = rows[:_SAMPLE]
   with_comma = [cell for row in rows for cell in row if "," in cell and _comma_number(cell)]
   if not with_comma:
     return ".", []
@@ -221,6 +250,18 @@ def _decimal(rows: Sequence[Sequence[str]], delimiter: str) -> tuple[str, list[s
       cell.count(",") > 1 or "." in cell for cell in with_comma)):
     return ".", [f"thousands are marked by commas, as in {with_comma[0]}"]
   return ",", [f"decimal commas, as in {with_comma[0]}"]
+
+
+def _decimal_like(rows: Sequence[Sequence[str]], usual: str) -> str:
+  """The decimal mark of rows: the usual one, unless a number says otherwise."""
+  cells = [cell for row in rows for cell in row]
+  commas = [cell for cell in cells if "," in cell and _comma_number(cell)]
+  if not all(_THOUSANDS.match(cell) for cell in commas):
+    return ","
+  points = [cell for cell in cells if "." in cell and "," not in cell and _PLAIN.match(cell)]
+  if usual == "," and not all(_POINT_THOUSANDS.match(cell) for cell in points):
+    return "."
+  return usual
 
 
 def _comma_number(cell: str) -> bool:

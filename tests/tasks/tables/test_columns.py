@@ -1,5 +1,9 @@
 """What a column is does not depend on which rows are held out, nor on a cell's neighbours."""
 
+import dataclasses
+import datetime
+import decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -171,3 +175,142 @@ def test_marks_of_missing_cells_are_those_of_files():
   assert mark == "-" and np.isnan(values[1])
   column = columns.Column("number")
   np.testing.assert_array_equal(columns.convert(pd.Series(cells), column), values)
+
+
+def written(tmp_path, name, text):
+  (tmp_path / name).write_text(text)
+  return tmp_path / name
+
+
+@pytest.mark.parametrize(("separator", "cells", "alone", "value"), [
+    (";", ["2,093.5", "2,731"], "2,731", 2731), (";", ["1.234,5", "2.817"], "2.817", 2817),
+    (";", ["0,5", "1,25"], "2.817", 2817), (";", ["0,5", "1,25"], "0.25", 0.25),
+    (";", ["2093.5", "2731"], "2,731", 2731), (";", ["2093.5", "2731"], "0,25", 0.25),
+    (",", ["2093.5", "2731"], "2731", 2731)])
+def test_a_file_is_read_as_the_one_before_where_it_is_unclear(
+    tmp_path, separator, cells, alone, value):
+  text = f"mass{separator}kind\n" + "".join(f"{cell}{separator}a\n" for cell in cells * 10)
+  before = frames.read_table(written(tmp_path, "before.csv", text))
+  new = written(tmp_path, "new.csv", f"mass{separator}kind\n{alone}{separator}a\n")
+  assert frames.read_table(new, like=before.written).frame["mass"].tolist() == [value]
+
+
+def test_another_separator_than_before_is_recognised(tmp_path):
+  before = frames.read_table(written(tmp_path, "a.csv", "mass;kind\n" + "1,5;a\n" * 9))
+  new = frames.read_table(
+      written(tmp_path, "b.csv", "mass\tkind\n" + "1,5\ta\n" * 9), like=before.written)
+  assert new.written == dataclasses.replace(before.written, delimiter="\t")
+  odd = frames.read_table(written(tmp_path, "c.csv", "mass:kind\n1.5:a\n"), delimiter=":")
+  again = frames.read_table(tmp_path / "c.csv", like=odd.written)
+  assert again.written == odd.written and again.frame.equals(odd.frame)
+
+
+def test_codes_stay_texts_in_test_data_and_new_rows(tmp_path):
+  """Without the one that is no number they would be numbers."""
+  codes = ["007", "008", "a1", "true"] * 15
+  frame_with(code=codes).to_csv(tmp_path / "data.csv", index=False)
+  frame_with(code=["007", "008"] * 30).to_csv(tmp_path / "test.csv", index=False)
+  table = table_lib.prepare_file(tmp_path / "data.csv", settings=table_lib.TableSettings(),
+                                 test_data=tmp_path / "test.csv")
+  names = table.preparation.feature_names
+  final = table.x[table.split.final]
+  np.testing.assert_array_equal(final[:, names.index("code=007")], np.tile([1, 0], 30))
+  np.testing.assert_array_equal(final[:, names.index("code=008")], np.tile([0, 1], 30))
+  new, *_ = frames.read_table(
+      tmp_path / "test.csv", like=table.written, texts=table.preparation.text_columns)
+  assert new["code"].tolist() == ["007", "008"] * 30
+
+
+@pytest.mark.parametrize("change", [
+    lambda column: column.cat.remove_unused_categories(), lambda column: column.astype(str)])
+def test_an_ordered_category_keeps_its_order_whatever_the_test_data_have(change):
+  kind = pd.CategoricalDtype(["lo", "mid", "hi"], ordered=True)
+  frame = frame_with(size=pd.Categorical(["lo", "mid", "hi"] * 20, dtype=kind))
+  test = frame[frame["size"] != "hi"]
+  table = table_lib.prepare(frame, test=test.assign(size=change(test["size"])))
+  assert table.preparation.feature_names == (*NAMES, "size")
+  np.testing.assert_array_equal(table.x[table.split.final, 2], np.tile([0, 1], 20))
+
+
+@pytest.mark.parametrize("mark", ["?", "", "NA"])
+@pytest.mark.parametrize("setting", ["time_column", "group_column"])
+def test_times_and_groups_that_are_missing_are_refused(setting, mark):
+  column = [mark if row == 3 else str(row // 5) for row in range(60)]
+  settings = table_lib.TableSettings(**{setting: "where"})
+  if setting == "group_column" and mark == "?":  # a name like any other
+    assert table_lib.prepare(frame_with(where=column), settings=settings).num_features == 2
+    return
+  with pytest.raises(ValueError, match="row 3, column 'where': the cell is empty"):
+    table_lib.prepare(frame_with(where=column), settings=settings)
+
+
+def test_large_whole_numbers_keep_their_digits(tmp_path):
+  groups = 13 * 10**17 + np.arange(60) // 5
+  frame_with(group=groups).to_csv(tmp_path / "data.csv", index=False)
+  table = table_lib.prepare_file(
+      tmp_path / "data.csv", settings=table_lib.TableSettings(group_column="group"))
+  assert len(set(table.frame["group"])) == 12
+  assert table_lib.prepare(
+      frame_with(group=groups.astype(str)),
+      settings=table_lib.TableSettings(group_column="group")).num_features == 2
+  assert [table_lib._group(value) for value in ("1e999", "2e999", 1.0, "1.0", "01", "a")] == [
+      "1e999", "2e999", "1", "1", "1", "a"]
+
+
+def test_labels_are_the_same_however_they_are_written():
+  mixed = np.array([1, 1.0, "1", 0, " 0", decimal.Decimal("1.0")] * 10, object)
+  table = table_lib.prepare(frame_with().assign(kind=mixed))
+  assert table.class_names == ("0", "1")
+
+
+@pytest.mark.parametrize(("bad", "message"), [
+    ([[1]] * 60, "row 0, column '{}': the cell holds a list"),
+    (np.arange(60) + 1j, "Column '{}' holds complex numbers")])
+def test_what_is_no_single_value_is_refused(bad, message):
+  with pytest.raises(ValueError, match=message.format("odd")):
+    from_frame(frame_with(odd=bad))
+  with pytest.raises(ValueError, match=message.format("kind")):
+    from_frame(frame_with().assign(kind=bad))
+
+
+def test_dates_of_any_year_and_arrow_dates():
+  far = ["9999-12-31", "1500-01-01", *(f"2024-01-{1 + k % 28:02}" for k in range(58))]
+  expected = (np.array(far, "datetime64[D]") - np.datetime64("1970-01-01")).astype(float)
+  for column in (
+      pd.Series(far), pd.Series(np.array(far, "datetime64[s]")),
+      pd.Series([datetime.date.fromisoformat(day) for day in far], dtype="date32[pyarrow]")):
+    values = Preparation.fit(frame_with(day=column), scale=False).features(frame_with(day=column))
+    np.testing.assert_array_equal(values[:, 2], expected)
+
+
+def test_a_date_that_is_none_is_a_mistake_and_marks_are_missing():
+  days = [f"2024-01-{1 + k % 28:02}" for k in range(60)]
+  column = columns.recognise(pd.Series(["?", *days[1:]]))
+  assert (column.role, column.num_missing) == ("date", 1)
+  with pytest.raises(ValueError, match=r"row 0, column 'day': the cell '2020-02-30' is not a date"):
+    from_frame(frame_with(day=["2020-02-30", *days[1:]]))
+  with pytest.raises(ValueError, match="row 0, column 'day': the cell 'soon' is not a date, but"):
+    from_frame(frame_with(day=["soon", *days[1:]]))
+
+
+def test_values_of_an_ordered_category_that_were_not_there_are_told():
+  kind = pd.CategoricalDtype(["lo", "hi"], ordered=True)
+  frame = frame_with(size=pd.Categorical(["lo", "hi"] * 30, dtype=kind))
+  prepared = Preparation.fit(frame)
+  assert prepared.surprises(frame.assign(size="huge")) == (
+      "column 'size': values that were not there before: huge",)
+  assert prepared.surprises(frame.assign(size=None)) == ()
+
+
+def test_dates_may_be_classes_if_that_is_asked_for():
+  days = pd.to_datetime(["2024-01-01", "2024-01-02"] * 30)
+  with pytest.raises(ValueError, match="ask for classification to take every date as a class"):
+    table_lib.prepare(frame_with().assign(kind=days))
+  table = table_lib.prepare(
+      frame_with().assign(kind=days), settings=table_lib.TableSettings(kind="classification"))
+  assert table.class_names == ("2024-01-01 00:00:00", "2024-01-02 00:00:00")
+
+
+def test_test_data_have_rows():
+  with pytest.raises(ValueError, match=r"The test data have no rows\."):
+    from_frame(frame_with(), test=frame_with().iloc[:0])

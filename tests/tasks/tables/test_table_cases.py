@@ -109,7 +109,7 @@ def test_parquet_that_unpacks_to_gigabytes_is_refused(tmp_path, content, message
 ])
 def test_thousands_are_no_decimals(tmp_path, text, values):
   (tmp_path / "data.csv").write_text(text)
-  frame, _ = frames.read_table(tmp_path / "data.csv")
+  frame, *_ = frames.read_table(tmp_path / "data.csv")
   assert frame["a"].tolist() == [0.5, 1.5] and frame["price"].tolist() == values
 
 

@@ -40,7 +40,7 @@ class ProgramEstimator(TrainedEstimator):
     Raises:
       ValueError: bad data or settings, or a program that cannot be trained on them.
     """
-    x, y, weights = self._checked(X, y, sample_weight, reset=True)
+    x, y, weights = self._checked(X, y, sample_weight, reset=True, prepare=_is_frame(X))
     target = self._learn_target(y, weights)
     schedule = training.Schedule(
         num_epochs=self.num_epochs, max_epochs=self.max_epochs,
@@ -56,11 +56,11 @@ class ProgramEstimator(TrainedEstimator):
     return self
 
   def _checked(
-      self, X: Any, y: Any, sample_weight: Any, *, reset: bool
+      self, X: Any, y: Any, sample_weight: Any, *, reset: bool, prepare: bool
   ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """[N, P] and [N] of the data and weights [N]."""
     if reset:
-      self.preparation_ = Preparation.fit(X, scale=False) if _needs_preparation(X) else None
+      self.preparation_ = Preparation.fit(X, scale=False) if prepare else None
     if self.preparation_ is None:
       x, y = validate_data(self, X, y, reset=reset, dtype=np.float64, y_numeric=self._numeric)
     else:
@@ -73,7 +73,9 @@ class ProgramEstimator(TrainedEstimator):
   def _goes_on(self, X: Any, y: Any, sample_weight: Any, classes: np.ndarray | None) -> Any:
     """Trains once through these rows; classes are those of the first time."""
     first = not self.__sklearn_is_fitted__()
-    x, y, weights = self._checked(X, y, sample_weight, reset=first)
+    # Of the first few rows a column of numbers may be constant: it is not left out for good.
+    x, y, weights = self._checked(
+        X, y, sample_weight, reset=first, prepare=first and _needs_preparation(X))
     if first:
       target = self._learn_target(y, weights) if classes is None else Target(classes)
     else:
@@ -109,11 +111,14 @@ class ProgramEstimator(TrainedEstimator):
     return self.preparation_.features(X)
 
 
+def _is_frame(X: Any) -> bool:
+  return hasattr(X, "iloc") and X.ndim == 2
+
+
 def _needs_preparation(X: Any) -> bool:
   """Whether it is a DataFrame with more than numbers, or with cells that are missing."""
-  if not hasattr(X, "iloc") or X.ndim != 2:
-    return False
-  return bool(any(kind.kind not in "biuf" for kind in X.dtypes) or X.isna().to_numpy().any())
+  return _is_frame(X) and bool(
+      any(kind.kind not in "biuf" for kind in X.dtypes) or X.isna().to_numpy().any())
 
 
 class ProgramClassifier(ClassifierBase, ProgramEstimator):
@@ -131,7 +136,7 @@ class ProgramClassifier(ClassifierBase, ProgramEstimator):
     validation_scores_: score on held-out rows by epochs, if those were chosen.
     memory_: what the program remembers, by address, such as "v1"; a list with an item for each
       class if it is trained one against the rest.
-    preparation_: how columns become numbers, None if they were.
+    preparation_: how the columns of a frame become numbers; None for an array.
   """
 
   def __init__(
@@ -171,7 +176,7 @@ class ProgramClassifier(ClassifierBase, ProgramEstimator):
   def partial_fit(
       self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
   ) -> "ProgramClassifier":
-    """Goes on training, once through these rows. The first rows decide the scales.
+    """Goes on training, once through these rows. The first decide scales and what columns are.
 
     Args:
       X: [N, P].
@@ -232,7 +237,7 @@ class ProgramRegressor(RegressorBase, ProgramEstimator):
     self.random_state = random_state
 
   def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ProgramRegressor":
-    """Goes on training, once through these rows. The first rows decide the scales.
+    """Goes on training, once through these rows. The first decide scales and what columns are.
 
     Args:
       X: [N, P].

@@ -71,6 +71,18 @@ def test_partial_fit_goes_on_and_needs_all_classes_the_first_time(data, classifi
     model.partial_fit(x, labels, classes=["no", "perhaps"])
 
 
+def test_what_it_takes_does_not_depend_on_which_training_rows_had_missing_cells(data, classifier):
+  frame = pd.DataFrame(data[0]).add_prefix("x")
+  with_missing = frame.copy()
+  with_missing.iloc[3, 0] = np.nan
+  for learnt in (frame, with_missing):
+    model = azero.ProgramClassifier(num_epochs=2, random_state=0).fit(learnt, classifier[1])
+    assert model.predict(with_missing).shape == (len(frame),)
+  array = azero.ProgramClassifier(num_epochs=2, random_state=0).fit(data[0], classifier[1])
+  plain = azero.ProgramClassifier(num_epochs=2, random_state=0).fit(frame, classifier[1])
+  np.testing.assert_array_equal(array.predict_proba(data[0]), plain.predict_proba(frame))
+
+
 @pytest.mark.parametrize("weight", [-1.0, float("inf"), float("nan")])
 def test_weights_of_classes_are_numbers_from_0_on(data, classifier, weight):
   model = azero.ProgramClassifier(class_weight={"no": weight, "yes": 1.0})

@@ -13,7 +13,7 @@ import dataclasses
 import decimal
 import numbers
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -54,23 +54,64 @@ class Column:
   num_missing: int = 0
 
 
+class Cells(NamedTuple):
+  """The cells of a column as texts, each of which is there once.
+
+  Attributes:
+    texts: [K] that are different, "" for missing cells, also what a file would have as missing.
+    place: [N] where among them each cell is.
+  """
+
+  texts: list[str]
+  place: np.ndarray
+
+  def each(self) -> np.ndarray:
+    """[N] the text of each cell, as objects."""
+    return np.array(self.texts, object)[self.place]
+
+  def count(self, chosen: Sequence[bool]) -> int:
+    """How many cells have one of some texts, [K] bool."""
+    return int(np.asarray(chosen, bool)[self.place].sum())
+
+  def first(self, chosen: Sequence[bool]) -> int:
+    """The first cell that has one of some texts, [K] bool, of which there is one."""
+    return int(np.asarray(chosen, bool)[self.place].argmax())
+
+
+def cells_of(series: pd.Series) -> Cells:
+  """The cells of a column of anything."""
+  import pandas as pd
+
+  if pd.api.types.infer_dtype(series, skipna=True) in ("string", "categorical"):
+    place, values = pd.factorize(series)  # -1, so that it is the last, where one is missing
+    texts = [*map(as_text, values), ""]
+  else:
+    missing_cells = series.isna().to_numpy(bool)
+    texts = ["" if gone else as_text(value) for value, gone in zip(series, missing_cells)]
+    place = np.arange(len(texts))
+  places: dict[str, int] = {}  # of different values some have one text
+  same = [places.setdefault("" if text in text_table.MISSING else text, len(places))
+          for text in texts]
+  return Cells(list(places), np.array(same, np.int64)[place])
+
+
 def examine(series: pd.Series) -> tuple[Column | None, str]:
   """How a column becomes numbers, or None and why it is left out."""
   column = recognise(series)
   if column is None:
     return None, "empty"
   if column.role in ("text", "ordered"):
-    cells = [cell for cell in _cells(series) if cell]
-    distinct = set(cells)
-    if len(distinct) == 1 and not column.num_missing:
-      return None, f"always {cells[0]!r}"
-    if column.role == "text" and MAX_CATEGORIES < len(distinct) and len(distinct) > len(cells) / 2:
-      return None, f"text of its own in nearly every row ({len(distinct)} different)"
+    known = [text for text in cells_of(series).texts if text]
+    if len(known) == 1 and not column.num_missing:
+      return None, f"always {known[0]!r}"
+    most = max(MAX_CATEGORIES, (len(series) - column.num_missing) / 2)
+    if column.role == "text" and len(known) > most:
+      return None, f"text of its own in nearly every row ({len(known)} different)"
     return column, ""
   values = convert(series, column)
-  known = np.flatnonzero(~np.isnan(values))
-  if (values[known] == values[known[0]]).all():
-    first = series.iloc[known[0]]
+  there = np.flatnonzero(~np.isnan(values))
+  if (values[there] == values[there[0]]).all():
+    first = series.iloc[there[0]]
     return None, f"always {first:g}" if isinstance(first, numbers.Real) else f"always {first}"
   return column, ""
 
@@ -121,7 +162,8 @@ def require_cells(series: pd.Series) -> None:
 
 def missing(series: pd.Series) -> np.ndarray:
   """[N] bool, whether a cell is missing."""
-  return np.array([not cell for cell in _cells(series)], bool)
+  cells = cells_of(series)
+  return np.array([not text for text in cells.texts], bool)[cells.place]
 
 
 def as_category(series: pd.Series, kind: pd.CategoricalDtype) -> pd.Series:
@@ -129,7 +171,8 @@ def as_category(series: pd.Series, kind: pd.CategoricalDtype) -> pd.Series:
   import pandas as pd
 
   places = {as_text(value): place for place, value in enumerate(kind.categories)}
-  codes = [places.get(cell, -1) for cell in _cells(series)]
+  cells = cells_of(series)
+  codes = np.array([places.get(text, -1) for text in cells.texts], np.int64)[cells.place]
   return pd.Series(pd.Categorical.from_codes(codes, dtype=kind), series.index, name=series.name)
 
 
@@ -154,9 +197,14 @@ def convert(series: pd.Series, column: Column) -> np.ndarray:
   import pandas as pd
 
   if column.role == "text":
-    return np.array([cell or MISSING for cell in _cells(series)], object)
+    cells = cells_of(series)
+    return np.array([text or MISSING for text in cells.texts], object)[cells.place]
   if column.role == "ordered":
-    return np.array([None if pd.isna(value) else as_text(value) for value in series], object)
+    if isinstance(series.dtype, pd.CategoricalDtype):  # "None" may be one of them
+      return np.array(
+          [*map(as_text, series.cat.categories), None], object)[series.cat.codes.to_numpy()]
+    cells = cells_of(series)
+    return np.array([text or None for text in cells.texts], object)[cells.place]
   if column.role == "date":
     if pd.api.types.is_datetime64_any_dtype(series):
       return _days(series)
@@ -177,21 +225,23 @@ def date_format_of(cells: Sequence[str]) -> str:
   return date_format if all(dated) else ""
 
 
-def _dates_among(cells: Sequence[str]) -> tuple[str, Sequence[bool]]:
-  """The format in which most texts are dates, or ""; and which are."""
+def _dates_among(texts: Sequence[str]) -> tuple[str, Sequence[bool]]:
+  """The format in which most texts are dates, or "" if few are; and which are."""
   import pandas as pd
 
-  best, best_dated = "", [False] * len(cells)
-  like_dates = [bool(_DATE.match(cell)) for cell in cells]
-  if sum(like_dates) <= _MIXED * len(cells):
+  best, best_dated = "", [False] * len(texts)
+  like_dates = [bool(_DATE.match(text)) for text in texts]
+  if sum(like_dates) <= _MIXED * len(texts):
     return best, best_dated
-  texts = pd.Series([cell if like else None for cell, like in zip(cells, like_dates)], dtype=object)
+  cells = pd.Series([text if like else None for text, like in zip(texts, like_dates)], dtype=object)
   for form in _DATE_FORMATS:
     for time in _TIMES if form != "ISO8601" else ("",):
       dated = pd.to_datetime(
-          texts, format=form + time, errors="coerce", utc=True).notna().tolist()
+          cells, format=form + time, errors="coerce", utc=True).notna().tolist()
       if sum(dated) > sum(best_dated):
         best, best_dated = form + time, dated
+      if all(dated):
+        return best, best_dated
   return best, best_dated
 
 
@@ -214,52 +264,57 @@ def unit_of(values: np.ndarray) -> float:
 
 def _recognise_texts(series: pd.Series) -> Column | None:
   """As `recognise`, of a column whose cells may be anything."""
-  cells = _cells(series)
-  known = [cell for cell in cells if cell]
-  num_missing = len(cells) - len(known)
+  cells = cells_of(series)
+  known = [text for text in cells.texts if text]
+  missing_cells = [not text for text in cells.texts]
   if not known:
     return None
-  if all(cell.lower() in _TRUTH for cell in known):
-    return Column("truth", num_missing=num_missing)
-  values, _ = frames.typed(cells)
+  if all(text.lower() in _TRUTH for text in known):
+    return Column("truth", num_missing=cells.count(missing_cells))
+  values, _ = frames.typed(cells.texts)
   if values.dtype.kind in "if":
-    num_missing = int(np.isnan(values.astype(np.float64)).sum())
-    return None if num_missing == len(cells) else Column(
-        "number", unit_of(values), num_missing=num_missing)
-  unmarked = [cell for cell in known if cell not in frames.MARKS]
+    gone = np.isnan(values.astype(np.float64))
+    return None if gone.all() else Column(
+        "number", unit_of(values), num_missing=cells.count(gone.tolist()))
+  marked = [not text or text in frames.MARKS for text in cells.texts]
+  unmarked = [text for text, mark in zip(cells.texts, marked) if not mark]
   if date_format := date_format_of(unmarked):
-    return Column("date", date_format=date_format, num_missing=len(cells) - len(unmarked))
-  if len(set(known)) > _FEW:
-    _require_alike(series, cells, [text_table.is_number(cell, ".") for cell in cells], "number")
-    _require_alike(series, cells, _dates_among(cells)[1], "date")
-  return Column("text", num_missing=num_missing)
+    return Column("date", date_format=date_format, num_missing=cells.count(marked))
+  if len(known) > _FEW:
+    _require_alike(
+        series, cells, [text_table.is_number(text, ".") for text in cells.texts], "number")
+    _require_alike(series, cells, _dates_among(cells.texts)[1], "date")
+  return Column("text", num_missing=cells.count(missing_cells))
 
 
 def _require_alike(
-    series: pd.Series, cells: Sequence[str], alike: Sequence[bool], kind: str) -> None:
+    series: pd.Series, cells: Cells, alike: Sequence[bool], kind: str) -> None:
   """Refuses a column most of whose cells are of a kind, but not all: there is a mistake in it."""
-  known = sum(map(bool, cells))
-  if sum(alike) <= _MIXED * known:
+  known = cells.count([bool(text) for text in cells.texts])
+  if cells.count(alike) <= _MIXED * known:
     return
-  row = next(row for row, cell in enumerate(cells) if cell and not alike[row])
+  row = cells.first([bool(text) and not like for text, like in zip(cells.texts, alike)])
   raise ValueError(
-      f"{frames.where(series, row)}, column {series.name!r}: the cell {cells[row]!r} is not a "
-      f"{kind}, but {sum(alike)} of {known} cells are. Mend it, or drop the row or the column.")
+      f"{frames.where(series, row)}, column {series.name!r}: the cell {cells.each()[row]!r} is not "
+      f"a {kind}, but {cells.count(alike)} of {known} cells are. Mend it, or drop the row or the "
+      "column.")
 
 
 def _parsed_dates(series: pd.Series, date_format: str) -> np.ndarray:
   import pandas as pd
 
-  cells = pd.Series(
-      [None if cell in frames.MARKS else cell or None for cell in _cells(series)],
-      index=series.index, dtype=object)
-  dates = pd.to_datetime(cells, format=date_format or "ISO8601", errors="coerce", utc=True)
-  bad = np.flatnonzero((dates.isna() & cells.notna()).to_numpy())
-  if len(bad):
+  cells = cells_of(series)
+  there = [bool(text) and text not in frames.MARKS for text in cells.texts]
+  texts = pd.Series(
+      [text if is_there else None for text, is_there in zip(cells.texts, there)], dtype=object)
+  dates = pd.to_datetime(texts, format=date_format or "ISO8601", errors="coerce", utc=True)
+  bad = [is_there and gone for is_there, gone in zip(there, dates.isna())]
+  if any(bad):
+    row = cells.first(bad)
     raise ValueError(
-        f"{frames.where(series, bad[0])}, column {series.name!r}: the cell {cells.iloc[bad[0]]!r} "
-        "is not a date, as the others are.")
-  return _days(dates)
+        f"{frames.where(series, row)}, column {series.name!r}: the cell {cells.each()[row]!r} is "
+        "not a date, as the others are.")
+  return _days(dates)[cells.place]
 
 
 def _days(dates: pd.Series) -> np.ndarray:
@@ -281,17 +336,15 @@ def _numbers(series: pd.Series, role: str) -> np.ndarray:
   if pd.api.types.is_numeric_dtype(series) or pd.api.types.is_bool_dtype(series):
     values = series.to_numpy(np.float64, na_value=np.nan)
   else:
-    values = np.full(len(series), np.nan)
-    for row, cell in enumerate(_cells(series)):
-      if cell.lower() in _TRUTH:
-        values[row] = _TRUTH[cell.lower()]
-      elif text_table.is_number(cell, "."):
-        [values[row]] = text_table.numbers([cell], ".")
-      elif cell and cell not in frames.MARKS:
-        raise ValueError(
-            f"{frames.where(series, row)}, column {series.name!r}: the cell {cell!r} is not "
-            f"{'true or false' if role == 'truth' else 'a number'}, as it was in the rows that "
-            "were learnt from.")
+    cells = cells_of(series)
+    parsed = [_number_of(text) for text in cells.texts]
+    if None in parsed:
+      row = cells.first([number is None for number in parsed])
+      raise ValueError(
+          f"{frames.where(series, row)}, column {series.name!r}: the cell {cells.each()[row]!r} is "
+          f"not {'true or false' if role == 'truth' else 'a number'}, as it was in the rows that "
+          "were learnt from.")
+    values = np.array(parsed, np.float64)[cells.place]
   infinite = np.flatnonzero(np.isinf(values))
   if len(infinite):
     raise ValueError(
@@ -300,8 +353,10 @@ def _numbers(series: pd.Series, role: str) -> np.ndarray:
   return values
 
 
-def _cells(series: pd.Series) -> list[str]:
-  """The cells as texts, "" for missing ones, also those that a file would have as missing."""
-  texts = ("" if gone else as_text(value)
-           for value, gone in zip(series, series.isna().to_numpy(bool)))
-  return ["" if text in text_table.MISSING else text for text in texts]
+def _number_of(text: str) -> float | None:
+  """What a cell of numbers or truth values says, NaN if it is missing, None if it is neither."""
+  if not text or text in frames.MARKS:
+    return np.nan
+  if text.lower() in _TRUTH:
+    return _TRUTH[text.lower()]
+  return text_table.numbers([text], ".")[0] if text_table.is_number(text, ".") else None

@@ -40,7 +40,7 @@ class ProgramEstimator(TrainedEstimator):
     Raises:
       ValueError: bad data or settings, or a program that cannot be trained on them.
     """
-    x, y, weights = self._checked(X, y, sample_weight, reset=True, prepare=_is_frame(X))
+    x, y, weights = self._checked(X, y, sample_weight, reset=True, prepare=_varies(X))
     target = self._learn_target(y, weights)
     schedule = training.Schedule(
         num_epochs=self.num_epochs, max_epochs=self.max_epochs,
@@ -113,6 +113,11 @@ class ProgramEstimator(TrainedEstimator):
 
 def _is_frame(X: Any) -> bool:
   return hasattr(X, "iloc") and X.ndim == 2
+
+
+def _varies(X: Any) -> bool:
+  """Whether it is a DataFrame in which something is not the same everywhere, or missing."""
+  return _needs_preparation(X) or (_is_frame(X) and bool((X.to_numpy() != X.to_numpy()[:1]).any()))
 
 
 def _needs_preparation(X: Any) -> bool:
@@ -198,7 +203,7 @@ class ProgramClassifier(ClassifierBase, ProgramEstimator):
     if not first and classes is not None and not np.array_equal(classes, self.classes_):
       raise ValueError(f"classes are {classes}, but were {self.classes_} the first time.")
     self._goes_on(X, y, sample_weight, classes)
-    if first:  # what was refused leaves nothing
+    if first:  # a first one that is refused has learnt no classes
       self.classes_ = classes
     return self
 

@@ -13,8 +13,9 @@ MUTATIONS = (
     "alter", "randomize_instruction", "randomize_function", "insert", "remove", "insert_or_remove",
     "rewire", "regrow_instructions", "regrow_function", "add_parameter", "add_update",
     "extend_path", "add_constant")
-_WORDS = {STARTED: "start", COPY: "copy", ARRIVED: "migration"} | dict(enumerate(MUTATIONS))
-_CODES = {word: code for code, word in _WORDS.items()}
+_NAMES = {STARTED: "start", COPY: "copy", ARRIVED: "migration"} | dict(enumerate(MUTATIONS))
+_CODES = {word: code for code, word in _NAMES.items()}
+WORDS = tuple(_CODES)  # that no mutation of the user's own may have as its name
 _FIRST_OWN = 1 << 10
 _own: dict[int, str] = {}
 
@@ -31,4 +32,4 @@ def code_of(name: str) -> int:
 
 def name_of(code: int) -> str:
   """The word of a number; of a mutation that is not registered here only whose it is."""
-  return _WORDS.get(code) or _own.get(code, "a mutation of your own")
+  return _NAMES.get(code) or _own.get(code, "a mutation of your own")

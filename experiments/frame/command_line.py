@@ -22,7 +22,7 @@ from experiments.frame.settings import Leaf
 _HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 _WIDTH = 96
 _PRESET = "Settings to start from; other flags go before them."
-# What an experiment ends with: pictures, a report, verdicts. To miss it then would lose them.
+# What an experiment with a run directory ends with: pictures, a report, verdicts.
 _PACKAGES = ("jinja2", "markdown_it", "matplotlib", "pandas", "scipy", "sklearn", "vl_convert")
 
 
@@ -124,7 +124,7 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
       _fail(f"unexpected argument '{argv[1]}': settings are flags, written --name=value; "
             "see --help")
     try:
-      for package in _PACKAGES:
+      for package in _PACKAGES if "output_dir" in settings.leaves(config_class) else ():
         lazy.require(package, extra="experiments", purpose="Experiments")
       config = given(config_class)
       interruption.arm()

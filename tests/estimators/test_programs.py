@@ -83,6 +83,15 @@ def test_what_it_takes_does_not_depend_on_which_training_rows_had_missing_cells(
   np.testing.assert_array_equal(array.predict_proba(data[0]), plain.predict_proba(frame))
 
 
+def test_a_frame_that_is_the_same_everywhere_is_learnt_from_as_an_array_is(data, classifier):
+  same = np.ones_like(data[0])
+  settings = {"num_epochs": 1, "random_state": 0}
+  array = azero.ProgramClassifier(**settings).fit(same, classifier[1])
+  frame = azero.ProgramClassifier(**settings).fit(pd.DataFrame(same), classifier[1])
+  np.testing.assert_array_equal(
+      array.predict_proba(same), frame.predict_proba(pd.DataFrame(same)))
+
+
 @pytest.mark.parametrize("weight", [-1.0, float("inf"), float("nan")])
 def test_weights_of_classes_are_numbers_from_0_on(data, classifier, weight):
   model = azero.ProgramClassifier(class_weight={"no": weight, "yes": 1.0})

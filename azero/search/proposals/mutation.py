@@ -171,6 +171,8 @@ def register_mutation(name: str, function: Mutation) -> None:
     raise ValueError(f"The name of a mutation must be a Python identifier, got {name!r}.")
   if name in _BUILT_IN:
     raise ValueError(f"Mutation '{name}' is built in; choose another name.")
+  if name in origins.WORDS:
+    raise ValueError(f"Lineages call something else '{name}'; choose another name.")
   _OWN[name] = foreign.address_of(name, function)
   _own_functions[name] = function
   origins.register(name)

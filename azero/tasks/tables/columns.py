@@ -8,7 +8,7 @@ is left out, with a word why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 import dataclasses
 import decimal
 import numbers
@@ -97,11 +97,14 @@ def cells_of(series: pd.Series) -> Cells:
 
 def examine(series: pd.Series) -> tuple[Column | None, str]:
   """How a column becomes numbers, or None and why it is left out."""
+  import pandas as pd
+
   column = recognise(series)
   if column is None:
     return None, "empty"
   if column.role in ("text", "ordered"):
-    known = [text for text in cells_of(series).texts if text]
+    known = pd.unique(convert(series.dropna(), column)) if column.role == "ordered" else [
+        text for text in cells_of(series).texts if text]
     if len(known) == 1 and not column.num_missing:
       return None, f"always {known[0]!r}"
     most = max(MAX_CATEGORIES, (len(series) - column.num_missing) / 2)
@@ -154,26 +157,16 @@ def require_cells(series: pd.Series) -> None:
   if series.dtype != object:
     return
   for row, value in enumerate(series):
-    if isinstance(value, (list, dict, set, np.ndarray, complex)):
+    if isinstance(value, (list, tuple, dict, set, np.ndarray, complex)):
       raise ValueError(
           f"{frames.where(series, row)}, column {series.name!r}: the cell holds a "
-          f"{type(value).__name__}. Make columns of it, or drop the column.")
+          f"{type(value).__name__}. Make columns of it, or leave it out.")
 
 
 def missing(series: pd.Series) -> np.ndarray:
   """[N] bool, whether a cell is missing."""
   cells = cells_of(series)
   return np.array([not text for text in cells.texts], bool)[cells.place]
-
-
-def as_category(series: pd.Series, kind: pd.CategoricalDtype) -> pd.Series:
-  """A column as categories that were there before, by their texts; others are missing."""
-  import pandas as pd
-
-  places = {as_text(value): place for place, value in enumerate(kind.categories)}
-  cells = cells_of(series)
-  codes = np.array([places.get(text, -1) for text in cells.texts], np.int64)[cells.place]
-  return pd.Series(pd.Categorical.from_codes(codes, dtype=kind), series.index, name=series.name)
 
 
 def numbers_of(series: pd.Series) -> np.ndarray:
@@ -183,7 +176,9 @@ def numbers_of(series: pd.Series) -> np.ndarray:
     ValueError: it is none; names the row.
   """
   column = recognise(series)
-  if column is None or column.role not in ("number", "truth", "date"):
+  if column is None:
+    return np.full(len(series), np.nan)
+  if column.role not in ("number", "truth", "date"):
     raise ValueError(f"Column {series.name!r} holds neither numbers nor dates.")
   return convert(series, column) * column.unit
 
@@ -199,12 +194,9 @@ def convert(series: pd.Series, column: Column) -> np.ndarray:
   if column.role == "text":
     cells = cells_of(series)
     return np.array([text or MISSING for text in cells.texts], object)[cells.place]
-  if column.role == "ordered":
-    if isinstance(series.dtype, pd.CategoricalDtype):  # "None" may be one of them
-      return np.array(
-          [*map(as_text, series.cat.categories), None], object)[series.cat.codes.to_numpy()]
-    cells = cells_of(series)
-    return np.array([text or None for text in cells.texts], object)[cells.place]
+  if column.role == "ordered":  # "None" may be one of the categories
+    place, values = pd.factorize(series)
+    return np.array([*map(as_text, values), None], object)[place]
   if column.role == "date":
     if pd.api.types.is_datetime64_any_dtype(series):
       return _days(series)
@@ -214,7 +206,10 @@ def convert(series: pd.Series, column: Column) -> np.ndarray:
 
 def as_text(value: Any) -> str:
   """A value as a category has it: 1 for 1.0, since missing cells make floats of whole numbers."""
-  if isinstance(value, (float, np.floating, decimal.Decimal)) and value % 1 == 0:
+  if isinstance(value, (float, np.floating)) and value % 1 == 0:
+    return f"{value:.0f}"
+  if isinstance(value, decimal.Decimal) and value.is_finite() and (
+      value == value.to_integral_value()):
     return f"{value:.0f}"
   return str(value).strip()
 
@@ -271,32 +266,33 @@ def _recognise_texts(series: pd.Series) -> Column | None:
     return None
   if all(text.lower() in _TRUTH for text in known):
     return Column("truth", num_missing=cells.count(missing_cells))
-  values, _ = frames.typed(cells.texts)
-  if values.dtype.kind in "if":
-    gone = np.isnan(values.astype(np.float64))
-    return None if gone.all() else Column(
-        "number", unit_of(values), num_missing=cells.count(gone.tolist()))
   marked = [not text or text in frames.MARKS for text in cells.texts]
   unmarked = [text for text, mark in zip(cells.texts, marked) if not mark]
+  if unmarked and all(text_table.is_number(text, ".") for text in unmarked):
+    return Column(
+        "number", unit_of(text_table.numbers(unmarked, ".")), num_missing=cells.count(marked))
   if date_format := date_format_of(unmarked):
     return Column("date", date_format=date_format, num_missing=cells.count(marked))
   if len(known) > _FEW:
-    _require_alike(
-        series, cells, [text_table.is_number(text, ".") for text in cells.texts], "number")
-    _require_alike(series, cells, _dates_among(cells.texts)[1], "date")
+    numeric = {text for text in unmarked if text_table.is_number(text, ".")}
+    _require_alike(series, cells, set(unmarked), numeric, "number")
+    dated = {text for text, is_date in zip(unmarked, _dates_among(unmarked)[1]) if is_date}
+    _require_alike(series, cells, set(unmarked), dated, "date")
   return Column("text", num_missing=cells.count(missing_cells))
 
 
 def _require_alike(
-    series: pd.Series, cells: Cells, alike: Sequence[bool], kind: str) -> None:
-  """Refuses a column most of whose cells are of a kind, but not all: there is a mistake in it."""
-  known = cells.count([bool(text) for text in cells.texts])
-  if cells.count(alike) <= _MIXED * known:
+    series: pd.Series, cells: Cells, known: Collection[str], alike: Collection[str], kind: str
+) -> None:
+  """Refuses a column most of whose known texts are of a kind, but not all: that is a mistake."""
+  num_known = cells.count([text in known for text in cells.texts])
+  num_alike = cells.count([text in alike for text in cells.texts])
+  if num_alike <= _MIXED * num_known:
     return
-  row = cells.first([bool(text) and not like for text, like in zip(cells.texts, alike)])
+  row = cells.first([text in known and text not in alike for text in cells.texts])
   raise ValueError(
       f"{frames.where(series, row)}, column {series.name!r}: the cell {cells.each()[row]!r} is not "
-      f"a {kind}, but {cells.count(alike)} of {known} cells are. Mend it, or drop the row or the "
+      f"a {kind}, but {num_alike} of {num_known} cells are. Mend it, or drop the row or the "
       "column.")
 
 
@@ -330,7 +326,7 @@ def _days(dates: pd.Series) -> np.ndarray:
 
 
 def _numbers(series: pd.Series, role: str) -> np.ndarray:
-  """[N] float64, NaN where missing; finite otherwise. A cell is what it is alone, by the role."""
+  """[N] float64, NaN where missing; finite otherwise. The role is for what a message says."""
   import pandas as pd
 
   if pd.api.types.is_numeric_dtype(series) or pd.api.types.is_bool_dtype(series):

@@ -171,10 +171,11 @@ def find_column(frame: pd.DataFrame, column: str | int | None, *, what: str = "t
 
 
 def text_columns(frame: pd.DataFrame) -> list[str]:
-  """Names of columns that were read as text."""
+  """Columns that were read as text, by the names that `unlike` gives them."""
   import pandas as pd
 
-  return [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+  return [name for name, kind in zip(_distinct(frame.columns), frame.dtypes)
+          if not pd.api.types.is_numeric_dtype(kind)]
 
 
 def where(frame: Any, row: int) -> str:
@@ -325,13 +326,15 @@ def _frame(
   names: list[str] = []
   columns = []
   index = pd.Index(table.lines, name=LINE)
+  distinct = _distinct(table.names)
   for place, name in enumerate(table.names):
     cells = [row[place] for row in table.cells]
     if name == f"column {place}" and not any(cells):  # lines end in a separator
       notes.append(f"column {place} has neither name nor content: left out")
       continue
     names.append(name)
-    values, mark = (_untyped(cells), "") if name in texts else typed(cells, table.written.decimal)
+    values, mark = (
+        (_untyped(cells), "") if distinct[place] in texts else typed(cells, table.written.decimal))
     columns.append(pd.Series(values, index=index))
     if mark:
       notes.append(f"column {name!r}: {mark!r} is taken as missing")
@@ -403,14 +406,19 @@ def as_frame(table: Any, names: Any = None) -> pd.DataFrame:
 
 def unlike(features: pd.DataFrame) -> pd.DataFrame:
   """The frame, its later columns of one name with a number behind it."""
-  names: list[str] = []
-  for name in map(str, features.columns):
+  return as_frame(features.set_axis(_distinct(features.columns), axis=1))
+
+
+def _distinct(names: Iterable[Any]) -> list[str]:
+  """Names that differ: a later one of the same name has a number behind it."""
+  known: dict[str, None] = {}
+  for name in map(str, names):
     fresh, count = name, 0
-    while fresh in names:
+    while fresh in known:
       count += 1
       fresh = f"{name}.{count}"
-    names.append(fresh)
-  return as_frame(features.set_axis(names, axis=1))
+    known[fresh] = None
+  return list(known)
 
 
 def names_of(names: Iterable[Any]) -> str:

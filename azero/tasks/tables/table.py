@@ -184,6 +184,9 @@ def prepare(
   said += [f"a column of a name that is there before is called {name!r}"
            for name in features.columns if name not in given]
   features, series = _known_rows(features, series, settings, said)
+  # With test data of other categories they would be no categories any more.
+  ordered = {name: kind for name, kind in features.dtypes.items()
+             if getattr(kind, "ordered", False)}
   num_test = 0
   if test is not None:
     features, series, num_test = _with_test(features, series, test, settings, said)
@@ -192,12 +195,13 @@ def prepare(
     features, series, num_test = _without(rare, features, series, num_test)
   dropped, warned = _left_out(features, series, settings, is_quantity=kind == "regression")
   num_learn = len(series) - num_test
-  whole = Preparation.fit(
-      features.iloc[:num_learn], series.iloc[:num_learn], kind=settings.kind, dropped=dropped)
+  learn, learn_series = features.iloc[:num_learn].astype(ordered), series.iloc[:num_learn]
+  whole = Preparation.fit(learn, learn_series, kind=settings.kind, dropped=dropped)
   labels = _labels(whole, series)
   require_rows(labels[:num_learn], whole.class_names)
   groups, times = _order(features, settings)
   if num_test:
+    said += [f"{note} (test data)" for note in whole.surprises(features.iloc[num_learn:])]
     warned += _seen(features.drop(columns=list(dropped)), series, num_learn)
     _require_apart(num_learn, settings, groups, times)
   split = splits.split(
@@ -264,11 +268,8 @@ def _with_test(
   # Of which file a row is, a message tells by its label.
   labels = pd.Index([f"{label} of the test data" for label in more.index], name=features.index.name)
   more, more_series = more.set_axis(labels), more_series.set_axis(labels)
-  joined = pd.concat([features, more[features.columns]])
-  for column, kind in features.dtypes.items():  # other categories would make texts of it
-    if isinstance(kind, pd.CategoricalDtype) and joined[column].dtype != kind:
-      joined[column] = columns.as_category(joined[column], kind)
-  return joined, pd.concat([series, more_series]), len(more)
+  return (pd.concat([features, more[features.columns]]),
+          pd.concat([series, more_series]), len(more))
 
 
 def _rare_classes(
@@ -381,7 +382,8 @@ def _order(
   if settings.group_column is not None:
     column = features[settings.group_column]
     _require_cells(column, columns.missing(column))
-    if column.dtype == object:  # text in one file and numbers in another
+    if column.dtype == object or pd.api.types.is_string_dtype(column):
+      # Text in one file and numbers in another.
       column = column.map(_group)
     groups = pd.factorize(column)[0]
   if settings.time_column is not None:

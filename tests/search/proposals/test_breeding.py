@@ -72,6 +72,12 @@ def _reverse(programs, i, function, space, stream):
     programs.in1[i, slot], programs.in2[i, slot] = programs.in2[i, slot], programs.in1[i, slot]
 
 
+@pytest.mark.parametrize("name", ["start", "copy", "migration", "alter"])
+def test_names_that_lineages_know_are_taken(name):
+  with pytest.raises(ValueError, match=f"'{name}'.*; choose another name"):
+    mutation.register_mutation(name, lambda *_: None)
+
+
 def test_a_mutation_of_the_users_own():
   space = dataclasses.replace(VARIABLE, predict=Component((1, 3), 4, 1), setup=Component((), 0),
                               learn=Component((), 0))

@@ -31,7 +31,7 @@ def test_one_odd_cell_in_any_row(tmp_path, cells):
     column = [cells[k % len(cells)] for k in range(60)]
     column[row] = odd
     frame_with(flag=column).to_csv(tmp_path / "data.csv", index=False)
-    names.add(from_csv(tmp_path / "data.csv", num_tasks=1, drop_columns=()).feature_names)
+    names.add(from_csv(tmp_path / "data.csv", num_tasks=1).feature_names)
   assert names == {
       ("length", "width", "flag") if odd == "" else
       ("length", "width", *(f"flag={value}" for value in (*cells, odd)))}
@@ -314,3 +314,64 @@ def test_dates_may_be_classes_if_that_is_asked_for():
 def test_test_data_have_rows():
   with pytest.raises(ValueError, match=r"The test data have no rows\."):
     from_frame(frame_with(), test=frame_with().iloc[:0])
+
+
+def test_categories_without_an_order_may_be_others_in_the_test_data():
+  """Groups must be; numbers among them are taken as such."""
+  frame = frame_with(group=pd.Categorical(np.repeat(list("abcdef"), 10)))
+  test = frame.assign(group=pd.Categorical(np.repeat(list("uvwxyz"), 10)))
+  table = table_lib.prepare(
+      frame, test=test, settings=table_lib.TableSettings(group_column="group"))
+  assert len(table.split.final) == 60
+  frame = frame_with(size=pd.Categorical([1, 2, 3, 4, 5] * 12))
+  table = table_lib.prepare(frame, test=frame.assign(size=pd.Categorical([7, 9, 11] * 20)))
+  sizes = table.x[table.split.final][:, table.preparation.feature_names.index("size")]
+  np.testing.assert_array_equal(sizes, [7, 9, 11] * 20)
+
+
+def test_an_ordered_category_may_be_called_none():
+  kind = pd.CategoricalDtype(["None", "low"], ordered=True)
+  frame = frame_with(level=pd.Categorical(["None", "low"] * 30, dtype=kind))
+  table = table_lib.prepare(frame, test=frame.assign(level=frame["level"].astype(str)))
+  np.testing.assert_array_equal(table.x[table.split.final, 2], [0, 1] * 30)
+  table = table_lib.prepare(frame, test=frame.assign(level="high"))
+  assert "column 'level': values that were not there before: high (test data)" in table.about
+
+
+def test_columns_of_one_name_in_files(tmp_path):
+  """The second one is of numbers, and so it is in new rows."""
+  text = "x;x;kind\n" + "".join(f"c{k % 3};0,{k % 7};{k % 2}\n" for k in range(60))
+  data = written(tmp_path, "data.csv", text)
+  test = written(tmp_path, "test.csv", text.replace("c0", "5").replace("c1", "5"))
+  table = table_lib.prepare_file(data, settings=table_lib.TableSettings(), test_data=test)
+  assert table.preparation.text_columns == ("x",)
+  numbers = table.x[:, table.preparation.feature_names.index("x.1")]
+  np.testing.assert_allclose(numbers, np.tile(np.arange(60) % 7 / 10, 2))
+
+
+def test_large_decimals_are_numbers():
+  large = [decimal.Decimal(10) ** 30 * (k + 1) for k in range(60)]
+  prepared = Preparation.fit(frame_with(size=large), scale=False)
+  values = prepared.features(frame_with(size=large))[:, prepared.feature_names.index("size")]
+  np.testing.assert_allclose(values, np.arange(1, 61) * 1e30)
+  assert columns.as_text(decimal.Decimal("Infinity")) == "Infinity"
+  assert columns.as_text(decimal.Decimal("2.50")) == "2.50"
+
+
+def test_marks_are_no_mistakes_and_a_mistake_is_named():
+  numbers = ["?", "-", *map(str, range(58))]
+  column = columns.recognise(pd.Series(numbers))
+  assert (column.role, column.num_missing) == ("number", 2)
+  numbers[5] = "soon"
+  with pytest.raises(ValueError, match="row 5, column 'size': the cell 'soon' is not a number"):
+    from_frame(frame_with(size=numbers))
+  days = [f"2024-01-{1 + k % 28:02}" if k % 3 else None for k in range(60)]
+  days[4] = "soon"
+  with pytest.raises(ValueError, match="row 4, column 'day': the cell 'soon' is not a date, "):
+    from_frame(frame_with(day=days))
+
+
+def test_a_time_column_without_any_time():
+  with pytest.raises(ValueError, match="row 0, column 'when': the cell is empty"):
+    table_lib.prepare(
+        frame_with(when=np.nan), settings=table_lib.TableSettings(time_column="when"))

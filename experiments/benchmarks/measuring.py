@@ -38,8 +38,8 @@ _IN_FLIGHT = 2  # batches; the host prepares one while the device is at the othe
 # counts. Compiled loops are seen as the functions that Python calls.
 _STAGES: Mapping[str, str] = {
     "azero.search.rounds.committing": "commit",
-    "azero.search.rounds": "propose",
     "azero.search.rounds.evaluating": "caches",
+    "azero.search.rounds": "propose",
     "azero.search.threads.in_threads": "wait for threads",
     "azero.search.handover": "wait for threads",
     "azero.search": "commit",

@@ -22,7 +22,6 @@ from experiments.frame import lazy
 with lazy.imports():
   from azero.estimators import programs as program_estimators
   from azero.insight import verdict
-  from azero.tasks.tables import target_column
   from azero.tasks.tables.preparation import Preparation
 
 if TYPE_CHECKING:
@@ -144,19 +143,10 @@ def judge(model: TableModel, table: Table) -> dict[str, np.ndarray]:
     warnings.simplefilter("ignore")  # that 300 epochs were not enough
     for name, baseline in models.items():
       outputs[name] = baseline.fit(x, y).predict(features)
-  truth = _codes(preparation, target)
+  truth = preparation.encode_target(target, unknown=-1)
   if preparation.classes is None:
     return {name: (output - truth) ** 2 for name, output in outputs.items()}
   return {name: (output != truth).astype(np.float64) for name, output in outputs.items()}
-
-
-def _codes(preparation: Preparation, target: Any) -> np.ndarray:
-  """Targets as numbers; -1 for a class that was not learnt."""
-  if preparation.classes is None:
-    return preparation.encode_target(target)
-  known = {label: code for code, label in enumerate(preparation.classes.tolist())}
-  labels = target_column.labels_of(target).tolist()
-  return np.array([known.get(label, -1) for label in labels], np.float64)
 
 
 def result(table: Table, model: TableModel, errors: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -194,7 +184,7 @@ def _rows(table: Table, model: TableModel) -> dict[str, Any]:
   """How the program predicts the final rows; a class that was not learnt is left out."""
   final, preparation = table.split.final, model.preparation
   output = model.estimator.predict(preparation.features(table.frame.iloc[final]))
-  truth = _codes(preparation, table.target.iloc[final])
+  truth = preparation.encode_target(table.target.iloc[final], unknown=-1)
   if preparation.classes is None:
     some = np.unique(np.linspace(0, len(final) - 1, _MOST_RESIDUALS).astype(int))
     pairs = np.stack([preparation.decode_target(each[some]) for each in (truth, output)], 1)

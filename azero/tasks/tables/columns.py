@@ -266,19 +266,25 @@ def _recognise_texts(series: pd.Series) -> Column | None:
     return None
   if all(text.lower() in _TRUTH for text in known):
     return Column("truth", num_missing=cells.count(missing_cells))
-  marked = [not text or text in frames.MARKS for text in cells.texts]
+  marked = [_stands_for_nothing(text) for text in cells.texts]
   unmarked = [text for text, mark in zip(cells.texts, marked) if not mark]
   if unmarked and all(text_table.is_number(text, ".") for text in unmarked):
     return Column(
         "number", unit_of(text_table.numbers(unmarked, ".")), num_missing=cells.count(marked))
-  if date_format := date_format_of(unmarked):
+  date_format, dated = _dates_among(unmarked)
+  if date_format and all(dated):
     return Column("date", date_format=date_format, num_missing=cells.count(marked))
   if len(known) > _FEW:
     numeric = {text for text in unmarked if text_table.is_number(text, ".")}
     _require_alike(series, cells, set(unmarked), numeric, "number")
-    dated = {text for text, is_date in zip(unmarked, _dates_among(unmarked)[1]) if is_date}
-    _require_alike(series, cells, set(unmarked), dated, "date")
+    dates = {text for text, is_date in zip(unmarked, dated) if is_date}
+    _require_alike(series, cells, set(unmarked), dates, "date")
   return Column("text", num_missing=cells.count(missing_cells))
+
+
+def _stands_for_nothing(text: str) -> bool:
+  """Whether a cell among numbers or dates is a missing one."""
+  return not text or text in frames.MARKS
 
 
 def _require_alike(
@@ -300,7 +306,7 @@ def _parsed_dates(series: pd.Series, date_format: str) -> np.ndarray:
   import pandas as pd
 
   cells = cells_of(series)
-  there = [bool(text) and text not in frames.MARKS for text in cells.texts]
+  there = [not _stands_for_nothing(text) for text in cells.texts]
   texts = pd.Series(
       [text if is_there else None for text, is_there in zip(cells.texts, there)], dtype=object)
   dates = pd.to_datetime(texts, format=date_format or "ISO8601", errors="coerce", utc=True)
@@ -351,7 +357,7 @@ def _numbers(series: pd.Series, role: str) -> np.ndarray:
 
 def _number_of(text: str) -> float | None:
   """What a cell of numbers or truth values says, NaN if it is missing, None if it is neither."""
-  if not text or text in frames.MARKS:
+  if _stands_for_nothing(text):
     return np.nan
   if text.lower() in _TRUTH:
     return _TRUTH[text.lower()]

@@ -173,11 +173,12 @@ class Preparation:
         notes.append(f"column {name!r}: values that were not there before: {names_of(unseen)}")
     return tuple(notes)
 
-  def encode_target(self, target: Any) -> np.ndarray:
+  def encode_target(self, target: Any, *, unknown: float | None = None) -> np.ndarray:
     """Targets as numbers.
 
     Args:
       target: [N] as `fit` saw them.
+      unknown: in place of the code of a class that was not there; None to refuse it.
 
     Returns:
       [N] float64: codes of classes, or quantities of mean 0 and deviation 1.
@@ -185,7 +186,8 @@ class Preparation:
     Raises:
       ValueError: a class that was not there, a missing value, or no number; says where.
     """
-    return self._require_target().encode(target_column.as_series(target, None))
+    return self._require_target().encode(
+        target_column.as_series(target, None), unknown=unknown)
 
   def decode_target(self, values: Any) -> np.ndarray:
     """Targets of their numbers: labels for codes [N], quantities in their own unit [N]."""
@@ -284,5 +286,3 @@ def _transformer(columns: Mapping[str, Column], scale: bool) -> Any:
 
 def _feature_name(column: str, value: Any) -> str:
   return f"{column}={_OTHER if value == 'infrequent_sklearn' else value}"
-
-

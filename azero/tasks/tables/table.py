@@ -33,7 +33,6 @@ MAX_FEATURES = 64  # more features of a table are projected to so many
 MAX_TASK_ROWS = 10_000  # that a task of a table trains on
 
 
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TableSettings:
   """What may be said of a table.
@@ -381,18 +380,18 @@ def _order(
   groups = times = None
   if settings.group_column is not None:
     column = features[settings.group_column]
-    _require_cells(column, columns.missing(column))
+    _require_filled(column, columns.missing(column))
     if column.dtype == object or pd.api.types.is_string_dtype(column):
       # Text in one file and numbers in another.
       column = column.map(_group)
     groups = pd.factorize(column)[0]
   if settings.time_column is not None:
     times = columns.numbers_of(features[settings.time_column])
-    _require_cells(features[settings.time_column], np.isnan(times))
+    _require_filled(features[settings.time_column], np.isnan(times))
   return groups, times
 
 
-def _require_cells(series: pd.Series, missing: np.ndarray) -> None:
+def _require_filled(series: pd.Series, missing: np.ndarray) -> None:
   """Refuses a column in which a cell is missing."""
   if missing.any():
     row = int(missing.argmax())
@@ -471,5 +470,3 @@ def require_kind(kind: str) -> None:
   """
   if kind not in TARGETS:
     raise ValueError(f"Unknown target {kind!r}; use one of {', '.join(TARGETS)}.")
-
-

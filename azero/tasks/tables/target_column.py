@@ -44,8 +44,12 @@ class TargetColumn:
   low: float = 0.0
   high: float = 0.0
 
-  def encode(self, series: pd.Series) -> np.ndarray:
+  def encode(self, series: pd.Series, *, unknown: float | None = None) -> np.ndarray:
     """Targets as [N] float64: codes of classes, or quantities of mean 0 and deviation 1.
+
+    Args:
+      series: the targets.
+      unknown: in place of the code of a class that was not there; None to refuse it.
 
     Raises:
       ValueError: a class that was not there, a missing value, or no number; says where.
@@ -56,11 +60,11 @@ class TargetColumn:
     codes = {label: code for code, label in enumerate(self.classes.tolist())}
     labels = labels_of(series).tolist()
     wrong = next((row for row, label in enumerate(labels) if label not in codes), None)
-    if wrong is not None:
+    if wrong is not None and unknown is None:
       raise ValueError(
           f"{frames.where(series, wrong)}: {labels[wrong]!r} is none of the classes "
           f"{frames.names_of(self.classes)} of {self.name!r}.")
-    return np.array([codes[label] for label in labels], np.float64)
+    return np.array([codes.get(label, unknown) for label in labels], np.float64)
 
   def decode(self, values: np.ndarray) -> np.ndarray:
     """Targets of their numbers: labels for codes [N], quantities in their own unit [N]."""

@@ -115,7 +115,9 @@ def run(config: Config) -> list[dict[str, Any]]:
     every = [(pair, candidate) for pair in pairs for candidate in candidates]
     left = [each for each in every if tuning.key_of(*each) not in done]
     expected = estimate.Estimate(
-        config.run.estimate_seconds, {"searches of this experiment": len(left)})
+        config.run.estimate_seconds,
+        {"tunings of this experiment, if the other programs cost as much,": len(left)},
+        work="tuning", advice="What is done is saved, program by program.")
     for pair, candidate in left:
       evaluator = tuning.evaluator_of(candidate, tuning_tasks(pair), config)
       row = tuning.tune(candidate, evaluator, pair, config, expected)
@@ -125,9 +127,11 @@ def run(config: Config) -> list[dict[str, Any]]:
           "test": test, "mean": float(np.mean(test)), "std": deviation}
       print(f"{row['task']}  {row['program']:24s} test accuracy {np.mean(test):.4f} "
             f"± {deviation:.4f} over {len(test)} seeds", flush=True)
-      rows = [done[tuning.key_of(*each)] for each in every if tuning.key_of(*each) in done]
-      report_lib.save(rows, candidates, config, directory)
+      known = [done[tuning.key_of(*each)] for each in every if tuning.key_of(*each) in done]
+      report_lib.save(known, candidates, config, directory)
     rows = [done[tuning.key_of(*each)] for each in every]
+    if not left:
+      report_lib.save(rows, candidates, config, directory)
   print(f"Report: {directory.path / 'report.md'}")
   return rows
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.frame import lazy
 
 with lazy.imports():
-  from azero.insight import tables
+  from azero.insight import statistics, tables
   from azero.insight.plots import final_plot
   from azero.language import text
   from experiments.frame import reporting
@@ -74,6 +74,7 @@ def _report(
       [(row["task"], row["program"], f"{row['mean']:.4f}", f"{row['std']:.4f}",
         f"{row['valid_original']:.4f}", f"{row['valid_tuned']:.4f}", row["trials"],
         f"{row['train_steps']:,}", f"{row['seconds']:.0f}") for row in rows])
+  overall = _over_pairs(rows)
   constants = tables.markdown(
       ("classes", "program", "instruction", "constant", "tuned"),
       [(row["task"], row["program"], f"`{line}`", f"{old:.4g}", f"{new:.4g}")
@@ -84,6 +85,31 @@ def _report(
       for candidate in candidates]
   return reporting.report(
       f"Final evaluation on {config.dataset}", summary=summary,
-      tables=[results, "![Test accuracies and tuning](final.png)", "## Constants", constants,
-              "## Programs", *programs],
+      tables=[
+          *overall, results, "![Test accuracies and tuning](final.png)", "## Constants",
+          constants, "## Programs", *programs],
       program=None, config=config)
+
+
+def _over_pairs(rows: Sequence[dict[str, Any]]) -> list[str]:
+  """Means over the pairs on which all programs were measured, and how far the first is ahead."""
+  accuracies: dict[str, dict[str, float]] = {}
+  for row in rows:
+    accuracies.setdefault(row["program"], {})[row["task"]] = row["mean"]
+  tasks = [task for task in dict.fromkeys(row["task"] for row in rows)
+           if all(task in own for own in accuracies.values())]
+  if len(tasks) < 2 or len(accuracies) < 2:
+    return []
+  means = {name: [own[task] for task in tasks] for name, own in accuracies.items()}
+  first, *others = means
+  lines: list[tuple[str, ...]] = [(first, f"{sum(means[first]) / len(tasks):.4f}", "-", "-")]
+  for name in others:
+    ahead = statistics.paired_difference(means[first], means[name])
+    above = sum(one > other for one, other in zip(means[first], means[name]))
+    lines.append((
+        name, f"{sum(means[name]) / len(tasks):.4f}",
+        f"{ahead.estimate:+.4f} ({ahead.low:+.4f} to {ahead.high:+.4f})",
+        f"{above} of {len(tasks)}"))
+  return [tables.markdown(
+      (f"program, mean of {len(tasks)} pairs", "test accuracy",
+       f"{first} is ahead by (95 %, paired)", f"pairs on which {first} is above"), lines)]

@@ -15,6 +15,7 @@ from azero.search.scoring.lru_cache import BYTES_PER_ENTRY
 from experiments.frame.memory import peak_memory
 
 Numbers = Mapping[str, int]
+_EVOLVES = "Programs grow as they evolve, and the rate falls. Ctrl-C stops with everything saved."
 
 
 class Estimate:
@@ -28,7 +29,7 @@ class Estimate:
 
   def __init__(
       self, seconds: float | None, totals: Mapping[str, int] | None = None, *,
-      skip_first: bool = False,
+      skip_first: bool = False, work: str = "search", advice: str = _EVOLVES,
   ):
     """Begins to measure.
 
@@ -38,7 +39,10 @@ class Estimate:
         them.
       skip_first: whether it is measured after a first step only, in which a search compiles,
         or takes over what it did before.
+      work: what is measured, in a word.
+      advice: sentences at the end.
     """
+    self._work, self._advice = work, advice
     self._start = time.monotonic()
     self._seconds, self._totals, self.shown = seconds, totals or {}, False
     self._before: tuple[float, Numbers] | None = None if skip_first else (0.0, {})
@@ -90,7 +94,7 @@ class Estimate:
     one = elapsed + times[budget]
     parts = [
         f"Estimate after {elapsed:.0f} s: at {rates['train_steps']:,.0f} training steps "
-        f"a second this search takes {format_duration(one)}"]
+        f"a second this {self._work} takes {format_duration(one)}"]
     whole = times[budget] + spent[budget] / rates[budget]
     parts += [
         f"the {count:,} {others} {format_duration(one + whole * (count - 1))}"
@@ -100,9 +104,7 @@ class Estimate:
       parts.append(
           f"with {memory / 1e9:.1f} GB of memory now, at most {(memory + more_bytes) / 1e9:.1f} GB "
           "later")
-    return (
-        ", ".join(parts) + ". Programs grow as they evolve, and the rate falls. Ctrl-C stops "
-        "with everything saved.")
+    return ", ".join(parts) + f". {self._advice}"
 
 
 def cache_bytes(search: Searching) -> float:

@@ -8,7 +8,7 @@ import pytest
 from azero.insight.plots import final_plot
 from azero.language import text, zoo
 from experiments import final_evaluation
-from experiments.details import final_evaluation_tuning
+from experiments.details import final_evaluation_report, final_evaluation_tuning
 from experiments.frame import candidates, study
 from experiments.frame.settings import build, preset
 
@@ -113,7 +113,8 @@ def test_the_paper_preset_shows_an_estimate(tmp_path, monkeypatch, capsys):
       num_test=60, output_dir=str(tmp_path), run_name="run", estimate_seconds=1e-9))
   out = capsys.readouterr().out
   assert out.count("Estimate after") == 1
-  assert "the 2 searches of this experiment" in out and "GB of memory now" in out
+  assert "this tuning takes" in out and "GB of memory now" in out
+  assert "the 2 tunings of this experiment, if the other programs cost as much," in out
 
 
 def test_programs_come_from_files_runs_and_the_zoo(tmp_path):
@@ -177,9 +178,41 @@ def test_the_picture_shows_every_program_and_seed():
   assert [text.get_text() for text in left.get_legend().get_texts()] == ["one", "two", "three"]
   assert sum(len(points.get_offsets()) for points in left.collections if hasattr(
       points, "get_offsets") and len(points.get_offsets()) == 2) == 12
-  assert len([line for line in right.lines if len(line.get_xdata()) == 2]) == 6
+  assert [line.get_ydata().tolist() for line in right.lines] == 9 * [[0.7, 0.7]]
+  assert [text.get_text() for text in right.get_legend().get_texts()] == [
+      "one, mean", "two, mean", "three, mean"]
   with pytest.raises(ValueError, match="Nothing to plot"):
     final_plot.plot_final([])
+
+
+def test_the_mean_of_tunings_goes_from_the_first_to_the_last_point_that_all_have():
+  rows = [
+      {"task": task, "program": "one", "test": [0.8], "train_steps": end, "history": history}
+      for task, end, history in (
+          ("a", 100, [{"train_steps": 10, "fitness": 0.5}, {"train_steps": 40, "fitness": 0.9}]),
+          ("b", 80, [{"train_steps": 20, "fitness": 0.7}]))]
+  _, right = final_plot.plot_final(rows).axes
+  mean = right.lines[-1]
+  assert mean.get_xdata().tolist() == [20, 40, 80]
+  assert mean.get_ydata().tolist() == pytest.approx([0.6, 0.8, 0.8])
+
+
+def test_the_report_says_how_far_the_first_is_ahead():
+  row = {"std": 0.0, "valid_original": 0.5, "valid_tuned": 0.6, "trials": 1, "train_steps": 10,
+         "seconds": 1.0, "interrupted": False, "constants_of": [], "original_constants": [],
+         "constants": []}
+  rows = [
+      row | {"program": program, "task": task, "mean": mean}
+      for program, means in (("one", (0.9, 0.8, 0.7)), ("two", (0.8, 0.8, 0.6)))
+      for task, mean in zip("abc", means)]
+  overall, = final_evaluation_report._over_pairs(rows)
+  assert "mean of 3 pairs" in overall and "| one | 0.8000 | - | - |" in overall
+  assert "| two | 0.7333 | +0.0667 (-0.0768 to +0.2101) | 2 of 3 |" in overall
+  # A pair that not all programs were measured on counts for none.
+  overall, = final_evaluation_report._over_pairs(rows[:-1])
+  assert "| two | 0.8000 | +0.0500 (-0.5853 to +0.6853) | 1 of 2 |" in overall
+  assert not final_evaluation_report._over_pairs(rows[:3])
+  assert not final_evaluation_report._over_pairs(rows[::3])
 
 
 def test_a_pair_that_is_given_twice_is_evaluated_once():

@@ -9,7 +9,6 @@ import numpy as np
 from azero.insight.plots.picture import Picture
 
 _COLOURS = ("#1f5fa8", "#b5442b", "#4c8c4a", "#8a5aa8", "#8a7a3a")
-_STYLES = ("-", "--", ":", "-.")
 
 Row = Mapping[str, Any]
 
@@ -31,9 +30,10 @@ def plot_final(rows: Sequence[Row], *, title: str = "") -> Picture:
   """
   if not rows:
     raise ValueError("Nothing to plot: no program has been evaluated.")
-  figure = Picture(figsize=(11, 4.6), layout="constrained")
-  left, right = figure.subplots(1, 2)
   tasks = list(dict.fromkeys(row["task"] for row in rows))
+  width = max(5.5, 0.9 * len(tasks))
+  figure = Picture(figsize=(5.5 + width, 4.6), layout="constrained")
+  left, right = figure.subplots(1, 2, width_ratios=(width, 5.5))
   programs = list(dict.fromkeys(row["program"] for row in rows))
   colours = {name: _COLOURS[k % len(_COLOURS)] for k, name in enumerate(programs)}
   _accuracies(left, rows, tasks, colours)
@@ -67,18 +67,31 @@ def _accuracies(
 
 def _tuning(
     axes: Axes, rows: Sequence[Row], tasks: list[str], colours: Mapping[str, str]) -> None:
-  """Best validation accuracy over the examples trained on."""
-  for row in rows:
-    steps = [step["train_steps"] for step in row["history"]] + [row["train_steps"]]
-    fitness = [step["fitness"] for step in row["history"]] + [row["history"][-1]["fitness"]]
-    number = tasks.index(row["task"])
-    axes.step(steps, fitness, where="post", color=colours[row["program"]], linewidth=1.4,
-              linestyle=_STYLES[number % len(_STYLES)])
-  for number, task in enumerate(tasks if len(tasks) > 1 else []):
-    axes.plot([], [], color="#555555", linestyle=_STYLES[number % len(_STYLES)], label=task)
+  """Best validation accuracy over the examples trained on: thin lines, and their mean."""
+  for name, colour in colours.items():
+    own = [row for row in rows if row["program"] == name]
+    curves = [_curve(row) for row in own]
+    for steps, fitness in curves:
+      axes.step(steps, fitness, where="post", color=colour,
+                linewidth=1.4 if len(tasks) == 1 else 0.6, alpha=1.0 if len(tasks) == 1 else 0.45)
+    if len(curves) > 1:
+      grid = np.unique(np.concatenate([steps for steps, _ in curves]))
+      # No mean of fewer: it would jump where the first line begins or ends.
+      grid = grid[(grid >= max(steps[0] for steps, _ in curves))
+                  & (grid <= min(steps[-1] for steps, _ in curves))]
+      known = [fitness[np.searchsorted(steps, grid, "right") - 1] for steps, fitness in curves]
+      axes.step(grid, np.mean(known, axis=0), where="post", color=colour, linewidth=2.2,
+                label=f"{name}, mean")
   axes.set_xscale("log")
   axes.set_xlabel("examples trained on while tuning")
   axes.set_ylabel("best accuracy on validation images")
   axes.set_title("tuning of the constants", loc="left", fontsize=11)
-  if len(tasks) > 1:
+  if len(tasks) > 1 and axes.get_legend_handles_labels()[0]:
     axes.legend(frameon=False, fontsize=9, loc="lower right")
+
+
+def _curve(row: Row) -> tuple[np.ndarray, np.ndarray]:
+  """Examples trained on and the best validation accuracy by then, at each new best and the end."""
+  steps = [step["train_steps"] for step in row["history"]] + [row["train_steps"]]
+  fitness = [step["fitness"] for step in row["history"]] + [row["history"][-1]["fitness"]]
+  return np.array(steps), np.array(fitness)

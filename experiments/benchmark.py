@@ -18,6 +18,7 @@ import pathlib
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from azero import files
 from azero.search.config import SearchConfig
 from experiments.frame import command_line, lazy, linear_demo, settings
 from experiments.frame.run_settings import RunSettings
@@ -89,6 +90,8 @@ def run(config: Config) -> dict[str, Any]:
     FileExistsError: the run directory exists.
   """
   parts = _check(config)
+  if config.json:
+    files.make_place(pathlib.Path(config.json), "--json: ")
   if config.quick:
     results = benchmark_parts.quick(config)
     print(json.dumps(results, indent=2))
@@ -111,6 +114,7 @@ def _measure_all(config: Config, parts: Sequence[str]) -> dict[str, Any]:
   for part in parts:
     begin = time.monotonic()
     results[part] = benchmark_parts.measure(part, config, directory)
+    directory.write("benchmark.json", json.dumps(results, indent=2) + "\n")
     print("\n\n".join(["", *benchmark_report.tables(results, part)]), flush=True)
     print(f"\n({part}: {time.monotonic() - begin:.0f} s)", flush=True)
   results["seconds"] = time.monotonic() - start

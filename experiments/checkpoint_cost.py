@@ -49,6 +49,8 @@ def run(config: Config) -> list[Cost]:
   """
   counts = config.entries
   settings.require_positive(config, "islands", "saves")
+  if config.output_dir is not None and not pathlib.Path(config.output_dir).is_dir():
+    raise FileNotFoundError(f"--output_dir: there is no directory '{config.output_dir}'.")
   search = linear_demo.make_search(config.search, config.islands)
   if max(counts) > search.config.cache_size:
     raise ValueError(

@@ -62,7 +62,8 @@ class Config:
   output_dir: str | None = setting(
       None, "Where to write; default the run directory, else explain-NAME.", path=True)
   evaluation: SearchConfig = nested(
-      SearchConfig(combine="mean"), only=tuple(SearchConfig().evaluator_settings()))
+      SearchConfig(combine="mean"),
+      only=tuple(name for name in SearchConfig().evaluator_settings() if name != "combine"))
 
 
 @dataclasses.dataclass(frozen=True)

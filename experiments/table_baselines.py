@@ -62,6 +62,10 @@ def run(config: Config) -> list[dict[str, Any]]:
   """
   if config.folds < 2:
     raise ValueError(f"--folds must be at least 2, got {config.folds}.")
+  for dataset in config.datasets:
+    most = _most_folds(dataset)
+    if config.folds > most:
+      raise ValueError(f"--folds must be at most {most} for {dataset}, got {config.folds}.")
   directory = study.open_directory("table_baselines", config)
   directory.save_config()
   rows, cells = [], []
@@ -83,10 +87,9 @@ def run(config: Config) -> list[dict[str, Any]]:
 def _cross_validate(
     dataset: str, config: Config) -> tuple[list[dict[str, Any]], Mapping[str, np.ndarray]]:
   """Rows of the result, and the errors [N] of each model on all rows."""
-  from sklearn import datasets, model_selection
+  from sklearn import model_selection
 
-  x, y = getattr(datasets, f"load_{dataset}")(return_X_y=True)
-  is_class = y.dtype.kind == "i"
+  x, y, is_class = _load(dataset)
   kind = model_selection.StratifiedKFold if is_class else model_selection.KFold
   divided = kind(config.folds, shuffle=True, random_state=config.seed).split(x, y)
   rows: list[dict[str, Any]] = []
@@ -108,6 +111,20 @@ def _cross_validate(
         f"{row['model']} {row['score']:.4f} in {row['seconds']:.0f} s" for row in rows[-3:]),
         flush=True)
   return rows, errors
+
+
+def _load(dataset: str) -> tuple[np.ndarray, np.ndarray, bool]:
+  """Features and targets of a table, and whether those are classes."""
+  from sklearn import datasets
+
+  x, y = getattr(datasets, f"load_{dataset}")(return_X_y=True)
+  return x, y, y.dtype.kind == "i"
+
+
+def _most_folds(dataset: str) -> int:
+  """Folds that have a row of every class."""
+  _, y, is_class = _load(dataset)
+  return int(np.bincount(y).min()) if is_class else len(y)
 
 
 def _models(config: Config, is_class: bool) -> dict[str, Any]:

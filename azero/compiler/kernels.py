@@ -29,7 +29,7 @@ import numba
 from numba.core.compiler_lock import global_compiler_lock
 
 from azero import paths
-from azero.compiler.parts import PartCompiler
+from azero.compiler.parts import KernelCompiler, PartCompiler
 
 if sys.platform != "win32":
   import fcntl
@@ -54,7 +54,7 @@ def kernel(function: F) -> F:
   before = _config.CACHE_DIR
   _config.CACHE_DIR = str(cache_directory())
   try:
-    compiled = _njit(cache=True, **_options)(function)
+    compiled = _njit(cache=True, pipeline_class=KernelCompiler, **_options)(function)
   finally:
     _config.CACHE_DIR = before
   if not DISABLE_JIT:

@@ -115,7 +115,7 @@ class Ablations:
 
 def ablate(
     program: Programs | str, tasks: Tasks | Bench, *, mechanisms: Sequence[Mechanism] | None = None,
-    instructions: bool = True, num_seeds: int = 3, num_trials: int = 0, **settings: Any,
+    instructions: bool = True, num_seeds: int | None = None, num_trials: int = 0, **settings: Any,
 ) -> Ablations:
   """Knocks out each mechanism and each live instruction of a program.
 
@@ -125,7 +125,8 @@ def ablate(
       whose compiled evaluator serves again.
     mechanisms: what to knock out; by default what `find_mechanisms` finds.
     instructions: whether each live instruction is knocked out, too.
-    num_seeds: evaluations with other random numbers, for programs that have some.
+    num_seeds: evaluations with other random numbers, for programs that have some; default 3, or
+      what the `Bench` has.
     num_trials: so many settings of the constants are tried for the program and for each variant
       (S8); the best on every other task, from the first, is measured on the tasks between.
     **settings: of `Evaluator`.

@@ -1,8 +1,8 @@
 """Where variants of programs are measured: in one batch, on the same tasks and seeds.
 
 What an ablation or a simplification does to a program is the difference of two fitnesses, paired
-over tasks (supplement S8 of the AutoML-Zero paper). A program with random numbers is measured
-with several seeds.
+over tasks (supplement S8 of the AutoML-Zero paper), so that all of them are means over tasks. A
+program with random numbers is measured with several seeds.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from azero.executors.evaluator import Evaluator
-from azero.executors.outcomes import combine_tasks
 from azero.insight import statistics, surgery
 from azero.insight.statistics import Interval
 from azero.insight.surgery import Code
@@ -30,24 +29,25 @@ class Measured:
   Attributes:
     per_task: [N, S, D] float64 fitness, with each of S seeds on each of D tasks.
     fingerprint: [N, 2 S] uint64, a hash of all their predictions.
-    combine: "mean" or "median" over tasks.
   """
 
   per_task: np.ndarray
   fingerprint: np.ndarray
-  combine: str
 
   def fitness(self, row: int) -> float:
-    """Fitness of a variant, over tasks and then the mean over seeds."""
-    return float(combine_tasks(self.per_task[row], self.combine).mean())
+    """Fitness of a variant, the mean over tasks and seeds."""
+    return float(self.per_task[row].mean(1).mean())
 
   def loss(self, row: int, reference: int = 0) -> Interval:
     """How much less a variant reaches than a reference: the mean over tasks, with interval.
 
-    Pairs are the tasks, each with the mean over seeds; with a single task they are the seeds.
+    Pairs are the tasks, each with the mean over seeds; with a single task they are the seeds. If
+    those make no difference either, one pair is all that there is, and there are no bounds.
     """
     pairs = self.per_task[[reference, row]]
     values = pairs.mean(1) if pairs.shape[2] > 1 else pairs[:, :, 0]
+    if pairs.shape[2] == 1 and (values == values[:, :1]).all():
+      values = values[:, :1]
     return statistics.paired_difference(values[0], values[1])
 
 
@@ -65,7 +65,7 @@ class Bench:
       tasks: D tasks.
       num_seeds: S, of the random numbers and of the order of examples in later epochs. The
         first is the tasks' own.
-      **settings: of `Evaluator`: combine (here "mean" by default), num_epochs, seed, dtype, ...
+      **settings: of `Evaluator`: num_epochs, seed, dtype, ...
 
     Raises:
       ValueError: tasks that are none, or a bad setting.
@@ -76,8 +76,12 @@ class Bench:
           "final tasks.")
     if num_seeds < 1:
       raise ValueError(f"num_seeds must be at least 1, got {num_seeds}.")
+    if settings.get("combine", "mean") != "mean":
+      raise ValueError(
+          f"A Bench takes means over tasks, of which losses are; got combine="
+          f"{settings['combine']!r}.")
     self.tasks = tasks
-    self.settings: dict[str, Any] = {"combine": "mean", "fingerprint": True} | settings
+    self.settings: dict[str, Any] = settings | {"combine": "mean", "fingerprint": True}
     seeds = [tasks.seeds] + [
         np.array([np.random.SeedSequence([k, int(seed)]).generate_state(1)[0]
                   for seed in tasks.seeds], np.uint32) for k in range(1, num_seeds)]
@@ -113,8 +117,7 @@ class Bench:
     shape = self.num_seeds, len(codes), -1
     return Measured(
         result.per_task.reshape(shape).swapaxes(0, 1),
-        result.fingerprint.reshape(shape).swapaxes(0, 1).reshape(len(codes), -1),
-        str(self.settings["combine"]))
+        result.fingerprint.reshape(shape).swapaxes(0, 1).reshape(len(codes), -1))
 
   def _evaluator_for(self, codes: Sequence[Code]) -> Evaluator:
     old = None if self._evaluator is None else self._evaluator.space
@@ -127,18 +130,22 @@ class Bench:
     return self._evaluator
 
 
-def bench_for(tasks: Tasks | Bench, num_seeds: int, settings: dict[str, Any]) -> Bench:
+def bench_for(
+    tasks: Tasks | Bench, num_seeds: int | None, settings: dict[str, Any], *,
+    default_seeds: int = 3,
+) -> Bench:
   """A bench for tasks, or the one that is given.
 
   Raises:
     ValueError: settings for a bench that has its own.
   """
   if isinstance(tasks, Bench):
-    if settings:
+    given = [*settings, *(["num_seeds"] if num_seeds not in (None, tasks.num_seeds) else [])]
+    if given:
       raise ValueError(
-          f"A Bench has its own settings; give {', '.join(settings)} to it: Bench(tasks, ...).")
+          f"A Bench has its own settings; give {', '.join(given)} to it: Bench(tasks, ...).")
     return tasks
-  return Bench(tasks, num_seeds=num_seeds, **settings)
+  return Bench(tasks, num_seeds=default_seeds if num_seeds is None else num_seeds, **settings)
 
 
 def read_program(

@@ -29,6 +29,9 @@ from azero.tasks.task import Tasks
 
 # What makes up for a constant that is doubled: the power of two of another one.
 _POWERS = (-1, 1, -2, 2)
+# A constant whose size makes no difference makes none at these powers of two either.
+_SIZES = (1, -1, 8, -8)
+_ROUNDING = 1e-3  # of a fitness, where constants are merged: numbers are rounded elsewhere then
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +63,7 @@ class ComputedRate:
 
   Attributes:
     place: the instruction that computes it.
-    value: its mean in training.
+    value: its mean over the first training examples.
     loss: of fitness, paired over tasks, where it is a constant of that value.
     program: with the constant, a batch of one.
   """
@@ -81,7 +84,8 @@ class Decoupling:
 
   Attributes:
     original: a batch of one.
-    program: with one constant for each group; predictions on the tasks are the same.
+    program: with one constant for each group; its fitness on each task is the same, but for
+      rounding.
     couplings: groups of constants that were coupled.
     rates: learning rates that are computed, each with what a constant would cost.
   """
@@ -118,26 +122,26 @@ class Decoupling:
 
 
 def decouple(
-    program: Programs | str, tasks: Tasks | Bench, *, num_seeds: int = 1, **settings: Any
+    program: Programs | str, tasks: Tasks | Bench, *, num_seeds: int | None = None, **settings: Any
 ) -> Decoupling:
   """Finds constants that only matter together, and learning rates that are computed.
 
   Args:
     program: a batch of one, or its text.
     tasks: to compare predictions on, or a `Bench`.
-    num_seeds: evaluations with other random numbers.
+    num_seeds: evaluations with other random numbers; default 1, or what the `Bench` has.
     **settings: of `Evaluator`.
 
   Raises:
     ValueError: a program that does not fit the tasks, or a bad setting.
   """
-  bench = bench_lib.bench_for(tasks, num_seeds, settings)
+  bench = bench_lib.bench_for(tasks, num_seeds, settings, default_seeds=1)
   program = bench.read(program)
   terms = Terms(program, multiclass=bench.multiclass)
   code = surgery.take_apart(program)
   places = {terms.at(n): terms.place(n) for n in range(len(terms.flow.instructions))}
   spots = [spot for spot in surgery.spots(code) if spot.at in places and spot.value]
-  groups = _groups(code, spots, bench)
+  groups = _mergeable(code, _groups(code, spots, bench), bench)
   merged = _merged(code, groups)
   couplings = tuple(
       Coupling(
@@ -153,19 +157,21 @@ def _groups(
 
   If c doubles and d times 2^p makes up for that, what matters is c^-p d, or c d^(-1/p).
   """
-  alone = [(spot,) for spot in spots]
   pairs = list(itertools.combinations(spots, 2))
-  trials = [_scaled(code, {spot: 1}) for (spot,) in alone] + [
+  trials = [_scaled(code, {spot: size}) for spot in spots for size in _SIZES] + [
       _scaled(code, {first: 1, second: power}) for first, second in pairs for power in _POWERS]
   same = _same([code, *trials], bench) if trials else np.zeros(0, bool)
-  free = {spot for (spot,), is_same in zip(alone, same) if is_same}
+  count = len(spots) * len(_SIZES)
+  sizes = same[:count].reshape(len(spots), -1)
+  free = {spot for spot, is_same in zip(spots, sizes) if is_same.all()}
   groups: list[tuple[tuple[Spot, ...], tuple[int, ...]]] = [((s,), (1,)) for s in spots
                                                              if s in free]
-  rest = iter(same[len(alone):])
+  rest = iter(same[count:])
   links: dict[Spot, dict[Spot, int]] = {}
   for first, second in pairs:
     for power in _POWERS:
-      if next(rest) and not {first, second} & free:
+      # One that makes no difference when doubled makes up for nothing.
+      if next(rest) and not any(sizes[spots.index(spot), 0] for spot in (first, second)):
         links.setdefault(first, {}).setdefault(second, power)
   taken: set[Spot] = set()
   for first, others in links.items():
@@ -178,6 +184,18 @@ def _groups(
     powers = [common, *(-common // power for power in members.values())]
     groups.append(((first, *members), tuple(powers)))
   return groups
+
+
+def _mergeable(
+    code: Code, groups: Sequence[tuple[tuple[Spot, ...], tuple[int, ...]]], bench: Bench
+) -> list[tuple[tuple[Spot, ...], tuple[int, ...]]]:
+  """The groups of which one constant can stand for all, which a power of two does not show."""
+  if not any(len(group) > 1 for group, _ in groups):
+    return list(groups)
+  per_task = bench.measure([code, *(_merged(code, [group]) for group in groups)]).per_task
+  changes = np.abs(per_task[1:] - per_task[0]).max(axis=(1, 2))
+  return [group for group, change in zip(groups, changes)
+          if len(group[0]) == 1 or change <= _ROUNDING]
 
 
 def _scaled(code: Code, powers: dict[Spot, int]) -> Code:

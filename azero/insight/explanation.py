@@ -178,7 +178,7 @@ def _model(terms: Terms, names: Sequence[str]) -> str:
 
 def _training(terms: Terms, names: Sequence[str]) -> str:
   if GRADIENT_STEPS in names:
-    return "trained by steps along the gradient of its error"
+    return "trained by steps that are products of its error"
   return "trained by updates without the error" if terms.weights else "not trained"
 
 

@@ -90,7 +90,7 @@ class KnockIn:
 
 def knock_in(
     name: str, donor: Programs | str, recipient: Programs | str, tasks: Tasks | Bench, *,
-    num_seeds: int = 3, num_trials: int = 0, donor_multiclass: bool | None = None,
+    num_seeds: int | None = None, num_trials: int = 0, donor_multiclass: bool | None = None,
     **settings: Any,
 ) -> KnockIn:
   """Moves a mechanism into another program, and measures what it is worth there.
@@ -100,7 +100,7 @@ def knock_in(
     donor: the program that has it, a batch of one or its text.
     recipient: the program that gets it, a batch of one or its text.
     tasks: to measure on, or a `Bench`.
-    num_seeds: evaluations with other random numbers.
+    num_seeds: evaluations with other random numbers; default 3, or what the `Bench` has.
     num_trials: settings of the constants that both programs are tuned by first, as in `ablate`.
     donor_multiclass: whether the donor is for several classes; by default as the tasks are.
     **settings: of `Evaluator`.
@@ -202,18 +202,29 @@ class _Graft:
     self._lines[at.function][at.line - 1] = old._replace(inputs=tuple(inputs))
 
   def noise(self) -> int:
-    """The address of the donor's noise, drawn where the donor draws it."""
-    number = next(
-        n for n in range(len(self.donor.flow.instructions))
-        if self.donor.is_noise(n) and self.donor.place(n) in self.mechanism.places
-        and self.donor.flow.instructions[n].op.output is Kind.VECTOR)
-    address = self.fresh(Kind.VECTOR)
-    drawn = self.donor_line(number)._replace(output=address)
-    if self.donor.at(number).function is Function.LEARN:
-      self.ends[Function.LEARN].append(drawn)
-    else:
-      self.start.append(drawn)
-    return address
+    """The address of the donor's noise with all that it is made of, drawn where the donor does.
+
+    Raises:
+      ValueError: it is no vector, or data go into it before it meets them.
+    """
+    terms = self.donor
+    noisy = [
+        n for n in range(len(terms.flow.instructions))
+        if terms.place(n) in self.mechanism.places
+        and any(map(terms.is_noise, {n, *terms.flow.ancestors(n)}))
+        and not terms.flow.depends_on(terms.operands(n), lambda each: each.is_data)]
+    # What other noise is made of is a part of it.
+    whole = [
+        n for n in noisy if terms.flow.instructions[n].op.output is Kind.VECTOR
+        and not any(n in terms.flow.ancestors(other) for other in noisy if other != n)]
+    if not whole:
+      raise ValueError(
+          f"The donor's noise is no vector of its own, so that its {self.mechanism.name} cannot be "
+          "moved.")
+    number = whole[0]
+    name = _copied(
+        self, {number, *terms.flow.ancestors(number)}, predict=self.start)
+    return name(Kind.VECTOR, self.donor_line(number).output)
 
   def taught(self) -> list[Weight]:
     """The recipient's weights that follow the error."""
@@ -257,7 +268,10 @@ def _noisy_relu(graft: _Graft) -> None:
   for number in sorted(terms.forward):
     kinds = terms.flow.instructions[number].op.inputs
     if terms.op(number) in RECTIFIERS and kinds[0] is Kind.VECTOR:
-      operand = next(k for k, each in enumerate(terms.operands(number)) if terms.has_features(each))
+      operands = [k for k, each in enumerate(terms.operands(number)) if terms.has_features(each)]
+      if not operands:
+        continue
+      operand = operands[0]
       rectified = terms.operands(number)[operand].writers
       noisy = graft.fresh(Kind.VECTOR)
       graft.insert(number, _line(
@@ -393,17 +407,19 @@ def _forgetting(graft: _Graft) -> None:
 def _rate_decay(graft: _Graft) -> None:
   """The recipient's rate times the donor's, as parts of what that is at first."""
   donor = graft.donor
-  factor, rate = next(
-      (each, rate) for each in donor.factors
-      if donor.place(each.reader) in graft.mechanism.places
-      and (rate := motifs.watch_schedule(donor, each, _WATCHED)) is not None)
+  factor, values = motifs.falling_rates(donor, _WATCHED)[0]
   own = _constant_rate(graft)
   name = _copied(graft, donor.flow.closure([factor.source]))
   read = graft.donor_line(factor.reader).inputs[factor.operand]
   part, scaled = graft.fresh(Kind.SCALAR), graft.fresh(Kind.SCALAR)
-  first = graft.constant(float(1 / np.float32(rate[0])))
+  rate = name(Kind.SCALAR, read)
+  if factor.power < 0:
+    inverse = graft.fresh(Kind.SCALAR)
+    graft.insert(own.reader, _line("scalar_reciprocal", inverse, (rate,)))
+    rate = inverse
+  first = graft.constant(float(1 / np.float32(abs(values[0])) ** factor.power))
   graft.insert(
-      own.reader, _line("scalar_product", part, (first, name(Kind.SCALAR, read))),
+      own.reader, _line("scalar_product", part, (first, rate)),
       _line("scalar_product", scaled, (part, graft.line(own.reader).inputs[own.operand])))
   graft.read(own.reader, own.operand, scaled)
 
@@ -453,7 +469,8 @@ def _constant_rate(graft: _Graft) -> Factor:
 
 
 def _copied(
-    graft: _Graft, numbers: Iterable[int], left_out: int | None = None
+    graft: _Graft, numbers: Iterable[int], *, left_out: int | None = None,
+    predict: list[Line] | None = None,
 ) -> Callable[[Kind | None, int], int]:
   """Puts instructions of the donor behind the recipient's, with addresses of their own.
 
@@ -461,6 +478,7 @@ def _copied(
     graft: the recipient.
     numbers: of the instructions.
     left_out: one that is not copied.
+    predict: where those of Predict go; by default behind the recipient's.
 
   Returns:
     What an address of the donor is called in the recipient, by its kind.
@@ -475,8 +493,11 @@ def _copied(
 
   for number in sorted(numbers):
     if number != left_out:
-      old = graft.donor_line(number)
-      graft.ends[graft.donor.at(number).function].append(old._replace(
+      old, function = graft.donor_line(number), graft.donor.at(number).function
+      lines = graft.ends[function]
+      if predict is not None and function is Function.PREDICT:
+        lines = predict
+      lines.append(old._replace(
           output=name(old.op.output, old.output),
           inputs=tuple(name(*each) for each in zip(old.op.inputs, old.inputs))))
   return name

@@ -79,18 +79,37 @@ def _noisy_relu(terms: Terms) -> Mechanism | None:
 def _rate_decay(terms: Terms, num_examples: int) -> Mechanism | None:
   """A factor that depends on nothing but the number of examples, and shrinks with it."""
   flow = terms.flow
-  falling = [
-      (factor, rate) for factor in terms.factors
-      if (rate := watch_schedule(terms, factor, num_examples)) is not None and _falls(rate)]
+  falling = falling_rates(terms, num_examples)
   if not falling:
     return None
-  factor, rate = falling[0]
+  factor, value = falling[0]
+  does = "scales" if factor.power > 0 else "divides"
+  moves = "falls" if factor.power > 0 else "grows"
+  edits = {
+      (each.reader, each.operand): Read(
+          terms.at(each.reader), each.operand,
+          float(np.mean(values**each.power) ** each.power))
+      for each, values in falling}
   return terms.mechanism(
       RATE_DECAY, flow.closure([factor.source]) | {factor.reader, factor.update},
-      f"The scalar read by {flow.instructions[factor.reader].text} scales an update of "
-      f"weights, depends on the number of examples alone and falls from {rate[0]:.3g} to "
-      f"{rate[-1]:.3g} over {num_examples} examples.",
-      "the rate stays at its mean", _held(terms, [each for each, _ in falling]))
+      f"The scalar read by {flow.instructions[factor.reader].text} {does} an update of "
+      f"weights, depends on the number of examples alone and {moves} from {abs(value[0]):.3g} to "
+      f"{abs(value[-1]):.3g} over {num_examples} examples.",
+      "the rate stays at its mean", list(edits.values()))
+
+
+def falling_rates(terms: Terms, num_examples: int) -> list[tuple[Factor, np.ndarray]]:
+  """The factors that make a rate decay, each with its values over training.
+
+  Those that multiply come before those that divide.
+  """
+  found = []
+  for factor in sorted(terms.factors, key=lambda each: -each.power):
+    values = watch_schedule(terms, factor, num_examples)
+    with np.errstate(divide="ignore"):
+      if values is not None and factor.power and _falls(np.abs(values) ** factor.power):
+        found.append((factor, values))
+  return found
 
 
 def _falls(rate: np.ndarray) -> bool:
@@ -101,7 +120,7 @@ def _falls(rate: np.ndarray) -> bool:
 
 
 def watch_schedule(terms: Terms, factor: Factor, num_examples: int) -> np.ndarray | None:
-  """The size of a factor over training, [num_examples - 1], if it is a schedule; else None.
+  """A factor over training, [num_examples - 1], if it is a schedule; else None.
 
   A schedule depends on the number of examples alone. The first example is left out: it may find
   what only Setup wrote.
@@ -112,7 +131,7 @@ def watch_schedule(terms: Terms, factor: Factor, num_examples: int) -> np.ndarra
   if noisy or not any(map(flow.is_carried, needed)) or flow.depends_on(
       [factor.source], lambda each: each.is_data):
     return None
-  return np.abs(flow.observe(factor.reader, factor.operand, num_examples))[1:]
+  return flow.observe(factor.reader, factor.operand, num_examples)[1:]
 
 
 def _mean_rate(terms: Terms) -> Mechanism | None:

@@ -14,7 +14,6 @@ import numpy as np
 from azero.insight import mechanisms, motifs
 from azero.insight.terms import (
   ADDITIVE,
-  DIVISIONS,
   LINEAR,
   MULTIPLICATIVE,
   RECTIFIERS,
@@ -110,7 +109,7 @@ class Roles:
       self.rates.setdefault(writer, factor)
       watched = motifs.watch_schedule(self.terms, factor, num_examples)
       if watched is not None:
-        self.schedules[writer] = watched
+        self.schedules[writer] = np.abs(watched)
 
   def _is_averaged(self, number: int) -> bool:
     return number in self._averages
@@ -239,8 +238,7 @@ class Roles:
         (Role.START, lambda n: n in self._started),
         (Role.DECAY, lambda n: n in self._decays),
         (Role.SCHEDULE, self._makes_schedule),
-        (Role.INVERSE_RATE, lambda n: n in self.rates and ops(self.rates[n].reader) in DIVISIONS
-         and self.rates[n].operand == len(terms.operands(self.rates[n].reader)) - 1),
+        (Role.INVERSE_RATE, lambda n: n in self.rates and self.rates[n].power < 0),
         (Role.RATE, self._makes_rate),
         (Role.SCALE, lambda n: n in self._scales),
         (Role.SLOPE, lambda n: ops(n) in STEPS and n in self._makers and any(

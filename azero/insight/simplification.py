@@ -114,7 +114,7 @@ class Simplification:
 
 def simplify(
     program: Programs | str, tasks: Tasks | Bench | None = None, *, tolerance: float = 0.0,
-    num_classes: int = 0, num_seeds: int = 3, rename: bool = True, **settings: Any,
+    num_classes: int = 0, num_seeds: int | None = None, rename: bool = True, **settings: Any,
 ) -> Simplification:
   """Makes a program simpler.
 
@@ -123,7 +123,7 @@ def simplify(
     tasks: to compare on, or a `Bench`; without them only what follows from the program alone.
     tolerance: fitness that may be lost, by the upper bound of the interval; 0 for none.
     num_classes: of the program's tasks, where none are given.
-    num_seeds: evaluations with other random numbers.
+    num_seeds: evaluations with other random numbers; default 3, or what the `Bench` has.
     rename: whether addresses are numbered anew and instructions reordered, at the end.
     **settings: of `Evaluator`.
 

@@ -53,7 +53,7 @@ class At(NamedTuple):
 
 
 class Typical(NamedTuple):
-  """The mean over training of what an instruction writes, known once it was observed."""
+  """The mean of what an instruction writes in the first training examples, once observed."""
 
   at: At
 

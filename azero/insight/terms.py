@@ -108,12 +108,14 @@ class Factor:
     reader: the instruction that multiplies by the scalar.
     operand: which of the reader's operands it is.
     source: where it comes from.
+    power: 1 if the increment is multiplied by it, -1 if it is divided, 0 if it is both.
   """
 
   update: int
   reader: int
   operand: int
   source: Source
+  power: int
 
 
 class Terms:
@@ -236,11 +238,33 @@ class Terms:
 
   def _factors(self) -> Iterator[Factor]:
     for weight in self.weights.values():
+      powers = self._powers(weight)
       for reader in sorted(self.made_by_products(weight)):
         instruction = self.flow.instructions[reader]
         for operand, kind in enumerate(instruction.op.inputs):
           if kind is Kind.SCALAR:
-            yield Factor(weight.update, reader, operand, instruction.operands[operand])
+            power = sum(powers[reader]) * self._power_of(reader, operand)
+            yield Factor(
+                weight.update, reader, operand, instruction.operands[operand], power)
+
+  def _powers(self, weight: Weight) -> dict[int, set[int]]:
+    """Of what an increment is multiplied up by: whether it is a factor (1), a divisor (-1)."""
+    powers: dict[int, set[int]] = {}
+    waiting = [(n, 1) for source in self.increments(weight) for n in source.writers]
+    while waiting:
+      number, power = waiting.pop()
+      if not self.multiplies(number) or power in powers.setdefault(number, set()):
+        continue
+      powers[number].add(power)
+      waiting += [
+          (n, power * self._power_of(number, operand))
+          for operand, source in enumerate(self.operands(number)) for n in source.writers]
+    return powers
+
+  def _power_of(self, number: int, operand: int) -> int:
+    """Whether a product, a quotient or a broadcast multiplies by an operand (1) or divides (-1)."""
+    last = operand == len(self.operands(number)) - 1
+    return -1 if self.op(number) in DIVISIONS and last else 1
 
   @functools.cached_property
   def errors(self) -> frozenset[int]:

@@ -188,7 +188,8 @@ def random_search(
   lengths = _lengths(tunable.num_train, min_train, reduction)
   factors = draw_factors(num_trials - 1, len(tunable.constants), seed, spread)
   candidates = tunable.constants * factors
-  best = _first(tunable, seed, combine)
+  best = _begin(
+      tunable.constants, tunable.evaluate(tunable.constants[None], seeds=seed), combine)
   if not np.any(tunable.constants):
     return best  # nothing that a factor would change
   try:
@@ -231,24 +232,26 @@ def gradient_search(
   Returns:
     The best setting on the way.
   """
-  best = _first(tunable, seed, combine)
   bound = math.log(spread)
   adam = optax.adam(learning_rate)
   # Of optax's arithmetic only that on float32 is wanted, whatever the types of the program.
   logs = np.zeros(len(tunable.constants), np.float32)
+  constants = tunable.constants
+  _, gradient, result = tunable.loss_and_gradient(constants, seed=seed)
+  best = _begin(constants, result, combine)
   try:
     with jax.numpy_dtype_promotion("standard"):
       state = adam.init(jnp.asarray(logs))
     for _ in range(num_steps):
-      constants = tunable.constants * np.exp(logs.astype(np.float64))
-      _, gradient, result = tunable.loss_and_gradient(constants, seed=seed)
-      fitness = float(combine_tasks(result.per_task, combine)[0])
-      best = _update(best, constants, fitness, 1, int(result.train_steps.sum()))
       # Through the logarithm; where training diverged there is no direction to go.
       slope = np.nan_to_num(gradient * constants, nan=0.0, posinf=0.0, neginf=0.0)
       with jax.numpy_dtype_promotion("standard"):
         updates, state = adam.update(jnp.asarray(slope, jnp.float32), state)
       logs = np.clip(logs + np.asarray(updates), -bound, bound)
+      constants = tunable.constants * np.exp(logs.astype(np.float64))
+      _, gradient, result = tunable.loss_and_gradient(constants, seed=seed)
+      fitness = float(combine_tasks(result.per_task, combine)[0])
+      best = _update(best, constants, fitness, 1, int(result.train_steps.sum()))
       if progress is not None:
         progress(best)
   except KeyboardInterrupt:
@@ -264,12 +267,11 @@ def _lengths(num_train: int, min_train: int, reduction: int) -> list[int]:
   return lengths
 
 
-def _first(tunable: Tunable, seed: int, combine: str) -> Tuning:
+def _begin(constants: np.ndarray, result: DirectEvaluation, combine: str) -> Tuning:
   """The original constants as the first trial."""
-  result = tunable.evaluate(tunable.constants[None], seeds=seed)
   fitness = float(combine_tasks(result.per_task, combine)[0])
   steps = int(result.train_steps.sum())
-  return Tuning(tunable.constants, fitness, 1, steps, (Step(1, steps, fitness),))
+  return Tuning(constants, fitness, 1, steps, (Step(1, steps, fitness),))
 
 
 def _bracket(

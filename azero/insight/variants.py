@@ -42,8 +42,7 @@ def measure(
   every = bench.measure(trials)
   to_tune = every.per_task[:, :, ::2].mean((1, 2)).reshape(len(codes), -1)
   best = to_tune.argmax(1) + np.arange(len(codes)) * to_tune.shape[1]
-  measured = Measured(
-      every.per_task[best][:, :, 1::2], every.fingerprint[best], every.combine)
+  measured = Measured(every.per_task[best][:, :, 1::2], every.fingerprint[best])
   return [trials[k] for k in best], measured
 
 

@@ -42,6 +42,7 @@ _PHRASES = {
     "matrix_row_norm": "the norms of the rows of {a}",
     "matrix_row_mean": "the means of the rows of {a}",
     "matrix_row_std": "the standard deviations of the rows of {a}",
+    "scalar_heaviside": "1 where {a} >= 0, else 0",
     "scalar_constant": "{c0}", "vector_constant": "{c1} in element {c0}",
     "matrix_constant": "{c2} in row {c0}, column {c1}"}
 

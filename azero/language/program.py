@@ -32,6 +32,8 @@ PREDICTION_VECTOR = 2  # v2: the prediction of a multi-class task
 FIRST_WRITABLE = {op_table.Kind.SCALAR: 1, op_table.Kind.VECTOR: 1, op_table.Kind.MATRIX: 0}
 
 MAX_ADDRESSES = 64  # one bit each in the analysis of liveness
+MAX_SLOTS = (1 << 16) - 2  # `compiler.sources` has 16 bits for an instruction
+MAX_FEATURES = (1 << 31) - 1  # positions are int32
 
 
 class Function(enum.IntEnum):
@@ -100,8 +102,13 @@ class SearchSpace:
           "A program needs at least 2 scalars (label and prediction), 1 vector (features) "
           f"and 0 matrices; got {self.num_scalars}, {self.num_vectors}, {self.num_matrices}."
       )
-    if self.num_features < 1:
-      raise ValueError(f"num_features must be at least 1, got {self.num_features}.")
+    if not 1 <= self.num_features <= MAX_FEATURES:
+      raise ValueError(
+          f"num_features must be from 1 to {MAX_FEATURES}, got {self.num_features}.")
+    if self.num_slots > MAX_SLOTS:
+      raise ValueError(
+          f"Setup, Predict and Learn have room for {self.num_slots} instructions in all, more than "
+          f"the {MAX_SLOTS} that are supported: lower max_length.")
     if sum(self.num_addresses) > MAX_ADDRESSES:
       raise ValueError(
           f"{sum(self.num_addresses)} addresses ({self.num_scalars} scalars, "

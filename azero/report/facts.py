@@ -16,11 +16,7 @@ def program_of(run: Run) -> tuple[Programs | None, str]:
   there is no text; with a text that cannot be read, as that of an op of the user's own that
   is not registered, there is no program.
   """
-  entry = run.findings() if run.findings().get("program") else None
-  for search in run.searches() if entry is None else ():
-    entry = next(iter(search.hall_of_fame()), None) or entry
-    if entry is not None:
-      break
+  entry = run.findings() if run.findings().get("program") else run.best_entry()
   if entry is None:
     return None, ""
   return parsed(entry, num_classes_of(run)), entry["program"]

@@ -220,8 +220,9 @@ class RunDirectory:
       final: bool = False) -> None:
     """Replaces hall_of_fame.json and front.json, each if it changed since it was last saved.
 
-    A run that goes on from an older checkpoint leaves the files alone until its islands have
-    found again what is best in them: a stop in between must not lose that.
+    A run that goes on from an older checkpoint leaves the files alone until each island has found
+    again what it has in them, or one of them something better than all that: a stop in between must
+    not lose what is best.
 
     Args:
       hall_of_fame: of the search.
@@ -253,7 +254,9 @@ class RunDirectory:
       return {}
 
   def _note_found(self, island: int, fitness: float) -> None:
-    if fitness >= self._ahead.get(island, np.inf):
+    if self._ahead and fitness > max(self._ahead.values()):
+      self._ahead = {}
+    elif fitness >= self._ahead.get(island, np.inf):
       del self._ahead[island]
 
 

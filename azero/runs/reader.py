@@ -56,8 +56,13 @@ class Run:
         shown.append((name, f"{value:,.0f}"))
     if self.best_fitness is not None:
       shown.append(("best fitness", f"{self.best_fitness:.6f}"))
-    best = next((hall[0] for part in self.searches() if (hall := part.hall_of_fame())), None)
+    best = self.best_entry()
     return html_text.table((), shown) + (html_text.code(best["program"]) if best else "")
+
+  def best_entry(self) -> dict[str, Any] | None:
+    """The best entry of all halls of fame, if there is one yet."""
+    first = [hall[0] for part in self.searches() if (hall := part.hall_of_fame())]
+    return max(first, key=lambda entry: entry["fitness"], default=None)
 
   @functools.cached_property
   def status(self) -> str:
@@ -175,8 +180,9 @@ class Run:
   def tasks(self) -> dict[str, Any]:
     """What its search tasks are, of several groups those of the first; empty if not noted."""
     for described in (self.about, self.config, *self.config.get("groups", {}).values()):
-      if "tasks" in described:
-        return described["tasks"]
+      # An experiment may have a setting of this name.
+      if isinstance(described.get("tasks"), Mapping):
+        return dict(described["tasks"])
     return {}
 
   def workers(self) -> dict[str, Any]:

@@ -237,9 +237,10 @@ class Recorder(Generic[AnySearch]):
       self._report("running")
 
   def end(self, status: str) -> None:
-    """Reports how the run ended, unless it was continued only to find that it had ended."""
+    """Reports how the run ended, unless it was continued only to find that it had ended so."""
     self._goes_on &= status == "running"  # what cannot be written at the end is an error
-    if self._search.counts.programs != self._begun_at or not self.metrics:
+    known = self.metrics and self.metrics[-1].get("status") == status
+    if self._search.counts.programs != self._begun_at or not known:
       self._last_workers = -float("inf")
       self._report(status)
     if self._curves is not None and not self._failed:

@@ -12,6 +12,7 @@ with lazy.imports():
   from azero.insight import statistics, tables
   from azero.insight.plots import final_plot
   from azero.language import text
+  from azero.runs import reader
   from experiments.frame import reporting
 
 if TYPE_CHECKING:
@@ -41,14 +42,16 @@ def read(
     ValueError: a program is not that of the run any more.
   """
   path = directory.path / _RESULTS
-  rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+  with reader.reading(path):
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
   code = {candidate.name: text.format_program(candidate.program) for candidate in candidates}
-  for row in rows:
-    if row["code"] != code.get(row["program"]):
-      raise ValueError(
-          f"--program: '{row['program']}' is not the program any more whose results are in "
-          f"'{path}'. Put that one back, or start a new run.")
-  return {(row["task"], row["program"]): row for row in rows if not row["interrupted"]}
+  with reader.reading(path):
+    for row in rows:
+      if row["code"] != code.get(row["program"]):
+        raise ValueError(
+            f"--program: '{row['program']}' is not the program any more whose results are in "
+            f"'{path}'. Put that one back, or start a new run.")
+    return {(row["task"], row["program"]): row for row in rows if not row["interrupted"]}
 
 
 def _report(

@@ -14,7 +14,7 @@ with lazy.imports():
   from azero.insight import statistics
   from azero.insight import tables as insight_tables
   from azero.insight.plots import difficulty_plot
-  from azero.runs import json_lines
+  from azero.runs import json_lines, reader
   from experiments.frame import reporting, study
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 RANDOM, EVOLUTION = "random search", "evolution"
 METHODS = (RANDOM, EVOLUTION)
 _RESULTS = "results.jsonl"
+_COUNTS = ("programs", "acceptable", "experiments", "seconds")
+_FIELDS = (*_COUNTS, "task_type", "method", "found")
 
 
 class Rows(list[dict[str, Any]]):
@@ -32,7 +34,12 @@ class Rows(list[dict[str, Any]]):
   @classmethod
   def read(cls, directory: RunDirectory) -> Rows:
     """Those of a run."""
-    return cls(json_lines.read(directory.path / _RESULTS))
+    path = directory.path / _RESULTS
+    rows = cls(json_lines.read(path))
+    with reader.reading(path):
+      for name in (name for row in rows for name in _FIELDS if name not in row):
+        raise KeyError(name)
+    return rows
 
   def save(self, directory: RunDirectory) -> None:
     """Replaces their file in one step, so that a round is there in full or not at all."""
@@ -65,7 +72,7 @@ def write_report(
     paper = task_types.TASK_TYPES[kind]
     totals = {
         (method, name): rows.total(kind, method, name)
-        for method in METHODS for name in ("programs", "acceptable", "experiments", "seconds")}
+        for method in METHODS for name in _COUNTS}
     if not all(totals[method, "programs"] for method in METHODS):
       continue
     counts = [totals[method, name] for method in (EVOLUTION, RANDOM)

@@ -54,7 +54,7 @@ def load_candidates(names: Sequence[str]) -> list[Candidate]:
 
 def named(
     name: str, *, num_features: int | None = None, multiclass: bool = False) -> Candidate:
-  """A program by a name of the zoo, its text file, or the run directory that found it.
+  """A program by its text file, the run directory that found it, or a name of the zoo.
 
   Args:
     name: one of these.
@@ -66,7 +66,7 @@ def named(
     FileNotFoundError: neither a file nor a directory nor a program of the zoo.
   """
   path = pathlib.Path(name)
-  if name in zoo.names():
+  if name in zoo.names() and not path.exists():
     return Candidate(name, zoo.load(name, num_features or 4))
   if path.is_dir():
     program = _best_of_run(path, multiclass)

@@ -87,16 +87,16 @@ def help_text(config_class: type[Any], about: str) -> str:
   known = settings.presets(config_class)
   if len(known) > 1:
     parts += ["", *_flag_help(f"--preset={settings.PAPER}", f"<{'|'.join(known)}>: {_PRESET}")]
-  group = None
+  group, usual = None, settings.defaults(config_class)
   for leaf in settings.leaves(config_class).values():
     if leaf.group != group:
       group = leaf.group
       parts += ["", group]
     if leaf.kind is bool:
-      given, kind = f"--[no]{leaf.name}", f"default {str(leaf.default).lower()}: "
+      given, kind = f"--[no]{leaf.name}", f"default {str(usual[leaf.name]).lower()}: "
     else:
       kind = f"<{'|'.join(leaf.choices)}>: " if leaf.choices else f"{leaf.type_name}: "
-      given = f"--{leaf.name}={leaf.show(leaf.default)}"
+      given = f"--{leaf.name}={leaf.show(usual[leaf.name])}"
     parts += _flag_help(given, kind + leaf.help)
   return "\n".join(parts) + "\n"
 

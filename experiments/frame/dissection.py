@@ -35,7 +35,7 @@ def dissect(program: Programs, tasks: Tasks, config: SearchConfig) -> dict[str, 
     on all of the tasks.
   """
   most = max(2, min(_MOST_TASKS, _EXAMPLES // (tasks.num_train * config.num_epochs)))
-  bench = insight.Bench(tasks[:most], **config.evaluator_settings())
+  bench = insight.Bench(tasks[:most], **config.evaluator_settings() | {"combine": "mean"})
   try:
     simple = insight.simplify(program, bench)
     return {

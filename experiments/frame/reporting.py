@@ -58,9 +58,8 @@ def report(
 
 def command(config: Any) -> str:
   """The command that runs an experiment with these settings."""
-  leaves, values = settings.leaves(type(config)), settings.flat(config)
-  changed = [
-      name for name in values if values[name] != leaves[name].default and name != "resume"]
+  values, usual = settings.flat(config), settings.defaults_of(config)
+  changed = [name for name in values if values[name] != usual[name] and name != "resume"]
   return " ".join(
       [f"python -m {module_name(type(config))}", *map(shlex.quote, flags(config, changed))])
 

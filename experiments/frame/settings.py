@@ -240,6 +240,24 @@ def build(config_class: type[AnyConfig], **flat: Any) -> AnyConfig:
   return replace(config_class(), **flat)
 
 
+def defaults(config_class: type[Any], method: str | None = None) -> dict[str, Any]:
+  """The values of all settings, by name, if none is given but the method.
+
+  Args:
+    config_class: whose settings.
+    method: from which others follow; None for its default, which the result has in any case.
+  """
+  values = flat(build(config_class, **({} if method is None else {METHOD: method})))
+  if METHOD in values:
+    values[METHOD] = leaves(config_class)[METHOD].default
+  return values
+
+
+def defaults_of(config: Any) -> dict[str, Any]:
+  """The values of all settings, by name, if none had been given but the method of these."""
+  return defaults(type(config), flat(config).get(METHOD))
+
+
 def replace(config: AnyConfig, **flat: Any) -> AnyConfig:
   """The same settings but for these, by name; see `build`."""
   known = leaves(type(config))

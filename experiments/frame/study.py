@@ -269,7 +269,7 @@ def open_directory(
   path = pathlib.Path(config.run.output_dir) / name
   files.require_directory(path.parent, "--output_dir: ")
   directory = directory_lib.RunDirectory(path, saved)
-  defaults = _to_save(type(config)())
+  defaults = _without_resume(settings.defaults_of(config))
   directory.write("run.json", json.dumps(
       {"experiment": experiment, "started": time.time(), "command": reporting.command(config),
        "defaults": defaults} | ({} if tasks is None else {"tasks": dict(tasks)}),
@@ -334,7 +334,11 @@ def _require_run_of(config_class: type[Any], path: pathlib.Path) -> None:
 
 def _to_save(config: Any) -> dict[str, Any]:
   """The settings by name, without the one that only continues a run."""
-  return {name: value for name, value in settings.flat(config).items() if name != "resume"}
+  return _without_resume(settings.flat(config))
+
+
+def _without_resume(values: Mapping[str, Any]) -> dict[str, Any]:
+  return {name: value for name, value in values.items() if name != "resume"}
 
 
 def _may_change(config_class: type[Any]) -> Sequence[str]:

@@ -23,7 +23,7 @@ with lazy.imports():
   from azero.insight.plots import comparison_plot
   from azero.language import ops, program, text
   from azero.runs import directory as directory_lib
-  from azero.runs import json_lines
+  from azero.runs import json_lines, reader
   from experiments.frame import estimate, judging, references, study, workers
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ def _run(config: WorkersSettings, arms: Sequence[Arm], directory: RunDirectory) 
   by_kind = {kind: judge.references() for kind, judge in shared.items()}
   compared = {arm.name: by_kind[arm.select] for arm in arms}
   pending = _pending(config, arms, outcomes)
+  estimable = config.search.bounded and not config.stop.bounded
   estimated = set()  # arms: they do not cost the same
   for number, (arm, repeats) in enumerate(pending):
     groups, migration = workers.groups_of(config, arm, repeats)
@@ -169,7 +170,7 @@ def _run(config: WorkersSettings, arms: Sequence[Arm], directory: RunDirectory) 
     expected = _estimate(config, [other for other, _ in pending[number:]])
     searched = study.run_search(
         config, groups, migration, functools.partial(_batch_directory, directory, arm, repeats),
-        expected=None if arm.name in estimated else expected)
+        expected=expected if estimable and arm.name not in estimated else None)
     if expected.shown:
       estimated.add(arm.name)
     found = [
@@ -372,14 +373,16 @@ def _move_to_earlier(directory: RunDirectory, budget: str, outcomes: Sequence[Ou
 
 def _read_earlier(directory: RunDirectory) -> dict[str, list[Outcome]]:
   path, earlier = directory.path / _EARLIER, dict[str, list[Outcome]]()
-  for row in json_lines.read(path) if path.exists() else []:
-    earlier.setdefault(row.pop("budget"), []).append(Outcome(**row))
+  with reader.reading(path):
+    for row in json_lines.read(path) if path.exists() else []:
+      earlier.setdefault(row.pop("budget"), []).append(Outcome(**row))
   return earlier
 
 
 def _read_outcomes(directory: RunDirectory) -> list[Outcome]:
   path = directory.path / directory_lib.OUTCOMES
-  return [Outcome(**row) for row in json_lines.read(path)] if path.exists() else []
+  with reader.reading(path):
+    return [Outcome(**row) for row in json_lines.read(path)] if path.exists() else []
 
 
 def _write_outcomes(directory: RunDirectory, outcomes: Sequence[Outcome]) -> None:

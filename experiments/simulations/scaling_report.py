@@ -34,8 +34,9 @@ def conclude(config: Any, directory: RunDirectory, result: Result) -> None:
   births = sorted(config.births)
   pictures = {}
   if result.load:
+    fewest = min(row["pools"] for row in result.load)
     pictures["server_load.png"] = scaling_plot.plot_load(
-        [row for row in result.load if row["pools"] == 1])
+        [row for row in result.load if row["pools"] == fewest])
   if result.curves:
     pictures["mixing.png"] = scaling_plot.plot_mixing(
         result.curves, {count: config.stubs(count) for count in births})

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import pathlib
+import shlex
 
 from absl import flags
 import numpy as np
@@ -108,6 +109,35 @@ def test_the_home_directory_is_known_in_every_path(name, monkeypatch):
     assert leaf.is_path or leaf.name not in paths
     if leaf.is_path:
       assert leaf.parse("~/x") == (("/somewhere/x",) if leaf.many else "/somewhere/x")
+
+
+@pytest.mark.parametrize("name", _EXPERIMENTS)
+def test_the_recorded_command_gives_the_same_settings_again(name):
+  config_class = _config_class(name)
+  wanted = [settings.preset(config_class, preset) for preset in settings.presets(config_class)]
+  leaves = settings.leaves(config_class)
+  if "method" in leaves:
+    wanted += [
+        build(config_class, method=method, population_size=size)
+        for method in leaves["method"].choices for size in (50, 100)]
+  for config in wanted:
+    _, module, *given = shlex.split(reporting.command(config))[1:]
+    assert module == f"experiments.{name}"
+    parts = dict(flag.removeprefix("--").split("=", 1) for flag in given)
+    assert build(config_class, **parts) == config
+  assert settings.defaults(config_class) == settings.flat(build(config_class))
+
+
+def test_what_the_method_sets_is_its_default():
+  config_class = _config_class("custom_data")
+  own = build(config_class, data="a.csv", population_size=100)
+  assert "--population_size=100" in reporting.command(own)
+  assert "--initial" not in reporting.command(own)
+  paper = build(config_class, data="a.csv", method="paper", population_size=100)
+  assert "--method=paper" in reporting.command(paper)
+  assert "--population_size" not in reporting.command(paper)
+  text = command_line.help_text(config_class, "About.")
+  assert "--population_size=50" in text and "--initial=grown" in text
 
 
 @pytest.mark.parametrize("name", _EXPERIMENTS)

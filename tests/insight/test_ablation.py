@@ -10,6 +10,7 @@ from support import rewritten
 
 import azero
 from azero.compiler import canonical
+from azero.insight import bench as bench_lib
 from azero.insight import surgery
 from azero.insight.ablation import INSTRUCTION, MECHANISM, ablate
 from azero.insight.bench import Bench
@@ -47,7 +48,10 @@ def Setup():
   m6 = s14 * m6
   v14 = s14 * v14
   v14 = gaussian(0.0, 1.0)
+  s14 = gaussian(0.0, 1.0)
+  v14 = bcast(s14)
   s14 = log(s14)
+  s14 = minimum(s14, s14)
   s14 = mean(v14)
 def Predict():
   s1 = cos(s1)
@@ -227,6 +231,15 @@ def test_a_tolerance_is_kept(bench):
     assert f"17 instructions became {simpler.program.lengths.sum()}." in shown
 
 
+def test_one_task_without_random_numbers_has_no_interval():
+  per_task = np.array([[[0.9], [0.9]], [[0.5], [0.5]], [[0.5], [0.6]]])
+  measured = bench_lib.Measured(per_task, np.zeros((3, 4), np.uint64))
+  loss = measured.loss(1)
+  assert (loss.estimate, loss.low, loss.high) == (pytest.approx(0.4), -np.inf, np.inf)
+  loss = measured.loss(2)
+  assert loss.estimate == pytest.approx(0.35) and -1 < loss.low < 0.35 < loss.high < 1.7
+
+
 def test_observed_values_are_those_of_training(bench):
   tasks = bench.tasks
   seen = observe(azero.parse(_LINEAR, num_features=4), tasks, num_examples=20)
@@ -267,6 +280,42 @@ def test_what_is_knocked_in_is_there_then(bench, name, recipient):
   assert sorted(after) == sorted([*before, name])
   assert result.gain.estimate == pytest.approx(result.fitness - result.original_fitness)
   assert f"With {name}: fitness" in str(result)
+
+
+_NOISY = _LINEAR.replace("s2 = 0.01", "s2 = 0.01\n  s5 = 0.001")
+_NOISY_NETWORK = zoo.source("plain_nn").replace(
+    "  v4 = maximum(v3, v5)",
+    "  s8 = gaussian(0, 0.1)\n  v9 = bcast(s8)\n  v3 = v3 + v9\n  v4 = maximum(v3, v5)")
+
+
+@pytest.mark.parametrize("drawn, moved", [
+    ("v3 = gaussian(0, 1)\n  v3 = s5 * v3", ["gaussian(0.0, 1.0)", "s5 * v3"]),
+    ("v4 = gaussian(0, 1)\n  v4 = s5 * v4\n  s9 = gaussian(0, 2)\n  v3 = bcast(s9)\n  v3 = v3 + v4",
+     ["gaussian(0.0, 1.0)", "s5 * v3", "gaussian(0.0, 2.0)", "bcast(s6)", "v4 + v3"])])
+def test_noise_is_knocked_in_as_it_meets_the_features(bench, drawn, moved):
+  donor = _NOISY.replace("s1 = dot(v0, v1)", f"{drawn}\n  v5 = v0 + v3\n  s1 = dot(v5, v1)")
+  lines = str(knock_in(NOISY_INPUT, donor, zoo.load("linear_regressor"), bench).program)
+  predict = lines.split("def Predict():\n")[1].split("def Learn")[0].split("\n")
+  *made, join, _, _ = [line.split(" = ")[-1] for line in predict]
+  assert made == moved and join.startswith("v0 + ")
+
+
+def test_noise_of_a_layer_may_be_one_number_for_all(bench):
+  network = zoo.load("plain_nn")
+  result = knock_in(NOISY_RELU, _NOISY_NETWORK, network, bench)
+  assert NOISY_RELU in [each.name for each in find_mechanisms(result.program)]
+  assert "bcast(" in str(result.program)
+  # Of layers the first whose input is made of the features; here the other one has none.
+  idle = zoo.source("plain_nn").replace(
+      "  v4 = maximum(v3, v5)", "  v7 = maximum(v6, v5)\n  v4 = maximum(v3, v7)")
+  assert knock_in(NOISY_RELU, _NOISY_NETWORK, idle, bench).name == NOISY_RELU
+
+
+def test_noise_that_data_scale_first_is_not_moved(bench):
+  donor = zoo.source("plain_nn").replace(
+      "  v4 = maximum(v3, v5)", "  s8 = gaussian(0, 0.1)\n  v3 = s8 * v3\n  v4 = maximum(v3, v5)")
+  with pytest.raises(ValueError, match="donor's noise is no vector of its own, so that its noisy"):
+    knock_in(NOISY_RELU, donor, zoo.load("plain_nn"), bench)
 
 
 def test_a_bilinear_model_helps_a_linear_one(bench):
@@ -341,6 +390,12 @@ def test_constants_that_only_matter_as_a_product_are_found(bench):
     assert "makes no difference" in shown
 
 
+def test_a_size_that_matters_only_below_a_bound_is_not_idle(bench):
+  # The smaller of both is s6, if s5 is doubled, but not if it is halved.
+  bounded = _LINEAR.replace("  s2 = 0.01", "  s5 = 0.03\n  s6 = 0.02\n  s2 = minimum(s5, s6)")
+  assert not decouple(bounded, bench).couplings
+
+
 def test_constants_that_matter_alone_are_left_alone(bench):
   for program in (_LINEAR, str(zoo.load("plain_nn")), _MOMENTUM):
     decoupled = decouple(program, bench)
@@ -378,6 +433,10 @@ def test_bad_input_is_refused(bench):
     surgery.apply(_code(_LINEAR), [Copy(At(_PREDICT, 1), 0)])
   with pytest.raises(ValueError, match="A Bench has its own settings; give num_epochs to it"):
     ablate(_LINEAR, bench, num_epochs=2)
+  with pytest.raises(ValueError, match="A Bench has its own settings; give num_seeds to it"):
+    ablate(_LINEAR, bench, num_seeds=3)
+  with pytest.raises(ValueError, match=r"means over tasks, .* got combine='median'"):
+    Bench(bench.tasks, combine="median")
   with pytest.raises(ValueError, match="tasks must be Tasks, got int"):
     ablate(_LINEAR, 3)
   with pytest.raises(ValueError, match="for F = 8, the tasks have 4"):

@@ -83,7 +83,7 @@ def test_the_words_say_what_goes_where():
       "Weight averaging: adds the weights m0 to their sum m2, which predicts once training is "
       "over.")
   assert words["v6 = dot(m1, v5)"].endswith("; once training is over with the summed weights m1.")
-  assert explained.summary.startswith("A bilinear model of the features, trained by steps along")
+  assert explained.summary.startswith("A bilinear model of the features, trained by steps that")
   [schedule] = [
       line.words for line in explain(zoo.load("s2b", 8)).lines
       if line.role == "learning-rate schedule"]
@@ -190,7 +190,7 @@ def test_the_linear_model_of_several_classes_is_trained_by_its_error():
   program = text.parse(starts.linear_of_classes("0.1"), num_features=8, multiclass=True)
   explained = explain(program, num_classes=3)
   assert explained.summary == (
-      "A linear model of the features, trained by steps along the gradient of its error.")
+      "A linear model of the features, trained by steps that are products of its error.")
   assert explained.lines[4].words == "Error: the label plus v3."
 
 
@@ -258,7 +258,7 @@ def test_an_op_of_ones_own_is_said_by_its_name():
       "  s2 = s0 - s1\n  v3 = s2 * v1\n  v2 = v2 + v3\n", num_features=4)
   assert explained.lines[0].words == "Made of the features: vector_softsign of the features."
   assert explained.summary == (
-      "A model of the features, trained by steps along the gradient of its error.")
+      "A model of the features, trained by steps that are products of its error.")
 
 
 @pytest.mark.slow

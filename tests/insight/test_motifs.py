@@ -102,6 +102,31 @@ def test_knocked_in_it_is_there(old, new, expected):
   assert _names(source) == expected
 
 
+def _scheduled(step, after):
+  """The network with other steps, and a line that changes what they are scaled by."""
+  source = _changed(
+      "plain_nn", ("s4 = s3 * s4", f"{step}\n  {after}"),
+      ("s3 = 0.01  # learning rate", "s3 = 0.5\n  s5 = 0.99\n  s6 = 0.02"))
+  return text.parse(source, num_features=8)
+
+
+@pytest.mark.parametrize("step, after, expected, moves", [
+    ("s4 = s4 / s3", "s3 = s3 + s6", [RATE_DECAY], "divides an update of weights"),
+    ("s4 = s4 / s3", "s3 = s3 * s5", [], ""),  # a divisor that shrinks: the steps grow
+    ("s7 = 1 / s3\n  s4 = s7 * s4", "s3 = s3 * s5", [], ""),
+    ("s7 = 1 / s3\n  s4 = s4 / s7", "s3 = s3 * s5", [RATE_DECAY], "scales an update of weights")])
+def test_a_divisor_has_to_grow(step, after, expected, moves):
+  found = motifs.find_motifs(_scheduled(step, after))
+  assert [motif.name for motif in found] == expected
+  assert all(moves in motif.why for motif in found)
+
+
+def test_a_divisor_is_held_where_the_rate_is_at_its_mean():
+  motif, = motifs.find_motifs(_scheduled("s4 = s4 / s3", "s3 = s3 + s6"), num_examples=100)
+  edit, = motif.edits
+  assert edit.value == pytest.approx(1 / np.mean(1 / (0.5 + 0.02 * np.arange(1, 100))), rel=1e-5)
+
+
 def test_the_watched_rate_is_the_iterated_arctan():
   program = zoo.load("s2b", 8)
   own = Terms(program).flow

@@ -125,6 +125,21 @@ def test_random_search_and_gradients_mend_a_learning_rate_with_the_same_budget()
     assert 0.005 < found.constants[0] <= 0.1 * (1 + 1e-6)  # no more than 1000 times the first
 
 
+def test_every_step_of_a_gradient_is_a_setting_of_its_own(monkeypatch):
+  tried = []
+  tunable = _badly_scaled()
+  evaluate = tunable.loss_and_gradient
+
+  def recorded(constants, **settings):
+    tried.append(tuple(constants))
+    return evaluate(constants, **settings)
+
+  monkeypatch.setattr(tunable, "loss_and_gradient", recorded)
+  found = tuning.gradient_search(tunable, num_steps=3, seed=0)
+  assert len(set(tried)) == len(tried) == found.trials == 4
+  assert tried[0] == tuple(tunable.constants)
+
+
 def test_tuning_has_one_result_for_a_seed_whatever_the_devices():
   results = [
       tuning.random_search(_badly_scaled(devices), num_trials=12, seed=seed)

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from azero import lazy
+from azero.compiler.arrays import searched_functions
 from azero.executors.evaluator import Evaluation, Evaluator
 from azero.language import text
 from azero.language.program import Programs, SearchSpace
@@ -95,9 +96,14 @@ def evolve(
   """
   sets = _task_sets(tasks)
   chosen = {**methods.method(method), **settings}
+  programs = _programs(template, space, sets)
   if template is not None:  # which a start of the method's own would overwrite
     chosen["initial"] = settings.get("initial", "empty")
-  search = Evolution(space, sets, _config(chosen), template=_programs(template, space, sets))
+    if chosen["initial"] != "empty" and len(searched_functions(space)) == len(space.components):
+      raise ValueError(
+          f'A template has no effect with initial="{chosen["initial"]}", where all that it has is '
+          'written anew: leave out one of the two.')
+  search = Evolution(space, sets, _config(chosen), template=programs)
   return _run(
       search, directory, resume, progress, should_stop=should_stop,
       stop=_stop(max_seconds, target_fitness, patience), checkpoint_seconds=checkpoint_seconds,

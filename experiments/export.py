@@ -21,6 +21,8 @@ from experiments.frame.settings import setting
 with lazy.imports():
   from azero import export
   from azero.language import text, zoo
+  from azero.report import facts
+  from azero.runs import reader
   from azero.tasks.tables import npz
   from experiments.frame import candidates
 
@@ -85,6 +87,8 @@ def _read(config: Config, tasks: Tasks | None) -> tuple[Programs, int]:
   settings.require_positive(config, "num_features")
   path = pathlib.Path(config.program)
   in_zoo = not path.exists() and config.program in zoo.names()
+  if path.is_dir() and not (path / _PROGRAM).is_file():
+    return _best_of_run(config, path, tasks)
   if path.is_dir():
     path = path / _PROGRAM
   if not in_zoo and not path.is_file():
@@ -99,6 +103,19 @@ def _read(config: Config, tasks: Tasks | None) -> tuple[Programs, int]:
     return text.parse(source, num_features=num_features, multiclass=num_classes > 2), num_classes
   program = export.from_json(source)
   return program.with_features(num_features or program.space.num_features), num_classes
+
+
+def _best_of_run(config: Config, path: pathlib.Path, tasks: Tasks | None) -> tuple[Programs, int]:
+  """The best program of a search without an experiment, and the number of classes of its tasks."""
+  with reader.reading(path):
+    num_classes = facts.num_classes_of(reader.read_run(path)) if tasks is None else (
+        tasks.num_classes)
+  if config.num_classes is not None:
+    num_classes = config.num_classes
+  num_features = config.num_features or (None if tasks is None else tasks.num_features)
+  found = candidates.named(
+      str(path), num_features=num_features, multiclass=num_classes > 2)
+  return found.program, num_classes
 
 
 def _told(

@@ -54,6 +54,7 @@ def run(config: Config) -> np.ndarray:
   if output.is_dir():
     raise ValueError(f"--output: '{output}' is a directory; name a file in it.")
   files.require_directory(output.parent, "--output: ")
+  _require_other(output, config)
   model = _load(pathlib.Path(str(config.run)))
   frame, notes = _read(str(config.data), model)
   try:
@@ -76,6 +77,17 @@ def run(config: Config) -> np.ndarray:
   files.write_whole(output, text.getvalue().encode("utf-8"))
   print(f"{len(predictions)} predictions of {model.preparation.target_name!r}: {output}")
   return predictions
+
+
+def _require_other(output: pathlib.Path, config: Config) -> None:
+  """Refuses to write over the table that is read, or over a file of the run."""
+  if not output.exists():
+    return
+  data = pathlib.Path(str(config.data))
+  if data.exists() and output.samefile(data):
+    raise ValueError(f"--output: '{output}' is the table itself; name another file.")
+  if pathlib.Path(str(config.run)).resolve() in output.resolve().parents:
+    raise ValueError(f"--output: '{output}' is a file of the run; name another one.")
 
 
 def _load(directory: pathlib.Path) -> row_judging.TableModel:

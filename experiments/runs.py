@@ -6,6 +6,7 @@ JAX; only a report analyses a program. `--help` of each command says more.
 
 import argparse
 from collections.abc import Sequence
+import os
 import pathlib
 import sys
 import time
@@ -31,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
   console = Console(highlight=False, markup=False, width=None if terminal else 1000)
   try:
     options.command(options, console)
+  except BrokenPipeError:  # whoever reads has read enough, as `head`
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
   except (ValueError, OSError) as error:
     print(f"error: {error}", file=sys.stderr)
     return 2
@@ -124,6 +128,9 @@ def _compare(options: argparse.Namespace, console: Console) -> None:
 
 
 def _report(options: argparse.Namespace, console: Console) -> None:
+  output = options.output and pathlib.Path(options.output)
+  if output and output.is_file() and output.suffix.lower() not in (".html", ".htm"):
+    raise ValueError(f"--output: '{output}' is there already, and no page; name another file.")
   report = page.read(options.directory)
   console.print(f"page: {report.write(options.output)}", soft_wrap=True)
 

@@ -14,6 +14,8 @@ from azero.runs.directory import settings_of
 from azero.search.evolution import Evolution
 from azero.search.groups.federation import Federation, Group
 from azero.search.groups.migration import Migration
+from experiments import export, linear_regression
+from experiments.frame import study
 
 _TEXT = "def Predict():\n  s1 = dot(v0, v1)\n  s2 = s1 * s1\n"
 _SMALL = {
@@ -41,10 +43,20 @@ def test_the_search_tasks_of_a_data_set_are_searched_on(method, begun):
   assert begun[0].task_sets == [data.search]
 
 
+def _started(method):
+  """Settings with which a template is what a search starts from."""
+  return _SMALL | ({"initial": "empty"} if method is azero.evolve else {})
+
+
+def test_a_template_that_random_programs_overwrite_is_refused():
+  with pytest.raises(ValueError, match='template has no effect with initial="random"'):
+    azero.evolve(FIXED, tasks(2), template=_TEXT, **_SMALL)
+
+
 @pytest.mark.parametrize("method", [azero.evolve, azero.random_search])
 @pytest.mark.parametrize("template", [_TEXT, [_TEXT, _TEXT]])
 def test_a_template_may_be_text(method, template, begun):
-  method(FIXED, tasks(2), template=template, **_SMALL)
+  method(FIXED, tasks(2), template=template, **_started(method))
   count = 1 if isinstance(template, str) else 2
   assert begun[0].template == azero.parse_many([_TEXT] * count, FIXED)
 
@@ -53,7 +65,8 @@ def test_text_of_several_classes_keeps_their_vectors(begun):
   space = dataclasses.replace(FIXED, num_vectors=3)
   x = np.random.default_rng(0).normal(size=(60, 4))
   data = azero.from_arrays(x, np.arange(60) % 3, num_tasks=1)
-  azero.evolve(space, data, template="def Predict():\n  v2 = s1 * v0\n  v2 = s2 * v2\n", **_SMALL)
+  azero.evolve(space, data, template="def Predict():\n  v2 = s1 * v0\n  v2 = s2 * v2\n",
+               **_started(azero.evolve))
   assert begun[0].task_sets[0].multiclass and len(begun[0].template) == 1
 
 
@@ -130,3 +143,16 @@ def test_a_federation_is_pickled():
 
 def test_the_names_of_the_module():
   assert azero.evolve is api.evolve and azero.random_search is api.random_search
+
+
+def test_a_run_without_an_experiment_is_exported_and_not_continued_by_one(tmp_path):
+  path = tmp_path / "run"
+  result = azero.evolve(
+      FIXED, tasks(1), initial="random", max_programs=40, population_size=10, tournament_size=3,
+      directory=path, progress="off")
+  config = export.Config(program=str(path), output=str(tmp_path / "a.json"), format="json")
+  export.run(config)
+  best = azero.export.from_json((tmp_path / "a.json").read_text())
+  assert str(best) == str(result.search.hall_of_fame.best.program)
+  with pytest.raises(ValueError, match="not begun by an experiment: continue it in Python"):
+    study.continued(linear_regression.Config, path)

@@ -24,7 +24,7 @@ from azero.executors.choices import COMBINE
 from azero.executors.outcomes import combine_tasks
 from azero.executors.single import straight_line
 from azero.executors.single.direct import DirectEvaluation, DirectEvaluator
-from azero.insight.bench import read_program
+from azero.insight.bench import Bench, read_program
 from azero.language.program import Programs
 from azero.language.text import format_program
 from azero.tasks.task import Tasks
@@ -118,14 +118,15 @@ Progress = Callable[[Tuning], None]
 
 
 def tune(
-    program: Programs | str, tasks: Tasks, *, num_trials: int = 65, seed: int = 0,
+    program: Programs | str, tasks: Tasks | Bench, *, num_trials: int = 65, seed: int = 0,
     combine: str = "mean", reduction: int = 4, progress: Progress | None = None, **settings: Any,
 ) -> TunedProgram:
   """Tunes the constants of a program by random search, and puts the best into it.
 
   Args:
     program: a batch of one, or its text.
-    tasks: to tune on; the fitness there is the best of many and tells little of other tasks.
+    tasks: to tune on, or those of a `Bench`; the fitness there is the best of many and tells little
+      of other tasks.
     num_trials: settings to try, its own included.
     seed: of the factors, and the evaluation seed.
     combine: "mean" or "median" over tasks.
@@ -136,6 +137,8 @@ def tune(
   Raises:
     ValueError: a program that does not fit the tasks, or a bad setting.
   """
+  if isinstance(tasks, Bench):
+    tasks = tasks.tasks
   program = read_program(program, tasks.num_features, multiclass=tasks.multiclass)
   tuning = random_search(
       DirectEvaluator(program, tasks, **settings), num_trials=num_trials, seed=seed,

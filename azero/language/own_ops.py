@@ -1,11 +1,12 @@
 """Ops of the user's own: a row of the op table, checked before it can be used.
 
 Everything is tried out at once: the spellings by printing and parsing them, the rule by
-tracing it for three features.
+tracing it for several numbers of features.
 """
 
 from collections.abc import Sequence
 import enum
+import functools
 import keyword
 from typing import TypeVar
 
@@ -17,6 +18,8 @@ from azero.language import ops as op_table
 from azero.language.ops import Constant, Noise, Op, Rule
 
 E = TypeVar("E", bound=enum.Enum)
+
+_TRIED_FEATURES = (3, 4)
 
 
 def register_op(
@@ -55,6 +58,9 @@ def register_op(
   old = _replaced(name)
   if not callable(rule):
     raise ValueError(f"Op '{name}': its rule must be a function of JAX arrays, got {rule!r}.")
+  if old is not None and old.rule is rule:
+    # What it refers to may be another value now, and what is compiled is known by its rule.
+    rule = functools.partial(rule)
   if work is not None and not work[0] > 0:
     raise ValueError(f"Op '{name}': work must be (positive factor, power of F), got {work}.")
   op = op_table.row(
@@ -104,15 +110,24 @@ def _member(name: str, kind: type[E], value: E | str) -> E:
 
 
 def _check_rule(op: Op) -> None:
-  """Traces the rule of an op for F = 3."""
-  shape = op.output.shape(3) if op.output is not None else ()
+  """Traces the rule of an op for some numbers of features."""
+  for num_features in _TRIED_FEATURES:
+    _trace_rule(op, num_features)
+
+
+def _trace_rule(op: Op, num_features: int) -> None:
+  shape = op.output.shape(num_features) if op.output is not None else ()
 
   def run(*arguments: jax.Array) -> jax.Array:
     assert op.rule is not None
-    return jnp.broadcast_to(jnp.asarray(op.rule(*arguments)).astype(jnp.float32), shape)
+    result = jnp.asarray(op.rule(*arguments))
+    if jnp.issubdtype(result.dtype, jnp.complexfloating):
+      raise TypeError("its result is complex")
+    return jnp.broadcast_to(result.astype(jnp.float32), shape)
 
   arguments = [jax.ShapeDtypeStruct(shape, jnp.float32)] if op.updates_output else []
-  arguments += [jax.ShapeDtypeStruct(kind.shape(3), jnp.float32) for kind in op.inputs]
+  arguments += [
+      jax.ShapeDtypeStruct(kind.shape(num_features), jnp.float32) for kind in op.inputs]
   arguments += [
       jax.ShapeDtypeStruct((), jnp.int32 if meaning is Constant.INDEX else jnp.float32)
       for meaning in op.constants]
@@ -123,5 +138,5 @@ def _check_rule(op: Op) -> None:
   except Exception as error:
     shapes = ", ".join(str(argument.shape) for argument in arguments)
     raise ValueError(
-        f"Op '{op.name}': its rule fails for F = 3, with arguments of shape {shapes or 'none'} "
-        f"and an output of shape {shape}: {error}") from error
+        f"Op '{op.name}': its rule fails for F = {num_features}, with arguments of shape "
+        f"{shapes or 'none'} and an output of shape {shape}: {error}") from error

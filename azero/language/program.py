@@ -7,13 +7,14 @@ longest it may become, and its instructions fill that range from the front. Prog
 the paper's notation; `text` reads it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import enum
 import functools
 import html
 import re
 import textwrap
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,7 @@ FIRST_WRITABLE = {op_table.Kind.SCALAR: 1, op_table.Kind.VECTOR: 1, op_table.Kin
 
 MAX_ADDRESSES = 64  # one bit each in the analysis of liveness
 MAX_SLOTS = (1 << 16) - 2  # `compiler.sources` has 16 bits for an instruction
+_OWN_OPS = "own_ops"  # in a pickled component function
 MAX_FEATURES = (1 << 31) - 1  # positions are int32
 
 
@@ -42,6 +44,13 @@ class Function(enum.IntEnum):
   SETUP = 0
   PREDICT = 1
   LEARN = 2
+
+
+def _require_whole(**sizes: Any) -> None:
+  """Refuses sizes that are no whole numbers."""
+  for name, value in sizes.items():
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+      raise ValueError(f"{name} must be a whole number, got {value!r}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,16 +71,41 @@ class Component:
   searched: bool = True
 
   def __post_init__(self) -> None:
+    if isinstance(self.ops, str) or not all(isinstance(op, (int, np.integer)) for op in self.ops):
+      raise ValueError(
+          f"Allowed ops must be a list of ids, as op_by_name(name).id, got {self.ops!r}.")
     object.__setattr__(self, "ops", tuple(sorted(int(op) for op in self.ops)))
     if len(set(self.ops)) != len(self.ops):
       raise ValueError(f"Allowed ops {self.ops} name an op twice.")
     for op in self.ops:
       op_table.op_by_id(op)
+    _require_whole(min_length=self.min_length, max_length=self.max_length)
     if not 0 <= self.min_length <= self.max_length:
       raise ValueError(
           f"Lengths must satisfy 0 <= min_length <= max_length, got {self.min_length} "
           f"and {self.max_length}."
       )
+
+  def __getstate__(self) -> dict[str, Any]:
+    """What is pickled: ops of the user's own with their names, since another table may differ."""
+    own = {op: op_table.op_by_id(op).name for op in self.ops if op >= op_table.NUM_PAPER_OPS}
+    return {**vars(self), _OWN_OPS: own}
+
+  def __setstate__(self, state: Mapping[str, Any]) -> None:
+    """Takes over what was pickled.
+
+    Raises:
+      ValueError: an op of the user's own is not in the table, or another one has its number.
+    """
+    values = dict(state)
+    table = op_table.all_ops()
+    for op, name in values.pop(_OWN_OPS).items():
+      if op >= len(table) or table[op].name != name:
+        known = [each.name for each in table[op_table.NUM_PAPER_OPS:]]
+        raise ValueError(
+            f"This was pickled with '{name}' as op {op}, an op of your own; here are "
+            f"{', '.join(known) or 'none'}. Register the same ops in the same order first.")
+    vars(self).update(values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +131,9 @@ class SearchSpace:
   learn: Component
 
   def __post_init__(self) -> None:
+    _require_whole(
+        num_scalars=self.num_scalars, num_vectors=self.num_vectors,
+        num_matrices=self.num_matrices, num_features=self.num_features)
     if self.num_scalars < 2 or self.num_vectors < 1 or self.num_matrices < 0:
       raise ValueError(
           "A program needs at least 2 scalars (label and prediction), 1 vector (features) "

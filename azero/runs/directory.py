@@ -51,6 +51,7 @@ from azero.search.groups.migration import Migration
 from azero.search.history.hall_of_fame import Entry, Front, Hall, JointFront
 from azero.search.proposals.mutation import own_mutations
 from azero.search.protocol import Searching
+from azero.search.scoring.evaluators import evaluator_name
 from azero.search.search import Search
 from azero.search.threads import Improvement
 from azero.tasks.task import Tasks
@@ -272,7 +273,8 @@ def settings_of(search: Searching) -> dict[str, Any]:
 @settings_of.register
 def _(search: Search) -> dict[str, Any]:
   return _settings(
-      type(search).__name__, search.space, search.config, search.task_sets, search.template)
+      type(search).__name__, search.space, search.config, search.task_sets, search.template,
+      search.own_evaluator)
 
 
 @settings_of.register
@@ -287,7 +289,8 @@ def settings_of_groups(groups: Sequence[Group], migration: Migration | None) -> 
     experiments = None if group.experiments is None else [int(k) for k in group.experiments]
     described[group.name] = {
         "experiments": experiments, "migration_every": group.migration_every} | _settings(
-            Evolution.__name__, group.space, group.config, group.task_sets, group.template)
+            Evolution.__name__, group.space, group.config, group.task_sets, group.template,
+            evaluator_name(group.evaluator))
   return {
       "method": Federation.__name__,
       "migration": None if migration is None else dataclasses.asdict(migration),
@@ -296,7 +299,7 @@ def settings_of_groups(groups: Sequence[Group], migration: Migration | None) -> 
 
 def _settings(
     method: str, space: SearchSpace, config: SearchConfig, task_sets: Sequence[Tasks],
-    template: Programs | None,
+    template: Programs | None, own_evaluator: str | None,
 ) -> dict[str, Any]:
   tasks = task_sets[0]
   ops = {op for component in space.components for op in component.ops}
@@ -310,6 +313,7 @@ def _settings(
       "own_mutations": {
           name: rule_digest.of_mutation(function)
           for name, function in own_mutations().items() if name in config.mutations},
+      **({} if own_evaluator is None else {"own_evaluator": own_evaluator}),
       "islands": len(task_sets),
       "tasks": describe_tasks(tasks),
       "data_digest": _digest(

@@ -62,7 +62,7 @@ class Run:
   def best_entry(self) -> dict[str, Any] | None:
     """The best entry of all halls of fame, if there is one yet."""
     first = [hall[0] for part in self.searches() if (hall := part.hall_of_fame())]
-    return max(first, key=lambda entry: entry["fitness"], default=None)
+    return max(first, key=lambda entry: entry.get("fitness", 0.0), default=None)
 
   @functools.cached_property
   def status(self) -> str:

@@ -40,7 +40,7 @@ from azero.search.proposals.breeding import Breeding
 from azero.search.proposals.mutation import mutator, require_searched
 from azero.search.rounds.evaluating import Counts, Stages, check_counts
 from azero.search.rounds.round import Rules
-from azero.search.scoring.evaluators import MakeEvaluator
+from azero.search.scoring.evaluators import MakeEvaluator, check_maker, evaluator_name
 from azero.search.scoring.lru_cache import LruCache
 from azero.search.threads import Improvement, SearchThread, Shared, Watched, together
 from azero.tasks.task import Tasks
@@ -105,6 +105,7 @@ class Search(Budgeted):
     self.template = template
     self._make_evaluator = evaluator
     self._islands_in_all, self._share_rounds = islands_in_all or len(sets), share_rounds
+    check_maker(evaluator)
     if template is not None:
       _check_template(template, space)
     require_searched(space)
@@ -188,6 +189,11 @@ class Search(Budgeted):
   def step(self) -> None:
     """Some children on every island that has budget left."""
     self.advance(self.step_target)
+
+  @property
+  def own_evaluator(self) -> str | None:
+    """The name of what makes the evaluator; None for azero's own."""
+    return evaluator_name(self._make_evaluator)
 
   def advance(self, target: int) -> None:
     """A step, of so many children of an island at most, those so far included."""

@@ -123,6 +123,9 @@ def make_tasks(
   if seeds.shape != (len(train),):
     raise ValueError(
         f"seeds must have shape ({len(train)},), one for each task; got {seeds.shape}.")
+  whole = seeds.dtype.kind in "iu" or (seeds.dtype.kind == "f" and (seeds == np.floor(seeds)).all())
+  if not whole or (seeds < 0).any():
+    raise ValueError(f"seeds must be whole numbers from 0 on; got {seeds.tolist()!s:.80}.")
   return Tasks(**arrays, metric=metric, num_classes=num_classes, seeds=seeds.astype(np.uint32))
 
 

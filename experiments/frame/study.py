@@ -323,9 +323,14 @@ def continued(
 
 
 def _require_run_of(config_class: type[Any], path: pathlib.Path) -> None:
-  """Refuses a run whose directory names another experiment."""
+  """Refuses a run whose directory names another experiment, or none."""
   folder, _, own = reporting.module_name(config_class).rpartition(".")
-  other = reader.read_about(path).get("experiment", own)
+  about = reader.read_about(path)
+  if not about and "own_ops" in directory_lib.read_config(path):
+    raise ValueError(
+        f"The run in '{path}' was not begun by an experiment: continue it in Python, by "
+        f"azero.evolve(..., directory='{path}', resume=True).")
+  other = about.get("experiment", own)
   if other != own:
     raise ValueError(
         f"The run in '{path}' is one of another experiment, {other}: continue it with "

@@ -363,6 +363,11 @@ def _predicts_new_rows(run, tmp_path):
   assert header == "prediction,probability of no,probability of yes"
   name, *parts = first.split(",")
   assert name == "yes" and sum(map(float, parts)) == pytest.approx(1)
+  table, model = new.read_text(), (run / "model.pkl").read_bytes()
+  for output, what in ((new, "the table itself"), (run / "model.pkl", "a file of the run")):
+    with pytest.raises(ValueError, match=f"--output: .* is {what}; name another"):
+      predict.run(dataclasses.replace(config, output=str(output)))
+  assert new.read_text() == table and (run / "model.pkl").read_bytes() == model
   new.write_text("a;c\n1;2\n")
   with pytest.raises(ValueError, match=r"new.csv: 1 of the columns .* are not there: b"):
     predict.run(config)

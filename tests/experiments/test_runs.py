@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from azero.report import facts
 from azero.runs import reader
 from experiments import linear_regression, runs
 from experiments.frame import study
@@ -240,6 +241,26 @@ def test_a_notebook_shows_how_a_run_stands_and_its_best_program(tmp_path):
     assert text in shown
 
 
+def test_the_best_program_of_several_searches_is_the_best_of_all(tmp_path):
+  path = make(tmp_path / "run")
+  for name, fitness in (("a", 0.3), ("b", 0.9), ("c", 0.5)):
+    part = make(path / name, row(20, fitness))
+    (part / "hall_of_fame.json").write_text(
+        json.dumps([{"program": f"program {name}", "fitness": fitness}]))
+  run = reader.read_run(path)
+  assert run.best_entry()["program"] == "program b" and "program b" in run._repr_html_()
+  assert facts.program_of(run) == (None, "program b")
+
+
+def test_a_setting_called_tasks_is_no_description_of_them(tmp_path):
+  path = make(tmp_path / "run", row(20, 0.5))
+  config = json.loads((path / "config.json").read_text())
+  (path / "config.json").write_text(json.dumps(config | {"tasks": [1, 10]}))
+  assert reader.read_run(path).tasks == {}
+  (path / "run.json").write_text(json.dumps({"tasks": {"num_classes": 2}}))
+  assert reader.read_run(path).tasks == {"num_classes": 2}
+
+
 def test_findings_count_until_the_run_goes_on(tmp_path):
   path = make(tmp_path / "run", row(20, 0.5, "interrupted"))
   assert reader.read_run(path).findings() == {}
@@ -257,6 +278,10 @@ def test_report(tmp_path, call):
   assert "2,000" in (path / "report.html").read_text(encoding="utf-8")
   other = tmp_path / "a.html"
   assert call("report", path, "--output", other)[1] == [f"page: {other}"]
+  (tmp_path / "mine.txt").write_text("mine")
+  error = call("report", path, "--output", tmp_path / "mine.txt")[2]
+  assert "is there already, and no page" in error
+  assert (tmp_path / "mine.txt").read_text() == "mine"
   assert call("report", tmp_path / "nowhere")[2].startswith("error: there is no directory '")
 
 

@@ -80,6 +80,18 @@ def test_improvements_come_with_their_programs(tmp_path):
   assert parse(rows[0]["program"], FIXED) == program
 
 
+@pytest.mark.parametrize(("found", "ahead"), [
+    ((0, 0.4), {0: 0.5, 1: 0.9}),
+    ((0, 0.5), {1: 0.9}),  # found again
+    ((0, 0.9), {1: 0.9}),  # no better than what is saved of another island
+    ((0, 0.91), {})])
+def test_what_only_the_file_has_is_waited_for_until_something_is_better(tmp_path, found, ahead):
+  records = RunDirectory(tmp_path / "run", {})
+  records._ahead = {0: 0.5, 1: 0.9}
+  records._note_found(*found)
+  assert records._ahead == ahead
+
+
 def test_the_hall_of_fame_is_replaced_when_it_changed(tmp_path):
   path = tmp_path / "run"
   records, hall, front = RunDirectory(path, {}), HallOfFame(2), Front()

@@ -217,6 +217,10 @@ def other_tasks():
   return [dataclasses.replace(first, train_y=first.train_y + 1e-9), *rest]
 
 
+def made(task_sets, **others):
+  return Evolution(FIXED, task_sets, config(**SETTINGS), evaluator=ToyEvaluator, **others)
+
+
 REGRESSOR = "def Predict():\n  s1 = dot(v0, v1)\n"
 
 
@@ -225,10 +229,9 @@ REGRESSOR = "def Predict():\n  s1 = dot(v0, v1)\n"
     (lambda: make(hurdle=None, combine="mean"),
      "search.hurdle is 0.5 there and None here; search.combine is 'median' there and 'mean'"),
     (lambda: make(RandomSearch), "method is 'Evolution' there and 'RandomSearch' here"),
-    (lambda: Evolution(FIXED, other_tasks(), config(**SETTINGS)), "data_digest is '"),
-    (lambda: Evolution(FIXED, tasks(2), config(**SETTINGS)), "islands is 3 there and 2 here"),
-    (lambda: Evolution(
-        FIXED, tasks(ISLANDS), config(**SETTINGS), template=parse(REGRESSOR, FIXED)),
+    (lambda: made(other_tasks()), "data_digest is '"),
+    (lambda: made(tasks(2)), "islands is 3 there and 2 here"),
+    (lambda: made(tasks(ISLANDS), template=parse(REGRESSOR, FIXED)),
      "template_digest is None there and '"),
 ])
 def test_other_settings_are_refused(stopped, search, message):
@@ -241,6 +244,27 @@ def test_other_settings_are_refused(stopped, search, message):
   with pytest.raises(ValueError, match=message):
     runner.run(search(), directory=directory, progress="off")
   assert (stopped / "config.json").read_text() == before
+
+
+def test_a_run_that_is_continued_only_to_end_says_how_it_ended(tmp_path):
+  path = tmp_path / "run"
+  run(make(), path, should_stop=interrupt_at(1))
+  assert json_lines(path / "metrics.jsonl")[-1]["status"] == "interrupted"
+  result = run(make(), path, resume=True, should_stop=lambda search: True)
+  assert result.status == "stopped"
+  assert json_lines(path / "metrics.jsonl")[-1]["status"] == "stopped"
+  count = len(json_lines(path / "metrics.jsonl"))
+  run(make(), path, resume=True, should_stop=lambda search: True)
+  assert len(json_lines(path / "metrics.jsonl")) == count
+
+
+def test_another_evaluator_is_refused(stopped):
+  search = Evolution(FIXED, tasks(ISLANDS), config(**SETTINGS))
+  assert search.own_evaluator is None
+  with pytest.raises(ValueError, match="only it has the settings own_evaluator"):
+    run(search, stopped, resume=True)
+  with pytest.raises(ValueError, match=r"evaluator must be what makes one, .* got 3"):
+    Evolution(FIXED, tasks(ISLANDS), config(**SETTINGS), evaluator=3)
 
 
 @pytest.fixture

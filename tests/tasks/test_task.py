@@ -51,3 +51,10 @@ def test_bad_arrays_are_one_clear_error(changes, message):
       "train_x": X, "train_y": Y, "valid_x": X, "valid_y": Y, "metric": "accuracy"} | changes
   with pytest.raises(ValueError, match=message):
     make_tasks(**arguments)
+
+
+@pytest.mark.parametrize("seeds", [[-1], [1.7], [np.nan], ["a"], [True, False]])
+def test_seeds_that_are_no_whole_numbers_are_refused(seeds):
+  x, y = np.ones((1, 3, 2)), np.zeros((1, 3))
+  with pytest.raises(ValueError, match="seeds must"):
+    make_tasks(x, y, x, y, "rms", seeds=seeds)

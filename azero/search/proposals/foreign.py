@@ -6,6 +6,7 @@ Numba's functions call each other, so that what it raises goes through the kerne
 """
 
 from collections.abc import Callable
+import inspect
 from typing import Any
 
 import numba
@@ -15,8 +16,23 @@ from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 import numpy as np
 
-from azero.compiler.arrays import ProgramArrays, Tables
-from azero.compiler.kernels import DISABLE_JIT
+from azero.compiler.arrays import (
+  CHOICES_IN1,
+  CHOICES_OUT,
+  FIRST_OUT,
+  INDEX,
+  MEANING,
+  NUM_ALLOWED,
+  NUM_CONSTANTS,
+  NUM_INPUTS,
+  NUM_OUTPUTS,
+  START,
+  STOP,
+  ProgramArrays,
+  Tables,
+)
+from azero.compiler.kernels import DISABLE_JIT, inlined_kernel, inner_kernel
+from azero.language.program import EMPTY
 
 _KEPT: list[Any] = []  # what was compiled, which must not go while its address is about
 
@@ -37,14 +53,17 @@ def address_of(name: str, function: Callable[..., None]) -> int:
   """The address of a mutation, compiled; without compilation its number for `call`.
 
   Raises:
-    ValueError: Numba cannot compile it.
+    ValueError: it is no function, or Numba cannot compile it.
   """
+  python = getattr(function, "py_func", function)
+  if not inspect.isfunction(python):
+    raise ValueError(f"Mutation '{name}' must be a plain Python function, got {function!r}.")
   if DISABLE_JIT:
     _KEPT.append(function)
     return -len(_KEPT)
   try:
-    compiled: Any = numba.njit(_SIGNATURE, nogil=True)(getattr(function, "py_func", function))
-  except NumbaError as error:
+    compiled: Any = numba.njit(_SIGNATURE, nogil=True)(python)
+  except (NumbaError, TypeError) as error:  # the latter of another number of arguments
     raise ValueError(f"Mutation '{name}': Numba cannot compile it: {error}") from error
   _KEPT.append(compiled)
   result = compiled.overloads[_SIGNATURE.args]
@@ -74,4 +93,49 @@ def _call_python(
   _KEPT[-number - 1](programs, i, function, space, stream)
 
 
-call: Any = _call_python if DISABLE_JIT else _call_compiled
+_call: Any = _call_python if DISABLE_JIT else _call_compiled
+
+
+@inner_kernel
+def call(
+    number: int, programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray
+) -> None:
+  """Lets a mutation of the user's own change program i.
+
+  Raises:
+    ValueError: what it leaves is no program of the space.
+  """
+  _call(number, programs, i, function, space, stream)
+  for each in range(len(space.functions)):
+    ended = False
+    for slot in range(space.functions[each, START], space.functions[each, STOP]):
+      empty = programs.opcode[i, slot] == EMPTY
+      if not empty and (ended or not _is_allowed(programs, i, slot, each, space)):
+        raise ValueError("it leaves a malformed program, which Programs.validate() would refuse")
+      ended = empty
+
+
+@inlined_kernel
+def _is_allowed(
+    programs: ProgramArrays, i: int, slot: int, function: int, space: Tables) -> bool:
+  """Whether an instruction is one of the space: its op, its addresses and its constants."""
+  opcode, allowed = programs.opcode[i, slot], False
+  for k in range(space.functions[function, NUM_ALLOWED]):
+    allowed |= opcode == space.allowed[function, k]
+  if not allowed:
+    return False
+  for k in range(space.ops[opcode, NUM_INPUTS]):
+    address = programs.in1[i, slot] if k == 0 else programs.in2[i, slot]
+    if not 0 <= address < space.ops[opcode, CHOICES_IN1 + k]:
+      return False
+  if space.ops[opcode, NUM_OUTPUTS]:
+    place = programs.out[i, slot] - space.ops[opcode, FIRST_OUT]
+    if not 0 <= place < space.ops[opcode, CHOICES_OUT]:
+      return False
+  for k in range(space.ops[opcode, NUM_CONSTANTS]):
+    value = programs.constants[i, slot, k]
+    if not np.isfinite(value):
+      return False
+    if space.ops[opcode, MEANING + k] == INDEX and not 0 <= value < 1:
+      return False
+  return True

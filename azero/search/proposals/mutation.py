@@ -8,8 +8,8 @@ A mutation is a function of one program that changes it in place:
 function that was drawn for it, `space` the tables of its search space (`Tables`), and `stream`
 what it draws from with `draws.uniform` and `draws.pick`. One of your own is added by
 `register_mutation`; it is then chosen by its name like those of this module. It may draw as
-much as it likes, and has to leave a valid program, as the functions of
-`azero.search.proposals.edits` do. What it raises ends the search.
+much as it likes, and has to leave a well-formed program, as the functions of
+`azero.search.proposals.edits` do. What it raises ends the search, and so does a malformed program.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -167,7 +167,7 @@ def register_mutation(name: str, function: Mutation) -> None:
     ValueError: no identifier, the name of a built-in mutation, or a function that Numba cannot
       compile.
   """
-  if not name.isidentifier():
+  if not isinstance(name, str) or not name.isidentifier():
     raise ValueError(f"The name of a mutation must be a Python identifier, got {name!r}.")
   if name in _BUILT_IN:
     raise ValueError(f"Mutation '{name}' is built in; choose another name.")

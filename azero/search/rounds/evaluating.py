@@ -338,10 +338,14 @@ class Stages:
     new = rows[~results.done[rows, number]]
     if len(new):
       found = self._evaluate(stage, plan, new, rnd, devices)
-      if np.isnan(found.fitness).any():
+      if np.shape(found.fitness) != new.shape:
         raise ValueError(
-            "A program was given NaN as its fitness. What evaluates programs has to give those "
-            "that fail 0.")
+            f"{len(new)} programs were given fitnesses of shape {np.shape(found.fitness)}. What "
+            "evaluates programs has to give each one number.")
+      if not np.isfinite(found.fitness).all():
+        raise ValueError(
+            "A program was given NaN or infinity as its fitness. What evaluates programs has to "
+            "give those that fail 0.")
       results.done[new, number] = True
       results.fitness[new, number] = found.fitness
       results.train_steps[new, number] = found.train_steps

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from azero.compiler import canonical
-from azero.executors.evaluator import Evaluation
+from azero.executors.evaluator import Evaluation, Evaluator
 from azero.language.program import Programs
 
 
@@ -44,3 +44,23 @@ class ProgramEvaluator(Protocol):
 # Makes one of a space, its task sets and the settings of `Evaluator`, by their names: combine,
 # num_epochs, max_abs_error, seed, dtype, num_devices, lanes and executor.
 MakeEvaluator = Callable[..., ProgramEvaluator]
+
+
+def check_maker(makes: Any) -> None:
+  """Refuses what cannot make evaluators, such as an evaluator.
+
+  Raises:
+    ValueError: it cannot be called.
+  """
+  if not callable(makes):
+    raise ValueError(
+        "evaluator must be what makes one, called with the space, its task sets and settings as "
+        f"azero/search/scoring/evaluators.py says; got {makes!r:.80}.")
+
+
+def evaluator_name(makes: MakeEvaluator) -> str | None:
+  """What a function or class that makes evaluators is called; None for azero's own."""
+  if makes is Evaluator:
+    return None
+  named = makes if hasattr(makes, "__qualname__") else type(makes)
+  return f"{named.__module__}.{named.__qualname__}"

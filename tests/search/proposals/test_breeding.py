@@ -13,6 +13,7 @@ from support.toy_evaluator import ToyEvaluator
 from azero.compiler.arrays import arrays, tables
 from azero.compiler.kernels import DISABLE_JIT
 from azero.language import spaces
+from azero.language import text as text_lib
 from azero.language.program import Component, Programs
 from azero.search import draws
 from azero.search.evolution import Evolution
@@ -135,6 +136,45 @@ def test_an_error_of_a_mutation_ends_the_search():
   with pytest.raises(RuntimeError, match="Mutation 'faulty', of your own, raised ValueError: not"):
     for _ in range(100):
       search.step()
+
+
+def _malformed(fault):
+  """A mutation that leaves one fault in the first instruction of Predict."""
+
+  def spoil(programs, i, function, space, stream):
+    slot = space.functions[1, 0]
+    if fault == 0:
+      programs.out[i, slot] = 30_000
+    elif fault == 1:
+      programs.in1[i, slot] = -30_000
+    elif fault == 2:
+      programs.opcode[i, slot] = 20_000
+    elif fault == 3:
+      programs.opcode[i, slot] = -1
+    elif fault == 4:
+      programs.constants[i, slot, 0] = np.nan
+
+  return spoil
+
+
+@pytest.mark.parametrize("fault", range(5))
+@pytest.mark.usefixtures("_forgotten")
+def test_a_mutation_may_not_leave_a_malformed_program(fault):
+  mutation.register_mutation("spoil", _malformed(fault))
+  text = "def Setup():\n  s3 = 0.5\ndef Predict():\n  s2 = 0.1\n  s1 = dot(v0, v1)\ndef Learn():"
+  if fault == 1:
+    text = text.replace("s2 = 0.1", "s2 = s3 + s3")
+  parents = text_lib.parse(text, num_features=4)
+  spoiling = mutation.mutator(("spoil",), 1.0)
+  with pytest.raises(RuntimeError, match=r"'spoil', of your own, .* it leaves a malf"):
+    mutation.mutated(parents, spoiling, seed=0)
+
+
+@pytest.mark.parametrize(("name", "function"), [
+    (5, _reverse), ("two words", _reverse), ("five", 5), ("few", lambda programs, i: None)])
+def test_what_is_no_mutation_is_refused(name, function):
+  with pytest.raises(ValueError, match=r"[Mm]utation"):
+    mutation.register_mutation(name, function)
 
 
 def test_names_of_own_mutations():

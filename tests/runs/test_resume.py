@@ -248,13 +248,13 @@ def test_other_settings_are_refused(stopped, search, message):
 
 def test_a_run_that_is_continued_only_to_end_says_how_it_ended(tmp_path):
   path = tmp_path / "run"
-  run(make(), path, should_stop=interrupt_at(1))
+  run(make(max_programs=500), path, should_stop=interrupt_at(2))
   assert json_lines(path / "metrics.jsonl")[-1]["status"] == "interrupted"
-  result = run(make(), path, resume=True, should_stop=lambda search: True)
+  result = run(make(max_programs=500), path, resume=True, should_stop=lambda search: True)
   assert result.status == "stopped"
   assert json_lines(path / "metrics.jsonl")[-1]["status"] == "stopped"
   count = len(json_lines(path / "metrics.jsonl"))
-  run(make(), path, resume=True, should_stop=lambda search: True)
+  run(make(max_programs=500), path, resume=True, should_stop=lambda search: True)
   assert len(json_lines(path / "metrics.jsonl")) == count
 
 

@@ -107,6 +107,8 @@ class Evaluator:
     _check_settings(combine, executor)
     check_training(num_epochs, max_abs_error, dtype)
     _check_tasks(space, sets)
+    if not isinstance(seed, (int, np.integer)):
+      raise ValueError(f"seed must be a whole number, got {seed}.")
     if seed < 0:
       raise ValueError(f"seed must not be negative, got {seed}.")
     if lanes is not None and lanes < 1:
@@ -275,7 +277,7 @@ def _check_settings(combine: str, executor: str) -> None:
 
 
 def _check_tasks(space: SearchSpace, sets: list[Tasks]) -> None:
-  if not sets:
+  if not sets or not all(map(len, sets)):
     raise ValueError("No tasks to evaluate on.")
   first = sets[0]
   for tasks in sets[1:]:

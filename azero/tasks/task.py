@@ -179,6 +179,8 @@ def _check_classes(train_y: np.ndarray, valid_y: np.ndarray, num_classes: int | 
   largest = int(max(train_y.max(), valid_y.max()))
   if num_classes is None:
     return max(2, largest + 1)
+  if not isinstance(num_classes, (int, np.integer)):
+    raise ValueError(f"num_classes must be a whole number, got {num_classes}.")
   if num_classes < 2 or largest >= num_classes:
     raise ValueError(f"Label {largest} is out of range for num_classes={num_classes}.")
   return num_classes

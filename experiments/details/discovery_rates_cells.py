@@ -157,9 +157,11 @@ def _run(cell: Cell, seeds: list[int], config: Any) -> list[dict[str, Any]] | in
   """The lines of some seeds of a cell, or the number of the signal that interrupted it."""
   settings = cell.config.evaluator_settings() | {"combine": "mean"}
   judge = _judge(cell.problem, cell.exam, cell.space, tuple(settings.items()))
-  common = cell.common
+  at_once = config.at_once or len(seeds)
+  # Seconds of seeds that share the machine with others are not those of a seed alone.
+  common = cell.common | {"machine": f"{cell.common['machine']}, {at_once} seeds at once"}
   rows = []
-  for together in _batches(seeds, config.at_once or len(seeds)):
+  for together in _batches(seeds, at_once):
     found = _search(cell, together, judge, config.run.progress)
     if isinstance(found, int):
       return found

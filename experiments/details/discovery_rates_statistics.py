@@ -193,7 +193,7 @@ def _tests(
     rows: Sequence[Row], paper: Sequence[Row], times: Mapping[str, Times],
     paper_times: Mapping[str, Times],
 ) -> dict[str, Test]:
-  """Those that can be made: seconds of different machines say nothing."""
+  """Those that can be made: seconds of other machines, or beside other seeds, say nothing."""
   machines = {row["machine"] for row in (*rows, *paper)}
   found = {}
   for measure in TESTED:

@@ -31,6 +31,8 @@ def _programs(**fields) -> Programs:
     ({"combine": "max"}, "combine must be one of median, mean, got 'max'"),
     ({"dtype": "bfloat16"}, "dtype must be one of float32, float64, got 'bfloat16'"),
     ({"num_epochs": 10**12}, r"num_epochs=1,000,000,000,000 of .* GB of memory are free"),
+    ({"num_epochs": 2.5}, "num_epochs must be a whole number, got 2.5"),
+    ({"seed": 1.5}, "seed must be a whole number, got 1.5"),
     ({"num_epochs": 0}, "num_epochs must be at least 1, got 0"),
     ({"max_abs_error": 0.0}, "max_abs_error must be positive, got 0.0"),
     ({"max_abs_error": float("nan")}, "max_abs_error must be positive, got nan"),
@@ -47,6 +49,7 @@ def test_settings(settings, message):
 
 @pytest.mark.parametrize(("tasks", "message"), [
     ([], "No tasks to evaluate on"),
+    (TASKS[[]], "No tasks to evaluate on"),
     (random_tasks(5), r"F = 4, the tasks have 5 features; use space.with_features\(5\)"),
     ([TASKS, random_tasks(4, num_tasks=3)], r"one shape and metric: \(2, 6, 4\) rms and \(3, 6"),
     ([TASKS, random_tasks(4, num_train=7)], r"one shape and metric: .* \(2, 7, 4\) rms"),

@@ -42,6 +42,7 @@ def test_classes_follow_from_the_largest_label_or_are_given():
     ({"valid_y": Y / 2}, "valid_y has label 0.5.*use metric 'rms'"),
     ({"train_y": np.array([[0, 1, 1, 0], [1, 1, 1, 1]])}, "train_y of task 1 has only class 1"),
     ({"train_y": Y * 3}, "4 classes need at least 4 features.*got 3"),
+    ({"num_classes": 2.5}, "num_classes must be a whole number, got 2.5"),
     ({"num_classes": 1}, "Label 1 is out of range for num_classes=1"),
     ({"metric": "rms", "num_classes": 2}, "num_classes belongs to metric 'accuracy'"),
     ({"seeds": [1]}, r"seeds must have shape \(2,\)"),

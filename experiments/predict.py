@@ -86,7 +86,8 @@ def _require_other(output: pathlib.Path, config: Config) -> None:
   data = pathlib.Path(str(config.data))
   if data.exists() and output.samefile(data):
     raise ValueError(f"--output: '{output}' is the table itself; name another file.")
-  if pathlib.Path(str(config.run)).resolve() in output.resolve().parents:
+  own = pathlib.Path(str(config.run)).resolve() in output.resolve().parents
+  if own and output.suffix.lower() != ".csv":  # which only predictions are
     raise ValueError(f"--output: '{output}' is a file of the run; name another one.")
 
 

@@ -84,8 +84,8 @@ class Decoupling:
 
   Attributes:
     original: a batch of one.
-    program: with one constant for each group; its fitness on each task is the same, but for
-      rounding.
+    program: with one constant for each group; its fitness on each task is the same but for
+      rounding, of 0.001 at most.
     couplings: groups of constants that were coupled.
     rates: learning rates that are computed, each with what a constant would cost.
   """
@@ -190,12 +190,13 @@ def _mergeable(
     code: Code, groups: Sequence[tuple[tuple[Spot, ...], tuple[int, ...]]], bench: Bench
 ) -> list[tuple[tuple[Spot, ...], tuple[int, ...]]]:
   """The groups of which one constant can stand for all, which a power of two does not show."""
-  if not any(len(group) > 1 for group, _ in groups):
-    return list(groups)
-  per_task = bench.measure([code, *(_merged(code, [group]) for group in groups)]).per_task
-  changes = np.abs(per_task[1:] - per_task[0]).max(axis=(1, 2))
-  return [group for group, change in zip(groups, changes)
-          if len(group[0]) == 1 or change <= _ROUNDING]
+  taken = [group for group in groups if len(group[0]) == 1]
+  for group in groups:
+    if len(group[0]) > 1:
+      before, after = bench.measure([code, _merged(code, [*taken, group])]).per_task
+      if np.abs(after - before).max() <= _ROUNDING:
+        taken.append(group)
+  return taken
 
 
 def _scaled(code: Code, powers: dict[Spot, int]) -> Code:

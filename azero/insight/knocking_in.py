@@ -27,7 +27,16 @@ from azero.insight.mechanisms import (
 from azero.insight.motifs import MEAN_RATE, NOISY_RELU, RATE_DECAY
 from azero.insight.statistics import Interval
 from azero.insight.surgery import Code, Line
-from azero.insight.terms import RECTIFIERS, SCALES, STEPS, Factor, Mechanism, Terms, Weight
+from azero.insight.terms import (
+  ADDITIVE,
+  RECTIFIERS,
+  SCALES,
+  STEPS,
+  Factor,
+  Mechanism,
+  Terms,
+  Weight,
+)
 from azero.language.ops import Kind, op_by_name
 from azero.language.program import FEATURES_VECTOR, PREDICTION_SCALAR, Function, Programs
 from azero.language.text import format_program
@@ -201,30 +210,42 @@ class _Graft:
     inputs[operand] = address
     self._lines[at.function][at.line - 1] = old._replace(inputs=tuple(inputs))
 
-  def noise(self) -> int:
-    """The address of the donor's noise with all that it is made of, drawn where the donor does.
+  def noise(self, number: int) -> int:
+    """The address of the noise that an instruction of the donor makes, with all that it needs.
+
+    It is drawn where the donor draws it.
+    """
+    name = _copied(
+        self, {number, *self.donor.flow.ancestors(number)}, predict=self.start)
+    return name(Kind.VECTOR, self.donor_line(number).output)
+
+  def noises(self) -> list[int]:
+    """The instructions of the mechanism that make noise without data, as it meets those.
 
     Raises:
-      ValueError: it is no vector, or data go into it before it meets them.
+      ValueError: it is no vector, or data scale it.
     """
     terms = self.donor
+    parts = [n for n in range(len(terms.flow.instructions))
+             if terms.place(n) in self.mechanism.places]
     noisy = [
-        n for n in range(len(terms.flow.instructions))
-        if terms.place(n) in self.mechanism.places
-        and any(map(terms.is_noise, {n, *terms.flow.ancestors(n)}))
+        n for n in parts if any(map(terms.is_noise, {n, *terms.flow.ancestors(n)}))
         and not terms.flow.depends_on(terms.operands(n), lambda each: each.is_data)]
     # What other noise is made of is a part of it.
-    whole = [
-        n for n in noisy if terms.flow.instructions[n].op.output is Kind.VECTOR
-        and not any(n in terms.flow.ancestors(other) for other in noisy if other != n)]
-    if not whole:
+    whole = [n for n in noisy if not any(
+        n in terms.flow.ancestors(other) for other in noisy if other != n)]
+    joins = [n for n in parts if n not in noisy and any(
+        writer in whole for source in terms.operands(n) for writer in source.writers)]
+    if not whole or any(
+        terms.flow.instructions[n].op.output is not Kind.VECTOR for n in whole) or any(
+            terms.op(n) not in ADDITIVE | RECTIFIERS | SCALES for n in joins) or any(
+                terms.op(n) in SCALES and not terms.has_features(source)
+                for n in joins for source in terms.operands(n)
+                if not set(source.writers) & set(whole)):
       raise ValueError(
-          f"The donor's noise is no vector of its own, so that its {self.mechanism.name} cannot be "
-          "moved.")
-    number = whole[0]
-    name = _copied(
-        self, {number, *terms.flow.ancestors(number)}, predict=self.start)
-    return name(Kind.VECTOR, self.donor_line(number).output)
+          f"The donor's noise is no vector that joins others by a sum, so that its "
+          f"{self.mechanism.name} cannot be moved.")
+    return whole
 
   def taught(self) -> list[Weight]:
     """The recipient's weights that follow the error."""
@@ -251,8 +272,10 @@ def _line(name: str, output: int, inputs: tuple[int, ...], *constants: float) ->
 
 
 def _noisy_input(graft: _Graft) -> None:
-  join = min(mechanisms.noisy_features(graft.donor))
-  noise, noisy = graft.noise(), graft.fresh(Kind.VECTOR)
+  join, noises = min(mechanisms.noisy_features(graft.donor)), graft.noises()
+  if len(noises) > 1:
+    raise ValueError("The donor's noise joins the features more than once; only one can be moved.")
+  noise, noisy = graft.noise(noises[0]), graft.fresh(Kind.VECTOR)
   features_first = graft.donor.has_features(graft.donor.operands(join)[0])
   inputs = (FEATURES_VECTOR, noise) if features_first else (noise, FEATURES_VECTOR)
   graft.start.append(graft.donor_line(join)._replace(output=noisy, inputs=inputs))
@@ -263,7 +286,10 @@ def _noisy_input(graft: _Graft) -> None:
 
 
 def _noisy_relu(graft: _Graft) -> None:
-  """Noise joins what is rectified, for the step function that is the derivative as well."""
+  """Noise joins what is rectified, for the step function that is the derivative as well.
+
+  Of several sources of noise it is the first one.
+  """
   terms = graft.target
   for number in sorted(terms.forward):
     kinds = terms.flow.instructions[number].op.inputs
@@ -275,7 +301,8 @@ def _noisy_relu(graft: _Graft) -> None:
       rectified = terms.operands(number)[operand].writers
       noisy = graft.fresh(Kind.VECTOR)
       graft.insert(number, _line(
-          "vector_sum", noisy, (graft.line(number).inputs[operand], graft.noise())))
+          "vector_sum", noisy, (
+              graft.line(number).inputs[operand], graft.noise(graft.noises()[0]))))
       graft.read(number, operand, noisy)
       for other in range(number + 1, len(terms.flow.instructions)):
         if terms.op(other) in STEPS and terms.operands(other)[0].writers == rectified:
@@ -417,7 +444,7 @@ def _rate_decay(graft: _Graft) -> None:
     inverse = graft.fresh(Kind.SCALAR)
     graft.insert(own.reader, _line("scalar_reciprocal", inverse, (rate,)))
     rate = inverse
-  first = graft.constant(float(1 / np.float32(abs(values[0])) ** factor.power))
+  first = graft.constant(float(1 / np.float32(values[0]) ** factor.power))
   graft.insert(
       own.reader, _line("scalar_product", part, (first, rate)),
       _line("scalar_product", scaled, (part, graft.line(own.reader).inputs[own.operand])))

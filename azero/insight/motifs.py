@@ -88,7 +88,7 @@ def _rate_decay(terms: Terms, num_examples: int) -> Mechanism | None:
   edits = {
       (each.reader, each.operand): Read(
           terms.at(each.reader), each.operand,
-          float(np.mean(values**each.power) ** each.power))
+          float(np.sign(values[0]) * np.mean(np.abs(values) ** each.power) ** each.power))
       for each, values in falling}
   return terms.mechanism(
       RATE_DECAY, flow.closure([factor.source]) | {factor.reader, factor.update},

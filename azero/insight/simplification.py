@@ -121,7 +121,8 @@ def simplify(
   Args:
     program: a batch of one, or its text.
     tasks: to compare on, or a `Bench`; without them only what follows from the program alone.
-    tolerance: fitness that may be lost, by the upper bound of the interval; 0 for none.
+    tolerance: fitness that may be lost, by the upper bound of the interval, which a single task
+      without random numbers does not have; 0 for none.
     num_classes: of the program's tasks, where none are given.
     num_seeds: evaluations with other random numbers; default 3, or what the `Bench` has.
     rename: whether addresses are numbered anew and instructions reordered, at the end.

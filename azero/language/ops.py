@@ -101,6 +101,8 @@ class Op:
       own, so that it may be given arrays of any other shape.
     work: floating-point operations as (factor, power): factor * F ** power.
     zero: what it gives for zeros.
+    registrations: how often an op of the user's own was registered before: what is compiled of one
+      rule may not serve for the same rule later, which may refer to other values then.
   """
 
   id: int
@@ -117,6 +119,7 @@ class Op:
   elementwise: bool = False
   work: tuple[float, int] = (1.0, 0)
   zero: Zero = Zero.UNKNOWN
+  registrations: int = 0
 
   def cost(self, num_features: int) -> float:
     """Cost of one execution, in scalar additions, at F = `num_features`."""

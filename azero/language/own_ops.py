@@ -5,8 +5,8 @@ tracing it for several numbers of features.
 """
 
 from collections.abc import Sequence
+import dataclasses
 import enum
-import functools
 import keyword
 from typing import TypeVar
 
@@ -58,9 +58,6 @@ def register_op(
   old = _replaced(name)
   if not callable(rule):
     raise ValueError(f"Op '{name}': its rule must be a function of JAX arrays, got {rule!r}.")
-  if old is not None and old.rule is rule:
-    # What it refers to may be another value now, and what is compiled is known by its rule.
-    rule = functools.partial(rule)
   if work is not None and not work[0] > 0:
     raise ValueError(f"Op '{name}': work must be (positive factor, power of F), got {work}.")
   op = op_table.row(
@@ -68,6 +65,7 @@ def register_op(
       aliases=aliases, constants=[_member(name, Constant, constant) for constant in constants],
       noise=None if noise is None else _member(name, Noise, noise),
       commutative=commutative, updates_output=updates_output, elementwise=elementwise, work=work)
+  op = dataclasses.replace(op, registrations=0 if old is None else old.registrations + 1)
   _put_checked(op, old)
   return op
 
@@ -120,7 +118,11 @@ def _trace_rule(op: Op, num_features: int) -> None:
 
   def run(*arguments: jax.Array) -> jax.Array:
     assert op.rule is not None
-    result = jnp.asarray(op.rule(*arguments))
+    result = op.rule(*arguments)
+    if not isinstance(result, jax.Array):
+      raise TypeError(f"its result is no JAX array, but {result!r:.80}")
+    if op.elementwise and result.shape != shape:
+      raise TypeError(f"it is elementwise, but its result has shape {result.shape}")
     if jnp.issubdtype(result.dtype, jnp.complexfloating):
       raise TypeError("its result is complex")
     return jnp.broadcast_to(result.astype(jnp.float32), shape)

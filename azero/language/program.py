@@ -7,7 +7,7 @@ longest it may become, and its instructions fill that range from the front. Prog
 the paper's notation; `text` reads it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
 import enum
 import functools
@@ -34,8 +34,9 @@ FIRST_WRITABLE = {op_table.Kind.SCALAR: 1, op_table.Kind.VECTOR: 1, op_table.Kin
 
 MAX_ADDRESSES = 64  # one bit each in the analysis of liveness
 MAX_SLOTS = (1 << 16) - 2  # `compiler.sources` has 16 bits for an instruction
-_OWN_OPS = "own_ops"  # in a pickled component function
 MAX_FEATURES = (1 << 31) - 1  # positions are int32
+
+_OWN_OPS = "own_ops"  # in a pickled component function
 
 
 class Function(enum.IntEnum):
@@ -71,7 +72,8 @@ class Component:
   searched: bool = True
 
   def __post_init__(self) -> None:
-    if isinstance(self.ops, str) or not all(isinstance(op, (int, np.integer)) for op in self.ops):
+    if isinstance(self.ops, str) or not isinstance(self.ops, Iterable) or not all(
+        isinstance(op, (int, np.integer)) and not isinstance(op, bool) for op in self.ops):
       raise ValueError(
           f"Allowed ops must be a list of ids, as op_by_name(name).id, got {self.ops!r}.")
     object.__setattr__(self, "ops", tuple(sorted(int(op) for op in self.ops)))
@@ -88,7 +90,8 @@ class Component:
 
   def __getstate__(self) -> dict[str, Any]:
     """What is pickled: ops of the user's own with their names, since another table may differ."""
-    own = {op: op_table.op_by_id(op).name for op in self.ops if op >= op_table.NUM_PAPER_OPS}
+    own = {op: _described(op_table.op_by_id(op)) for op in self.ops
+           if op >= op_table.NUM_PAPER_OPS}
     return {**vars(self), _OWN_OPS: own}
 
   def __setstate__(self, state: Mapping[str, Any]) -> None:
@@ -99,13 +102,20 @@ class Component:
     """
     values = dict(state)
     table = op_table.all_ops()
-    for op, name in values.pop(_OWN_OPS).items():
-      if op >= len(table) or table[op].name != name:
-        known = [each.name for each in table[op_table.NUM_PAPER_OPS:]]
+    for op, wanted in values.pop(_OWN_OPS, {}).items():
+      if op >= len(table) or _described(table[op]) != wanted:
+        known = ", ".join(map(_described, table[op_table.NUM_PAPER_OPS:]))
         raise ValueError(
-            f"This was pickled with '{name}' as op {op}, an op of your own; here are "
-            f"{', '.join(known) or 'none'}. Register the same ops in the same order first.")
+            f"This was pickled with '{wanted}' as op {op}, an op of your own; here are "
+            f"{known or 'none'}. Register the same ops in the same order first.")
     vars(self).update(values)
+
+
+def _described(op: op_table.Op) -> str:
+  """An op of the user's own by its name and operands."""
+  letters = "".join(kind.letter for kind in op.inputs)
+  constants = "".join(f" {each.value}" for each in op.constants)
+  return f"{op.name}: {letters}{constants} -> {op.output.letter if op.output is not None else ''}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,8 @@ import numpy as np
 
 METRICS = ("rms", "accuracy")
 
+_MOST_SEED = (1 << 32) - 1
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tasks:
@@ -124,8 +126,9 @@ def make_tasks(
     raise ValueError(
         f"seeds must have shape ({len(train)},), one for each task; got {seeds.shape}.")
   whole = seeds.dtype.kind in "iu" or (seeds.dtype.kind == "f" and (seeds == np.floor(seeds)).all())
-  if not whole or (seeds < 0).any():
-    raise ValueError(f"seeds must be whole numbers from 0 on; got {seeds.tolist()!s:.80}.")
+  if not whole or ((seeds < 0) | (seeds > _MOST_SEED)).any():
+    raise ValueError(
+        f"seeds must be whole numbers from 0 to {_MOST_SEED}; got {seeds.tolist()!s:.80}.")
   return Tasks(**arrays, metric=metric, num_classes=num_classes, seeds=seeds.astype(np.uint32))
 
 

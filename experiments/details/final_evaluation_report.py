@@ -42,10 +42,9 @@ def read(
     ValueError: a program is not that of the run any more.
   """
   path = directory.path / _RESULTS
-  with reader.reading(path):
-    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
   code = {candidate.name: text.format_program(candidate.program) for candidate in candidates}
   with reader.reading(path):
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     for row in rows:
       if row["code"] != code.get(row["program"]):
         raise ValueError(

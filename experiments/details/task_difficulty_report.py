@@ -37,8 +37,9 @@ class Rows(list[dict[str, Any]]):
     path = directory.path / _RESULTS
     rows = cls(json_lines.read(path))
     with reader.reading(path):
-      for name in (name for row in rows for name in _FIELDS if name not in row):
-        raise KeyError(name)
+      missing = next((name for row in rows for name in _FIELDS if name not in row), None)
+      if missing is not None:
+        raise KeyError(missing)
     return rows
 
   def save(self, directory: RunDirectory) -> None:

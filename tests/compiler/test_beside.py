@@ -5,9 +5,11 @@ import pathlib
 import subprocess
 import sys
 
+import numba
 import pytest
 from support.search_cases import FIXED, config, tasks
 
+from azero.compiler import parts
 from azero.compiler.kernels import DISABLE_JIT
 from azero.executors.waves import schedule, straight_line
 from azero.search import compilation
@@ -42,6 +44,19 @@ def test_a_search_asks_for_no_other_types_of_arguments():
   for method in METHODS.values():
     Evolution(FIXED, tasks(2), config(**method, dtype="float64", num_devices=1)).step()
   assert [len(kernel.overloads) for kernel in _SHARED] == [1] * len(_SHARED)
+
+
+@pytest.mark.skipif(DISABLE_JIT, reason="nothing is compiled")
+def test_kernels_are_compiled_with_loops_as_they_are(monkeypatch):
+  ran = []
+  monkeypatch.setattr(
+      parts._KernelLibrary, "_optimize_final_module", lambda library: ran.append(library.name))
+
+  @numba.njit(pipeline_class=parts.KernelCompiler, _nrt=False)
+  def double(x):
+    return 2 * x
+
+  assert double(3) == 6 and ran == [double.py_func.__qualname__]
 
 
 def test_it_needs_no_jax():

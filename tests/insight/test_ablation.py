@@ -314,8 +314,19 @@ def test_noise_of_a_layer_may_be_one_number_for_all(bench):
 def test_noise_that_data_scale_first_is_not_moved(bench):
   donor = zoo.source("plain_nn").replace(
       "  v4 = maximum(v3, v5)", "  s8 = gaussian(0, 0.1)\n  v3 = s8 * v3\n  v4 = maximum(v3, v5)")
-  with pytest.raises(ValueError, match="donor's noise is no vector of its own, so that its noisy"):
+  with pytest.raises(ValueError, match="donor's noise is no vector that joins others by a sum"):
     knock_in(NOISY_RELU, donor, zoo.load("plain_nn"), bench)
+
+
+@pytest.mark.parametrize("drawn, message", [
+    ("v3 = gaussian(0, 1)\n  v3 = v1 * v3\n  v5 = v0 + v3\n  s1 = dot(v5, v1)",
+     "no vector that joins others by a sum"),
+    ("v3 = gaussian(0, 1)\n  v4 = gaussian(0, 2)\n  v5 = v0 + v3\n  v6 = v0 + v4\n"
+     "  s7 = dot(v6, v1)\n  s1 = dot(v5, v1)\n  s1 = s1 + s7", "more than once")])
+def test_noise_that_cannot_be_moved_whole_stays(bench, drawn, message):
+  donor = _NOISY.replace("s1 = dot(v0, v1)", drawn)
+  with pytest.raises(ValueError, match=message):
+    knock_in(NOISY_INPUT, donor, zoo.load("linear_regressor"), bench)
 
 
 def test_a_bilinear_model_helps_a_linear_one(bench):

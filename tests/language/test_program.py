@@ -25,6 +25,8 @@ def _space(ops=(1, 3), length=5, **changes):
     ({"length": -1}, "0 <= min_length <= max_length, got 0 and -1"),
     ({"ops": ("scalar_sum",)}, r"must be a list of ids, as op_by_name\(name\)\.id"),
     ({"ops": "13"}, "must be a list of ids"),
+    ({"ops": 5}, "must be a list of ids, .* got 5"),
+    ({"ops": (True,)}, "must be a list of ids"),
     ({"ops": (1, 1)}, "name an op twice"),
     ({"ops": (1000,)}, "1000"),
     ({"num_matrices": 0, "ops": (1, 35)}, "the space has none|no writable address"),

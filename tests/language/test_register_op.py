@@ -9,6 +9,7 @@ import pytest
 
 import azero
 from azero.language import ops
+from azero.runs import rule_digest
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +31,8 @@ def untouched_table():
     ({"rule": lambda a, b: a}, r"rule fails for F = 3, with arguments of shape \(3,\)"),
     ({"rule": lambda a: jnp.zeros(7)}, "rule fails for F = 3"),
     ({"rule": np.asarray}, "rule fails for F = 3"),
+    ({"rule": lambda a: 1.0}, r"rule fails for F = 3.* its result is no JAX array, but 1\.0"),
+    ({"rule": lambda a: a[0], "elementwise": True}, r"it is elementwise, .* has shape \(\)"),
     ({"rule": lambda a: a * jnp.ones(3)}, "rule fails for F = 4"),
     ({"rule": lambda a: a.astype(jnp.complex64)}, "rule fails for F = 3.* complex"),
     ({"aliases": ["junk"]}, "spelling 'junk' must use"),
@@ -72,22 +75,23 @@ def test_registering_again_takes_what_the_rule_refers_to_as_it_is_then():
   azero.register_op("test_scaled", "s", "s", rule)
   text = "def Setup():\ndef Predict():\n  s2 = 2.0\n  s1 = test_scaled(s2)\ndef Learn():"
   tasks = azero.linear_regression(1, seed=0, num_train=2, num_valid=3)
-  for factor[0] in (1.0, 7.0):
-    azero.register_op("test_scaled", "s", "s", rule)
+  digests = set()
+  for factor[0] in (1.0, 7.0, 3.0, 5.0):
+    op = azero.register_op("test_scaled", "s", "s", rule)
+    digests.add(rule_digest.of_op(op))
+    assert op.rule is rule
     for executor in ("waves", "interpreter"):
       program = azero.parse(text, num_features=4)
       trace = azero.evaluate(program, tasks, trace=True, executor=executor).trace
       assert (trace[1][..., 1] == 2.0 * factor[0]).all()
-
-
-def test_a_rule_may_return_a_number():
-  azero.register_op("test_one", "", "s", lambda: 1.0)
-  text = "def Setup():\ndef Predict():\n  s1 = test_one()\ndef Learn():"
-  tasks = azero.linear_regression(1, seed=0, num_train=2, num_valid=3)
-  for executor in ("waves", "interpreter"):
-    trace = azero.evaluate(
-        azero.parse(text, num_features=4), tasks, trace=True, executor=executor).trace
-    assert (trace[1][..., 1] == 1.0).all()
+  assert len(digests) == 4
+  # The same cell twice is the same op, for a run that goes on and for a file.
+  again = azero.register_op("test_scaled", "s", "s", rule)
+  assert rule_digest.of_op(again) in digests
+  tanh = [azero.register_op("test_twice", "v", "v", jnp.tanh) for _ in range(2)]
+  assert rule_digest.of_op(tanh[0]) == rule_digest.of_op(tanh[1]) and tanh[0] != tanh[1]
+  twice = "def Setup():\ndef Predict():\n  v1 = test_twice(v0)\n  s1 = norm(v1)\ndef Learn():"
+  assert "tanh" in azero.export.numpy_source(azero.parse(twice, num_features=4))
 
 
 def test_an_op_of_your_own_is_pickled_by_its_name(monkeypatch):
@@ -97,10 +101,11 @@ def test_an_op_of_your_own_is_pickled_by_its_name(monkeypatch):
   pickled = pickle.dumps(program)
   assert pickle.loads(pickled) == program
   # In another process other ops may have been registered, or none.
-  other = dataclasses.replace(op, name="test_other")
-  monkeypatch.setattr(ops, "_TABLE", [*ops._TABLE[: op.id], other])
-  with pytest.raises(ValueError, match=r"'test_mine' as op .*; here are .*test_other. Register"):
-    pickle.loads(pickled)
+  for other in (dataclasses.replace(op, name="test_other"),
+                dataclasses.replace(op, inputs=(ops.Kind.SCALAR,), output=ops.Kind.SCALAR)):
+    monkeypatch.setattr(ops, "_TABLE", [*ops._TABLE[: op.id], other])
+    with pytest.raises(ValueError, match=rf"test_mine: v -> v.* as op .*; here .*{other.name}"):
+      pickle.loads(pickled)
   monkeypatch.setattr(ops, "_TABLE", ops._TABLE[: ops.NUM_PAPER_OPS])
   with pytest.raises(ValueError, match="here are none"):
     pickle.loads(pickled)

@@ -54,7 +54,8 @@ def test_bad_arrays_are_one_clear_error(changes, message):
     make_tasks(**arguments)
 
 
-@pytest.mark.parametrize("seeds", [[-1], [1.7], [np.nan], ["a"], [True, False]])
+@pytest.mark.parametrize(
+    "seeds", [[-1], [1.7], [np.nan], ["a"], [True, False], [np.inf], [1e30], [2**32]])
 def test_seeds_that_are_no_whole_numbers_are_refused(seeds):
   x, y = np.ones((1, 3, 2)), np.zeros((1, 3))
   with pytest.raises(ValueError, match="seeds must"):

@@ -96,8 +96,7 @@ def _row(
       own_key = noise.fold(key, jnp.asarray(instruction.position))
       arguments.append(noise.draw(own_key, op.noise, cells.shape[1:], cells.dtype))
     assert op.rule is not None
-    result = jnp.asarray(op.rule(*arguments))  # one of the user's own may return a number
-    return jnp.broadcast_to(result.astype(cells.dtype), cells.shape[1:])
+    return jnp.broadcast_to(op.rule(*arguments).astype(cells.dtype), cells.shape[1:])
 
   if len(ops) == 1:
     return branch(ops[0])

@@ -6,6 +6,7 @@ which tests of records and budgets need no device.
 """
 
 from collections.abc import Callable
+import functools
 from typing import Any, Protocol
 
 import numpy as np
@@ -60,6 +61,8 @@ def check_maker(makes: Any) -> None:
 
 def evaluator_name(makes: MakeEvaluator) -> str | None:
   """What a function or class that makes evaluators is called; None for azero's own."""
+  while isinstance(makes, functools.partial):
+    makes = makes.func
   if makes is Evaluator:
     return None
   named = makes if hasattr(makes, "__qualname__") else type(makes)

@@ -153,11 +153,15 @@ def _malformed(fault):
       programs.opcode[i, slot] = -1
     elif fault == 4:
       programs.constants[i, slot, 0] = np.nan
+    elif fault == 5:
+      programs.in2[i, slot + 1] = 4
+    elif fault == 6:
+      programs.opcode[i, slot] = 3  # of the table, but not of this space
 
   return spoil
 
 
-@pytest.mark.parametrize("fault", range(5))
+@pytest.mark.parametrize("fault", range(7))
 @pytest.mark.usefixtures("_forgotten")
 def test_a_mutation_may_not_leave_a_malformed_program(fault):
   mutation.register_mutation("spoil", _malformed(fault))

@@ -58,12 +58,18 @@ def address_of(name: str, function: Callable[..., None]) -> int:
   python = getattr(function, "py_func", function)
   if not inspect.isfunction(python):
     raise ValueError(f"Mutation '{name}' must be a plain Python function, got {function!r}.")
+  try:
+    inspect.signature(python).bind(*_SIGNATURE.args)
+  except TypeError:
+    raise ValueError(
+        f"Mutation '{name}' must take five arguments: programs, i, function, space, "
+        "stream.") from None
   if DISABLE_JIT:
     _KEPT.append(function)
     return -len(_KEPT)
   try:
     compiled: Any = numba.njit(_SIGNATURE, nogil=True)(python)
-  except (NumbaError, TypeError) as error:  # the latter of another number of arguments
+  except NumbaError as error:
     raise ValueError(f"Mutation '{name}': Numba cannot compile it: {error}") from error
   _KEPT.append(compiled)
   result = compiled.overloads[_SIGNATURE.args]

@@ -343,9 +343,10 @@ class Stages:
             f"{len(new)} programs were given fitnesses of shape {np.shape(found.fitness)}. What "
             "evaluates programs has to give each one number.")
       if not np.isfinite(found.fitness).all():
+        word = "NaN" if np.isnan(found.fitness).any() else "infinity"
         raise ValueError(
-            "A program was given NaN or infinity as its fitness. What evaluates programs has to "
-            "give those that fail 0.")
+            f"A program was given {word} as its fitness. What evaluates programs has to give those "
+            "that fail 0.")
       results.done[new, number] = True
       results.fitness[new, number] = found.fitness
       results.train_steps[new, number] = found.train_steps

@@ -177,7 +177,7 @@ def test_a_mutation_may_not_leave_a_malformed_program(fault):
 @pytest.mark.parametrize(("name", "function"), [
     (5, _reverse), ("two words", _reverse), ("five", 5), ("few", lambda programs, i: None)])
 def test_what_is_no_mutation_is_refused(name, function):
-  with pytest.raises(ValueError, match=r"[Mm]utation"):
+  with pytest.raises(ValueError, match=r"must be a (plain )?Python|must take five arguments"):
     mutation.register_mutation(name, function)
 
 

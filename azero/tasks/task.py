@@ -121,15 +121,8 @@ def make_tasks(
     raise ValueError("num_classes belongs to metric 'accuracy', not to 'rms'.")
   else:
     num_classes = 0
-  seeds = np.arange(len(train)) if seeds is None else np.asarray(seeds)
-  if seeds.shape != (len(train),):
-    raise ValueError(
-        f"seeds must have shape ({len(train)},), one for each task; got {seeds.shape}.")
-  whole = seeds.dtype.kind in "iu" or (seeds.dtype.kind == "f" and (seeds == np.floor(seeds)).all())
-  if not whole or ((seeds < 0) | (seeds > _MOST_SEED)).any():
-    raise ValueError(
-        f"seeds must be whole numbers from 0 to {_MOST_SEED}; got {seeds.tolist()!s:.80}.")
-  return Tasks(**arrays, metric=metric, num_classes=num_classes, seeds=seeds.astype(np.uint32))
+  return Tasks(
+      **arrays, metric=metric, num_classes=num_classes, seeds=_checked_seeds(seeds, len(train)))
 
 
 def stacked(
@@ -165,6 +158,20 @@ def _finite(name: str, result: np.ndarray) -> np.ndarray:
         f"{name} has {int(bad.sum())} values that are NaN or infinite, the first at index "
         f"{where}. Remove those examples or fill the values in.")
   return result
+
+
+def _checked_seeds(seeds: Sequence[int] | np.ndarray | None, num_tasks: int) -> np.ndarray:
+  """Seeds of so many tasks, [D] uint32."""
+  array = np.arange(num_tasks) if seeds is None else np.asarray(seeds)
+  if array.shape != (num_tasks,):
+    raise ValueError(
+        f"seeds must have shape ({num_tasks},), one for each task; got {array.shape}.")
+  whole = array.dtype.kind in "iu" or (
+      array.dtype.kind == "f" and (array == np.floor(array)).all())
+  if not whole or ((array < 0) | (array > _MOST_SEED)).any():
+    raise ValueError(
+        f"seeds must be whole numbers from 0 to {_MOST_SEED}; got {array.tolist()!s:.80}.")
+  return array.astype(np.uint32)
 
 
 def _check_classes(train_y: np.ndarray, valid_y: np.ndarray, num_classes: int | None) -> int:

@@ -87,35 +87,26 @@ def _read(config: Config, tasks: Tasks | None) -> tuple[Programs, int]:
   settings.require_positive(config, "num_features")
   path = pathlib.Path(config.program)
   in_zoo = not path.exists() and config.program in zoo.names()
-  if path.is_dir() and not (path / _PROGRAM).is_file():
-    return _best_of_run(config, path, tasks)
-  if path.is_dir():
+  if (path / _PROGRAM).is_file():
     path = path / _PROGRAM
-  if not in_zoo and not path.is_file():
+  if not in_zoo and not path.exists():
     raise FileNotFoundError(
         f"--program: there is no file '{path}'; the zoo has {', '.join(zoo.names())}.")
-  source = zoo.source(config.program) if in_zoo else files.read_text(path, setting="--program: ")
+  source = ""
+  if not path.is_dir():
+    source = zoo.source(config.program) if in_zoo else files.read_text(
+        path, setting="--program: ")
   told = _told(config, tasks, None if in_zoo else path, source)
   num_features = told.get("num_features") if config.num_features is None else config.num_features
   num_classes = told.get("num_classes") if config.num_classes is None else config.num_classes
   num_classes = num_classes or 0
+  if path.is_dir():  # of a search without an experiment, which has chosen no program
+    found = candidates.named(str(path), num_features=num_features, multiclass=num_classes > 2)
+    return found.program, num_classes
   if path.suffix != ".json":
     return text.parse(source, num_features=num_features, multiclass=num_classes > 2), num_classes
   program = export.from_json(source)
   return program.with_features(num_features or program.space.num_features), num_classes
-
-
-def _best_of_run(config: Config, path: pathlib.Path, tasks: Tasks | None) -> tuple[Programs, int]:
-  """The best program of a search without an experiment, and the number of classes of its tasks."""
-  with reader.reading(path):
-    num_classes = facts.num_classes_of(reader.read_run(path)) if tasks is None else (
-        tasks.num_classes)
-  if config.num_classes is not None:
-    num_classes = config.num_classes
-  num_features = config.num_features or (None if tasks is None else tasks.num_features)
-  found = candidates.named(
-      str(path), num_features=num_features, multiclass=num_classes > 2)
-  return found.program, num_classes
 
 
 def _told(
@@ -126,6 +117,9 @@ def _told(
     return {"num_features": tasks.num_features, "num_classes": tasks.num_classes}
   if path is None:
     return {"num_features": 4, "num_classes": 3 if zoo.is_multiclass(str(config.program)) else 0}
+  if path.is_dir():
+    with reader.reading(path):
+      return {"num_classes": facts.num_classes_of(reader.read_run(path))}
   if path.suffix == ".json":
     return {"num_classes": export.num_classes_in(source)}
   return (path.name == _PROGRAM and candidates.chosen_of_run(path.parent)) or {}

@@ -114,6 +114,13 @@ def run(config: Config) -> list[dict[str, Any]]:
           "of a program and goes on with its best constants so far.")
     every = [(pair, candidate) for pair in pairs for candidate in candidates]
     left = [each for each in every if tuning.key_of(*each) not in done]
+
+    def save() -> list[dict[str, Any]]:
+      """Writes the rows that there are, in their order."""
+      rows = [done[key] for each in every if (key := tuning.key_of(*each)) in done]
+      report_lib.save(rows, candidates, config, directory)
+      return rows
+
     expected = estimate.Estimate(
         config.run.estimate_seconds,
         {"tunings of this experiment, if the other programs cost as much,": len(left)},
@@ -127,11 +134,9 @@ def run(config: Config) -> list[dict[str, Any]]:
           "test": test, "mean": float(np.mean(test)), "std": deviation}
       print(f"{row['task']}  {row['program']:24s} test accuracy {np.mean(test):.4f} "
             f"± {deviation:.4f} over {len(test)} seeds", flush=True)
-      known = [done[tuning.key_of(*each)] for each in every if tuning.key_of(*each) in done]
-      report_lib.save(known, candidates, config, directory)
-    rows = [done[tuning.key_of(*each)] for each in every]
+      rows = save()
     if not left:
-      report_lib.save(rows, candidates, config, directory)
+      rows = save()
   print(f"Report: {directory.path / 'report.md'}")
   return rows
 

@@ -1,6 +1,6 @@
 """What settings of an evaluation may be; needs no JAX."""
 
-import numbers
+from azero.language.whole_numbers import require_whole
 
 COMBINE = ("median", "mean")
 DTYPES = ("float32", "float64")
@@ -24,8 +24,7 @@ def check_training(num_epochs: int, max_abs_error: float, dtype: str) -> None:
     ValueError: says which.
   """
   check_dtype(dtype)
-  if not isinstance(num_epochs, numbers.Integral):
-    raise ValueError(f"num_epochs must be a whole number, got {num_epochs}.")
+  require_whole(num_epochs=num_epochs)
   if num_epochs < 1:
     raise ValueError(f"num_epochs must be at least 1, got {num_epochs}.")
   if not max_abs_error > 0:

@@ -26,6 +26,7 @@ from azero.executors.settings import Settings
 from azero.executors.waves.executor import WaveExecutor
 from azero.executors.waves.straight_line import StraightLine
 from azero.language.program import Programs, SearchSpace
+from azero.language.whole_numbers import require_whole
 from azero.tasks.task import Tasks
 
 EXECUTORS: dict[str, Any] = dict(zip(
@@ -107,8 +108,7 @@ class Evaluator:
     _check_settings(combine, executor)
     check_training(num_epochs, max_abs_error, dtype)
     _check_tasks(space, sets)
-    if not isinstance(seed, (int, np.integer)):
-      raise ValueError(f"seed must be a whole number, got {seed}.")
+    require_whole(seed=seed)
     if seed < 0:
       raise ValueError(f"seed must not be negative, got {seed}.")
     if lanes is not None and lanes < 1:

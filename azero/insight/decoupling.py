@@ -33,6 +33,8 @@ _POWERS = (-1, 1, -2, 2)
 _SIZES = (1, -1, 8, -8)
 _ROUNDING = 1e-3  # of a fitness, where constants are merged: numbers are rounded elsewhere then
 
+_Group = tuple[tuple[Spot, ...], tuple[int, ...]]  # constants, and the powers by which they act
+
 
 @dataclasses.dataclass(frozen=True)
 class Coupling:
@@ -151,8 +153,7 @@ def decouple(
       program, _program(merged, bench), couplings, _computed_rates(program, terms, code, bench))
 
 
-def _groups(
-    code: Code, spots: Sequence[Spot], bench: Bench) -> list[tuple[tuple[Spot, ...], tuple]]:
+def _groups(code: Code, spots: Sequence[Spot], bench: Bench) -> list[_Group]:
   """Constants that are coupled, each in one group, with the powers by which they act.
 
   If c doubles and d times 2^p makes up for that, what matters is c^-p d, or c d^(-1/p).
@@ -162,16 +163,16 @@ def _groups(
       _scaled(code, {first: 1, second: power}) for first, second in pairs for power in _POWERS]
   same = _same([code, *trials], bench) if trials else np.zeros(0, bool)
   count = len(spots) * len(_SIZES)
-  sizes = same[:count].reshape(len(spots), -1)
-  free = {spot for spot, is_same in zip(spots, sizes) if is_same.all()}
-  groups: list[tuple[tuple[Spot, ...], tuple[int, ...]]] = [((s,), (1,)) for s in spots
-                                                             if s in free]
+  sizes = same[:count].reshape(-1, len(_SIZES))
+  # One that makes no difference when doubled makes up for nothing.
+  idle = {spot for spot, is_same in zip(spots, sizes) if is_same[0]}
+  groups: list[_Group] = [
+      ((spot,), (1,)) for spot, is_same in zip(spots, sizes) if is_same.all()]
   rest = iter(same[count:])
   links: dict[Spot, dict[Spot, int]] = {}
   for first, second in pairs:
     for power in _POWERS:
-      # One that makes no difference when doubled makes up for nothing.
-      if next(rest) and not any(sizes[spots.index(spot), 0] for spot in (first, second)):
+      if next(rest) and not {first, second} & idle:
         links.setdefault(first, {}).setdefault(second, power)
   taken: set[Spot] = set()
   for first, others in links.items():
@@ -186,9 +187,7 @@ def _groups(
   return groups
 
 
-def _mergeable(
-    code: Code, groups: Sequence[tuple[tuple[Spot, ...], tuple[int, ...]]], bench: Bench
-) -> list[tuple[tuple[Spot, ...], tuple[int, ...]]]:
+def _mergeable(code: Code, groups: Sequence[_Group], bench: Bench) -> list[_Group]:
   """The groups of which one constant can stand for all, which a power of two does not show."""
   taken = [group for group in groups if len(group[0]) == 1]
   for group in groups:
@@ -212,7 +211,7 @@ def _same(codes: Sequence[Code], bench: Bench) -> np.ndarray:
 
 
 def _merged(
-    code: Code, groups: Sequence[tuple[tuple[Spot, ...], tuple[int, ...]]]) -> Code:
+    code: Code, groups: Sequence[_Group]) -> Code:
   """The code in which the first constant of each group stands for all.
 
   The others become 1, or -1 as their sign is, which scaling has not tried.

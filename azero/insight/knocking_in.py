@@ -234,14 +234,17 @@ class _Graft:
     # What other noise is made of is a part of it.
     whole = [n for n in noisy if not any(
         n in terms.flow.ancestors(other) for other in noisy if other != n)]
-    joins = [n for n in parts if n not in noisy and any(
-        writer in whole for source in terms.operands(n) for writer in source.writers)]
-    if not whole or any(
-        terms.flow.instructions[n].op.output is not Kind.VECTOR for n in whole) or any(
-            terms.op(n) not in ADDITIVE | RECTIFIERS | SCALES for n in joins) or any(
-                terms.op(n) in SCALES and not terms.has_features(source)
-                for n in joins for source in terms.operands(n)
-                if not set(source.writers) & set(whole)):
+
+    def joins(number: int) -> bool:
+      """Whether an instruction leaves noise that it reads as it is, but for the features."""
+      others = [each for each in terms.operands(number) if not set(each.writers) & set(whole)]
+      return terms.op(number) in ADDITIVE | RECTIFIERS or (
+          terms.op(number) in SCALES and all(map(terms.has_features, others)))
+
+    readers = [n for n in parts if n not in noisy and any(
+        set(each.writers) & set(whole) for each in terms.operands(n))]
+    are_vectors = all(terms.flow.instructions[n].op.output is Kind.VECTOR for n in whole)
+    if not (whole and are_vectors and all(map(joins, readers))):
       raise ValueError(
           f"The donor's noise is no vector that joins others by a sum, so that its "
           f"{self.mechanism.name} cannot be moved.")

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from azero.language import ops as op_table
+from azero.language.whole_numbers import require_whole
 
 EMPTY = -1  # opcode of a slot that holds no instruction
 
@@ -45,13 +46,6 @@ class Function(enum.IntEnum):
   SETUP = 0
   PREDICT = 1
   LEARN = 2
-
-
-def _require_whole(**sizes: Any) -> None:
-  """Refuses sizes that are no whole numbers."""
-  for name, value in sizes.items():
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-      raise ValueError(f"{name} must be a whole number, got {value!r}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +75,7 @@ class Component:
       raise ValueError(f"Allowed ops {self.ops} name an op twice.")
     for op in self.ops:
       op_table.op_by_id(op)
-    _require_whole(min_length=self.min_length, max_length=self.max_length)
+    require_whole(min_length=self.min_length, max_length=self.max_length)
     if not 0 <= self.min_length <= self.max_length:
       raise ValueError(
           f"Lengths must satisfy 0 <= min_length <= max_length, got {self.min_length} "
@@ -141,7 +135,7 @@ class SearchSpace:
   learn: Component
 
   def __post_init__(self) -> None:
-    _require_whole(
+    require_whole(
         num_scalars=self.num_scalars, num_vectors=self.num_vectors,
         num_matrices=self.num_matrices, num_features=self.num_features)
     if self.num_scalars < 2 or self.num_vectors < 1 or self.num_matrices < 0:

@@ -134,13 +134,10 @@ def search(
     return directory
 
   config.run.check()
-  expected = None
-  if should_stop is None and not config.stop.bounded and all(
-      group.config.bounded for group in groups):
-    expected = estimate.Estimate(config.run.estimate_seconds, skip_first=True)
   return run_search(
       config, groups, migration, record, lockstep=lockstep, should_stop=should_stop,
-      last_look=last_look, expected=expected)
+      last_look=last_look,
+      expected=estimate.Estimate(config.run.estimate_seconds, skip_first=True))
 
 
 def run_search(
@@ -151,11 +148,14 @@ def run_search(
 ) -> Searched:
   """As `search`, recorded where `record` says once the search is made.
 
-  Without `should_stop` the estimate `expected` is shown, whose clock begins here.
+  Without `should_stop`, and where budgets alone end it, the estimate `expected` is shown, whose
+  clock begins here.
   """
+  estimable = should_stop is None and not config.stop.bounded and all(
+      group.config.bounded for group in groups)
   with runtimes.opened(config, groups, migration, lockstep=lockstep) as found:
     directory = record()
-    if should_stop is None and expected is not None:
+    if estimable and expected is not None:
       expected.begin()
       should_stop = expected
     with discarded_if_refused(directory), interruption.second_leaves():

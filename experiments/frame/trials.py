@@ -161,7 +161,6 @@ def _run(config: WorkersSettings, arms: Sequence[Arm], directory: RunDirectory) 
   by_kind = {kind: judge.references() for kind, judge in shared.items()}
   compared = {arm.name: by_kind[arm.select] for arm in arms}
   pending = _pending(config, arms, outcomes)
-  estimable = config.search.bounded and not config.stop.bounded
   estimated = set()  # arms: they do not cost the same
   for number, (arm, repeats) in enumerate(pending):
     groups, migration = workers.groups_of(config, arm, repeats)
@@ -170,7 +169,7 @@ def _run(config: WorkersSettings, arms: Sequence[Arm], directory: RunDirectory) 
     expected = _estimate(config, [other for other, _ in pending[number:]])
     searched = study.run_search(
         config, groups, migration, functools.partial(_batch_directory, directory, arm, repeats),
-        expected=expected if estimable and arm.name not in estimated else None)
+        expected=None if arm.name in estimated else expected)
     if expected.shown:
       estimated.add(arm.name)
     found = [

@@ -401,6 +401,11 @@ def test_constants_that_only_matter_as_a_product_are_found(bench):
     assert "makes no difference" in shown
 
 
+def test_a_program_without_constants_has_none_that_are_coupled(bench):
+  decoupled = decouple(_LINEAR.replace("  s2 = 0.01\n", "").replace("s3 * s2", "s3 + s2"), bench)
+  assert not decoupled.couplings
+
+
 def test_a_size_that_matters_only_below_a_bound_is_not_idle(bench):
   # The smaller of both is s6, if s5 is doubled, but not if it is halved.
   bounded = _LINEAR.replace("  s2 = 0.01", "  s5 = 0.03\n  s6 = 0.02\n  s2 = minimum(s5, s6)")

@@ -33,7 +33,8 @@ WAITING_SHARE = 1 / 150
 
 _STATUSES = ("running", "budget", "stopped", "interrupted")
 _REPORT_SECONDS = 2.0  # between lines of metrics, and between saves of the hall of fame
-_WORKERS_SECONDS = 10.0  # between notes of every island, and between saves of lineages
+_WORKERS_SECONDS = 10.0  # between notes of every island and saves of lineages, at least
+_WORKERS_SHARE = 1 / 50  # of the time, at most, that these take: lineages of long programs are slow
 _WARNING_SECONDS = 60.0  # between two warnings of a disk that is full
 _MAX_LOSSES = 5  # of parts of a search, between two checkpoints
 
@@ -75,6 +76,7 @@ class Recorder(Generic[AnySearch]):
     self._tensorboard = tensorboard
     self._curves: Curves | None = None
     self._last_report = self._last_workers = self._last_save = -float("inf")
+    self._workers_pause = 0.0
     self._pause = 0.0  # seconds after the last save, so that saves do not take too much time
     self._begun_at = -1  # programs of the checkpoint that a run is continued from
     self._failed = False  # to write into the directory
@@ -256,14 +258,16 @@ class Recorder(Generic[AnySearch]):
       while self._new_metrics:
         self._directory.add_metrics(self._new_metrics[0])
         del self._new_metrics[0]
-      rarely = time.monotonic() - self._last_workers >= _WORKERS_SECONDS
+      start = time.monotonic()
+      rarely = start - self._last_workers >= max(_WORKERS_SECONDS, self._workers_pause)
       self._directory.save_best(
           self._search.hall_of_fame, self._search.front, lineages=rarely)
       if self._curves is not None:
         self._curves.add(self.metrics[-1])
       if rarely:
-        self._last_workers = time.monotonic()
         self._directory.save_workers(self.seconds(), workers_of(self._search))
+        self._last_workers = time.monotonic()
+        self._workers_pause = (self._last_workers - start) / _WORKERS_SHARE
 
   def save_if_due(self) -> None:
     """Saves a checkpoint, while the search goes on, if it is time."""

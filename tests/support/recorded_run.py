@@ -25,6 +25,7 @@ def run(path: pathlib.Path, **arguments) -> runner.RunResult:
   """Begins or continues the run, with a checkpoint and a report after every step."""
   search = make()
   recorder._REPORT_SECONDS = recorder._WORKERS_SECONDS = 0.0
+  recorder._WORKERS_SHARE = float("inf")
   directory = RunDirectory.open if path.exists() else RunDirectory
   return runner.run(
       search, directory=directory(path, settings_of(search)), progress="off", checkpoint_seconds=0,

@@ -5,7 +5,9 @@ elsewhere; see `ancestry` for what is kept on an island and for how long.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+import itertools
+import sys
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,13 +33,20 @@ from azero.search.history.lineage import (
   lineages_in,
   lineages_state,
 )
-from azero.search.history.packed_steps import write_step
+from azero.search.history.packed_steps import (
+  HEADER,
+  copy_step,
+  leave_out,
+  longest_step,
+  scan,
+  write_step,
+)
 from azero.search.islands import Islands
 from azero.search.origins import ARRIVED, NONE
 
 MOST_CARRIED = 32  # steps that a migrant takes along
 
-_ROOM = 1024  # words for each program, enough for most
+_ALL = sys.maxsize  # steps
 _STORED = (MADE_BY, LEFT_OUT, NUMBER)
 
 
@@ -64,27 +73,39 @@ class Genealogy:
 
   def lineage(self, i: int, place: int) -> Lineage:
     """That of the program at a place of island i, whose fitness is known."""
-    return self._lineages(i, np.array([place]))[0]
+    return self._lineages(i, np.array([place]), _ALL)[0]
 
   def leaving(self, i: int, places: np.ndarray) -> list[Lineage]:
     """What programs that leave island i take along."""
-    return [lineage.condensed(MOST_CARRIED) for lineage in self._lineages(i, places)]
+    return self._lineages(i, places, MOST_CARRIED)
 
-  def _lineages(self, i: int, places: np.ndarray) -> list[Lineage]:
+  def _lineages(self, i: int, places: np.ndarray, most: int) -> list[Lineage]:
+    """Those of the programs at these places of island i, each of so many steps at most."""
     ancestry, population = self._islands.ancestry, self._islands.population
-    where, nodes = (i, self._first_island + i), ancestry.node[i, places]
-    ends, roots = np.empty((2, len(nodes)), np.int64)
-    words = np.empty(_ROOM * len(nodes), np.int64)
-    size = _trace(ancestry, population, where, nodes, (words, ends, roots))
-    if size > len(words):
-      words = np.empty(size, np.int64)
-      _trace(ancestry, population, where, nodes, (words, ends, roots))
-    lineages, start = [], 0
-    for end, root in zip(ends.tolist(), roots.tolist()):
-      own, past = Lineage(self._space, words[start:end].copy()), self._past(i, root)
-      lineages.append(own if past is None else past.continued_by(own))
-      start = end
-    return lineages
+    lines = _Lines.empty(ancestry.node[i, places])
+    _find_roots(ancestry, i, lines)
+    past = self._past_of(i, lines)
+    steps = ancestry.nodes.shape[1] + len(past) // HEADER  # of a line at most
+    # Memory that is not written to takes none.
+    words = np.empty(len(places) * min(most, steps) * longest_step(self._space), np.int64)
+    work = np.empty(steps, np.int64), np.empty(steps)
+    _trace(
+        ancestry, population, (i, self._first_island + i, most), lines, (past, words), work)
+    return [
+        Lineage(self._space, words[start:end].copy())
+        for start, end in itertools.pairwise([0, *lines.end.tolist()])]
+
+  def _past_of(self, i: int, lines: "_Lines") -> np.ndarray:
+    """[W] words of what is before the roots of some lines; notes where each line has its own."""
+    pasts, places, size = [np.empty(0, np.int64)], {}, 0
+    for root in set(lines.root.tolist()):
+      past = self._past(i, root)
+      own = pasts[0] if past is None else past.words
+      pasts.append(own)
+      places[root] = size, size + len(own)
+      size += len(own)
+    lines.past[:] = [places[root] for root in lines.root.tolist()]
+    return np.concatenate(pasts)
 
   def note_arrivals(
       self, i: int, places: np.ndarray, lineages: Sequence[Lineage]) -> None:
@@ -199,53 +220,103 @@ class Genealogy:
     return len(ancestry.node) * population + i * ancestry.nodes.shape[1] + nodes
 
 
+class _Lines(NamedTuple):
+  """Lines of ancestors that are asked for.
+
+  Attributes:
+    node: [n] int64, the last node of each.
+    root: [n] int64, the first.
+    past: [n, 2] int64, from where to where the words of what was before the root are.
+    end: [n] int64, where the words of its lineage end.
+  """
+
+  node: np.ndarray
+  root: np.ndarray
+  past: np.ndarray
+  end: np.ndarray
+
+  @classmethod
+  def empty(cls, node: np.ndarray) -> "_Lines":
+    """The lines to some nodes, of which nothing else is known."""
+    return cls(node, np.empty_like(node), np.empty((len(node), 2), np.int64), np.empty_like(node))
+
+
+@kernel
+def _find_roots(ancestry: Ancestry, i: int, lines: _Lines) -> None:
+  for k in range(len(lines.node)):
+    node = lines.node[k]
+    while node != NONE:
+      lines.root[k], node = node, ancestry.nodes[i, node, PARENT]
+
+
 @kernel
 def _trace(
-    ancestry: Ancestry, population: ProgramArrays, where: tuple[int, int], nodes: np.ndarray,
-    found: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> int:
-  """Writes the steps to the programs of some nodes, as far as there is room for them.
+    ancestry: Ancestry, population: ProgramArrays, where: tuple[int, int, int], lines: _Lines,
+    words: tuple[np.ndarray, np.ndarray], work: tuple[np.ndarray, np.ndarray],
+) -> None:
+  """Writes lineages, of which the steps that brought least are left out.
 
   Args:
     ancestry: of all islands.
     population: see `Islands`.
-    where: the island, and its number in lineages.
-    nodes: [n] int64.
-    found: is given the words, [W] int64; of each node where they end, [n] int64; and the node
-      of its first program, [n] int64.
-
-  Returns:
-    How many words it takes.
+    where: the island, its number in lineages, and how many steps a lineage has at most.
+    lines: which.
+    words: of what was before the roots, [W] int64; and room for the lineages, end to end.
+    work: room for the steps of a line, [S] int64 and [S] float64.
   """
-  words, ends, roots = found
-  nothing, end = words[:0], 0
-  for k in range(len(nodes)):
-    start, node = end, nodes[k]
-    while node != NONE:
-      end = write_step(nothing, end, population, row_of(ancestry, where[0], node))
-      roots[k], node = node, ancestry.nodes[where[0], node, PARENT]
-    ends[k] = end
-    if end <= len(words):
-      _write(ancestry, population, where, nodes[k], words[start:end])
-  return end
+  i, island, most = where
+  old, new = words
+  steps, gains = work
+  end = 0
+  for k in range(len(lines.node)):
+    past = old[lines.past[k, 0] : lines.past[k, 1]]
+    before = scan(past, steps, gains)
+    count = before + _follow(ancestry, i, lines.node[k], steps[before:], gains[before:])
+    leave_out(gains[:count], most)
+    skipped = 0
+    for at in range(count):
+      is_own, step, start = at >= before, steps[at], end
+      if gains[at] < 0:
+        skipped += 1 + (
+            ancestry.nodes[i, step, LEFT_OUT] if is_own else past[step + packed_steps.LEFT_OUT])
+        continue
+      if is_own:
+        end = _write(ancestry, population, (i, island), step, new, start)
+      else:
+        end = copy_step(past, step, new, start)
+      new[start + packed_steps.LEFT_OUT] += skipped
+      skipped = 0
+    lines.end[k] = end
+
+
+@inner_kernel
+def _follow(
+    ancestry: Ancestry, i: int, node: int, line: np.ndarray, gains: np.ndarray) -> int:
+  """Finds the nodes of a line, the first one first, and what each gains; returns their number."""
+  count, last = 0, node
+  while node != NONE:
+    count, node = count + 1, ancestry.nodes[i, node, PARENT]
+  node = last
+  for k in range(count - 1, -1, -1):
+    line[k], node = node, ancestry.nodes[i, node, PARENT]
+  best = ancestry.fitness[i, line[0], 0]
+  for k in range(count):
+    value = ancestry.fitness[i, line[k], 0]
+    gains[k] = max(value - best, 0.0)
+    best = max(best, value)
+  return count
 
 
 @inner_kernel
 def _write(
     ancestry: Ancestry, population: ProgramArrays, where: tuple[int, int], node: int,
-    words: np.ndarray,
-) -> None:
-  """Writes the steps to the program of one node, from the last to the first."""
+    words: np.ndarray, start: int,
+) -> int:
+  """Writes the step of a node; returns where it ends."""
   i, island = where
-  nodes, nothing, end = ancestry.nodes[i], words[:0], len(words)
-  fitness = words.view(np.float64)
-  while node != NONE:
-    row = row_of(ancestry, i, node)
-    end -= write_step(nothing, 0, population, row)
-    write_step(words, end, population, row)
-    fitness[end + packed_steps.FITNESS] = ancestry.fitness[i, node, 0]
-    words[end + packed_steps.NUMBER] = nodes[node, NUMBER]
-    words[end + packed_steps.ISLAND] = island
-    words[end + packed_steps.MADE_BY] = nodes[node, MADE_BY]
-    words[end + packed_steps.LEFT_OUT] = nodes[node, LEFT_OUT]
-    node = nodes[node, PARENT]
+  words.view(np.float64)[start + packed_steps.FITNESS] = ancestry.fitness[i, node, 0]
+  words[start + packed_steps.NUMBER] = ancestry.nodes[i, node, NUMBER]
+  words[start + packed_steps.ISLAND] = island
+  words[start + packed_steps.MADE_BY] = ancestry.nodes[i, node, MADE_BY]
+  words[start + packed_steps.LEFT_OUT] = ancestry.nodes[i, node, LEFT_OUT]
+  return write_step(words, start, population, row_of(ancestry, i, node))

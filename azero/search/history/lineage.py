@@ -14,7 +14,7 @@ from typing import Any, overload
 import numpy as np
 
 from azero.compiler.arrays import ProgramArrays, arrays
-from azero.compiler.kernels import inner_kernel, kernel
+from azero.compiler.kernels import kernel
 from azero.language.program import (
   EMPTY,
   Function,
@@ -26,16 +26,18 @@ from azero.search import checked_state
 from azero.search.history.packed_steps import (
   FITNESS,
   HEADER,
-  ISLAND,
   LEFT_OUT,
   LENGTH,
   MADE_BY,
   NUMBER,
+  copy_step,
   instruction_of,
+  leave_out,
   read_step,
+  scan,
   write_step,
 )
-from azero.search.origins import ARRIVED, STARTED, name_of
+from azero.search.origins import ARRIVED, name_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,10 +198,6 @@ class Lineage(Sequence[Step]):
     end = _condense(self.words, most, np.empty(size, np.int64), np.empty(size), words)
     return self if end == len(self.words) else Lineage(self.space, words[:end].copy())
 
-  def continued_by(self, other: "Lineage") -> "Lineage":
-    """This lineage with the steps of another one behind its own."""
-    return Lineage(other.space, np.concatenate([self.words, other.words]))
-
   @functools.cached_property
   def _found(self) -> tuple[np.ndarray, np.ndarray]:
     """[N] int64, where steps begin; [N] float64, what they gain."""
@@ -352,26 +350,9 @@ def _unpack(words: np.ndarray, start: int, program: ProgramArrays) -> None:
   read_step(words, start, program, 0)
 
 
-@inner_kernel
-def _scan(words: np.ndarray, starts: np.ndarray, gains: np.ndarray) -> int:
-  """Finds where steps begin and what each gains; returns how many there are."""
-  fitness = words.view(np.float64)
-  start, count, best, island = 0, 0, 0.0, 0
-  while start < len(words):
-    value, action = fitness[start + FITNESS], words[start + MADE_BY]
-    first = action == STARTED or action == ARRIVED or words[start + ISLAND] != island
-    if first or count == 0:
-      best, island = value, words[start + ISLAND]
-    starts[count], gains[count] = start, max(value - best, 0.0)
-    best = max(best, value)
-    start += words[start + LENGTH]
-    count += 1
-  return count
-
-
 @kernel
 def _find(words: np.ndarray, starts: np.ndarray, gains: np.ndarray) -> int:
-  return _scan(words, starts, gains)
+  return scan(words, starts, gains)
 
 
 @kernel
@@ -379,24 +360,17 @@ def _condense(
     words: np.ndarray, most: int, starts: np.ndarray, gains: np.ndarray, shorter: np.ndarray
 ) -> int:
   """Writes what is left of steps, unless all are; returns where it ends."""
-  count = _scan(words, starts, gains)
+  count = scan(words, starts, gains)
   if count <= most:
     return len(words)
-  for _ in range(count - most):
-    least = 0
-    for k in range(1, count - 1):
-      if gains[k] >= 0 and (least == 0 or gains[k] < gains[least]):
-        least = k
-    gains[least] = -1.0
+  leave_out(gains[:count], most)
   end, skipped = 0, 0
   for k in range(count):
     start = starts[k]
     if gains[k] < 0:
       skipped += words[start + LEFT_OUT] + 1
       continue
-    length = words[start + LENGTH]
-    for w in range(length):
-      shorter[end + w] = words[start + w]
+    after = copy_step(words, start, shorter, end)
     shorter[end + LEFT_OUT] += skipped
-    end, skipped = end + length, 0
+    end, skipped = after, 0
   return end

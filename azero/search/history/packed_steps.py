@@ -8,7 +8,9 @@ import numpy as np
 
 from azero.compiler.arrays import ProgramArrays
 from azero.compiler.kernels import inner_kernel
-from azero.language.program import EMPTY
+from azero.language import ops as op_table
+from azero.language.program import EMPTY, SearchSpace
+from azero.search.origins import ARRIVED, STARTED
 
 # The words of a header. FITNESS has the bits of a float64; MADE_BY and LEFT_OUT are as in
 # `ancestry`; LENGTH is that of the whole step.
@@ -54,6 +56,11 @@ def write_step(words: np.ndarray, start: int, programs: ProgramArrays, i: int) -
   return end
 
 
+def longest_step(space: SearchSpace) -> int:
+  """Words of a step of a space at most."""
+  return HEADER + space.num_slots * (1 + op_table.MAX_CONSTANTS)
+
+
 def instruction_of(word: int) -> tuple[int, int]:
   """The slot of an instruction, and how many constants follow its word."""
   mask, slot = word % _MASKS, word // (_MASKS * _ADDRESSES**3 * _OPCODES)
@@ -79,3 +86,44 @@ def read_step(words: np.ndarray, start: int, programs: ProgramArrays, i: int) ->
       if mask >> k & 1:
         bits[i, slot, k] = words[at]
         at += 1
+
+
+@inner_kernel
+def scan(words: np.ndarray, starts: np.ndarray, gains: np.ndarray) -> int:
+  """Finds where steps begin and what each gains; returns how many there are."""
+  fitness = words.view(np.float64)
+  start, count, best, island = 0, 0, 0.0, 0
+  while start < len(words):
+    value, action = fitness[start + FITNESS], words[start + MADE_BY]
+    first = action == STARTED or action == ARRIVED or words[start + ISLAND] != island
+    if first or count == 0:
+      best, island = value, words[start + ISLAND]
+    starts[count], gains[count] = start, max(value - best, 0.0)
+    best = max(best, value)
+    start += words[start + LENGTH]
+    count += 1
+  return count
+
+
+@inner_kernel
+def leave_out(gains: np.ndarray, most: int) -> None:
+  """Sets the gains of steps that `Lineage.condensed` leaves out to -1, so that `most` stay."""
+  surplus = len(gains) - most
+  while surplus > 0:
+    least = np.inf
+    for k in range(1, len(gains) - 1):
+      if 0 <= gains[k] < least:
+        least = gains[k]
+    for k in range(1, len(gains) - 1):
+      if surplus > 0 and gains[k] == least:
+        gains[k] = -1.0
+        surplus -= 1
+
+
+@inner_kernel
+def copy_step(words: np.ndarray, start: int, copied: np.ndarray, at: int) -> int:
+  """Copies a step; returns where the copy ends."""
+  length = words[start + LENGTH]
+  for w in range(length):
+    copied[at + w] = words[start + w]
+  return at + length

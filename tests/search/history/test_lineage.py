@@ -270,6 +270,21 @@ def test_migrants_take_no_more_than_so_many_steps_along(monkeypatch):
   assert all(lineage[0].mutation == "start" for lineage in brought)
 
 
+@pytest.mark.parametrize("most", [2, 5, 9])
+def test_what_leaves_is_the_lineage_condensed(monkeypatch, most):
+  monkeypatch.setattr(genealogy, "MOST_CARRIED", most)
+  search = finish(federation())
+  condensed, arrived = 0, 0
+  for group in search.searches:
+    places = np.arange(group.config.population_size)[::-1]
+    for island in range(len(group.islands.made)):
+      lines = [group._genealogy.lineage(island, place) for place in places]
+      assert group._genealogy.leaving(island, places) == [line.condensed(most) for line in lines]
+      condensed += sum(len(line) > most for line in lines)
+      arrived += sum(step.mutation == "migration" for line in lines for step in line)
+  assert condensed and arrived
+
+
 @pytest.mark.parametrize("processes", [2, 3])
 def test_processes_tell_the_lineages_of_one(processes):
   expected = finish(federation())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from azero import lazy
 from azero.compiler.arrays import searched_functions
+from azero.executors import devices
 from azero.executors.evaluator import Evaluation, Evaluator
 from azero.language import text
 from azero.language.program import Programs, SearchSpace
@@ -48,6 +49,7 @@ def evaluate(programs: Programs | str | Sequence[str], tasks: Tasks, **settings)
     texts = [programs] if isinstance(programs, str) else list(programs)
     programs = text.parse_many(
         texts, num_features=tasks.num_features, multiclass=tasks.multiclass)
+  devices.set_up()
   return Evaluator(programs.space, tasks, **settings).evaluate(programs)
 
 
@@ -103,7 +105,9 @@ def evolve(
       raise ValueError(
           f'A template has no effect with initial="{chosen["initial"]}", where all that it has is '
           'written anew: leave out one of the two.')
-  search = Evolution(space, sets, _config(chosen), template=programs)
+  config = _config(chosen)
+  devices.set_up()
+  search = Evolution(space, sets, config, template=programs)
   return _run(
       search, directory, resume, progress, should_stop=should_stop,
       stop=_stop(max_seconds, target_fitness, patience), checkpoint_seconds=checkpoint_seconds,
@@ -121,8 +125,9 @@ def random_search(
 ) -> runner.RunResult:
   """Random search: arguments, result and errors as for `evolve`."""
   sets = _task_sets(tasks)
-  search = RandomSearch(
-      space, sets, _config(settings), template=_programs(template, space, sets))
+  config, programs = _config(settings), _programs(template, space, sets)
+  devices.set_up()
+  search = RandomSearch(space, sets, config, template=programs)
   return _run(
       search, directory, resume, progress, should_stop=should_stop,
       stop=_stop(max_seconds, target_fitness, patience), checkpoint_seconds=checkpoint_seconds,

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from azero.estimators import jax_setup
 from azero.estimators.layout import Layout
+from azero.executors import devices
 from azero.executors.single.learner import Examples, Learner, Remembered
 from azero.language.ops import Kind, op_by_id
 from azero.language.program import PREDICTION_VECTOR, Function, Programs
@@ -77,7 +77,7 @@ class Model:
       max_abs_error: a training error above it stops the program.
       seed: of its random ops.
     """
-    jax_setup.set_up()
+    devices.set_up()
     self.program, self.layout, self.target = program, layout, target
     self.one_vs_rest = one_vs_rest
     self.max_abs_error, self._seed = max_abs_error, seed

@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
   validate_data,
 )
 
-from azero.estimators import contest, drawn_tasks, jax_setup, targets, training
+from azero.estimators import contest, drawn_tasks, targets, training
 from azero.estimators.base import ClassifierBase, RegressorBase, TrainedEstimator
 from azero.estimators.contest import Scored
 from azero.estimators.layout import Layout
@@ -192,7 +192,7 @@ class SearchEstimator(TrainedEstimator):
       self, problem: _Problem, train: Rows, layout: Layout, known: Sequence[Known]
   ) -> RunResult[Federation]:
     """Searches on the training rows, for what is left of the time."""
-    jax_setup.set_up()
+    devices.set_up()
     target = problem.target
     if target.classes is None:
       target = targets.quantity(train.y, train.weights)

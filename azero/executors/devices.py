@@ -4,6 +4,7 @@ JAX reads these settings when it is first used, so this is for the first lines o
 a notebook or a test session; `import azero` changes nothing.
 """
 
+import functools
 import os
 import warnings
 
@@ -78,6 +79,20 @@ def keep_compiled() -> None:
   jax.config.update("jax_compilation_cache_dir", str(paths.cache_directory() / "executables"))
   jax.config.update("jax_persistent_cache_min_compile_time_secs", _NEVER)
   jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+
+
+@functools.cache
+def set_up() -> None:
+  """Does what commands do at their start, once in a process, where nobody has done it yet.
+
+  Whoever calls `fit` or `evolve` may never have heard of JAX, and processes that joblib starts
+  have not been told: a device on each core, loops as native code, compiled code kept between
+  runs. What was set before stays.
+  """
+  if jax.config.values["jax_num_cpu_devices"] < 0:  # nobody has chosen
+    configure_jax(late="accept")
+  if jax.config.values["jax_compilation_cache_dir"] is None:
+    keep_compiled()
 
 
 def find_devices(num_devices: int | None = None) -> list[jax.Device]:

@@ -94,6 +94,29 @@ print(jax.numpy.arange(3).sum())
   assert result.stderr.count("\n") == int(told)
 
 
+@pytest.mark.parametrize(("call", "before", "devices_and_mode"), [
+    ('azero.evaluate("def Setup():\\ndef Predict():\\ndef Learn():", tasks)', "",
+     f"{devices.num_cores()} False"),
+    ('azero.evolve(azero.spaces.demo(), tasks, max_programs=1, progress="off")', "",
+     f"{devices.num_cores()} False"),
+    ('azero.random_search(azero.spaces.demo(), tasks, max_programs=1, progress="off")', "",
+     f"{devices.num_cores()} False"),
+    ('azero.evaluate("def Setup():\\ndef Predict():\\ndef Learn():", tasks)',
+     "jax.config.update('jax_num_cpu_devices', 1)", "1 True"),
+])
+def test_whoever_has_not_set_up_jax_gets_what_commands_have(call, before, devices_and_mode):
+  script = f"""
+import jax
+import azero
+{before}
+tasks = azero.linear_regression(1, seed=0, num_train=2, num_valid=2)
+{call}
+print(len(jax.devices()), jax.config.values["jax_cpu_enable_async_dispatch"])
+"""
+  environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+  assert fresh.run(script, env=environment).stdout == devices_and_mode + "\n"
+
+
 def test_devices_that_are_not_there_are_one_sentence():
   script = """
 import azero

@@ -32,7 +32,10 @@ SCHEMA = 5  # of what a checkpoint holds; to be raised when a state changes its 
 WAITING_SHARE = 1 / 150
 
 _STATUSES = ("running", "budget", "stopped", "interrupted")
-_REPORT_SECONDS = 2.0  # between lines of metrics, and between saves of the hall of fame
+_REPORT_SECONDS = 2.0  # between saves of the hall of fame, and between lines of metrics at least
+# Between two lines of metrics, too: of the time of the run, and at most. So neither the file nor
+# the memory for them grows with a run of days as it does in its first minutes.
+_METRICS_SHARE, _METRICS_SECONDS = 1 / 1000, 60.0
 _WORKERS_SECONDS = 10.0  # between notes of every island and saves of lineages, at least
 _WORKERS_SHARE = 1 / 50  # of the time, at most, that these take: lineages of long programs are slow
 _WARNING_SECONDS = 60.0  # between two warnings of a disk that is full
@@ -76,6 +79,7 @@ class Recorder(Generic[AnySearch]):
     self._tensorboard = tensorboard
     self._curves: Curves | None = None
     self._last_report = self._last_workers = self._last_save = -float("inf")
+    self._last_metrics = -float("inf")  # seconds of the run
     self._workers_pause = 0.0
     self._pause = 0.0  # seconds after the last save, so that saves do not take too much time
     self._begun_at = -1  # programs of the checkpoint that a run is continued from
@@ -144,6 +148,7 @@ class Recorder(Generic[AnySearch]):
     self._directory.cut(state["sizes"])
     self._checkpoints.drop_after(version)
     self._new_improvements, self._new_metrics = [], []
+    self._last_metrics = -float("inf")
     self.metrics = self._directory.read_metrics()
     self.improvements = improvements
     self._begun_at = self._search.counts.programs
@@ -249,11 +254,17 @@ class Recorder(Generic[AnySearch]):
       self._curves.close()
 
   def _report(self, status: str) -> None:
-    self.metrics.append(self._meter.report() | {
-        "status": status, "checkpoint_wait_seconds": round(self._waited, 3)})
+    seconds = self.seconds()
+    pause = min(_METRICS_SHARE * seconds, _METRICS_SECONDS)
+    due = status != "running" or seconds - self._last_metrics >= pause
+    if due:
+      self._last_metrics = seconds
+      self.metrics.append(self._meter.report() | {
+          "status": status, "checkpoint_wait_seconds": round(self._waited, 3)})
     if self._directory is None or self._failed:
       return
-    self._new_metrics.append(self.metrics[-1])
+    if due:
+      self._new_metrics.append(self.metrics[-1])
     with self._writing():
       while self._new_metrics:
         self._directory.add_metrics(self._new_metrics[0])
@@ -262,7 +273,7 @@ class Recorder(Generic[AnySearch]):
       rarely = start - self._last_workers >= max(_WORKERS_SECONDS, self._workers_pause)
       self._directory.save_best(
           self._search.hall_of_fame, self._search.front, lineages=rarely)
-      if self._curves is not None:
+      if due and self._curves is not None:
         self._curves.add(self.metrics[-1])
       if rarely:
         self._directory.save_workers(self.seconds(), workers_of(self._search))

@@ -12,8 +12,9 @@ from support.search_cases import FIXED, config, interrupt_at, tasks
 from support.toy_evaluator import ToyEvaluator
 
 from azero.language.text import parse
-from azero.runs import metrics, runner
+from azero.runs import metrics, recorder, runner
 from azero.runs.directory import RunDirectory, settings_of
+from azero.runs.metrics import Meter
 from azero.runs.reader import read_run
 from azero.runs.stopping import StopSettings
 from azero.search.evolution import Evolution
@@ -271,6 +272,20 @@ def test_progress_lines(capsys):
   assert f"best {search.best_fitness.max():.4f}, cache " in last
   run(evolution(max_programs=13))
   assert capsys.readouterr().err == ""
+
+
+def test_lines_of_metrics_become_rarer(tmp_path, monkeypatch):
+  monkeypatch.setattr(recorder, "_REPORT_SECONDS", 0.0)
+  monkeypatch.setattr(recorder, "_METRICS_SHARE", 0.5)
+  monkeypatch.setattr(recorder, "_METRICS_SECONDS", 10.0)
+  search = evolution(max_programs=47, cycles_per_step=1)
+  monkeypatch.setattr(Meter, "seconds", lambda self: float(search.cycle))
+  directory = RunDirectory(tmp_path / "run", settings_of(search))
+  result = runner.run(search, directory=directory, progress="off", checkpoint_seconds=0)
+  seconds = [row["seconds"] for row in result.metrics]
+  # As far apart as half of the time, or ten seconds; the last is the end.
+  assert seconds == [1, 2, 4, 8, 16, 26, 36, 46, 47]
+  assert [row["seconds"] for row in directory.read_metrics()] == seconds
 
 
 def test_a_terminal_is_left_as_it_was_after_ctrl_c(monkeypatch):

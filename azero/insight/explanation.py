@@ -170,6 +170,8 @@ def _model(terms: Terms, names: Sequence[str]) -> str:
   if not terms.has_features(predicted):
     return "A prediction that does not look at the features"
   if not terms.has_weights(predicted):
+    if _remembers(terms):
+      return "A function of the features and of the examples before"
     return "A fixed function of the features"
   if terms.has_features(predicted, linear=True):
     return "A linear model of the features"
@@ -179,7 +181,14 @@ def _model(terms: Terms, names: Sequence[str]) -> str:
 def _training(terms: Terms, names: Sequence[str]) -> str:
   if GRADIENT_STEPS in names:
     return "trained by steps that are products of its error"
-  return "trained by updates without the error" if terms.weights else "not trained"
+  if terms.weights:
+    return "trained by updates without the error"
+  return "without weights that it adds up" if _remembers(terms) else "not trained"
+
+
+def _remembers(terms: Terms) -> bool:
+  """Whether the prediction depends on labels, which it can only have of examples before."""
+  return terms.flow.depends_on([terms.flow.predicted], lambda source: source.label)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -93,8 +93,8 @@ def _rate_decay(terms: Terms, num_examples: int) -> Mechanism | None:
   return terms.mechanism(
       RATE_DECAY, flow.closure([factor.source]) | {factor.reader, factor.update},
       f"The scalar read by {flow.instructions[factor.reader].text} {does} an update of "
-      f"weights, depends on the number of examples alone and {moves} from {abs(value[0]):.3g} to "
-      f"{abs(value[-1]):.3g} over {num_examples} examples.",
+      f"weights, depends on the number of examples alone and {moves} from {abs(value[0]):.3g} at "
+      f"the second example to {abs(value[-1]):.3g} at example {num_examples}.",
       "the rate stays at its mean", list(edits.values()))
 
 
@@ -106,8 +106,10 @@ def falling_rates(terms: Terms, num_examples: int) -> list[tuple[Factor, np.ndar
   found = []
   for factor in sorted(terms.factors, key=lambda each: -each.power):
     values = watch_schedule(terms, factor, num_examples)
+    if values is None or not factor.power or (values.min() < 0 < values.max()):
+      continue  # one that changes its sign goes up as often as down
     with np.errstate(divide="ignore"):
-      if values is not None and factor.power and _falls(np.abs(values) ** factor.power):
+      if _falls(np.abs(values) ** factor.power):
         found.append((factor, values))
   return found
 

@@ -32,7 +32,7 @@ class Ancestry(NamedTuple):
   Attributes:
     node: [I, P + 1] int64, the node of the program at each place of a population, NONE before the
       first; and the first free node.
-    nodes: [I, C, 7] int64, see the names of the columns.
+    nodes: [I, C, 8] int64, see the names of the columns.
     fitness: [I, C, 2] float64, that of each node; and room for work.
   """
 
@@ -49,7 +49,8 @@ USES = 2
 # What made it of its parent, see `origins`. Ancestors between
 # the two that were left out. Programs of the island up to it.
 MADE_BY, LEFT_OUT, NUMBER = range(3, 6)
-CHILD = 6  # room for work
+NTH = 6  # which child of the island it is, from 0; an immigrant has the number of the last
+CHILD = 7  # room for work
 
 
 def room_for(population_size: int) -> int:
@@ -60,7 +61,7 @@ def room_for(population_size: int) -> int:
 def new_ancestry(num_islands: int, population_size: int) -> Ancestry:
   """Nodes of islands that have made no program yet."""
   size = room_for(population_size)
-  nodes = np.zeros((num_islands, size, 7), np.int64)
+  nodes = np.zeros((num_islands, size, 8), np.int64)
   nodes[:, :, PLACE] = NONE
   nodes[:, :-1, PARENT], nodes[:, -1, PARENT] = np.arange(1, size), NONE
   node = np.full((num_islands, population_size + 1), NONE)
@@ -70,7 +71,7 @@ def new_ancestry(num_islands: int, population_size: int) -> Ancestry:
 
 @inlined_kernel
 def row_of(ancestry: Ancestry, i: int, node: int) -> int:
-  """Where the program of a node of island i is among those of `Islands.programs`."""
+  """Where the program of a node of island i is among those of `Islands.population`."""
   num_islands, size = ancestry.nodes.shape[0], ancestry.nodes.shape[1]
   population = ancestry.node.shape[1] - 1
   if ancestry.nodes[i, node, PLACE] != NONE:
@@ -125,7 +126,8 @@ def bury(
 
 
 @inlined_kernel
-def bear(ancestry: Ancestry, i: int, place: int, parent: int, made_by: int) -> None:
+def bear(
+    ancestry: Ancestry, i: int, place: int, parent: int, made_by: int, nth: int) -> None:
   """Notes a new program at a place of island i, with the node of its parent or NONE."""
   nodes, node = ancestry.nodes[i], ancestry.node[i]
   if node[-1] == NONE:
@@ -133,7 +135,7 @@ def bear(ancestry: Ancestry, i: int, place: int, parent: int, made_by: int) -> N
   new = node[-1]
   node[-1], node[place] = nodes[new, PARENT], new
   nodes[new, PLACE], nodes[new, PARENT], nodes[new, USES] = place, parent, 1
-  nodes[new, MADE_BY], nodes[new, LEFT_OUT] = made_by, 0
+  nodes[new, MADE_BY], nodes[new, LEFT_OUT], nodes[new, NTH] = made_by, 0, nth
   if parent != NONE:
     nodes[parent, USES] += 1
 

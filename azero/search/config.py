@@ -12,6 +12,7 @@ FILTERS = ("changed", "valid", "features")
 PAPER_ACTIONS = ("insert_or_remove", "randomize_function", "alter")
 MOST_TRIALS = 256  # of constants: a round has room for them all
 _MOST = 10**18  # of anything that is counted
+_MOST_ATTEMPTS = 10**12  # starts have a thousand times as many
 # What a search has in common with those who judge its programs.
 _JUDGED_WITH = (
     "combine", "num_epochs", "max_abs_error", "seed", "dtype", "num_devices", "executor")
@@ -113,6 +114,12 @@ class SearchConfig:
         raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
       if getattr(self, name) > _MOST:
         raise ValueError(f"{name} must be at most {_MOST:,}, got {getattr(self, name)}.")
+    if self.attempts > _MOST_ATTEMPTS:
+      raise ValueError(f"attempts must be at most {_MOST_ATTEMPTS:,}, got {self.attempts}.")
+    if self.population_size == 1 and (self.filters or self.structure_limit or self.leaps):
+      raise ValueError(
+          "In a population of 1 a child takes the place of its parent, so that filters, "
+          "structure_limit and leaps cannot draw again: set population_size to 2 or more.")
     if not 0 <= self.leaps <= 1:
       raise ValueError(f"leaps must be a probability, in [0, 1], got {self.leaps}.")
     if "valid" not in self.filters and ("features" in self.filters or self.leaps):

@@ -11,8 +11,9 @@ import pytest
 
 from azero.executors.evaluator import Evaluation, Evaluator
 from azero.executors.interpreter import evaluation
-from azero.language import text
+from azero.language import spaces, text
 from azero.language.program import Component, SearchSpace
+from azero.tasks.synthetic import linear_regression
 from azero.tasks.task import Tasks, make_tasks
 
 NUM_FEATURES, NUM_TRAIN, NUM_VALID = 4, 5, 3
@@ -63,6 +64,13 @@ def fitness_of_rms(rms: float) -> float:
 
 def sigmoid(x: float) -> float:
   return 1 / (1 + math.exp(-x))
+
+
+
+def test_more_steps_than_can_be_counted_are_refused():
+  tasks = linear_regression(1, seed=0, num_train=3, num_valid=2)
+  with pytest.raises(ValueError, match="400,000,000 epochs of 3 training and 2 validation"):
+    Evaluator(spaces.demo(), tasks, num_epochs=400_000_000)
 
 
 def test_learn_runs_on_every_training_example_and_never_in_validation():

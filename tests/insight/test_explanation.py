@@ -87,7 +87,8 @@ def test_the_words_say_what_goes_where():
   [schedule] = [
       line.words for line in explain(zoo.load("s2b", 8)).lines
       if line.role == "learning-rate schedule"]
-  assert schedule.endswith("it goes from 0.354 to 0.0431 over 800 examples.")
+  assert schedule.endswith(
+      "it goes from 0.354 at the second example to 0.0431 at example 800.")
   for classes, end in ((0, "v1."), (2, "v1; its sigmoid is the probability of class 1.")):
     words = explain(zoo.load("linear_regressor"), num_classes=classes).lines[1].words
     assert words == f"Prediction: the inner product of the features and the weights {end}"
@@ -259,6 +260,29 @@ def test_an_op_of_ones_own_is_said_by_its_name():
   assert explained.lines[0].words == "Made of the features: vector_softsign of the features."
   assert explained.summary == (
       "A model of the features, trained by steps that are products of its error.")
+
+
+def test_what_remembers_the_example_before_is_no_fixed_function():
+  explained = explain(
+      "def Setup():\n  s2 = 0.1\ndef Predict():\n  s1 = dot(v0, v1)\ndef Learn():\n"
+      "  s3 = s0 - s1\n  s4 = s3 * s2\n  v1 = s4 * v0\n", num_features=4)
+  assert explained.summary == (
+      "A function of the features and of the examples before, without weights that it adds up.")
+  fixed = explain("def Setup():\ndef Predict():\n  s1 = norm(v0)\ndef Learn():\n", num_features=4)
+  assert fixed.summary == "A fixed function of the features, not trained."
+
+
+@pytest.mark.parametrize("factor, decays", [(0.99, True), (-0.99, False)])
+def test_a_rate_that_changes_its_sign_does_not_decay(factor, decays):
+  explained = explain(
+      f"def Setup():\n  s2 = 0.1\n  s5 = {factor}\ndef Predict():\n  s1 = dot(v0, v1)\n"
+      "def Learn():\n  s3 = s0 - s1\n  s4 = s3 * s2\n  v2 = s4 * v0\n  v1 = v1 + v2\n"
+      "  s2 = s2 * s5\n", num_features=4)
+  names = [each.name for each in explained.mechanisms]
+  assert ("learning-rate decay" in names) == decays
+  if decays:
+    [why] = [each.why for each in explained.mechanisms if each.name == "learning-rate decay"]
+    assert "falls from 0.099 at the second example to 3.25e-05 at example 800" in why
 
 
 @pytest.mark.slow

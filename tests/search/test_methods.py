@@ -47,6 +47,12 @@ def test_every_program_is_valid_and_no_structure_crowds_the_population(space):
   assert (search.islands.epoch > 0).all()
 
 
+@pytest.mark.parametrize("most", [1, 2, 20, 31])
+def test_trials_of_constants_keep_to_the_budget_of_programs(most):
+  search = evolve(constant_trials=7, max_programs=most)
+  assert (search.num_programs == most).all()
+
+
 def test_leaps_learn_more_parameters_than_their_parents():
   space = spaces.demo(4)
 
@@ -142,6 +148,9 @@ def test_a_method_is_settings_that_others_go_before():
     ({"leaps": 1.5, "filters": ("valid",)}, r"leaps must be a probability, in \[0, 1\], got 1.5"),
     ({"constant_trials": 0}, "constant_trials must be at least 1, got 0"),
     ({"constant_trials": 1000}, "constant_trials must be at most 256, got 1000"),
+    ({"attempts": 10**13}, "attempts must be at most 1,000,000,000,000, got"),
+    ({"population_size": 1, "filters": ("valid",)}, "set population_size to 2 or more"),
+    ({"population_size": 1, "structure_limit": 1}, "set population_size to 2 or more"),
     ({"restart_patience": -1}, "restart_patience must be at least 1 or None, got -1"),
 ])
 def test_settings_that_make_no_sense_are_refused(settings, message):

@@ -73,6 +73,11 @@ class WaveExecutor:
         **({"max_chunks": 1} if settings.trace else {}))
     self._scheduler = Scheduler(self._layout, self._dtype)
     self._counts = settings.num_epochs, tasks.num_train, tasks.num_valid
+    if (sections := loop.num_sections(*self._counts)) > np.iinfo(np.int32).max:
+      raise ValueError(
+          f"{settings.num_epochs:,} epochs of {tasks.num_train:,} training and {tasks.num_valid:,} "
+          f"validation examples are {sections:,} steps of a program, more than can be counted: set "
+          "fewer epochs or examples.")
     self._spec = loop.WaveSpec(
         self._layout, settings.num_epochs > 1, self._counts if settings.trace else None)
     examples = _examples(sets, settings, self._layout)

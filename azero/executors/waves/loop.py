@@ -113,6 +113,11 @@ class _Draws(NamedTuple):
   example: jax.Array
 
 
+def num_sections(num_epochs, num_train, num_valid):
+  """Sections of a program: Setup, two for each training example, one for each of validation."""
+  return 1 + num_epochs * (2 * num_train + num_valid)
+
+
 def new_memory(layout: Layout, dtype: np.dtype) -> tuple[np.ndarray, ...]:
   """Memory to lend to `execute`, once it is on a device: zeros."""
   return tuple(
@@ -187,7 +192,7 @@ class _Chunk:
 
   def run(self, g: jax.Array, memory: Memory) -> tuple[Memory, Scores]:
     """Runs chunk `g` from Setup to its last validation."""
-    last = 1 + self.extent.num_epochs * self.per_epoch
+    last = num_sections(self.extent.num_epochs, self.extent.num_train, self.extent.num_valid)
 
     def more(state):
       section, any_alive, _, _ = state

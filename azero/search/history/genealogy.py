@@ -18,6 +18,7 @@ from azero.search import checked_state
 from azero.search.ancestry import (
   LEFT_OUT,
   MADE_BY,
+  NTH,
   NUMBER,
   PARENT,
   PLACE,
@@ -47,7 +48,7 @@ from azero.search.origins import ARRIVED, NONE
 MOST_CARRIED = 32  # steps that a migrant takes along
 
 _ALL = sys.maxsize  # steps
-_STORED = (MADE_BY, LEFT_OUT, NUMBER)
+_STORED = (MADE_BY, LEFT_OUT, NUMBER, NTH)
 
 
 class Genealogy:
@@ -64,7 +65,7 @@ class Genealogy:
       space: of its programs.
       islands: all of them.
       first_island: number in lineages of island 0.
-      template: the programs that it starts from; lineages of `KnownPrograms` go on.
+      template: the programs that it starts from as they are; lineages of `KnownPrograms` go on.
     """
     self._space, self._islands, self._first_island = space, islands, first_island
     self._pasts = template.pasts if isinstance(template, KnownPrograms) else ()
@@ -125,9 +126,8 @@ class Genealogy:
     nodes = self._islands.ancestry.nodes[i]
     if nodes[root, MADE_BY] == ARRIVED:
       return self._brought[i].get(root)
-    # The initial population comes first, and takes the programs of the template in turn.
-    turn = int(nodes[root, NUMBER]) - 1
-    return self._pasts[turn % len(self._pasts)] if self._pasts else None
+    # Programs without parents take those of the template in turn.
+    return self._pasts[int(nodes[root, NTH]) % len(self._pasts)] if self._pasts else None
 
   def state(self) -> dict[str, Any]:
     """All that decides lineages to come; the nodes of each island by their age."""
@@ -168,7 +168,7 @@ class Genealogy:
     checked_state.within("fitness", fitness, -np.inf)
     checked_state.within("facts", facts[:, 0], 0, len(nodes) - 1)
     checked_state.within("facts", facts[:, 1:3], NONE, [nodes.shape[1] - 1, population - 1])
-    checked_state.within("facts", facts[:, 3:], [ARRIVED, 0, 0])
+    checked_state.within("facts", facts[:, 3:], [ARRIVED, 0, 0, 0])
     for i in range(len(nodes)):
       parent, place = facts[facts[:, 0] == i, 1:3].T
       living = np.zeros(len(parent), bool)

@@ -192,7 +192,12 @@ class Lineage(Sequence[Step]):
 
     Args:
       most: 2 or more.
+
+    Raises:
+      ValueError: fewer.
     """
+    if most < 2:
+      raise ValueError(f"A lineage has a first and a last step; it cannot be condensed to {most}.")
     size = len(self.words) // HEADER
     words = np.empty_like(self.words)
     end = _condense(self.words, most, np.empty(size, np.int64), np.empty(size), words)

@@ -160,7 +160,8 @@ def _settle(islands: Islands, c: int, rules: Rules, rnd: Round, wanted: Wanted) 
   i, place, own = rnd.island[c], rnd.place[c], rnd.trials[c]
   displaced = islands.ancestry.node[i, place]
   parent = NONE if rnd.parent[c] == NONE else islands.ancestry.node[i, rnd.parent[c]]
-  bear(islands.ancestry, i, place, parent, rnd.made_by[c])  # of the displaced one, perhaps
+  # Its parent may be the displaced one.
+  bear(islands.ancestry, i, place, parent, rnd.made_by[c], rnd.nth[c])
   bury(islands.ancestry, i, displaced, rnd.displaced.programs, c, islands.population)
   for trial in range(own):
     q = rnd.request[c] + trial

@@ -88,6 +88,8 @@ def test_what_brought_least_is_left_out_and_of_equal_the_oldest():
     assert all(step.program == programs[k] for step, k in zip(shorter, kept))
     assert lineage.condensed(6).condensed(most) == shorter or most > 6
   assert lineage.condensed(9) is lineage
+  with pytest.raises(ValueError, match="cannot be condensed to 1"):
+    lineage.condensed(1)
 
 
 def test_changes_and_texts():
@@ -131,7 +133,7 @@ def test_a_trunk_that_is_too_long_loses_what_brought_least(monkeypatch):
   monkeypatch.setattr(ancestry, "TRUNK", 6)
   search = finish(evolution())
   size = search.config.population_size
-  assert search.islands.ancestry.nodes.shape == (2, 2 * size + 6, 7)
+  assert search.islands.ancestry.nodes.shape == (2, 2 * size + 6, 8)
   shortened = 0
   for island, place in itertools.product(range(2), range(size)):
     full, short = (
@@ -329,3 +331,38 @@ def test_a_start_with_a_past_continues_it():
   assert seen == {1, 2}
   with pytest.raises(ValueError, match="1 lineages for 2 programs; give one, or None, for each"):
     dataclasses.replace(known, pasts=(None,))
+
+
+def test_each_start_has_its_own_past_however_many_programs_were_before():
+  entries = list(finish(evolution()).hall_of_fame)[:4]
+  known = KnownPrograms.of(
+      Programs.concatenate([entry.program for entry in entries]),
+      [entry.lineage for entry in entries])
+  search = Evolution(
+      VARIABLE, tasks(1), config(
+          initial="empty", mutations=("alter",), max_programs=400, cycles_per_step=12,
+          constant_trials=3, restart_patience=20), template=known, evaluator=ToyEvaluator)
+  origins = set()
+  while not search.finished:
+    search.step()
+    for place in range(search.config.population_size):
+      lineage = search._genealogy.lineage(0, place)
+      start = [k for k, step in enumerate(lineage) if step.mutation == "start"][-1]
+      origin = next(k for k, entry in enumerate(entries) if lineage[:start] == list(entry.lineage))
+      # Other constants may have been tried.
+      for name in ("opcode", "in1", "in2", "out"):
+        np.testing.assert_array_equal(
+            getattr(lineage[start].program, name), getattr(entries[origin].program, name))
+      origins.add((origin, lineage[start].num_programs > 100))
+  assert search.islands.epoch[0] > 0  # it began anew
+  assert {origin for origin, _ in origins} == {0, 1, 2, 3} and len(origins) > 4
+
+
+def test_what_a_start_was_drawn_over_is_no_past():
+  entry = finish(evolution()).hall_of_fame.best
+  known = KnownPrograms.of(entry.program, [entry.lineage])
+  search = finish(Evolution(
+      VARIABLE, tasks(1), config(initial="random", max_programs=100, cycles_per_step=50),
+      template=known, evaluator=ToyEvaluator))
+  for lineage in everything(search):
+    assert [k for k, step in enumerate(lineage) if step.mutation == "start"] == [0]

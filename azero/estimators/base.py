@@ -102,6 +102,18 @@ class RegressorBase(RegressorMixin, TrainedEstimator):
 
   _numeric = True
 
+  @property
+  def target_mean_(self) -> float:
+    """Mean of the targets: what the program predicts as 0."""
+    check_is_fitted(self)
+    return self._model.target.mean
+
+  @property
+  def target_scale_(self) -> float:
+    """Deviation of the targets, by which what the program predicts is multiplied."""
+    check_is_fitted(self)
+    return self._model.target.scale
+
   def predict(self, X: Any) -> np.ndarray:
     """Values [N] of rows [N, P]."""
     return self._predict(X)

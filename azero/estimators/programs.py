@@ -161,7 +161,8 @@ class ProgramClassifier(ClassifierBase, ProgramEstimator):
       scoring: what is compared: "accuracy" (None), "balanced_accuracy", "auc", "log_loss",
         "f1", a name of scikit-learn's scorers or a function of (estimator, X, y).
       class_weight: "balanced", or weights by label.
-      num_features: F at most; more columns are projected. None for 128.
+      num_features: features in use at most, the one that is 1 included; more columns are
+        projected. None for 128. F is the next of 4, 8, 16, 32, 64 and 128, with zeros behind.
       multiclass: how more than two classes are learned: "vector", the paper's way with v1 and
         v2; "one_vs_rest", once for each; "auto", the first if Predict writes v2.
       max_abs_error: a training error above it ends in an error.

@@ -23,7 +23,7 @@ class Recipe:
   Attributes:
     program: a name of the zoo, a text, `Programs` of one, or an entry of a hall of fame.
     target: what is predicted.
-    num_features: F at most; None for the most there may be.
+    num_features: features in use at most, see `make_layout`; None for the most there may be.
     multiclass: see `trains_one_vs_rest`.
     max_abs_error: a training error above it stops the program.
     seed: of a projection and of random ops.

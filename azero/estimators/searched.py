@@ -177,15 +177,22 @@ class SearchEstimator(TrainedEstimator):
     rows = Rows(
         self.preparation_.features(table), y[present],
         self._weighted(y, target, weights)[present])
+    if target.classes is not None and len(np.unique(rows.y[rows.weights > 0])) < 2:
+      raise ValueError(
+          "class_weight leaves the rows of one class alone with a weight; a search needs two "
+          "classes at least.")
     rng = self._generator()
     return _Problem(
         rows, target.strata(rows.y), target, schedule, int(rng.integers(2**32)), rng, clock)
 
   def _table(self, X: Any, *, reset: bool) -> Any:
     """A DataFrame as it is, or an array whose columns may hold anything."""
+    if reset:
+      self._has_columns = hasattr(X, "iloc")
     if hasattr(X, "iloc"):
       validate_data(self, X, reset=reset, skip_check_array=True)
-      return X
+      # Columns of an array have no names that those of a DataFrame could be.
+      return X if self._has_columns else X.to_numpy()
     return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
 
   def _search(
@@ -294,7 +301,8 @@ class AutoMLZeroClassifier(ClassifierBase, SearchEstimator):
       max_epochs: most of them to try.
       validation_fraction: part of the rows that the search does not see and candidates are
         compared on.
-      num_features: F at most; more columns are projected. None for 128.
+      num_features: features in use at most, the one that is 1 included; more columns are
+        projected. None for 128. F is the next of 4, 8, 16, 32, 64 and 128, with zeros behind.
       max_abs_error: a training error above it stops a program.
       n_jobs: devices of the search: -1 for all, None for one.
       random_state: of everything that is drawn. With a limit in seconds results differ all the
@@ -322,7 +330,8 @@ class AutoMLZeroClassifier(ClassifierBase, SearchEstimator):
 class AutoMLZeroRegressor(RegressorBase, SearchEstimator):
   """Evolution as a regressor: it searches for a program that learns a quantity.
 
-  Attributes are those of `AutoMLZeroClassifier`, but for the classes.
+  Attributes are those of `AutoMLZeroClassifier`, but for the classes; target_mean_ and
+  target_scale_ bring what the program predicts into the unit of the targets.
   """
 
   def __init__(

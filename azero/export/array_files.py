@@ -185,8 +185,11 @@ def _zero_memory(algorithm: Algorithm, library: str) -> str:
   read |= {algorithm_lib.FEATURES, algorithm.label}
   entries = [
       f'      "{name(address)}": {_zeros(address.kind, library)},' for address in sorted(read)]
-  return "\n".join([
-      "def zero_memory():", '  """The memory before Setup."""', "  return {", *entries, "  }"])
+  head = ["def zero_memory():", '  """The memory before Setup."""', "  return {"]
+  if algorithm.is_random:  # for memories that `fit` has not made, of which none has its own
+    entries.append('      "key": evaluation_key(0, 0),')
+    head = ['@np.errstate(over="ignore")', *head] if library == "np" else head
+  return "\n".join([*head, *entries, "  }"])
 
 
 def _function(

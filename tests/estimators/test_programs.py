@@ -208,6 +208,30 @@ def test_an_exported_file_learns_the_same_of_the_features_that_the_program_sees(
       alone["predict_proba"](features, remembered), model.predict_proba(data[0])[:, 1], rtol=1e-5)
 
 
+@pytest.mark.parametrize("source", [azero.export.numpy_source, azero.export.jax_source])
+def test_an_exported_file_predicts_with_the_memory_of_a_model_that_draws(source):
+  rng = np.random.default_rng(0)
+  x = rng.normal(size=(60, 3))
+  y = 1000 + 50 * (x @ [1.0, -2.0, 0.5])
+  model = azero.ProgramRegressor(
+      "def Setup():\n  s2 = 0.02\n  v1 = gaussian(0.0, 0.1)\ndef Predict():\n  s1 = dot(v0, v1)\n"
+      "def Learn():\n  s3 = s0 - s1\n  s3 = s3 * s2\n  v2 = s3 * v0\n  v1 = v1 + v2\n",
+      num_epochs=20).fit(x, y)
+  alone = {}
+  exec(source(azero.parse(model.program_, num_features=4)), alone)
+  predicted = alone["predict"](
+      model.program_features(x), {**alone["zero_memory"](), **model.memory_})
+  np.testing.assert_allclose(
+      model.target_mean_ + model.target_scale_ * predicted, model.predict(x), rtol=1e-4)
+
+
+def test_rows_beyond_single_precision_are_refused(classifier):
+  row = np.zeros((2, 4))
+  row[1, 2] = 1e300
+  with pytest.raises(ValueError, match=r"Row 1 is so far .*number of 1e.300 in it"):
+    classifier[0].predict(row)
+
+
 def test_a_regressor_wants_numbers():
   with pytest.raises(ValueError, match="The target 'a' is not a number"):
     azero.ProgramRegressor(num_epochs=1).fit(np.ones((4, 2)), np.array([1.0, 2.0, 3.0, 4.0])

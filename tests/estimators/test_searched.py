@@ -114,6 +114,16 @@ def test_bad_settings_are_refused(data, labels, settings, message):
     azero.AutoMLZeroClassifier(**_SHORT | settings).fit(data[0], labels)
 
 
+@pytest.mark.filterwarnings("ignore:X has feature names")  # as scikit-learn says it
+def test_columns_of_an_array_may_come_as_a_frame(data, classifier):
+  frame = pd.DataFrame(data[0], columns=list("abcd"))
+  np.testing.assert_array_equal(
+      classifier.predict_proba(frame), classifier.predict_proba(data[0]))
+
+
 def test_one_class_cannot_be_learned(data):
   with pytest.raises(ValueError, match=r"Every row is of one class, .*yes"):
     azero.AutoMLZeroClassifier(**_SHORT).fit(data[0], ["yes"] * 120)
+  with pytest.raises(ValueError, match="class_weight leaves the rows of one class alone"):
+    azero.AutoMLZeroClassifier(**_SHORT, class_weight={"yes": 0, "no": 1}).fit(
+        data[0], np.where(data[1] > 0, "yes", "no"))

@@ -242,8 +242,8 @@ class SearchEstimator(TrainedEstimator):
       self.candidates_ = [(each.candidate.name, each.best.score) for each in ranked]
       return
     raise ValueError(
-        f"None of {len(ranked)} programs can be trained on these {len(problem.rows.y)} rows: the "
-        f"error of each was not finite or above max_abs_error={self.max_abs_error:g}.")
+        f"No program can be trained on these {len(problem.rows.y)} rows: the error of each was not "
+        f"finite or above max_abs_error={self.max_abs_error:g}.")
 
   def _numbers(self, X: Any) -> np.ndarray:
     return self.preparation_.features(self._table(X, reset=False))

@@ -24,7 +24,7 @@ from azero.executors.interpreter.executor import InterpreterExecutor
 from azero.executors.outcomes import combine_tasks
 from azero.executors.settings import Settings
 from azero.executors.waves.executor import WaveExecutor
-from azero.executors.waves.straight_line import StraightLine
+from azero.executors.waves.ssa import StraightLine
 from azero.language.program import Programs, SearchSpace
 from azero.language.whole_numbers import require_whole
 from azero.tasks.task import Tasks

@@ -206,6 +206,26 @@ class SearchSpace:
     """How many addresses of this kind an instruction may write."""
     return max(0, self.num_addresses[kind] - FIRST_WRITABLE[kind])
 
+  def with_ops(self, *ops: op_table.Op, functions: Iterable[str] = ("predict", "learn")
+               ) -> "SearchSpace":
+    """The same space with further ops, such as `register_op` gives.
+
+    Args:
+      *ops: rows of the table of ops.
+      functions: the component functions that may use them, of "setup", "predict" and "learn".
+
+    Raises:
+      ValueError: an unknown function, or an op for which the space has no memory.
+    """
+    changed = {}
+    for name in functions:
+      if name not in ("setup", "predict", "learn"):
+        raise ValueError(f"functions must be of setup, predict and learn, got {name!r}.")
+      component = getattr(self, name)
+      allowed = {*component.ops, *(op.id for op in ops)}
+      changed[name] = dataclasses.replace(component, ops=tuple(allowed))
+    return dataclasses.replace(self, **changed)
+
   def with_features(self, num_features: int) -> "SearchSpace":
     """The same space for another number of features F."""
     if num_features == self.num_features:

@@ -29,7 +29,7 @@ class Totals(Protocol):
 
   @property
   def cycle(self) -> int:
-    """Children that every island has made at least."""
+    """Children that every island has made at least; over several groups their sum."""
 
   @property
   def bounded(self) -> bool:

@@ -45,7 +45,7 @@ _STAGES: Mapping[str, str] = {
     "azero.search": "commit",
     "azero.compiler": "schedule",
     "azero.executors.waves.schedule": "schedule",
-    "azero.executors.waves.straight_line": "schedule",
+    "azero.executors.waves.ssa": "schedule",
     "azero.executors.waves.executor._run": "devices",
     "azero.executors.activity": "devices",
     "azero.executors": "launch",

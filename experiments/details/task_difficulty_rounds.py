@@ -12,8 +12,8 @@ import numpy as np
 
 from azero.runs import runner
 from azero.runs.display import progress
-from azero.search import density
 from azero.tasks import synthetic
+from experiments.details import task_difficulty_density as density
 from experiments.details import task_difficulty_types as task_types
 from experiments.details.task_difficulty_report import EVOLUTION, METHODS, RANDOM, Rows
 from experiments.frame import estimate, interruption, reporting
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
   from azero.language.program import Programs, SearchSpace
   from azero.runs.directory import RunDirectory
   from azero.search.config import SearchConfig
-  from azero.search.density import Acceptance, Sample
   from azero.tasks.task import Tasks
+  from experiments.details.task_difficulty_density import Acceptance, Sample
   from experiments.frame.estimate import Estimate
 
 _SHOWN = 3  # acceptable programs of a round that are recorded

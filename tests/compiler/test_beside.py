@@ -11,7 +11,7 @@ from support.search_cases import FIXED, config, tasks
 
 from azero.compiler import parts
 from azero.compiler.kernels import DISABLE_JIT
-from azero.executors.waves import schedule, straight_line
+from azero.executors.waves import schedule, ssa
 from azero.search import compilation
 from azero.search.evolution import Evolution
 from azero.search.history import genealogy
@@ -20,7 +20,7 @@ from azero.search.rounds import committing
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _SHARED = (
-    straight_line._straighten_all, schedule._cut, schedule._fill, committing.commit,
+    ssa._straighten_all, schedule._cut, schedule._fill, committing.commit,
     genealogy._trace)
 _TELL = """
 from azero.compiler import beside

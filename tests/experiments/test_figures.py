@@ -7,7 +7,6 @@ import pytest
 
 import azero
 from azero.language import spaces
-from azero.search import density
 from azero.search.proposals import mutation
 from experiments import backprop_discovery, task_difficulty
 from experiments.details import (
@@ -15,6 +14,7 @@ from experiments.details import (
   task_difficulty_report,
   task_difficulty_rounds,
 )
+from experiments.details import task_difficulty_density as density
 from experiments.frame import study
 from experiments.frame.settings import build, preset
 

@@ -35,7 +35,7 @@ def test_curves_references_and_callouts(metric):
       _IMPROVEMENTS, metric=metric, title="A title", references={"linear": 0.8}, num_programs=200)
   (axes,) = figure.axes
   assert axes.get_title(loc="left") == "A title"
-  assert {text.get_text() for text in axes.get_legend().get_texts()} == {
+  assert {text.get_text() for text in axes.figure.legends[0].get_texts()} == {
       "best island", "other islands", "linear"}
   best = next(line for line in axes.lines if line.get_label() == "best island")
   assert list(best.get_xdata()) == [10, 90, 200]

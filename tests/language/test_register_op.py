@@ -94,6 +94,21 @@ def test_registering_again_takes_what_the_rule_refers_to_as_it_is_then():
   assert "tanh" in azero.export.numpy_source(azero.parse(twice, num_features=4))
 
 
+def test_a_space_takes_further_ops():
+  op = azero.register_op("test_allowed", "v", "v", jnp.tanh)
+  space = azero.spaces.baseline(8)
+  wider = space.with_ops(op)
+  assert [op.id in each.ops for each in wider.components] == [False, True, True]
+  assert wider.predict.ops[:-1] == space.predict.ops and wider.with_ops(op) == wider
+  assert op.id in space.with_ops(op, functions=["setup"]).setup.ops
+  found = azero.evolve(
+      wider, azero.linear_regression(1, num_features=8, seed=0, num_train=4, num_valid=2),
+      max_programs=40, population_size=40, initial="random", progress="off").search.population
+  assert (found.opcode == op.id).any()
+  with pytest.raises(ValueError, match="of setup, predict and learn, got 'fit'"):
+    space.with_ops(op, functions=["fit"])
+
+
 def test_an_op_of_your_own_is_pickled_by_its_name(monkeypatch):
   op = azero.register_op("test_mine", "v", "v", jnp.tanh)
   text = "def Setup():\ndef Predict():\n  v1 = test_mine(v0)\n  s1 = dot(v1, v1)\ndef Learn():"

@@ -24,7 +24,7 @@ from azero.executors.settings import Settings
 from azero.executors.waves import loop
 from azero.executors.waves.layout import Layout, make_layout
 from azero.executors.waves.schedule import Scheduler
-from azero.executors.waves.straight_line import StraightLine
+from azero.executors.waves.ssa import StraightLine
 from azero.executors.waves.tables import Call
 from azero.language.program import Programs
 from azero.tasks.task import Tasks

@@ -13,10 +13,9 @@ import numpy as np
 
 from azero.compiler import canonical
 from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
-from azero.executors.waves import straight_line as ssa
-from azero.executors.waves import tables
+from azero.executors.waves import ssa, tables
 from azero.executors.waves.layout import PROGRAM_TILE, Layout
-from azero.executors.waves.straight_line import StraightLine
+from azero.executors.waves.ssa import StraightLine
 from azero.executors.waves.tables import (
   NUM_COPY_SETS,
   NUM_SECTIONS,
@@ -162,7 +161,7 @@ class Scheduler:
   def plan(
       self, programs: Programs, analysis: canonical.Analysis, *, raw: bool = False
   ) -> StraightLine:
-    """The code of N programs; see `straight_line.straighten`."""
+    """The code of N programs; see `ssa.straighten`."""
     return ssa.straighten(programs, analysis, self._machine, raw=raw)
 
   def schedule(

@@ -61,7 +61,8 @@ def plot_progress(
     axes.axhline(height(value, metric), color=colour, linestyle="--", linewidth=1, label=name)
   _label(axes, metric, title)
   _call_out(axes, best, metric, multiclass, num_callouts)
-  axes.legend(loc="upper left", framealpha=0.9, edgecolor="none", fontsize=9)
+  # Beside the axes, where it covers neither curves nor what is told of them.
+  figure.legend(loc="outside lower center", ncols=5, frameon=False, fontsize=9)
   return figure
 
 

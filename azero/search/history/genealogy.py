@@ -169,8 +169,10 @@ class Genealogy:
     checked_state.within("facts", facts[:, 0], 0, len(nodes) - 1)
     checked_state.within("facts", facts[:, 1:3], NONE, [nodes.shape[1] - 1, population - 1])
     checked_state.within("facts", facts[:, 3:], [ARRIVED, 0, 0, 0])
-    for i in range(len(nodes)):
-      parent, place = facts[facts[:, 0] == i, 1:3].T
+    if (np.diff(facts[:, 0]) < 0).any():
+      raise checked_state.StateError("'facts' are not in the order of islands")
+    for own in _of_islands(facts, len(nodes)):
+      parent, place = facts[own, 1:3].T
       living = np.zeros(len(parent), bool)
       living[parent[(parent != NONE) & (parent < len(parent))]] = True
       living |= place != NONE
@@ -189,9 +191,10 @@ class Genealogy:
   def restore(self, state: Mapping[str, Any]) -> None:
     """Restores the lineages of another search of the same settings."""
     ancestry, rows = self._islands.ancestry, []
-    for i, nodes in enumerate(ancestry.nodes):
-      own = state["facts"][:, 0] == i
-      facts, count = state["facts"][own], int(own.sum())
+    of_islands = _of_islands(state["facts"], len(ancestry.nodes))
+    for i, (nodes, own) in enumerate(zip(ancestry.nodes, of_islands)):
+      facts = state["facts"][own]
+      count = len(facts)
       parent, place = facts[:, 1], facts[:, 2]
       nodes[:count, PARENT], nodes[:count, PLACE] = parent, place
       nodes[:count, _STORED] = facts[:, 3:]
@@ -218,6 +221,12 @@ class Genealogy:
     ancestry = self._islands.ancestry
     population = ancestry.node.shape[1] - 1
     return len(ancestry.node) * population + i * ancestry.nodes.shape[1] + nodes
+
+
+def _of_islands(facts: np.ndarray, num_islands: int) -> list[slice]:
+  """Which rows of `facts` are of each island."""
+  bounds = np.searchsorted(facts[:, 0], np.arange(num_islands + 1)).tolist()
+  return [slice(*pair) for pair in itertools.pairwise(bounds)]
 
 
 class _Lines(NamedTuple):

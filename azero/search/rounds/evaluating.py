@@ -342,11 +342,13 @@ class Stages:
         raise ValueError(
             f"{len(new)} programs were given fitnesses of shape {np.shape(found.fitness)}. What "
             "evaluates programs has to give each one number.")
-      if not np.isfinite(found.fitness).all():
-        word = "NaN" if np.isnan(found.fitness).any() else "infinity"
+      wrong = found.fitness[~(np.isfinite(found.fitness) & (found.fitness >= 0))]
+      if len(wrong):
+        word = f"{wrong[0]:g}" if np.isfinite(wrong[0]) else (
+            "NaN" if np.isnan(wrong[0]) else "infinity")
         raise ValueError(
             f"A program was given {word} as its fitness. What evaluates programs has to give those "
-            "that fail 0.")
+            "that fail 0, and no other one less.")
       results.done[new, number] = True
       results.fitness[new, number] = found.fitness
       results.train_steps[new, number] = found.train_steps

@@ -76,7 +76,7 @@ class Round(NamedTuple):
     island: [C] int64, whose each child is.
     place: [C] int64, where it is in the population of its island.
     parent: [C] int64, where its parent is, or NONE.
-    made_by: [C] int64, what made it of its parent, see `ancestry`.
+    made_by: [C] int64, what made it of its parent, see `origins`.
     guessed: [C] bool, whether a contestant of its tournament was not known yet.
     displaced: what it found in its place.
     kept: [C] bool, whether it was kept; set by `commit`.

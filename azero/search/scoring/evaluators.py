@@ -20,7 +20,8 @@ class ProgramEvaluator(Protocol):
   """Evaluates programs of one space on task sets of one shape.
 
   What a program gets must not depend on the other programs of a call, and must be the same for
-  programs of one canonical key.
+  programs of one canonical key. The greater its fitness, the better; 0 is that of programs that
+  fail, and none is below: the search itself gives 0 to those that it does not let run.
   """
 
   @property

@@ -4,10 +4,10 @@ The functional equivalence cache of the AutoML-Zero paper holds 100k pairs for e
 (S3). Here it is a set-associative table: a key selects one set of eight places, and within
 the set the least recently used place is the one that is given up.
 
-An entry is reserved when a child asks for its key in vain, and filled when the child's score
-comes. Until then it names the child by a ticket, so that a later child of the same key learns
-whom to wait for. So the order of use, and with it what is given up, is that of children which
-are scored one after another, whenever their scores come.
+An entry is reserved when a child asks for its key in vain, and filled when the score comes. Until
+then its ticket is the number of the request in the round, so that a later child of the same key
+learns what to wait for. So the order of use, and with it what is given up, is that of children
+which are scored one after another, whenever their scores come.
 
 What a child did to a cache can be taken back, in case it turns out not to be one: everything is
 logged until that is known.
@@ -105,8 +105,10 @@ class LruCache:
 
   def state(self) -> dict[str, Any]:
     """The entries, where they are and when they were used; none may wait for its value."""
-    places = np.flatnonzero(self._row(_STAMP))
-    first, second, stamps, values = (self._row(row).reshape(-1)[places] for row in range(4))
+    used = self._row(_STAMP)
+    places = np.flatnonzero(used)
+    i, group, way = np.unravel_index(places, used.shape)  # few of them, in a large cache
+    first, second, stamps, values = (self.arrays.sets[i, group, row, way] for row in range(4))
     return {
         "clocks": self.arrays.clocks, "places": places, "keys": np.stack([first, second], 1),
         "values": values.view(np.float64), "stamps": stamps.view(np.int64)}
@@ -182,7 +184,7 @@ def prefetch_set(cache: CacheArrays, island: int, key: np.ndarray) -> None:
 
 @inlined_kernel
 def ticket_at(cache: CacheArrays, island: int, place: int) -> int:
-  """Which child fills a place; FILLED once that has happened."""
+  """Which request fills a place; FILLED once that has happened."""
   group, way = place // _WAYS, place % _WAYS
   if cache.sets[island, group, _STAMP, way] < _WAITS:
     return FILLED
@@ -199,7 +201,7 @@ def value_at(cache: CacheArrays, island: int, place: int) -> float:
 @inlined_kernel
 def reserve(
     cache: CacheArrays, island: int, key: np.ndarray, ticket: int, who: int, log: Log) -> int:
-  """Gives a key that is not in the cache a place there, to be filled by the child `ticket`.
+  """Gives a key that is not in the cache a place there, to be filled by the request `ticket`.
 
   Returns:
     The place, whose entry until now, the least recently used of its set, is given up, for `who`.

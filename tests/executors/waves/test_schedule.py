@@ -11,11 +11,10 @@ from support import random_programs
 from support.random_programs import full_space, fusing_space
 
 from azero.compiler import canonical
-from azero.executors.waves import schedule, tables
-from azero.executors.waves import straight_line as ssa
+from azero.executors.waves import schedule, ssa, tables
 from azero.executors.waves.layout import PROGRAM_TILE, Layout, make_layout
 from azero.executors.waves.schedule import Scheduler
-from azero.executors.waves.straight_line import StraightLine
+from azero.executors.waves.ssa import StraightLine
 from azero.language import ops as op_table
 from azero.language import spaces
 from azero.language.ops import NO_OP, Kind

@@ -10,7 +10,7 @@ from support import executors, random_programs
 from support.random_programs import ALL_OPS, full_space, fusing_space, random_tasks
 
 import azero
-from azero.executors.waves.straight_line import OPCODE
+from azero.executors.waves.ssa import OPCODE
 from azero.language import text
 from azero.language.program import Component, Programs, SearchSpace
 

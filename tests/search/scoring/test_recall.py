@@ -84,13 +84,15 @@ def test_it_knows_the_child_and_its_key():
   assert found.done.any(1).tolist() == [False, False, True]
 
 
-def test_a_fitness_that_is_no_number_is_an_error():
+@pytest.mark.parametrize(("fitness", "told"), [
+    (np.nan, "NaN"), (np.inf, "infinity"), (-5.25, "-5.25")])
+def test_a_fitness_that_cannot_be_one_is_an_error(fitness, told):
   class Broken(ToyEvaluator):
-    """Gives NaN, which stands for a fitness that is still to come."""
+    """Gives NaN, which stands for a fitness that is still to come; or less than those that fail."""
 
     def evaluate_plan(self, plan, task_sets, device=0):
       found = super().evaluate_plan(plan, task_sets, device)
-      return found._replace(fitness=np.full_like(found.fitness, np.nan))
+      return found._replace(fitness=np.full_like(found.fitness, fitness))
 
-  with pytest.raises(ValueError, match="was given NaN as its fitness"):
+  with pytest.raises(ValueError, match=f"was given {told} as its fitness"):
     evolve(Broken)

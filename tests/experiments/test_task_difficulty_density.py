@@ -13,10 +13,11 @@ from azero.compiler.arrays import arrays, scratch, tables
 from azero.executors.evaluator import Evaluator
 from azero.language import spaces, text
 from azero.language.program import Component, Programs
-from azero.search import density, draws
+from azero.search import draws
 from azero.search.config import SearchConfig
 from azero.search.proposals import learners, mutation
 from azero.tasks import linear_regression
+from experiments.details import task_difficulty_density as density
 
 _SPACE = dataclasses.replace(
     spaces.linear(4, learn_only=True), num_scalars=3, predict=Component((18, 27, 56), 3, 3, False),

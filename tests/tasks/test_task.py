@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+import azero
+
 from azero.tasks import make_tasks
 
 X = np.arange(24.0).reshape(2, 4, 3)
@@ -22,6 +24,13 @@ def test_indexing_gives_batches():
     np.testing.assert_array_equal(part.train_x, X[1:])
     np.testing.assert_array_equal(part.valid_y, Y[1:])
     assert part.seeds.tolist() == [2**32 - 1] and len(part) == 1
+
+
+def test_tasks_are_shown_in_a_line():
+  assert repr(azero.linear_regression(3, seed=0, num_train=1200, num_valid=7)) == (
+      "Tasks(D = 3, regression, F = 4, 1,200 training and 7 validation examples each)")
+  assert repr(azero.linear_classification(1, seed=0, num_train=5, num_valid=5)).startswith(
+      "Tasks(D = 1, 2 classes, ")
 
 
 def test_classes_follow_from_the_largest_label_or_are_given():

@@ -125,8 +125,8 @@ def tune(
 
   Args:
     program: a batch of one, or its text.
-    tasks: to tune on, or those of a `Bench`; the fitness there is the best of many and tells little
-      of other tasks.
+    tasks: to tune on, or those of a `Bench`, with `seed` in place of its seeds; the fitness there
+      is the best of many and tells little of other tasks.
     num_trials: settings to try, its own included.
     seed: of the factors, and the evaluation seed.
     combine: "mean" or "median" over tasks.

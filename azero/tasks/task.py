@@ -43,8 +43,8 @@ class Tasks:
   def __repr__(self) -> str:
     what = f"{self.num_classes} classes" if self.num_classes else "regression"
     return (
-        f"Tasks(D = {len(self):,}, {what}, F = {self.num_features}, {self.num_train:,} training and "
-        f"{self.num_valid:,} validation examples each)")
+        f"Tasks(D = {len(self):,}, {what}, F = {self.num_features}, {self.num_train:,} training "
+        f"and {self.num_valid:,} validation examples each)")
 
   def __getitem__(self, index) -> "Tasks":
     """Tasks at an integer, slice or list; always a batch."""

@@ -213,7 +213,7 @@ class Lineage(Sequence[Step]):
 
   def _program(self, k: int) -> Programs:
     program = Programs.empty(self.space)
-    _unpack(self.words, self._found[0][k], arrays(program))
+    _unpack(self.words, self._found[0][k : k + 1], arrays(program))
     return program
 
   def _step(self, k: int) -> Step:
@@ -297,43 +297,45 @@ def check_lineages(space: SearchSpace, state: Mapping[str, Any], count: int) -> 
   checked_state.within("lengths", lengths, HEADER, len(words))
   if sum(lengths.tolist()) != len(words):
     raise checked_state.StateError("'words' are more or fewer than 'lengths'")
-  starts: list[int] = []
-  end = 0
-  for length in lengths.tolist():
-    starts += _starts_of_steps(words[end : end + length].tolist(), end, space.num_slots)
-    end += length
-  batch = Programs.empty(space, len(starts))
-  rows = arrays(batch)
-  for k, start in enumerate(starts):
-    _unpack(words, start, ProgramArrays(*(array[k : k + 1] for array in rows)))
+  starts = np.empty(len(words) // HEADER, np.int64)
+  number = _find_steps(words, lengths, space.num_slots, starts)
+  if number < 0:
+    raise checked_state.StateError("'words' are no steps of lineages")
+  batch = Programs.empty(space, number)
+  _unpack(words, starts[:number], arrays(batch))
   checked_state.programs(
       space, {"lineages": {name: getattr(batch, name) for name in Programs.ARRAYS}}, "lineages")
 
 
-def _starts_of_steps(words: list[int], first: int, num_slots: int) -> list[int]:
-  """Where the steps of a lineage begin, whose words begin at `first`, if they are none other.
+@kernel
+def _find_steps(
+    words: np.ndarray, lengths: np.ndarray, num_slots: int, starts: np.ndarray) -> int:
+  """Finds where the steps of lineages of such lengths begin.
 
-  Raises:
-    StateError: they are no steps.
+  Returns:
+    How many there are; -1 if words are none.
   """
-  starts, at, wrong = [], 0, checked_state.StateError("'words' are no steps of lineages")
-  while at < len(words):
-    if len(words) - at < HEADER:
-      raise wrong
-    end = at + words[at + LENGTH]
-    if (not at + HEADER <= end <= len(words) or words[at + MADE_BY] < ARRIVED
-        or words[at + LEFT_OUT] < 0):
-      raise wrong
-    starts.append(first + at)
-    at += HEADER
-    while at < end:
-      slot, num_constants = instruction_of(words[at])
-      if not 0 <= slot < num_slots:
-        raise wrong
-      at += 1 + num_constants
-    if at != end:
-      raise wrong
-  return starts
+  count = at = 0
+  for k in range(len(lengths)):
+    last = at + lengths[k]
+    while at < last:
+      if last - at < HEADER:
+        return -1
+      end = at + words[at + LENGTH]
+      if (not at + HEADER <= end <= last or words[at + MADE_BY] < ARRIVED
+          or words[at + LEFT_OUT] < 0):
+        return -1
+      starts[count] = at
+      count += 1
+      at += HEADER
+      while at < end:
+        slot, num_constants = instruction_of(words[at])
+        if not 0 <= slot < num_slots:
+          return -1
+        at += 1 + num_constants
+      if at != end:
+        return -1
+  return count
 
 
 @kernel
@@ -351,8 +353,10 @@ def _pack(
 
 
 @kernel
-def _unpack(words: np.ndarray, start: int, program: ProgramArrays) -> None:
-  read_step(words, start, program, 0)
+def _unpack(words: np.ndarray, starts: np.ndarray, programs: ProgramArrays) -> None:
+  """Reads the steps that begin at `starts` into as many empty programs."""
+  for k in range(len(starts)):
+    read_step(words, starts[k], programs, k)
 
 
 @kernel

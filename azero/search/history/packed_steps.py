@@ -61,10 +61,13 @@ def longest_step(space: SearchSpace) -> int:
   return HEADER + space.num_slots * (1 + op_table.MAX_CONSTANTS)
 
 
+@inner_kernel
 def instruction_of(word: int) -> tuple[int, int]:
   """The slot of an instruction, and how many constants follow its word."""
-  mask, slot = word % _MASKS, word // (_MASKS * _ADDRESSES**3 * _OPCODES)
-  return slot, mask.bit_count()
+  count, mask = 0, word % _MASKS
+  while mask > 0:
+    count, mask = count + mask % 2, mask // 2
+  return word // (_MASKS * _ADDRESSES**3 * _OPCODES), count
 
 
 @inner_kernel

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 import azero
-
 from azero.tasks import make_tasks
 
 X = np.arange(24.0).reshape(2, 4, 3)

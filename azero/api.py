@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 def evaluate(programs: Programs | str | Sequence[str], tasks: Tasks, **settings) -> Evaluation:
   """Trains and validates programs on tasks.
 
+  Sets up JAX for this process, as `evolve` and `random_search` do, where `configure_jax` has not.
+
   Args:
     programs: N programs, or text of one or several in the paper's notation.
     tasks: D tasks.

@@ -38,12 +38,28 @@ class TrainedEstimator(BaseEstimator):
       [N, F] float32: columns encoded and scaled or projected, a feature of 1 behind them, zeros.
     """
     check_is_fitted(self)
-    return self._model.layout.features(self._numbers(X))
+    return self._features(self._numbers(X))
 
   def _predict(self, X: Any) -> np.ndarray:
     """Values [N] or probabilities [N, C]."""
     check_is_fitted(self)
-    return self._model.predict(self._numbers(X))
+    numbers = self._numbers(X)
+    self._features(numbers)
+    return self._model.predict(numbers)
+
+  def _features(self, numbers: np.ndarray) -> np.ndarray:
+    """What the program sees.
+
+    Raises:
+      ValueError: a row is beyond what its features can be.
+    """
+    features = self._model.layout.features(numbers)
+    beyond = np.flatnonzero(~np.isfinite(features).all(1))
+    if len(beyond):
+      raise ValueError(
+          f"Row {beyond[0]} is so far from the rows that the model has learnt from that its "
+          "features are beyond single precision: correct or remove it.")
+    return features
 
   def _numbers(self, X: Any) -> np.ndarray:
     """Rows as numbers, [N, P]."""

@@ -77,7 +77,7 @@ class Model:
       max_abs_error: a training error above it stops the program.
       seed: of its random ops.
     """
-    devices.set_up()
+    devices.set_up(late="accept")
     self.program, self.layout, self.target = program, layout, target
     self.one_vs_rest = one_vs_rest
     self.max_abs_error, self._seed = max_abs_error, seed

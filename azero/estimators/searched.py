@@ -187,19 +187,22 @@ class SearchEstimator(TrainedEstimator):
 
   def _table(self, X: Any, *, reset: bool) -> Any:
     """A DataFrame as it is, or an array whose columns may hold anything."""
+    if not hasattr(X, "iloc"):
+      x = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
+      if reset:
+        self._has_columns = False
+      return x
+    validate_data(self, X, reset=reset, skip_check_array=True)
     if reset:
-      self._has_columns = hasattr(X, "iloc")
-    if hasattr(X, "iloc"):
-      validate_data(self, X, reset=reset, skip_check_array=True)
-      # Columns of an array have no names that those of a DataFrame could be.
-      return X if self._has_columns else X.to_numpy()
-    return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
+      self._has_columns = True
+    # Columns of an array have no names that those of a DataFrame could be.
+    return X if self._has_columns else X.to_numpy()
 
   def _search(
       self, problem: _Problem, train: Rows, layout: Layout, known: Sequence[Known]
   ) -> RunResult[Federation]:
     """Searches on the training rows, for what is left of the time."""
-    devices.set_up()
+    devices.set_up(late="accept")
     target = problem.target
     if target.classes is None:
       target = targets.quantity(train.y, train.weights)

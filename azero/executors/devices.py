@@ -1,7 +1,8 @@
 """Makes JAX ready for azero: one CPU device on each core, loops as native code.
 
-JAX reads these settings when it is first used, so this is for the first lines of a script,
-a notebook or a test session; `import azero` changes nothing.
+JAX reads these settings when it is first used. So `configure_jax` is for the first lines of a
+script, a notebook or a test session; whatever searches, evaluates or fits says it itself where
+nobody has. `import azero` changes nothing.
 """
 
 import functools
@@ -35,8 +36,8 @@ def num_cores() -> int:
 def configure_jax(num_devices: int = 0, *, late: str = "warn") -> None:
   """Makes CPU devices, and lets XLA compile loops into native code.
 
-  Without it everything works and gives the same results up to rounding, but evaluation is
-  several times slower. So it is when JAX was used already: then this warns and changes nothing.
+  When JAX was used already this warns and changes nothing: results are the same up to rounding,
+  but evaluation is several times slower.
 
   Args:
     num_devices: how many; 0 for one on each core.
@@ -57,9 +58,9 @@ def configure_jax(num_devices: int = 0, *, late: str = "warn") -> None:
     present = find_devices()
     if late == "warn" and (len(present) != wanted or _missing_flags()):
       warnings.warn(
-          "configure_jax() comes too late, after JAX was first used: evaluation keeps to the "
-          f"{len(present)} {present[0].platform} device(s) and the code that JAX has, which gives "
-          "the same results but may be several times slower; say it first in a new process.",
+          "azero's configure_jax() comes too late, after JAX was first used: evaluation keeps to "
+          f"the {len(present)} {present[0].platform} device(s) and the code that JAX has, which "
+          "gives the same results but may be several times slower; say it first in a new process.",
           RuntimeWarning, stacklevel=2)
     return
   # A thread waits for its device: then the thread itself may do the work, without a hand-over.
@@ -82,15 +83,18 @@ def keep_compiled() -> None:
 
 
 @functools.cache
-def set_up() -> None:
+def set_up(*, late: str = "warn") -> None:
   """Does what commands do at their start, once in a process, where nobody has done it yet.
 
   Whoever calls `fit` or `evolve` may never have heard of JAX, and processes that joblib starts
   have not been told: a device on each core, loops as native code, compiled code kept between
-  runs. What was set before stays.
+  runs. What was set before stays. These are settings of JAX for the whole process.
+
+  Args:
+    late: as for `configure_jax`.
   """
   if jax.config.values["jax_num_cpu_devices"] < 0:  # nobody has chosen
-    configure_jax(late="accept")
+    configure_jax(late=late)
   if jax.config.values["jax_compilation_cache_dir"] is None:
     keep_compiled()
 

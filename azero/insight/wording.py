@@ -160,7 +160,7 @@ def _tail(roles: Roles, number: int) -> str:
     return ", which predicts once training is over"
   if number in roles.schedules:
     rate = roles.schedules[number]
-    if np.isfinite(rate).all() and len(rate):
+    if np.isfinite(rate).all() and len(rate) > 1:
       return (
           f"; it goes from {rate[0]:.3g} at the second example to {rate[-1]:.3g} at example "
           f"{len(rate) + 1}")

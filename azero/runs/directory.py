@@ -3,7 +3,7 @@
     config.json          the settings
     run.json             of an experiment: its name, when it began, the command, the defaults, and
                          what its search tasks are
-    metrics.jsonl        one line at every report: rates, best fitness, cache hits
+    metrics.jsonl        lines of rates, best fitness, cache hits; rarer in a long run
     workers.json         the work and the best fitness of every island
     tensorboard/         curves, if they were wanted
     improvements.jsonl   every new best program of an island, with its text

@@ -187,6 +187,10 @@ class Meter:
         estimates.append(left / rate)
     return round(min(estimates), 1) if estimates else None
 
+  def mark(self) -> None:
+    """Notes where the search is, without a report, for what is recent later."""
+    self._add_mark(self.seconds(), _busy(self._search) - self._busy_before)
+
   def _add_mark(self, seconds: float, busy: float) -> None:
     counts = self._search.counts
     self._marks.append({

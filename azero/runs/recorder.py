@@ -248,7 +248,7 @@ class Recorder(Generic[AnySearch]):
     self._goes_on &= status == "running"  # what cannot be written at the end is an error
     known = self.metrics and self.metrics[-1].get("status") == status
     if self._search.counts.programs != self._begun_at or not known:
-      self._last_workers = -float("inf")
+      self._last_workers = self._last_metrics = -float("inf")
       self._report(status)
     if self._curves is not None and not self._failed:
       self._curves.close()
@@ -256,8 +256,10 @@ class Recorder(Generic[AnySearch]):
   def _report(self, status: str) -> None:
     seconds = self.seconds()
     pause = min(_METRICS_SHARE * seconds, _METRICS_SECONDS)
-    due = status != "running" or seconds - self._last_metrics >= pause
-    if due:
+    due = seconds - self._last_metrics >= pause
+    if not due:
+      self._meter.mark()
+    else:
       self._last_metrics = seconds
       self.metrics.append(self._meter.report() | {
           "status": status, "checkpoint_wait_seconds": round(self._waited, 3)})
@@ -271,14 +273,15 @@ class Recorder(Generic[AnySearch]):
         del self._new_metrics[0]
       start = time.monotonic()
       rarely = start - self._last_workers >= max(_WORKERS_SECONDS, self._workers_pause)
+      if rarely:  # also if it cannot be written
+        self._last_workers = start
       self._directory.save_best(
           self._search.hall_of_fame, self._search.front, lineages=rarely)
       if due and self._curves is not None:
         self._curves.add(self.metrics[-1])
       if rarely:
         self._directory.save_workers(self.seconds(), workers_of(self._search))
-        self._last_workers = time.monotonic()
-        self._workers_pause = (self._last_workers - start) / _WORKERS_SHARE
+        self._workers_pause = (time.monotonic() - start) / _WORKERS_SHARE
 
   def save_if_due(self) -> None:
     """Saves a checkpoint, while the search goes on, if it is time."""

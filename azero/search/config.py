@@ -50,7 +50,8 @@ class SearchConfig:
       after which its population begins anew, but not before it has a child for every 1000
       instructions that were drawn for its starts; None for never.
     max_train_steps: budget of each island in training steps; None for no limit.
-    max_programs: budget of each island in programs; None for no limit.
+    max_programs: budget of each island in programs, which the last child may exceed by its
+      constant_trials, and immigrants by as many as come at once; None for no limit.
     seed: decides everything that is random; a whole number from 0 on.
     fingerprint: whether to use the functional equivalence cache.
     canonical_cache: whether to use the cache of canonical keys. With `fingerprint` alone off,
@@ -116,10 +117,6 @@ class SearchConfig:
         raise ValueError(f"{name} must be at most {_MOST:,}, got {getattr(self, name)}.")
     if self.attempts > _MOST_ATTEMPTS:
       raise ValueError(f"attempts must be at most {_MOST_ATTEMPTS:,}, got {self.attempts}.")
-    if self.population_size == 1 and (self.filters or self.structure_limit or self.leaps):
-      raise ValueError(
-          "In a population of 1 a child takes the place of its parent, so that filters, "
-          "structure_limit and leaps cannot draw again: set population_size to 2 or more.")
     if not 0 <= self.leaps <= 1:
       raise ValueError(f"leaps must be a probability, in [0, 1], got {self.leaps}.")
     if "valid" not in self.filters and ("features" in self.filters or self.leaps):

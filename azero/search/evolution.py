@@ -31,6 +31,10 @@ class Evolution(Search):
     Raises:
       ValueError: as `Search`, and settings with which no program could ever change.
     """
+    if config.population_size == 1 and (config.filters or config.structure_limit or config.leaps):
+      raise ValueError(
+          "In a population of 1 a child takes the place of its parent, so that filters, "
+          "structure_limit and leaps cannot draw again: set population_size to 2 or more.")
     super().__init__(space, task_sets, config, template=template, **others)
     if "valid" in config.filters:
       _check_valid(space, config, template, self.task_sets[0].multiclass)

@@ -119,7 +119,8 @@ class Search(Budgeted):
     self.watch = np.full(self.num_islands, np.inf)
     self.hall_of_fame, self.front = HallOfFame(config.hall_of_fame_size), Front()
     self._genealogy = Genealogy(
-        space, self.islands, first_island, template if config.initial == "empty" else None)
+        space, self.islands, first_island,
+        template if self.evolve and config.initial == "empty" else None)
     self._handover = Handover()
     shared = Shared(
         space, sets[0].multiclass, rules, *_breeding(config, self.evolve), children,

@@ -27,8 +27,10 @@ def summarise(metrics: Sequence[dict[str, Any]]) -> dict[str, float]:
   early, late = (
       (programs[stop] - programs[first]) / max(seconds[stop] - seconds[first], 1e-9)
       for first, stop in ((start, middle), (middle, last)))
+  weights = np.diff(seconds, prepend=0.0)  # lines become rarer
   first, second = (
-      memory[part].sum(1).mean() for part in (slice(start, middle), slice(middle, None)))
+      np.average(memory[part].sum(1), weights=weights[part])
+      for part in (slice(start, middle), slice(middle, None)))
   end = metrics[-1]
   return {
       "seconds": float(seconds[-1]), "programs": float(programs[-1]),

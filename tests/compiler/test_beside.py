@@ -21,7 +21,7 @@ from azero.search.rounds import committing
 _ROOT = pathlib.Path(__file__).parents[2]
 _SHARED = (
     ssa._straighten_all, schedule._cut, schedule._fill, committing.commit,
-    genealogy._trace)
+    genealogy._find_roots, genealogy._trace)
 _TELL = """
 from azero.compiler import beside
 started = []

@@ -228,7 +228,7 @@ def test_an_exported_file_predicts_with_the_memory_of_a_model_that_draws(source)
 def test_rows_beyond_single_precision_are_refused(classifier):
   row = np.zeros((2, 4))
   row[1, 2] = 1e300
-  with pytest.raises(ValueError, match=r"Row 1 is so far .*number of 1e.300 in it"):
+  with pytest.raises(ValueError, match="Row 1 is so far from the rows that the model has"):
     classifier[0].predict(row)
 
 

@@ -117,6 +117,20 @@ print(len(jax.devices()), jax.config.values["jax_cpu_enable_async_dispatch"])
   assert fresh.run(script, env=environment).stdout == devices_and_mode + "\n"
 
 
+def test_a_search_says_that_jax_was_used_before_it_and_works():
+  script = """
+import jax
+import azero
+jax.devices()
+tasks = azero.linear_regression(1, seed=0, num_train=2, num_valid=2)
+azero.evaluate("def Setup():\\ndef Predict():\\ndef Learn():", tasks)
+print(len(azero.evaluate("def Setup():\\ndef Predict():\\ndef Learn():", tasks).fitness))
+"""
+  environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+  result = fresh.run(script, env=environment)
+  assert result.stdout == "1\n" and result.stderr.count("comes too late") == 1
+
+
 def test_devices_that_are_not_there_are_one_sentence():
   script = """
 import azero

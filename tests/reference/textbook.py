@@ -137,7 +137,7 @@ class Textbook:
             [member.fitness for member in self.population], tournament_size, stream)
         parent = n - len(self.population) + winner
         program, mutation = self._child(self.population[winner].program, stream)
-      child, cost, tried = self._score(program, stream, budget.programs - number)
+      child, cost, tried = self._score(program, stream)
       spent, number = spent + cost, number + tried
       if child.fitness > epoch_best:
         epoch_best, improved_at = child.fitness, n
@@ -220,18 +220,15 @@ class Textbook:
         for each in (program, *(member.program for member in self.population)))
     return others.count(own)
 
-  def _score(self, program: Program, stream: Stream, left: float) -> tuple[Member, int, int]:
-    """A program as it joins the population, the steps it took, and programs that were tried.
-
-    There are no more than `left` of them.
-    """
+  def _score(self, program: Program, stream: Stream) -> tuple[Member, int, int]:
+    """A program as it joins the population, the steps it took, and programs that were tried."""
     new = self.method.trials > 1 and self._same_structure(program) == 0
     scored, cost = self.score(program)
     best, tried = Member(program, scored), 1
     if not new or self.score.answers[-1] == "key":
       return best, cost, 1
     live = liveness.live_instructions(to_programs(self.breeder.space, program))[0]
-    for _ in range(1, min(self.method.trials, left)):
+    for _ in range(1, self.method.trials):
       other = with_other_constants(self.breeder.space, program, live, stream)
       # What has no constants stays as it is, and is not tried again.
       if self.score.is_known(other) or self._key(other) == self._key(program):

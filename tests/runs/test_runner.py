@@ -286,6 +286,19 @@ def test_lines_of_metrics_become_rarer(tmp_path, monkeypatch):
   # As far apart as half of the time, or ten seconds; the last is the end.
   assert seconds == [1, 2, 4, 8, 16, 26, 36, 46, 47]
   assert [row["seconds"] for row in directory.read_metrics()] == seconds
+  # An error leaves behind what was found until then.
+  search = evolution(max_programs=47, cycles_per_step=1)
+
+  def fail(search):
+    if search.cycle == 23:
+      raise OSError("gone")
+    return False
+
+  with pytest.raises(OSError, match="gone"):
+    runner.run(search, progress="off", should_stop=fail, directory=RunDirectory(
+        tmp_path / "broken", settings_of(search)), checkpoint_seconds=0)
+  rows = json_lines(tmp_path / "broken" / "metrics.jsonl")
+  assert [row["seconds"] for row in rows] == [1, 2, 4, 8, 16, 23]
 
 
 def test_a_terminal_is_left_as_it_was_after_ctrl_c(monkeypatch):

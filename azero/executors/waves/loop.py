@@ -113,8 +113,15 @@ class _Draws(NamedTuple):
   example: jax.Array
 
 
-def num_sections(num_epochs, num_train, num_valid):
-  """Sections of a program: Setup, two for each training example, one for each of validation."""
+def num_sections(num_epochs: Any, num_train: Any, num_valid: Any) -> Any:
+  """Sections of a program: Setup, two for each training example, one for each of validation.
+
+  Args:
+    num_epochs: E, passes over the training examples with a validation behind each; this and the
+      others whole numbers or traced ones.
+    num_train: T.
+    num_valid: V.
+  """
   return 1 + num_epochs * (2 * num_train + num_valid)
 
 

@@ -37,6 +37,7 @@ from azero.search.history.lineage import (
 from azero.search.history.packed_steps import (
   HEADER,
   copy_step,
+  gain_of,
   leave_out,
   longest_step,
   scan,
@@ -84,6 +85,7 @@ class Genealogy:
     """Those of the programs at these places of island i, each of so many steps at most."""
     ancestry, population = self._islands.ancestry, self._islands.population
     lines = _Lines.empty(ancestry.node[i, places])
+    assert (lines.node != NONE).all()
     _find_roots(ancestry, i, lines)
     past = self._past_of(i, lines)
     steps = ancestry.nodes.shape[1] + len(past) // HEADER  # of a line at most
@@ -105,7 +107,8 @@ class Genealogy:
       pasts.append(own)
       places[root] = size, size + len(own)
       size += len(own)
-    lines.past[:] = [places[root] for root in lines.root.tolist()]
+    if places:
+      lines.past[:] = [places[root] for root in lines.root.tolist()]
     return np.concatenate(pasts)
 
   def note_arrivals(
@@ -253,7 +256,7 @@ class _Lines(NamedTuple):
 @kernel
 def _find_roots(ancestry: Ancestry, i: int, lines: _Lines) -> None:
   for k in range(len(lines.node)):
-    node = lines.node[k]
+    lines.root[k] = node = lines.node[k]
     while node != NONE:
       lines.root[k], node = node, ancestry.nodes[i, node, PARENT]
 
@@ -311,7 +314,7 @@ def _follow(
   best = ancestry.fitness[i, line[0], 0]
   for k in range(count):
     value = ancestry.fitness[i, line[k], 0]
-    gains[k] = max(value - best, 0.0)
+    gains[k] = gain_of(value, best)
     best = max(best, value)
   return count
 

@@ -243,6 +243,9 @@ class KnownPrograms(Programs):
     if len(self.pasts) != len(self):
       raise ValueError(
           f"{len(self.pasts)} lineages for {len(self)} programs; give one, or None, for each.")
+    if any(past and past.space.num_slots != self.space.num_slots for past in self.pasts):
+      raise ValueError(
+          "The pasts of programs must be of a space with as many instructions as theirs.")
 
   @classmethod
   def of(cls, programs: Programs, pasts: Sequence[Lineage | None]) -> "KnownPrograms":

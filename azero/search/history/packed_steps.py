@@ -7,7 +7,7 @@ not zero.
 import numpy as np
 
 from azero.compiler.arrays import ProgramArrays
-from azero.compiler.kernels import inner_kernel
+from azero.compiler.kernels import inlined_kernel, inner_kernel
 from azero.language import ops as op_table
 from azero.language.program import EMPTY, SearchSpace
 from azero.search.origins import ARRIVED, STARTED
@@ -91,6 +91,12 @@ def read_step(words: np.ndarray, start: int, programs: ProgramArrays, i: int) ->
         at += 1
 
 
+@inlined_kernel
+def gain_of(value: float, best: float) -> float:
+  """By how much a fitness is above the best before it; 0 for what is no number, too."""
+  return value - best if value > best else 0.0
+
+
 @inner_kernel
 def scan(words: np.ndarray, starts: np.ndarray, gains: np.ndarray) -> int:
   """Finds where steps begin and what each gains; returns how many there are."""
@@ -101,7 +107,7 @@ def scan(words: np.ndarray, starts: np.ndarray, gains: np.ndarray) -> int:
     first = action == STARTED or action == ARRIVED or words[start + ISLAND] != island
     if first or count == 0:
       best, island = value, words[start + ISLAND]
-    starts[count], gains[count] = start, max(value - best, 0.0)
+    starts[count], gains[count] = start, gain_of(value, best)
     best = max(best, value)
     start += words[start + LENGTH]
     count += 1
@@ -113,9 +119,9 @@ def leave_out(gains: np.ndarray, most: int) -> None:
   """Sets the gains of steps that `Lineage.condensed` leaves out to -1, so that `most` stay."""
   surplus = len(gains) - most
   while surplus > 0:
-    least = np.inf
+    least = -1.0
     for k in range(1, len(gains) - 1):
-      if 0 <= gains[k] < least:
+      if gains[k] >= 0 and (least < 0 or gains[k] < least):
         least = gains[k]
     for k in range(1, len(gains) - 1):
       if surplus > 0 and gains[k] == least:

@@ -161,7 +161,7 @@ def _settle(islands: Islands, c: int, rules: Rules, rnd: Round, wanted: Wanted) 
   displaced = islands.ancestry.node[i, place]
   parent = NONE if rnd.parent[c] == NONE else islands.ancestry.node[i, rnd.parent[c]]
   # Its parent may be the displaced one.
-  bear(islands.ancestry, i, place, parent, rnd.made_by[c], rnd.nth[c])
+  bear(islands.ancestry, i, place, parent, rnd.made_by[c], max(rnd.nth[c], 0))
   bury(islands.ancestry, i, displaced, rnd.displaced.programs, c, islands.population)
   for trial in range(own):
     q = rnd.request[c] + trial

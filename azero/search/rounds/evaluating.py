@@ -342,7 +342,8 @@ class Stages:
         raise ValueError(
             f"{len(new)} programs were given fitnesses of shape {np.shape(found.fitness)}. What "
             "evaluates programs has to give each one number.")
-      wrong = found.fitness[~(np.isfinite(found.fitness) & (found.fitness >= 0))]
+      fitness = np.asarray(found.fitness)
+      wrong = fitness[~(np.isfinite(fitness) & (fitness >= 0))]
       if len(wrong):
         word = f"{wrong[0]:g}" if np.isfinite(wrong[0]) else (
             "NaN" if np.isnan(wrong[0]) else "infinity")
@@ -350,7 +351,7 @@ class Stages:
             f"A program was given {word} as its fitness. What evaluates programs has to give those "
             "that fail 0, and no other one less.")
       results.done[new, number] = True
-      results.fitness[new, number] = found.fitness
+      results.fitness[new, number] = fitness
       results.train_steps[new, number] = found.train_steps
       results.trained[new, number] = found.trained.any(1)
       if found.fingerprint is not None:

@@ -113,8 +113,7 @@ def propose(
       else:
         rnd.made_by[c] = breed(islands, i, place, parent, means.tools)
       islands.made[i] = n + 1
-      left = means.rules.max_programs - islands.num_programs[i] - under_way
-      _ask(islands, i, c, means, rnd, min(trials_of(means.tools.breeding), left))
+      _ask(islands, i, c, means, rnd, trials_of(means.tools.breeding))
       under_way += max(1, rnd.trials[c])
   return 0
 

@@ -92,6 +92,12 @@ def test_what_brought_least_is_left_out_and_of_equal_the_oldest():
     lineage.condensed(1)
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_what_is_no_fitness_brings_nothing_to_a_halt(odd):
+  lineage, _ = lineage_of([0.1, odd, odd, 0.3, 0.5, 0.6])
+  assert len(lineage.condensed(3)) == 3
+
+
 def test_changes_and_texts():
   before = parse("def Setup():\n  s2 = 0.5\ndef Predict():\n  s1 = s2 * s3\ndef Learn():", VARIABLE)
   after = parse("def Setup():\n  s2 = 0.5\ndef Predict():\n  s1 = dot(v0, v1)\ndef Learn():\n"
@@ -331,6 +337,10 @@ def test_a_start_with_a_past_continues_it():
   assert seen == {1, 2}
   with pytest.raises(ValueError, match="1 lineages for 2 programs; give one, or None, for each"):
     dataclasses.replace(known, pasts=(None,))
+  longer = dataclasses.replace(VARIABLE, learn=dataclasses.replace(VARIABLE.learn, max_length=20))
+  foreign, _ = lineage_of([0.1], space=longer)
+  with pytest.raises(ValueError, match="a space with as many instructions as theirs"):
+    dataclasses.replace(known, pasts=(foreign, None))
 
 
 def test_each_start_has_its_own_past_however_many_programs_were_before():
@@ -361,8 +371,12 @@ def test_each_start_has_its_own_past_however_many_programs_were_before():
 def test_what_a_start_was_drawn_over_is_no_past():
   entry = finish(evolution()).hall_of_fame.best
   known = KnownPrograms.of(entry.program, [entry.lineage])
-  search = finish(Evolution(
-      VARIABLE, tasks(1), config(initial="random", max_programs=100, cycles_per_step=50),
-      template=known, evaluator=ToyEvaluator))
-  for lineage in everything(search):
-    assert [k for k, step in enumerate(lineage) if step.mutation == "start"] == [0]
+  for search in (
+      Evolution(
+          VARIABLE, tasks(1), config(initial="random", max_programs=100, cycles_per_step=50),
+          template=known, evaluator=ToyEvaluator),
+      RandomSearch(
+          VARIABLE, tasks(1), config(max_programs=100, cycles_per_step=50), template=known,
+          evaluator=ToyEvaluator)):
+    for lineage in everything(finish(search)):
+      assert [k for k, step in enumerate(lineage) if step.mutation == "start"] == [0]

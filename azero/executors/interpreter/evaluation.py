@@ -80,6 +80,21 @@ class Outcome(NamedTuple):
   trace: tuple[jax.Array, jax.Array] | None
 
 
+def require_room_for_orders(num_tasks: int, num_epochs: int, num_train: int) -> None:
+  """Refuses orders of training examples that take more memory than is free.
+
+  Raises:
+    ValueError: says how much.
+  """
+  needed = 4 * num_epochs * num_train * num_tasks
+  free = psutil.virtual_memory().available
+  if _COPIES * needed > free:
+    raise ValueError(
+        f"num_epochs={num_epochs:,} of {num_train:,} examples in {num_tasks:,} tasks take about "
+        f"{_COPIES * needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB of memory are free: take "
+        "fewer epochs or tasks.")
+
+
 def epoch_orders(seeds: np.ndarray, num_epochs: int, num_train: int) -> np.ndarray:
   """Order of the training examples: as given in epoch 1, then shuffled by the task's seed.
 
@@ -94,13 +109,7 @@ def epoch_orders(seeds: np.ndarray, num_epochs: int, num_train: int) -> np.ndarr
   Raises:
     ValueError: they take more memory than is free.
   """
-  needed = 4 * num_epochs * num_train * len(seeds)
-  free = psutil.virtual_memory().available
-  if _COPIES * needed > free:
-    raise ValueError(
-        f"num_epochs={num_epochs:,} of {num_train:,} examples in {len(seeds):,} tasks take about "
-        f"{_COPIES * needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB of memory are free: take "
-        "fewer epochs or tasks.")
+  require_room_for_orders(len(seeds), num_epochs, num_train)
   orders = np.empty((num_epochs, num_train, len(seeds)), np.int32)
   orders[0] = np.arange(num_train)[:, None]
   for k, seed in enumerate(seeds):

@@ -73,6 +73,9 @@ class WaveExecutor:
         **({"max_chunks": 1} if settings.trace else {}))
     self._scheduler = Scheduler(self._layout, self._dtype)
     self._counts = settings.num_epochs, tasks.num_train, tasks.num_valid
+    if settings.num_epochs > 1:
+      evaluation.require_room_for_orders(
+          len(tasks) * len(sets), settings.num_epochs, tasks.num_train)
     if (sections := loop.num_sections(*self._counts)) > np.iinfo(np.int32).max:
       raise ValueError(
           f"{settings.num_epochs:,} epochs of {tasks.num_train:,} training and {tasks.num_valid:,} "

@@ -350,7 +350,8 @@ def test_each_start_has_its_own_past_however_many_programs_were_before():
       [entry.lineage for entry in entries])
   search = Evolution(
       VARIABLE, tasks(1), config(
-          initial="empty", mutations=("alter",), max_programs=400, cycles_per_step=12,
+          initial="empty", mutations=("alter", "rewire", "add_constant"), max_programs=400,
+          cycles_per_step=12,
           constant_trials=3, restart_patience=20), template=known, evaluator=ToyEvaluator)
   origins = set()
   while not search.finished:

@@ -43,9 +43,7 @@ class TrainedEstimator(BaseEstimator):
   def _predict(self, X: Any) -> np.ndarray:
     """Values [N] or probabilities [N, C]."""
     check_is_fitted(self)
-    numbers = self._numbers(X)
-    self._features(numbers)
-    return self._model.predict(numbers)
+    return self._model.predict_from(self._features(self._numbers(X)))
 
   def _features(self, numbers: np.ndarray) -> np.ndarray:
     """What the program sees.

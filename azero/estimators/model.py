@@ -124,7 +124,11 @@ class Model:
       [N] values of a regression target; [N, C] probabilities of classes, each row with the sum
       1. Where the program computes nothing finite, the mean, or equal probabilities.
     """
-    features, count = self.layout.features(x), self.target.num_classes
+    return self.predict_from(self.layout.features(x))
+
+  def predict_from(self, features: np.ndarray) -> np.ndarray:
+    """As `predict`, from the features of rows, [N, F]."""
+    count = self.target.num_classes
     outputs = [self._learner.predict(memory, features) for memory in self.memories]
     if not count:
       return np.where(np.isfinite(outputs[0]), outputs[0], 0.0) * self.target.scale + (

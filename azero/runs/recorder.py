@@ -257,12 +257,12 @@ class Recorder(Generic[AnySearch]):
     seconds = self.seconds()
     pause = min(_METRICS_SHARE * seconds, _METRICS_SECONDS)
     due = seconds - self._last_metrics >= pause
-    if not due:
-      self._meter.mark()
-    else:
+    if due:
       self._last_metrics = seconds
       self.metrics.append(self._meter.report() | {
           "status": status, "checkpoint_wait_seconds": round(self._waited, 3)})
+    else:
+      self._meter.mark()
     if self._directory is None or self._failed:
       return
     if due:

@@ -9,7 +9,7 @@ done leaves the program as it is.
 import numpy as np
 
 from azero.compiler.arrays import SETUP, WRITABLE, ProgramArrays, Tables
-from azero.compiler.kernels import inner_kernel
+from azero.compiler.kernels import inner_kernel, kernel
 from azero.search.proposals import splices
 from azero.search.proposals.addresses import NO_ADDRESS, bit, draw, only, readable, scalars
 from azero.search.proposals.edits import (
@@ -29,7 +29,7 @@ from azero.search.proposals.needs import draw_reader, is_searched, live_after
 from azero.search.proposals.splices import read_by
 
 
-@inner_kernel
+@kernel
 def add_constant(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Lets a needed instruction of Predict or Learn read an op of a new constant, if it can."""

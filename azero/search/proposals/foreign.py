@@ -1,11 +1,14 @@
-"""Functions of the user's own inside kernels, by their addresses.
+"""Mutations that kernels call by their addresses.
 
-A kernel that is kept on disk cannot know a mutation that is registered later. So such a
-mutation is compiled when it is registered, and the kernel is given its address. It is called as
-Numba's functions call each other, so that what it raises goes through the kernel to Python.
+A kernel that is kept on disk cannot know a mutation that is registered later, and need not be
+compiled with mutations that a search does not use. So a mutation of the user's own is compiled
+when it is registered, one of azero's when a search first asks for it, and the kernel is given the
+address. They are called as Numba's functions call each other, so that what they raise goes
+through the kernel to Python.
 """
 
 from collections.abc import Callable
+import functools
 import inspect
 from typing import Any
 
@@ -49,8 +52,16 @@ _TABLES = types.NamedTuple(
 _SIGNATURE = types.void(_PROGRAMS, types.int64, types.int64, _TABLES, _array(types.uint64, 1))
 
 
-def address_of(name: str, function: Callable[..., None]) -> int:
-  """The address of a mutation, compiled; without compilation its number for `call`.
+@functools.cache
+def address_of(mutation: Any) -> int:
+  """The address of a mutation that is a kernel; without compilation its number for `call`."""
+  if not DISABLE_JIT:
+    mutation.compile(_SIGNATURE)
+  return _keep(mutation)
+
+
+def address_of_own(name: str, function: Callable[..., None]) -> int:
+  """The same of a mutation of the user's own.
 
   Raises:
     ValueError: it is no function, or Numba cannot compile it.
@@ -65,14 +76,18 @@ def address_of(name: str, function: Callable[..., None]) -> int:
         f"Mutation '{name}' must take five arguments: programs, i, function, space, "
         "stream.") from None
   if DISABLE_JIT:
-    _KEPT.append(function)
-    return -len(_KEPT)
+    return _keep(function)
   try:
-    compiled: Any = numba.njit(_SIGNATURE, nogil=True)(python)
+    return _keep(numba.njit(_SIGNATURE, nogil=True)(python))
   except NumbaError as error:
     raise ValueError(f"Mutation '{name}': Numba cannot compile it: {error}") from error
-  _KEPT.append(compiled)
-  result = compiled.overloads[_SIGNATURE.args]
+
+
+def _keep(mutation: Any) -> int:
+  _KEPT.append(mutation)
+  if DISABLE_JIT:
+    return -len(_KEPT)
+  result = mutation.overloads[_SIGNATURE.args]
   return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
 
 
@@ -106,12 +121,17 @@ _call: Any = _call_python if DISABLE_JIT else _call_compiled
 def call(
     number: int, programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray
 ) -> None:
-  """Lets a mutation of the user's own change program i.
+  """Lets a mutation change program i; what it raises is raised."""
+  _call(number, programs, i, function, space, stream)
+
+
+@inner_kernel
+def require_well_formed(programs: ProgramArrays, i: int, space: Tables) -> None:
+  """Refuses what a mutation of the user's own may have left.
 
   Raises:
-    ValueError: what it leaves is no program of the space.
+    ValueError: program i is no program of the space.
   """
-  _call(number, programs, i, function, space, stream)
   for each in range(len(space.functions)):
     ended = False
     for slot in range(space.functions[each, START], space.functions[each, STOP]):

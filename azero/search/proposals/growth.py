@@ -34,7 +34,7 @@ from azero.compiler.arrays import (
   Scratch,
   Tables,
 )
-from azero.compiler.kernels import inlined_kernel, inner_kernel
+from azero.compiler.kernels import inlined_kernel, inner_kernel, kernel
 from azero.compiler.validity import follows_features, program_is_valid
 from azero.search.draws import pick
 from azero.search.proposals.addresses import NO_ADDRESS, bit, draw, given, readable, size
@@ -156,7 +156,7 @@ def _randomize(
   return length
 
 
-@inner_kernel
+@kernel
 def regrow_function(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Grows all instructions of a component function anew, for what the others need of it."""
@@ -164,7 +164,7 @@ def regrow_function(
   _grow_between(programs, i, function, slots, space, stream)
 
 
-@inner_kernel
+@kernel
 def regrow_instructions(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Grows one to three instructions anew that follow each other, for what is needed of them."""
@@ -175,7 +175,7 @@ def regrow_instructions(
     _grow_between(programs, i, function, (first, first + count), space, stream)
 
 
-@inner_kernel
+@kernel
 def rewire(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Redraws one input of one instruction that is needed; nothing if none is."""

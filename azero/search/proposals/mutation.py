@@ -138,17 +138,14 @@ def insert_or_remove(
     remove(programs, i, function, space, stream)
 
 
-# A mutation's number is its place, or the address of a user's own.
-_BUILT_IN: dict[str, Mutation] = {
-    function.__name__: function for function in (
-        alter, randomize_instruction, randomize_function, insert, remove, insert_or_remove,
-        rewire, regrow_instructions, regrow_function, add_parameter, add_update, extend_path,
-        add_constant)}
+# A mutation's number is its place among those of the paper, or else its address.
+_OF_THE_PAPER: tuple[Mutation, ...] = (
+    alter, randomize_instruction, randomize_function, insert, remove, insert_or_remove)
 _ALTER, _RANDOMIZE_INSTRUCTION, _RANDOMIZE_FUNCTION, _INSERT, _REMOVE, _INSERT_OR_REMOVE = range(6)
-(
-    _REWIRE, _REGROW_INSTRUCTIONS, _REGROW_FUNCTION, _ADD_PARAMETER, _ADD_UPDATE, _EXTEND_PATH,
-    _ADD_CONSTANT) = range(6, 13)
-_SPLICES = {"add_parameter", "add_update", "extend_path"}
+_OTHERS: tuple[Mutation, ...] = (
+    rewire, regrow_instructions, regrow_function, add_parameter, add_update, extend_path,
+    add_constant)
+_BUILT_IN: dict[str, Mutation] = {each.__name__: each for each in (*_OF_THE_PAPER, *_OTHERS)}
 _OWN: dict[str, int] = {}
 _own_functions: dict[str, Mutation] = {}
 
@@ -173,7 +170,7 @@ def register_mutation(name: str, function: Mutation) -> None:
     raise ValueError(f"Mutation '{name}' is built in; choose another name.")
   if name in origins.WORDS:
     raise ValueError(f"Lineages call something else '{name}'; choose another name.")
-  _OWN[name] = foreign.address_of(name, function)
+  _OWN[name] = foreign.address_of_own(name, function)
   _own_functions[name] = function
   origins.register(name)
 
@@ -217,18 +214,13 @@ class Mutator(NamedTuple):
     probability: U, the probability that a child is mutated at all.
     actions: [A] int64, numbers of mutations, one of which is chosen uniformly.
     codes: [A] int64, what they are called in lineages: the same in every process, see `origins`.
-    others: whether there are others than the paper's, whole or in part; None for no, so that Numba
-      leaves them out of a kernel.
-    splices: the same of `add_parameter`, `add_update`, `extend_path`, which take long to compile.
-    constants: the same of `add_constant`.
+    own: whether mutations of the user's own are among them.
   """
 
   probability: float
   actions: np.ndarray
   codes: np.ndarray
-  others: bool | None
-  splices: bool | None
-  constants: bool | None
+  own: bool
 
 
 def mutator(actions: Sequence[str] = PAPER_ACTIONS, probability: float = 0.9) -> Mutator:
@@ -237,7 +229,7 @@ def mutator(actions: Sequence[str] = PAPER_ACTIONS, probability: float = 0.9) ->
   Raises:
     ValueError: no mutations, unknown ones, or a probability outside of [0, 1].
   """
-  known = {name: number for number, name in enumerate(_BUILT_IN)} | _OWN
+  known = (*_BUILT_IN, *_OWN)
   choices = f"choose from {', '.join(known)}"
   if not actions:
     raise ValueError(f"No mutations are given; {choices}.")
@@ -246,13 +238,19 @@ def mutator(actions: Sequence[str] = PAPER_ACTIONS, probability: float = 0.9) ->
     raise ValueError(f"Unknown mutations {unknown}; {choices}.")
   if not 0 <= probability <= 1:
     raise ValueError(f"The mutation probability must be in [0, 1], got {probability}.")
-  numbers = np.array([known[action] for action in actions], np.int64)
-  others = np.any((numbers < _ALTER) | (numbers > _INSERT_OR_REMOVE))
-  codes = np.array([origins.code_of(action) for action in actions], np.int64)
   return Mutator(
-      float(probability), numbers, codes,
-      True if others else None, True if set(actions) & _SPLICES else None,
-      True if "add_constant" in actions else None)
+      float(probability), np.array([_number(action) for action in actions], np.int64),
+      np.array([origins.code_of(action) for action in actions], np.int64),
+      any(action in _OWN for action in actions))
+
+
+def _number(action: str) -> int:
+  if action in _OWN:
+    return _OWN[action]
+  mutation = _BUILT_IN[action]
+  if mutation in _OF_THE_PAPER:
+    return _OF_THE_PAPER.index(mutation)
+  return foreign.address_of(mutation)
 
 
 def random_programs(
@@ -356,53 +354,10 @@ def mutate(
   elif action == _INSERT_OR_REMOVE:
     insert_or_remove(programs, i, function, space, stream)
   else:
-    _mutate_otherwise(programs, i, (action, function), space, stream, mutator)
-  return mutator.codes[choice]
-
-
-@inlined_kernel
-def _mutate_otherwise(
-    programs: ProgramArrays, i: int, what: tuple[int, int], space: Tables, stream: np.ndarray,
-    mutator: Mutator) -> None:
-  """Mutates a component function by an action that is not of the paper; `what` is both."""
-  if mutator.others is None:
-    return
-  action, function = what
-  if action == _REWIRE:
-    rewire(programs, i, function, space, stream)
-  elif action == _REGROW_INSTRUCTIONS:
-    regrow_instructions(programs, i, function, space, stream)
-  elif action == _REGROW_FUNCTION:
-    regrow_function(programs, i, function, space, stream)
-  elif action == _ADD_CONSTANT:
-    _add_constant(programs, i, function, space, stream, mutator.constants)
-  elif _ADD_PARAMETER <= action <= _EXTEND_PATH:
-    _splice(programs, i, what, space, stream, mutator.splices)
-  else:
     foreign.call(action, programs, i, function, space, stream)
-
-
-@inlined_kernel
-def _splice(
-    programs: ProgramArrays, i: int, what: tuple[int, int], space: Tables, stream: np.ndarray,
-    splices: bool | None) -> None:
-  if splices is None:
-    return
-  action, function = what
-  if action == _ADD_PARAMETER:
-    add_parameter(programs, i, function, space, stream)
-  elif action == _ADD_UPDATE:
-    add_update(programs, i, function, space, stream)
-  else:
-    extend_path(programs, i, function, space, stream)
-
-
-@inlined_kernel
-def _add_constant(
-    programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray,
-    constants: bool | None) -> None:
-  if constants is not None:
-    add_constant(programs, i, function, space, stream)
+    if mutator.own:
+      foreign.require_well_formed(programs, i, space)
+  return mutator.codes[choice]
 
 
 @inlined_kernel

@@ -17,7 +17,7 @@ those that fit. What cannot be done leaves the program as it is.
 import numpy as np
 
 from azero.compiler.arrays import LEARN, PREDICT, START, WRITABLE, ProgramArrays, Tables
-from azero.compiler.kernels import inner_kernel
+from azero.compiler.kernels import inner_kernel, kernel
 from azero.search.draws import pick
 from azero.search.proposals import splices
 from azero.search.proposals.addresses import NO_ADDRESS, bit, draw, given, readable
@@ -34,7 +34,7 @@ from azero.search.proposals.needs import (
 _OF_NEW, _OF_OLD = 2, 4
 
 
-@inner_kernel
+@kernel
 def add_parameter(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Adds a parameter to program i, if that can be done, whichever component function was drawn."""
@@ -69,7 +69,7 @@ def add_parameter(
           programs, i, LEARN, space.functions[LEARN, START], (old, target), space)
 
 
-@inner_kernel
+@kernel
 def add_update(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Makes a parameter of a constant of program i, whichever component function was drawn."""

@@ -9,7 +9,7 @@ be done leaves the program as it is.
 import numpy as np
 
 from azero.compiler.arrays import SETUP, WRITABLE, ProgramArrays, Tables
-from azero.compiler.kernels import inner_kernel
+from azero.compiler.kernels import kernel
 from azero.search.draws import pick
 from azero.search.proposals import splices
 from azero.search.proposals.addresses import bit, draw, only, readable
@@ -26,7 +26,7 @@ from azero.search.proposals.splices import read_by
 _MOST = 2  # new instructions
 
 
-@inner_kernel
+@kernel
 def extend_path(
     programs: ProgramArrays, i: int, function: int, space: Tables, stream: np.ndarray) -> None:
   """Puts an operation before a needed instruction of Predict or Learn, if that can be done."""

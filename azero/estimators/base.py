@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
 from azero.estimators import targets
 from azero.estimators.model import Model, Target
@@ -73,6 +73,8 @@ class TrainedEstimator(BaseEstimator):
 
   def _weights(self, sample_weight: Any, x: Any) -> np.ndarray:
     """Weights [N] of rows."""
+    if sample_weight is None:  # of no rows, too, which are refused for what they are
+      return np.ones(_num_samples(x))
     weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
     if not weights.any():
       raise ValueError("Every sample_weight is 0: no row is left to train on.")

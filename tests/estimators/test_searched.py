@@ -88,6 +88,12 @@ def test_a_regressor_predicts_in_the_units_of_its_target(data):
   assert not hasattr(model, "predict_proba")
 
 
+@pytest.mark.parametrize("make", [np.asarray, pd.DataFrame])
+def test_a_table_without_rows_is_refused_for_that(make):
+  with pytest.raises(ValueError, match="0 is too few|0 sample"):
+    azero.AutoMLZeroClassifier(**_SHORT).fit(make(np.empty((0, 2))), [])
+
+
 def test_it_works_in_a_pipeline_and_in_a_grid(data, labels):
   pipeline = make_pipeline(StandardScaler(), azero.AutoMLZeroClassifier(**_SHORT))
   grid = GridSearchCV(pipeline, {"automlzeroclassifier__start": ["known", "empty"]}, cv=2)

@@ -383,6 +383,8 @@ def _untyped(cells: Sequence[str]) -> np.ndarray:
 def as_frame(table: Any, names: Any = None) -> pd.DataFrame:
   """A table as a frame whose columns have different texts as names; arrays get "column 0", ...
 
+  Durations become numbers of days, as dates do.
+
   Raises:
     ValueError: it has another shape, or two columns of one name.
   """
@@ -401,6 +403,9 @@ def as_frame(table: Any, names: Any = None) -> pd.DataFrame:
     twice = frame.columns[frame.columns.duplicated()].unique()
     raise ValueError(
         f"Several columns have the same name: {names_of(twice)}. Rename or remove all but one.")
+  durations = frame.columns[[dtype.kind == "m" for dtype in frame.dtypes]]
+  if len(durations):
+    frame = frame.assign(**{name: frame[name] / pd.Timedelta(days=1) for name in durations})
   return frame
 
 

@@ -283,6 +283,16 @@ def test_dates_of_any_year_and_arrow_dates():
     np.testing.assert_array_equal(values[:, 2], expected)
 
 
+@pytest.mark.parametrize("dtype", [None, "duration[us][pyarrow]"])
+def test_durations_are_numbers_of_days(dtype):
+  hours = pd.Series([None, *range(59)], dtype="float64")
+  frame = frame_with(time=pd.to_timedelta(hours, unit="h").astype(dtype or "timedelta64[s]"))
+  values = Preparation.fit(frame, scale=False).features(frame)
+  assert values[:, 2].tolist() == [29 / 24, *(hour / 24 for hour in range(59))]
+  as_days = frame.assign(time=hours / 24)  # as a file has them
+  np.testing.assert_array_equal(Preparation.fit(frame, scale=False).features(as_days), values)
+
+
 def test_a_date_that_is_none_is_a_mistake_and_marks_are_missing():
   days = [f"2024-01-{1 + k % 28:02}" for k in range(60)]
   column = columns.recognise(pd.Series(["?", *days[1:]]))

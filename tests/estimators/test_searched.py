@@ -90,7 +90,7 @@ def test_a_regressor_predicts_in_the_units_of_its_target(data):
 
 @pytest.mark.parametrize("make", [np.asarray, pd.DataFrame])
 def test_a_table_without_rows_is_refused_for_that(make):
-  with pytest.raises(ValueError, match="0 is too few|0 sample"):
+  with pytest.raises(ValueError, match=r"0 is too few|0 sample"):
     azero.AutoMLZeroClassifier(**_SHORT).fit(make(np.empty((0, 2))), [])
 
 

@@ -19,6 +19,8 @@ MESSAGE = (
     "Ray's part on this machine is gone. What was found until the last checkpoint is in the run "
     "directory; start Ray again, and continue with --resume.")
 
+_speakers: list[subprocess.Popen] = []
+
 
 @functools.cache
 def promise() -> None:
@@ -27,12 +29,15 @@ def promise() -> None:
   speaker = subprocess.Popen(
       [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
       start_new_session=True)
-  atexit.register(_dismiss, speaker)
+  _speakers.append(speaker)
+  atexit.register(dismiss)
 
 
-def _dismiss(speaker: subprocess.Popen) -> None:
-  with contextlib.suppress(OSError):  # it was killed
-    speaker.communicate(_DISMISSED)
+def dismiss() -> None:
+  """Has nothing said: this process ends with a word of its own."""
+  while _speakers:
+    with contextlib.suppress(OSError):  # it was killed
+      _speakers.pop().communicate(_DISMISSED)
 
 
 def main() -> None:

@@ -154,8 +154,8 @@ def _commands(run: Run) -> list[tuple[str, str]]:
     found.append((
         "Say what the best program does, and measure its parts on tasks of your choice",
         f"python -m experiments.explain --run={path} --tasks=TASKS.npz"))
-  if (path / PROGRAM).exists():
-    findings = run.findings()
+  findings = run.findings()
+  if (path / PROGRAM).exists() and findings:  # none of a run that went on since
     options = f"--num_features={findings['num_features']} --num_classes={findings['num_classes']}"
     found += [
         ("Export the program as NumPy that needs nothing of azero (or jax, latex, svg, json)",

@@ -25,7 +25,7 @@ import psutil
 
 from azero import files
 from azero.runs import manifest, packing
-from azero.runs.manifest import CheckpointError
+from azero.runs.manifest import CheckpointError, NoRoomError
 
 UNFINISHED = ".orbax-checkpoint-tmp"  # ends the name of a version that is being written
 
@@ -112,6 +112,7 @@ def _check_arrays(place: pathlib.Path, num_bytes: int) -> None:
 
   Raises:
     CheckpointError: they are not.
+    NoRoomError: there is too little memory for them.
     OSError: a file cannot be read.
   """
   wrong = CheckpointError(f"{_ARRAYS} does not hold the arrays of {_STATE}")
@@ -126,8 +127,10 @@ def _check_arrays(place: pathlib.Path, num_bytes: int) -> None:
       compressor.get("id") != "zstd"):
     raise wrong
   if num_bytes > psutil.virtual_memory().available:
-    raise CheckpointError(
-        f"its arrays take {num_bytes / 1e9:.3g} GB, which is more memory than there is")
+    raise NoRoomError(
+        f"The arrays in '{place}' take {num_bytes / 1e9:.3g} GB, which is more "
+        "memory than there is: end what else takes memory, or continue on a larger machine. "
+        "Nothing was changed.")
   for number in range(-(-num_bytes // chunk)):
     if not (place / _CHECKPOINT / str(number)).is_file():
       raise wrong

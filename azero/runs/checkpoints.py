@@ -9,6 +9,7 @@ What a state means is none of this module's business: see `Search.state` and `ru
 
 from collections.abc import Mapping
 import concurrent.futures
+import errno
 import os
 import pathlib
 import shutil
@@ -19,11 +20,14 @@ import numpy as np
 
 from azero import files, memory, paths
 from azero.runs import manifest, packing
-from azero.runs.manifest import CheckpointError
+from azero.runs.manifest import CheckpointError, NoRoomError
 
 __all__ = ["CheckpointError", "Checkpoints", "Loaded"]
 
 _DIGITS = 8  # of the name of a version, so that names sort
+# Errors of reading that say nothing about what is read.
+_PASSING = {
+    errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT}
 
 
 class Loaded(NamedTuple):
@@ -150,6 +154,8 @@ class Checkpoints:
 
     Raises:
       FileNotFoundError: there is no version.
+      NoRoomError: there is too little memory at present.
+      OSError: files cannot be read at present, such as without permission.
       CheckpointError: none is whole, or none of this schema.
     """
     self.wait()
@@ -161,7 +167,11 @@ class Checkpoints:
       try:
         info = self._checked(path)
         state = packing.unpack(*checkpoint_files.read(path))
+      except NoRoomError:
+        raise  # an older version would be as large, and this one would be dropped for it
       except (CheckpointError, OSError) as error:
+        if getattr(error, "errno", None) in _PASSING:
+          raise
         damaged.append(f"version {version}: {error}")
       except ValueError as error:
         damaged.append(f"version {version}: its state is damaged: {error}")

@@ -172,7 +172,8 @@ class RunDirectory:
             f"'{self.path / name}' has {found} bytes, but {size} when the checkpoint was saved: "
             "lines are missing. Put a copy of the file back, or start a new run.")
     for name, size in sizes.items():
-      os.truncate(self.path / name, size)
+      if (self.path / name).exists():  # else there were no lines, either
+        os.truncate(self.path / name, size)
     self._saved_changes = {}
     self._ahead = self._saved_best()
     lines = self.path / "improvements.jsonl"

@@ -22,6 +22,10 @@ class CheckpointError(ValueError):
   """Something that no run can be continued from: says what, where and what to do."""
 
 
+class NoRoomError(CheckpointError):
+  """Something whole, for which there is too little memory at present."""
+
+
 def write(directory: pathlib.Path, info: Mapping[str, Any], *, ignore: Iterable[str]) -> None:
   """Writes the manifest of a directory that is complete but for it; does not sync it.
 

@@ -142,7 +142,7 @@ class Meter:
   def measure(self) -> dict[str, Any]:
     """`metrics_of` the search by now, and what is known of the clock and the machine.
 
-    Recent rates are those since the last `report` that is ten seconds ago, or since the
+    Recent rates are those since the last mark that is ten seconds old, or since the
     beginning if none is.
     """
     seconds = self.seconds()
@@ -159,7 +159,7 @@ class Meter:
         "seconds_left": self._seconds_left(seconds, recent)}
 
   def report(self) -> dict[str, Any]:
-    """`measure`, and from now on what is recent is since then."""
+    """`measure`, and a mark for what will be recent."""
     row = self.measure()
     self._add_mark(row["seconds"], _busy(self._search) - self._busy_before)
     return row

@@ -105,8 +105,11 @@ class Run:
   @property
   def checkpoint(self) -> float | None:
     """When the last checkpoint was saved, in seconds since 1970."""
-    paths = (self.path / "checkpoints").glob("*")
-    times = [path.stat().st_mtime for path in paths if path.exists()]
+    times = []
+    for version in (self.path / "checkpoints").glob("*"):
+      with contextlib.suppress(FileNotFoundError):  # the run is about to remove it
+        if version.name.isdecimal():  # another one is still being written
+          times.append(version.stat().st_mtime)
     times += [time for part in self.parts if (time := part.checkpoint)]
     return max(times, default=None)
 

@@ -106,14 +106,16 @@ class Recorder(Generic[AnySearch]):
     """Takes over the run of the directory, or begins one; returns how it ended until now."""
     if self._directory is None or self._checkpoints is None:
       return "running"
+    status = "running"
     if self._directory.resumed and (self._checkpoints.versions() or self._directory.recorded):
       status = self.restore()
+    else:
+      self.save(status)  # also if the run was stopped before its first checkpoint
+      self._begin_curves()
+    if self._directory.resumed:
       with self._writing():
         self._directory.save_config()
-      return status
-    self.save("running")  # also if the run was stopped before its first checkpoint
-    self._begin_curves()
-    return "running"
+    return status
 
   def restore(self) -> str:
     """Goes back to the newest checkpoint that is whole; returns how the run had ended then.
@@ -237,8 +239,7 @@ class Recorder(Generic[AnySearch]):
     if self._directory is not None:
       self._new_improvements += found
       with self._writing():
-        self._directory.add_improvements(self._new_improvements)
-        self._new_improvements = []
+        self._write_lines()
     if time.monotonic() - self._last_report >= _REPORT_SECONDS:
       self._last_report = time.monotonic()
       self._report("running")
@@ -268,9 +269,7 @@ class Recorder(Generic[AnySearch]):
     if due:
       self._new_metrics.append(self.metrics[-1])
     with self._writing():
-      while self._new_metrics:
-        self._directory.add_metrics(self._new_metrics[0])
-        del self._new_metrics[0]
+      self._write_lines()
       start = time.monotonic()
       rarely = start - self._last_workers >= max(_WORKERS_SECONDS, self._workers_pause)
       if rarely:  # also if it cannot be written
@@ -282,6 +281,15 @@ class Recorder(Generic[AnySearch]):
       if rarely:
         self._directory.save_workers(self.seconds(), workers_of(self._search))
         self._workers_pause = (time.monotonic() - start) / _WORKERS_SHARE
+
+  def _write_lines(self) -> None:
+    """Writes the lines that are not in the directory yet."""
+    assert self._directory is not None
+    self._directory.add_improvements(self._new_improvements)
+    self._new_improvements = []
+    while self._new_metrics:
+      self._directory.add_metrics(self._new_metrics[0])
+      del self._new_metrics[0]
 
   def save_if_due(self) -> None:
     """Saves a checkpoint, while the search goes on, if it is time."""
@@ -316,6 +324,7 @@ class Recorder(Generic[AnySearch]):
       start = time.monotonic()
     now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     with self._writing():
+      self._write_lines()  # a checkpoint counts them
       final = status in ("budget", "stopped")
       if final or len(self._search.hall_of_fame):  # never older than a checkpoint beside it
         self._directory.save_best(

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _PICTURE = "comparison.png"
 _EARLIER = "earlier_outcomes.jsonl"
 _BUDGETS = ("max_train_steps", "max_programs")
+_STOPS = ("max_seconds", "target_fitness", "patience")  # which end a repeat, too
 _MAX_CANDIDATES = 50  # of each kind of worker in a repeat, by fitness on T_search
 # Learning rates, relative to those printed, that references are tried with.
 _RATE_FACTORS = np.logspace(-2, 2, 9)
@@ -136,13 +137,14 @@ def run_experiment(
   Raises:
     FileNotFoundError: a data set is not prepared.
     FileExistsError: the run directory exists.
+    BlockingIOError: another process continues it.
     ValueError: settings that do not fit each other, or a smaller budget than that with which
       repeats have ended.
   """
   workers.require(config, arms)
   directory = study.open_directory(name, config)
   print(f"Everything is recorded in {directory.path}")
-  with study.discarded_if_refused(directory):
+  with directory.locked(), study.discarded_if_refused(directory):
     result = _run(config, arms, directory)
   conclude(config, arms, directory, result, compare(result))
   return result
@@ -332,15 +334,18 @@ def reference_table(references: Mapping[str, float]) -> str:
 def _batch_directory(
     directory: RunDirectory, arm: Arm, repeats: Sequence[int]) -> RunDirectory:
   path = directory.path / f"{arm.name}-{repeats[0] + 1:03}-{repeats[-1] + 1:03}"
-  return (directory_lib.RunDirectory.open if path.exists() else directory_lib.RunDirectory)(
-      path, directory.config)
+  if reader.is_run(path):
+    return directory_lib.RunDirectory.open(path, directory.config)
+  if path.exists():  # killed before there was anything in it
+    path.rmdir()
+  return directory_lib.RunDirectory(path, directory.config)
 
 
 def _take_over_budgets(config: WorkersSettings, directory: RunDirectory) -> None:
   """Notes the settings that a run is continued with; with a larger budget all repeats go on.
 
   Raises:
-    ValueError: a smaller budget than that with which repeats have ended.
+    ValueError: a smaller budget than that with which repeats have ended, or another end.
   """
   saved = directory_lib.read_config(directory.path)
   old = {name: saved[name] for name in _BUDGETS}
@@ -350,6 +355,11 @@ def _take_over_budgets(config: WorkersSettings, directory: RunDirectory) -> None
         raise ValueError(
             f"Repeats in '{directory.path}' have ended with --{name}={limit}, so that they cannot "
             f"have {directory.config[name]}: continue with at least as much, or start a new run.")
+    for name in _STOPS:
+      if directory.config[name] != saved[name]:
+        raise ValueError(
+            f"Repeats in '{directory.path}' have ended with --{name}={saved[name]}, so that the "
+            f"others cannot have {directory.config[name]}: leave it, or start a new run.")
     if any(directory.config[name] != limit for name, limit in old.items()):
       spent = dataclasses.replace(config, search=dataclasses.replace(config.search, **old))
       _move_to_earlier(directory, spent.budget(), outcomes)

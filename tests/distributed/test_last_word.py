@@ -12,6 +12,7 @@ from azero.distributed.runtime import ActorLost
 
 @pytest.mark.parametrize(("end", "spoken"), [
     ("os._exit(1)", True), ("os.kill(os.getpid(), 9)", True), ("pass", False),
+    ("from experiments.frame import interruption; interruption.leave(2)", False),
     ("sys.exit('error: mine')", False)])
 def test_only_a_process_that_cannot_speak_is_spoken_for(end, spoken):
   program = f"import os, sys; from azero.distributed import last_word; last_word.promise(); {end}"

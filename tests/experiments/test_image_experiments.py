@@ -14,6 +14,8 @@ from support.tiny_tfds import prepare, random_images
 from azero.insight import motifs, statistics, surgery
 from azero.insight.plots import comparison_plot
 from azero.language import spaces, text, zoo
+from azero.runs import lock
+from azero.runs.directory import RunDirectory
 from azero.search.groups import starts
 from azero.search.groups.federation import Federation
 from azero.tasks.images import paper_tasks
@@ -192,6 +194,20 @@ def test_an_experiment_goes_on_after_a_stop(data_dir, tmp_path, monkeypatch, cap
   with pytest.raises(ValueError, match="have ended with --max_programs=120"):
     search_baselines.run(
         study.continued(search_baselines.Config, tmp_path / "stopped", max_programs=100))
+  with pytest.raises(ValueError, match="have ended with --patience=None, so that the others"):
+    search_baselines.run(
+        study.continued(search_baselines.Config, tmp_path / "stopped", patience=100))
+  with lock.locked(tmp_path / "stopped"):
+    with pytest.raises(BlockingIOError, match="under way in another process"):
+      search_baselines.run(study.continued(search_baselines.Config, tmp_path / "stopped"))
+
+
+def test_searches_that_were_killed_before_they_had_a_file_are_begun(tmp_path):
+  directory, arm = RunDirectory(tmp_path / "run", {"seed": 3}), types.SimpleNamespace(name="full-1")
+  (directory.path / "full-1-002-004").mkdir()
+  begun = trials._batch_directory(directory, arm, range(1, 4))
+  assert not begun.resumed and begun.path == directory.path / "full-1-002-004"
+  assert trials._batch_directory(directory, arm, range(1, 4)).resumed
 
 
 def test_ended_repeats_go_on_with_a_larger_budget(data_dir, tmp_path, monkeypatch):

@@ -223,6 +223,9 @@ def test_what_to_do_next_fits_the_run(tmp_path):
   assert [line.split()[0] for line in words] == [
       "Predict", "Say", "Export", "Train", "Make"]
   assert "azero.ProgramClassifier(program)" in table[3][1]
+  (tmp_path / "table" / "findings.json").unlink()  # as after it has gone on with a larger budget
+  went_on = page._commands(reader.read_run(tmp_path / "table"))
+  assert [line.split()[0] for line, _ in went_on] == ["Predict", "Say", "Make"]
   run = run_cases.under_way(tmp_path / "stopped", status="interrupted")
   assert page._commands(reader.read_run(run))[0] == (
       "Go on with the search", f"python -m experiments.custom_data --resume={run}")

@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import types
 
 import hypothesis
 from hypothesis import strategies
@@ -196,6 +197,24 @@ def test_without_a_whole_version_the_error_says_all(path):
   assert f"No checkpoint in '{path}' can be used (version 2: state.json has 2 bytes" in message
   assert "version 1: state.json cannot be read (No such file" in message
   assert "Put a copy of that directory back" in message and "config.json" in message
+
+
+def test_what_passes_is_no_damage(path, monkeypatch):
+  # For an older version the newest would be dropped.
+  with monkeypatch.context() as little:
+    little.setattr(
+        checkpoint_files.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=3))
+    with pytest.raises(CheckpointError, match=r"00000002/arrays' take .* GB, which is more memory than"):
+      make(path).load()
+  with monkeypatch.context() as busy:
+    busy.setattr(checkpoint_files, "read", _refuse)
+    with pytest.raises(OSError, match="Too many open files"):
+      make(path).load()
+  assert make(path).load().version == 2
+
+
+def _refuse(path):
+  raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def test_no_version_is_nothing_to_continue(tmp_path):

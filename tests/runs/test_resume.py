@@ -15,7 +15,7 @@ from azero.executors.evaluator import Evaluator
 from azero.language.text import parse
 from azero.runs import packing, recorder, runner
 from azero.runs.checkpoints import CheckpointError, Checkpoints
-from azero.runs.directory import RunDirectory, settings_of
+from azero.runs.directory import RunDirectory, read_config, settings_of
 from azero.search.evolution import Evolution
 from azero.search.random_search import RandomSearch
 from azero.search.scoring.lru_cache import LruCache
@@ -342,9 +342,10 @@ def test_a_run_without_its_checkpoints_is_not_begun_again(copied):
 
 def test_a_run_that_was_stopped_before_its_first_checkpoint_begins(tmp_path):
   expected, path = run(make(), tmp_path / "whole"), tmp_path / "run"
-  RunDirectory(path, settings_of(make()))
+  RunDirectory(path, settings_of(make(max_programs=1)))
   result = run(make(), path, resume=True)
   assert_same_run(result, path, expected, tmp_path / "whole")
+  assert read_config(path) == read_config(tmp_path / "whole")
 
 
 def test_another_schema_is_refused(stopped, monkeypatch):

@@ -227,7 +227,12 @@ class Cluster(Grouped[Group, GroupView]):
       state = call.result()
     except ActorLost as error:
       self._lose(member, error)
-      state = member.saved or member.actor.submit("state").result()
+      state = member.saved
+    while state is None:  # without a state it has begun anew
+      try:
+        state = member.actor.submit("state").result()
+      except ActorLost as error:
+        self._lose(member, error)
     if self.asynchronous:
       member.saved = state
     return state

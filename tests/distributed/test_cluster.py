@@ -1,6 +1,7 @@
 """A search over processes does what it does in one, and survives what happens to them."""
 
 import dataclasses
+import functools
 import json
 import pickle
 
@@ -305,6 +306,36 @@ def test_a_process_that_is_lost_again_and_again_ends_even_an_asynchronous_search
   runtime.before_wait = kill
   with pytest.raises(WorkerLost):
     history(search)
+
+
+def test_a_process_that_is_lost_twice_while_a_state_is_taken(monkeypatch):
+  runtime = InlineRuntime(1)
+  search = asynchronous(runtime)
+  search.step()
+  start, killed = runtime.start_process, []
+
+  def start_and_kill(*arguments):
+    actor = start(*arguments)
+    if not killed:
+      killed.append(actor)
+      actor.submit = functools.partial(_killed_by, "state", actor, actor.submit)
+    return actor
+
+  monkeypatch.setattr(runtime, "start_process", start_and_kill)
+  runtime.processes[0].kill()
+  state = search.state()
+  assert killed and search.losses == 2
+  monkeypatch.undo()
+  search.restore(state)
+  history(search)
+  assert (search.num_programs >= 90).all()
+
+
+def _killed_by(deadly, actor, submit, method, *arguments):
+  call = submit(method, *arguments)
+  if method == deadly:
+    actor.kill()
+  return call
 
 
 def test_exchanges_without_a_server_are_missed_and_counted():

@@ -204,7 +204,7 @@ def test_what_passes_is_no_damage(path, monkeypatch):
   with monkeypatch.context() as little:
     little.setattr(
         checkpoint_files.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=3))
-    with pytest.raises(CheckpointError, match=r"00000002/arrays' take .* GB, which is more memory than"):
+    with pytest.raises(CheckpointError, match=r"00000002/arrays' take .* GB, which is more mem"):
       make(path).load()
   with monkeypatch.context() as busy:
     busy.setattr(checkpoint_files, "read", _refuse)

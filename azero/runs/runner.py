@@ -46,10 +46,15 @@ class RunResult(Generic[AnySearch]):
   signum: int | None = None
   reason: str = ""
 
+  @property
+  def ended(self) -> str:
+    """How it ended, in words."""
+    return _how(self.status, self.reason)
+
   def _repr_html_(self) -> str:
     """What a notebook shows: how it ended, and the best program."""
     hall = self.search.hall_of_fame
-    rows = [("ended by", _how(self.status, self.reason)), ("seconds", f"{self.seconds:,.1f}"),
+    rows = [("ended by", self.ended), ("seconds", f"{self.seconds:,.1f}"),
             ("programs", f"{int(self.search.num_programs.sum()):,}")]
     if not len(hall):
       return html_text.table((), rows)

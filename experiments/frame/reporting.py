@@ -120,7 +120,7 @@ def group_table(search: GroupedSearch) -> str:
 def _cost_table(result: runner.RunResult) -> str:
   row = metrics.metrics_of(result.search, result.seconds)
   return insight_tables.markdown(("what", "value"), [
-      ("ended by", f"{result.status}: {result.reason}" if result.reason else result.status),
+      ("ended by", result.ended),
       ("wall time", f"{result.seconds:.1f} s"),
       ("islands", result.search.num_islands),
       ("programs", f"{row['programs']:,} ({row['programs_per_second']:,.0f} per second)"),

@@ -221,7 +221,7 @@ def _to_json(findings: Findings, result: RunResult | None, *, whole: bool) -> di
   """Findings as their file holds them, for a page that is made from it."""
   program, ended = findings.program, "finished" if whole else "interrupted"
   if result is not None:
-    ended = f"{result.status}: {result.reason}" if result.reason else result.status
+    ended = result.ended
   return {
       "title": findings.title, "summary": list(findings.summary), "data": findings.data,
       "tables": list(findings.tables), "ended": ended,

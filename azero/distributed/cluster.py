@@ -117,7 +117,7 @@ class Cluster(Grouped[Group, GroupView]):
 
   @property
   def process_memory(self) -> np.ndarray:
-    """[K] bytes that each process has in memory."""
+    """[K] bytes that each process has in memory for itself alone."""
     return self._process_memory.copy()
 
   @property
@@ -216,7 +216,6 @@ class Cluster(Grouped[Group, GroupView]):
       except ActorLost as error:
         self._lose(member, error)
       else:
-        member.losses = 0
         self._take_in(member, report)
 
   def _take_state(self, member: Member, reports: int, call: Call) -> Mapping[str, Any]:
@@ -247,6 +246,7 @@ class Cluster(Grouped[Group, GroupView]):
     self._members.start_anew(member)
 
   def _take_in(self, member: Member, report: Report) -> None:
+    member.losses = 0
     member.due, member.migrations, member.missed = report.due, report.migrations, report.missed
     self._device_seconds[member.number] = report.device_seconds
     self._process_memory[member.number] = report.memory_bytes

@@ -95,7 +95,8 @@ class RayRuntime:
     done: Sequence[Any] = []
     while not done:
       self.look()
-      done, _ = self._ray.wait(list(by_reference), num_returns=1, timeout=_LOOK_SECONDS)
+      with _told_if_gone():
+        done, _ = self._ray.wait(list(by_reference), num_returns=1, timeout=_LOOK_SECONDS)
     return [by_reference[reference] for reference in done]
 
   def look(self) -> None:
@@ -108,7 +109,8 @@ class RayRuntime:
     """
     if not self._head.check():
       return
-    present = int(self._ray.cluster_resources().get("CPU", 0))
+    with _told_if_gone():
+      present = int(self._ray.cluster_resources().get("CPU", 0))
     now = time.monotonic()
     if present < self._cores and now - self._warned >= _WARNING_SECONDS:
       self._warned = now
@@ -121,7 +123,8 @@ class RayRuntime:
     assert isinstance(actor, _RayActor)
     if not self._head.gone:  # without it they end by themselves
       self._head.require()
-      self._ray.kill(actor.handle)
+      with _told_if_gone():
+        self._ray.kill(actor.handle)
 
   def _start(
       self, options: dict[str, Any], setup: "_Setup | None", make: Callable[..., Any],

@@ -72,5 +72,5 @@ def _setting(value: Any) -> str:
   """A setting as it is written on the command line."""
   if value is None:
     return "none"
-  return ", ".join(map(_setting, value)) if isinstance(value, Sequence) and not isinstance(
+  return ",".join(map(_setting, value)) if isinstance(value, Sequence) and not isinstance(
       value, str) else str(value)

@@ -8,6 +8,7 @@ import html
 import importlib.resources
 import os
 import pathlib
+import shlex
 import time
 from typing import Any
 
@@ -142,27 +143,27 @@ def _diagram(program: Programs, num_classes: int) -> str | None:
 def _commands(run: Run) -> list[tuple[str, str]]:
   """What to do next: in words, and as a command or as Python."""
   found = []
-  path = run.path
+  path, quoted = run.path, shlex.quote(str(run.path))
   if run.status in ("interrupted", "broken off", "open") and "experiment" in run.about:
     found.append((
-        "Go on with the search", f"python -m experiments.{run.experiment} --resume={path}"))
+        "Go on with the search", f"python -m experiments.{run.experiment} --resume={quoted}"))
   if (path / _MODEL).exists():
     found.append((
         "Predict new rows",
-        f"python -m experiments.predict --run={path} --data=NEW.csv --output=PREDICTIONS.csv"))
+        f"python -m experiments.predict --run={quoted} --data=NEW.csv --output=PREDICTIONS.csv"))
   if run.hall_of_fame():
     found.append((
         "Say what the best program does, and measure its parts on tasks of your choice",
-        f"python -m experiments.explain --run={path} --tasks=TASKS.npz"))
+        f"python -m experiments.explain --run={quoted} --tasks=TASKS.npz"))
   findings = run.findings()
   if (path / PROGRAM).exists() and findings:  # none of a run that went on since
     options = f"--num_features={findings['num_features']} --num_classes={findings['num_classes']}"
     found += [
         ("Export the program as NumPy that needs nothing of azero (or jax, latex, svg, json)",
-         f"python -m experiments.export --program={path / PROGRAM} {options} "
+         f"python -m experiments.export --program={quoted}/{PROGRAM} {options} "
          "--format=numpy --output=program.py"),
         ("Train it on data of your own, as a scikit-learn estimator", _estimator(run))]
-  found.append(("Make this page again", f"python -m experiments.runs report {path}"))
+  found.append(("Make this page again", f"python -m experiments.runs report {quoted}"))
   return found
 
 

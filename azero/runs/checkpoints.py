@@ -9,7 +9,6 @@ What a state means is none of this module's business: see `Search.state` and `ru
 
 from collections.abc import Mapping
 import concurrent.futures
-import errno
 import os
 import pathlib
 import shutil
@@ -25,9 +24,6 @@ from azero.runs.manifest import CheckpointError, NoRoomError
 __all__ = ["CheckpointError", "Checkpoints", "Loaded"]
 
 _DIGITS = 8  # of the name of a version, so that names sort
-# Errors of reading that say nothing about what is read.
-_PASSING = {
-    errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT}
 
 
 class Loaded(NamedTuple):
@@ -170,7 +166,7 @@ class Checkpoints:
       except NoRoomError:
         raise  # an older version would be as large, and this one would be dropped for it
       except (CheckpointError, OSError) as error:
-        if getattr(error, "errno", None) in _PASSING:
+        if getattr(error, "errno", None) in manifest.PASSING:
           raise
         damaged.append(f"version {version}: {error}")
       except ValueError as error:

@@ -59,7 +59,8 @@ from azero.tasks.task import Tasks
 # Settings that a run need not be continued with, by their last name.
 MAY_CHANGE = (
     "max_train_steps", "max_programs", "num_devices", "lanes", "ray_address", "progress",
-    "checkpoint_seconds", "tensorboard", "max_seconds", "target_fitness", "patience")
+    "checkpoint_seconds", "estimate_seconds", "tensorboard", "max_seconds", "target_fitness",
+    "patience")
 HALL_OF_FAME = "hall_of_fame.json"
 FRONT = "front.json"
 OUTCOMES = "outcomes.jsonl"
@@ -172,8 +173,8 @@ class RunDirectory:
             f"'{self.path / name}' has {found} bytes, but {size} when the checkpoint was saved: "
             "lines are missing. Put a copy of the file back, or start a new run.")
     for name, size in sizes.items():
-      if (self.path / name).exists():  # else there were no lines, either
-        os.truncate(self.path / name, size)
+      with open(self.path / name, "ab") as file:  # it may be missing if there were none
+        file.truncate(size)
     self._saved_changes = {}
     self._ahead = self._saved_best()
     lines = self.path / "improvements.jsonl"

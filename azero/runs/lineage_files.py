@@ -1,4 +1,4 @@
-"""Lineages as a JSON file; read without azero and JAX.
+"""Lineages as a JSON file; read without a search and JAX.
 
 Programs of a hall of fame share most of their ancestors. So the file has each step once, and of
 each lineage which steps it has:

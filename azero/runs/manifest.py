@@ -18,6 +18,11 @@ from azero import files
 NAME = "manifest.json"
 
 
+# Errors of reading that say nothing about what is read.
+PASSING = frozenset({
+    errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT})
+
+
 class CheckpointError(ValueError):
   """Something that no run can be continued from: says what, where and what to do."""
 
@@ -48,6 +53,7 @@ def read(directory: pathlib.Path) -> dict[str, Any]:
 
   Raises:
     CheckpointError: the manifest is missing or damaged.
+    OSError: one of `PASSING`.
   """
   return _read(directory)["info"]
 
@@ -57,11 +63,14 @@ def check(directory: pathlib.Path) -> None:
 
   Raises:
     CheckpointError: names a file that is missing or changed, or the manifest itself.
+    OSError: one of `PASSING`.
   """
   for name, described in _read(directory)["files"].items():
     try:
       found = _describe(directory / name)
     except OSError as error:
+      if error.errno in PASSING:
+        raise
       raise CheckpointError(f"{name} cannot be read ({error.strerror})") from None
     if found["bytes"] != described.get("bytes"):
       raise CheckpointError(
@@ -75,6 +84,8 @@ def _read(directory: pathlib.Path) -> dict[str, Any]:
   try:
     content = (directory / NAME).read_bytes()
   except OSError as error:
+    if error.errno in PASSING:
+      raise
     raise CheckpointError(f"{NAME} cannot be read ({error.strerror})") from None
   body, _, digest = content.removesuffix(b"\n").rpartition(b"\n")
   body += b"\n"

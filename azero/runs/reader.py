@@ -1,4 +1,4 @@
-"""Reads run directories, whole or under way, without azero and JAX: that takes no time.
+"""Reads run directories, whole or under way, without a search and JAX: that takes no time.
 
 What is in one is said in `azero/runs/directory.py`. An experiment of several searches has a run
 directory for each of them inside its own.

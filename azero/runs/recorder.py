@@ -204,17 +204,20 @@ class Recorder(Generic[AnySearch]):
     """Goes back to the last checkpoint, since a part of the search is gone.
 
     Raises:
-      WorkerLost: there is no checkpoint, or too many losses without a new one.
+      WorkerLost: there is no checkpoint, too many losses without a new one, or an asynchronous
+        search that has itself replaced the part too often.
     """
     self._losses += 1
     if self._checkpoints is None:
       raise WorkerLost(
           f"{lost} A search without a run directory has nothing to go back to.") from lost
+    assert self._directory is not None
+    advice = f"--resume={self._directory.path} continues from the last checkpoint."
+    if self._goes_on:
+      raise WorkerLost(f"{lost} {advice}") from lost
     if self._losses > _MAX_LOSSES:
-      assert self._directory is not None
       raise WorkerLost(
-          f"{lost} That was loss {self._losses} since the last checkpoint; "
-          f"--resume={self._directory.path} continues from there.") from lost
+          f"{lost} That was loss {self._losses} since the last checkpoint; {advice}") from lost
     print(f"warning: {lost} Going back to the last checkpoint.", file=sys.stderr)
     self.restore()
 
@@ -341,8 +344,8 @@ class Recorder(Generic[AnySearch]):
               "cycle": self._search.cycle, "saved": now,
           },
           wait=wait)
+      self._losses = 0
     self._last_save = time.monotonic()
-    self._losses = 0
     self._waited += self._last_save - start
 
   @contextlib.contextmanager

@@ -146,8 +146,9 @@ def file_of(path: str) -> pathlib.Path:
 
 
 def keep(directory: RunDirectory, rows: Sequence[dict[str, Any]]) -> None:
-  """Adds lines to the file of a run."""
-  json_lines.append(directory.path / FILE, rows)
+  """Adds lines to the file of a run, which is replaced in one step."""
+  before = json_lines.read(directory.path / FILE, growing=True)
+  directory.write(FILE, json_lines.text([*before, *rows]))
 
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:

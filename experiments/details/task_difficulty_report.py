@@ -35,7 +35,7 @@ class Rows(list[dict[str, Any]]):
   def read(cls, directory: RunDirectory) -> Rows:
     """Those of a run."""
     path = directory.path / _RESULTS
-    rows = cls(json_lines.read(path))
+    rows = cls(json_lines.read(path) if path.exists() else [])
     with reader.reading(path):
       missing = next((name for row in rows for name in _FIELDS if name not in row), None)
       if missing is not None:

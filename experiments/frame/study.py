@@ -264,7 +264,7 @@ def open_directory(
   # The process id tells runs apart that are started in the same second.
   default = f"{experiment}-{now}-{os.getpid()}"
   name = config.run.run_name or default
-  if pathlib.PurePath(name).name != name:
+  if pathlib.PurePath(name).name != name or name == "..":
     raise ValueError(f"--run_name must be a plain name, without a folder, got '{name}'.")
   path = pathlib.Path(config.run.output_dir) / name
   files.require_directory(path.parent, "--output_dir: ")
@@ -351,6 +351,5 @@ def _may_change(config_class: type[Any]) -> Sequence[str]:
 
   Those of a recorded search and what `ALSO_MAY_CHANGE` of the class adds, or its `MAY_CHANGE`.
   """
-  usual = (*directory_lib.MAY_CHANGE, "estimate_seconds")
-  return getattr(
-      config_class, "MAY_CHANGE", (*usual, *getattr(config_class, "ALSO_MAY_CHANGE", ())))
+  usual = (*directory_lib.MAY_CHANGE, *getattr(config_class, "ALSO_MAY_CHANGE", ()))
+  return getattr(config_class, "MAY_CHANGE", usual)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -336,8 +337,8 @@ def _batch_directory(
   path = directory.path / f"{arm.name}-{repeats[0] + 1:03}-{repeats[-1] + 1:03}"
   if reader.is_run(path):
     return directory_lib.RunDirectory.open(path, directory.config)
-  if path.exists():  # killed before there was anything in it
-    path.rmdir()
+  if path.exists():  # killed before its settings were there
+    shutil.rmtree(path)
   return directory_lib.RunDirectory(path, directory.config)
 
 

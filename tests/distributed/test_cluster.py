@@ -338,6 +338,18 @@ def _killed_by(deadly, actor, submit, method, *arguments):
   return call
 
 
+def test_reports_between_losses_count_whoever_takes_them():
+  runtime = InlineRuntime(1)
+  search = asynchronous(runtime)
+  for _ in range(8):
+    search.step()
+    search.state()  # takes the reports
+    search.step()
+    runtime.processes[-1].kill()
+    search.state()
+  assert search.losses == 8
+
+
 def test_exchanges_without_a_server_are_missed_and_counted():
   runtime = InlineRuntime(1)
   search = asynchronous(runtime)

@@ -79,6 +79,16 @@ def test_losses_without_end_end_the_run_and_nothing_is_lost(local, tmp_path):
   assert (outcome(search), improvements(tmp_path / "copy")) == local
 
 
+def test_an_asynchronous_run_goes_back_for_no_process_that_is_lost_again_and_again(
+    tmp_path, capsys):
+  runtime = InlineRuntime()
+  runtime.before_wait = lambda runtime: [actor.kill() for actor in runtime.processes]
+  search = cluster(runtime, asynchronous=True)
+  with pytest.raises(WorkerLost, match=r"--resume=.* continues from the last checkpoint"):
+    run(search, tmp_path / "run")
+  assert search.losses >= 6 and "Going back" not in capsys.readouterr().err
+
+
 def test_an_asynchronous_run_goes_on_while_the_disk_is_full(tmp_path, capsys):
   with small_disk(tmp_path / "disk", "2m") as disk:
     search = cluster(InlineRuntime(3), asynchronous=True)

@@ -205,6 +205,7 @@ def test_an_experiment_goes_on_after_a_stop(data_dir, tmp_path, monkeypatch, cap
 def test_searches_that_were_killed_before_they_had_a_file_are_begun(tmp_path):
   directory, arm = RunDirectory(tmp_path / "run", {"seed": 3}), types.SimpleNamespace(name="full-1")
   (directory.path / "full-1-002-004").mkdir()
+  (directory.path / "full-1-002-004" / "config.json.tmp").write_text("{")
   begun = trials._batch_directory(directory, arm, range(1, 4))
   assert not begun.resumed and begun.path == directory.path / "full-1-002-004"
   assert trials._batch_directory(directory, arm, range(1, 4)).resumed

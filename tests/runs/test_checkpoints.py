@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from support.search_cases import assert_same_state, small_disk
 
-from azero.runs import checkpoint_files, packing
+from azero.runs import checkpoint_files, manifest, packing
 from azero.runs.checkpoints import CheckpointError, Checkpoints
 
 STATE = {
@@ -207,9 +207,11 @@ def test_what_passes_is_no_damage(path, monkeypatch):
     with pytest.raises(CheckpointError, match=r"00000002/arrays' take .* GB, which is more mem"):
       make(path).load()
   with monkeypatch.context() as busy:
-    busy.setattr(checkpoint_files, "read", _refuse)
-    with pytest.raises(OSError, match="Too many open files"):
-      make(path).load()
+    for module, name in ((manifest, "_describe"), (checkpoint_files, "read")):
+      busy.setattr(module, name, _refuse)
+      with pytest.raises(OSError, match="Too many open files"):
+        make(path).load()
+      busy.undo()
   assert make(path).load().version == 2
 
 

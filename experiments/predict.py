@@ -13,6 +13,7 @@ import dataclasses
 import io
 import pathlib
 import pickle
+import shlex
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ def _load(directory: pathlib.Path) -> row_judging.TableModel:
   if not path.is_file():
     raise FileNotFoundError(
         f"--run: there is no {path}. A run of experiments.custom_data writes it when it ends; "
-        f"one that was stopped is continued by --resume={directory}.")
+        f"one that was stopped is continued by --resume={shlex.quote(str(directory))}.")
   try:
     with path.open("rb") as file:
       model: Any = pickle.load(file)

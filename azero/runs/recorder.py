@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 import contextlib
 import datetime
+import shlex
 import sys
 import time
 from types import TracebackType
@@ -212,7 +213,8 @@ class Recorder(Generic[AnySearch]):
       raise WorkerLost(
           f"{lost} A search without a run directory has nothing to go back to.") from lost
     assert self._directory is not None
-    advice = f"--resume={self._directory.path} continues from the last checkpoint."
+    path = shlex.quote(str(self._directory.path))
+    advice = f"--resume={path} continues from the last checkpoint."
     if self._goes_on:
       raise WorkerLost(f"{lost} {advice}") from lost
     if self._losses > _MAX_LOSSES:
@@ -370,7 +372,7 @@ class Recorder(Generic[AnySearch]):
         version, info = self._checkpoints.newest
         advice = (
             f"The last checkpoint, version {version} of {info['saved']}, is whole: mend this, "
-            f"and continue the run from there with --resume={path}.")
+            f"and continue the run from there with --resume={shlex.quote(str(path))}.")
       raise RunWriteError(
           error.errno, f"The run stopped because its directory '{path}' could not be written: "
           f"{error.strerror or error}. {advice}") from error

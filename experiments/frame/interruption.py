@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import contextlib
 import os
 import pathlib
+import shlex
 import signal
 import sys
 import threading
@@ -43,7 +44,10 @@ def note_directory(path: pathlib.Path) -> None:
 def leave(signum: int) -> typing.NoReturn:
   """Ends the process at once, whatever its threads do, and says what is left of the run."""
   _leaving.acquire()  # for good: who comes second waits for the end
-  advice = f"; --resume={_resumable[-1]} continues from its last checkpoint" if _resumable else ""
+  advice = ""
+  if _resumable:
+    path = shlex.quote(str(_resumable[-1]))
+    advice = f"; --resume={path} continues from its last checkpoint"
   stream = sys.__stderr__ or sys.stderr  # past a live view, which may hold the other one
   if stream.isatty():
     stream.write("\x1b[?25h")  # the cursor, which a live view hides

@@ -14,6 +14,7 @@ import datetime
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import time
 from typing import TYPE_CHECKING, Any
@@ -205,7 +206,7 @@ def conclude(
   write_page(directory.path)
   signum = result.signum if result is not None and signum is None else signum
   if signum is not None:
-    print(f"Interrupted; --resume={directory.path} continues the search.")
+    print(f"Interrupted; --resume={shlex.quote(str(directory.path))} continues the search.")
     interruption.note(signum)
 
 
@@ -334,7 +335,7 @@ def _require_run_of(config_class: type[Any], path: pathlib.Path) -> None:
   if other != own:
     raise ValueError(
         f"The run in '{path}' is one of another experiment, {other}: continue it with "
-        f"python -m {folder}.{other} --resume={path}.")
+        f"python -m {folder}.{other} --resume={shlex.quote(str(path))}.")
 
 
 def _to_save(config: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from azero.insight import tables
+from azero.search import checked_state
 
 if TYPE_CHECKING:
   from azero.executors.evaluator import Evaluator
@@ -105,11 +106,20 @@ class Selection(Looks):
             for name, values in self._by_island().items()}}
 
   def restore(self, state: Mapping[str, Any]) -> None:
-    """Goes on where another selection of the same settings was."""
-    self._next = state["next"]
-    for name, values in self._by_island().items():
-      values.clear()
-      values.update({int(island): value for island, value in state[name].items()})
+    """Goes on where another selection of the same settings was.
+
+    Raises:
+      StateError: says what is wrong with the state; nothing was taken over then.
+    """
+    following = checked_state.whole(state, "next")
+    saved = {name: checked_state.part(state, name) for name in self._by_island()}
+    for name, values in saved.items():
+      if not all(island.isdecimal() for island in values):
+        raise checked_state.StateError(f"'{name}' has an island that is none")
+    self._next = following
+    for name, by_island in self._by_island().items():
+      by_island.clear()
+      by_island.update({int(island): value for island, value in saved[name].items()})
 
   def _by_island(self) -> dict[str, dict[int, Any]]:
     return {

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import azero
+from azero.search import checked_state
 from experiments import custom_data, digits, evaluate_program, linear_regression, predict
 from experiments.frame import discovery, island_discoveries, study
 from experiments.frame.settings import build
@@ -129,6 +130,16 @@ def test_linear_regression_continues_as_if_it_had_not_been_stopped(linear, tmp_p
   assert result.program == whole.program
   np.testing.assert_array_equal(result.final_fitness, whole.final_fitness)
   assert json.loads((directory / "config.json").read_text())["islands"] == 2
+
+
+@pytest.mark.parametrize(("name", "value", "told"), [
+    ("next", "5", "'next' is missing, or no whole number"), ("fitness", 3, "'fitness' is missing"),
+    ("checked", {"x": 1.0}, "'checked' has an island that is none")])
+def test_a_state_of_no_selection_is_refused(name, value, told):
+  selection = island_discoveries.Selection(None, enough=0.9, every=10, stop_at_first=False)
+  with pytest.raises(checked_state.StateError, match=told):
+    selection.restore(selection.state() | {name: value})
+  assert selection.state() == {"next": 10, "checked": {}, "fitness": {}, "discoveries": {}}
 
 
 def test_a_discovery_stays_one(discovered, tmp_path):

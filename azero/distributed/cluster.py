@@ -14,6 +14,7 @@ hall of fame.
 """
 
 from collections.abc import Mapping, Sequence
+import sys
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,8 @@ class Cluster(Grouped[Group, GroupView]):
     self.experiments = np.concatenate([view.experiments for view in self.searches])
     self._lockstep = lockstep
     self._improvements: list[Improvement] = []
-    self._device_seconds = np.zeros(num_processes)
+    self._device_seconds = np.zeros(num_processes)  # as they were reported
+    self._ended_seconds = np.zeros(num_processes)  # of processes that are gone
     self._process_memory = np.zeros(num_processes, np.int64)
     self._members = Members(
         self.groups, migration, runtime, num_processes=num_processes, asynchronous=asynchronous,
@@ -112,8 +114,8 @@ class Cluster(Grouped[Group, GroupView]):
 
   @property
   def device_seconds(self) -> np.ndarray:
-    """[K] seconds in which the devices of each process had work, since it was started."""
-    return self._device_seconds.copy()
+    """[K] seconds in which the devices of each process, and of those before it, had work."""
+    return self._ended_seconds + self._device_seconds
 
   @property
   def process_memory(self) -> np.ndarray:
@@ -243,11 +245,18 @@ class Cluster(Grouped[Group, GroupView]):
     if not self.asynchronous or member.losses > _MAX_LOSSES:
       raise WorkerLost(f"Process {member.number + 1} of {len(self._members)} was lost: {error}."
                        ) from error
+    since = "the beginning" if member.saved is None else "its last state"
+    print(f"warning: Process {member.number + 1} of {len(self._members)} was lost: {error}. It "
+          f"starts anew from {since}.", file=sys.stderr)
     self._members.start_anew(member)
 
   def _take_in(self, member: Member, report: Report) -> None:
-    member.losses = 0
+    if not member.restoring:
+      member.losses = 0
+    member.restoring = False
     member.due, member.migrations, member.missed = report.due, report.migrations, report.missed
+    if report.device_seconds < self._device_seconds[member.number]:  # it was started anew
+      self._ended_seconds[member.number] += self._device_seconds[member.number]
     self._device_seconds[member.number] = report.device_seconds
     self._process_memory[member.number] = report.memory_bytes
     # A process that was started anew may find again what is known already.

@@ -26,7 +26,8 @@ class Member:
     due: whether it waits at a migration.
     migrations: how many it had.
     missed: how many of them found no server.
-    losses: how often it was lost since its last report.
+    losses: how often it was lost since it last advanced.
+    restoring: whether its oldest call only brings it to a state.
     saved: its state when one was taken last; of an asynchronous search, which needs it.
   """
 
@@ -37,6 +38,7 @@ class Member:
     self.calls: collections.deque[Call] = collections.deque()
     self.due = False
     self.migrations = self.missed = self.losses = 0
+    self.restoring = False
     self.saved: Mapping[str, Any] | None = None
 
   def submit(self, method: str, *arguments: Any) -> None:
@@ -101,6 +103,7 @@ class Members:
   def start_anew(self, member: Member) -> None:
     """In place of a process that is gone, one that goes on from its last state."""
     self._replace(member)
+    member.restoring = member.saved is not None
     if member.saved is not None:
       member.submit("restore", member.saved)
     else:
@@ -117,6 +120,7 @@ class Members:
     """
     for member, state in zip(self._members, states):
       member.saved = state if self._asynchronous else None
+      member.restoring = False
       while member.calls:  # what was under way counts no more
         try:
           member.calls.popleft().result()

@@ -63,12 +63,13 @@ def read(path: pathlib.Path) -> tuple[np.ndarray, str]:
 
   Raises:
     OSError: it cannot be read.
+    MemoryError, NoRoomError: there is too little memory for it.
     CheckpointError: it is not of the form that `write` gives it, whatever its checksums.
   """
   try:
     with _plain_errors():
       return ocp.Checkpointer(_Version()).restore(path, args=_RestoreArgs())
-  except (CheckpointError, OSError):
+  except (CheckpointError, MemoryError, OSError):
     raise
   except Exception as error:  # the storage lets through those of several parsers
     raise CheckpointError(
@@ -127,10 +128,7 @@ def _check_arrays(place: pathlib.Path, num_bytes: int) -> None:
       compressor.get("id") != "zstd"):
     raise wrong
   if num_bytes > psutil.virtual_memory().available:
-    raise NoRoomError(
-        f"The arrays in '{place}' take {num_bytes / 1e9:.3g} GB, which is more "
-        "memory than there is: end what else takes memory, or continue on a larger machine. "
-        "Nothing was changed.")
+    raise NoRoomError(f"the arrays in '{place}' take {num_bytes / 1e9:.3g} GB")
   for number in range(-(-num_bytes // chunk)):
     if not (place / _CHECKPOINT / str(number)).is_file():
       raise wrong

@@ -163,8 +163,12 @@ class Checkpoints:
       try:
         info = self._checked(path)
         state = packing.unpack(*checkpoint_files.read(path))
-      except NoRoomError:
-        raise  # an older version would be as large, and this one would be dropped for it
+      except (MemoryError, NoRoomError) as error:
+        # An older version would be as large, and this one would be dropped for it.
+        reason = f": {error}" if isinstance(error, NoRoomError) else ""
+        raise NoRoomError(
+            f"There is too little memory to read the checkpoint '{path}'{reason}. End what else "
+            "takes memory, or continue on a larger machine. Nothing was changed.") from error
       except (CheckpointError, OSError) as error:
         if getattr(error, "errno", None) in manifest.PASSING:
           raise

@@ -131,7 +131,9 @@ class RunDirectory:
     self.config = dict(config)
     self.resumed = resumed
     self._saved_changes: dict[str, tuple[int, ...]] = {}  # of what is in each file
-    self._ahead: dict[int, float] = {}  # best fitness of islands that only hall_of_fame.json has
+    # Of each group, the best fitness of islands that only hall_of_fame.json has.
+    self._ahead: list[dict[int, float]] = [{}]
+    self._ends = np.array([np.inf])  # of the islands of each group
 
   @property
   def recorded(self) -> bool:
@@ -160,8 +162,12 @@ class RunDirectory:
     files.sync_directory(self.path)  # their names, when they are new
     return sizes
 
-  def cut(self, sizes: Mapping[str, int]) -> None:
+  def cut(self, sizes: Mapping[str, int], groups: Sequence[int]) -> None:
     """Drops the JSON lines that were added since `sizes`.
+
+    Args:
+      sizes: of a checkpoint.
+      groups: how many islands each group has, whose fitnesses can be compared.
 
     Raises:
       ValueError: lines of that time are missing.
@@ -176,16 +182,16 @@ class RunDirectory:
       with open(self.path / name, "ab") as file:  # it may be missing if there were none
         file.truncate(size)
     self._saved_changes = {}
-    self._ahead = self._saved_best()
+    self._ends = np.cumsum(groups)
+    self._ahead = self._saved_best(groups)
     lines = self.path / "improvements.jsonl"
     try:
-      found_again = _best_of_islands(json_lines.read(lines))
+      for island, fitness in _best_of_islands(json_lines.read(lines)).items():
+        self._note_found(island, fitness)
     except (LookupError, TypeError) as error:
       raise ValueError(
           f"'{lines}' is damaged: a line has no proper island or fitness ({error}). Put a copy of "
           "the file back, or start a new run.") from error
-    for island, fitness in found_again.items():
-      self._note_found(island, fitness)
 
   def read_metrics(self) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl."""
@@ -224,16 +230,16 @@ class RunDirectory:
     """Replaces hall_of_fame.json and front.json, each if it changed since it was last saved.
 
     A run that goes on from an older checkpoint leaves the files alone until each island has found
-    again what it has in them, or one of them something better than all that: a stop in between must
-    not lose what is best.
+    again what it has in them, or one of its group something better than all that: a stop in between
+    must not lose what is best.
 
     Args:
       hall_of_fame: of the search.
       front: of the search.
       lineages: whether lineage.json as well.
-      final: whether the run is at its end, whatever a longer one had found.
+      final: whether the run has come to the end of its budget, whatever a longer one had found.
     """
-    if self._ahead and not final:
+    if any(self._ahead) and not final:
       return
     self._save(HALL_OF_FAME, entries_text, hall_of_fame)
     self._save(FRONT, entries_text, front)
@@ -249,18 +255,26 @@ class RunDirectory:
       self.write(name, make_text(itertools.chain(*sources)))
       self._saved_changes[name] = changes
 
-  def _saved_best(self) -> dict[int, float]:
-    """The best of each island in hall_of_fame.json; none if that is not there or destroyed."""
+  def _saved_best(self, groups: Sequence[int]) -> list[dict[int, float]]:
+    """Of each group, the best of islands in hall_of_fame.json; none if it is lost or destroyed."""
+    saved: list[dict[int, float]] = [{} for _ in groups]
     try:
-      return _best_of_islands(files.parse_json((self.path / HALL_OF_FAME).read_bytes()))
+      rows = files.parse_json((self.path / HALL_OF_FAME).read_bytes())
+      for island, fitness in _best_of_islands(rows).items():
+        saved[self._group(island)][island] = fitness
     except (FileNotFoundError, LookupError, TypeError, ValueError):
-      return {}
+      return [{} for _ in groups]
+    return saved
 
   def _note_found(self, island: int, fitness: float) -> None:
-    if self._ahead and fitness > max(self._ahead.values()):
-      self._ahead = {}
-    elif fitness >= self._ahead.get(island, np.inf):
-      del self._ahead[island]
+    ahead = self._ahead[self._group(island)]
+    if ahead and fitness > max(ahead.values()):
+      ahead.clear()
+    elif fitness >= ahead.get(island, np.inf):
+      del ahead[island]
+
+  def _group(self, island: int) -> int:
+    return int(np.searchsorted(self._ends, island, side="right"))
 
 
 @functools.singledispatch

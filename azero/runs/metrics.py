@@ -175,8 +175,7 @@ class Meter:
     self._start = time.monotonic() - state["seconds"]
     self._before = Counts(**state["counts_before"])
     self._busy_before = _busy(self._search) - state["busy"]
-    self._marks.clear()
-    self._add_mark(state["seconds"], state["busy"])
+    self.begin_recent()
 
   def _seconds_left(self, seconds: float, rates: Mapping[str, float]) -> float | None:
     """Time until every island's budget is spent, at the recent rates, or the run's time is up."""
@@ -190,6 +189,11 @@ class Meter:
   def mark(self) -> None:
     """Notes where the search is, without a report, for what is recent later."""
     self._add_mark(self.seconds(), _busy(self._search) - self._busy_before)
+
+  def begin_recent(self) -> None:
+    """What was before counts no more for what is recent, such as when a search has gone back."""
+    self._marks.clear()
+    self.mark()
 
   def _add_mark(self, seconds: float, busy: float) -> None:
     counts = self._search.counts

@@ -84,7 +84,7 @@ class Recorder(Generic[AnySearch]):
     self._workers_pause = 0.0
     self._pause = 0.0  # seconds after the last save, so that saves do not take too much time
     self._begun_at = -1  # programs of the checkpoint that a run is continued from
-    self._failed = False  # to write into the directory
+    self._failed = False  # to write into the directory, or to restore what belongs into it
     # An asynchronous search waits for nothing, not even for room on the disk.
     self._goes_on = getattr(search, "asynchronous", False)
     self._warned = -float("inf")
@@ -118,11 +118,13 @@ class Recorder(Generic[AnySearch]):
         self._directory.save_config()
     return status
 
-  def restore(self) -> str:
+  def restore(self, *, under_way: bool = False) -> str:
     """Goes back to the newest checkpoint that is whole; returns how the run had ended then.
 
-    What was found since is dropped, in memory and on the disk, and will be found again. Also
-    for a run under way, whose search cannot go on as it is.
+    What was found since is dropped, in memory and on the disk, and will be found again.
+
+    Args:
+      under_way: whether it is for a run whose search cannot go on as it is. Its clock goes on.
 
     Raises:
       FileNotFoundError: there is no checkpoint.
@@ -132,6 +134,7 @@ class Recorder(Generic[AnySearch]):
     assert self._directory is not None and self._checkpoints is not None
     with self._writing():
       self._checkpoints.wait()
+    self._failed = True  # in between, what is in memory must not replace what was found
     version, state, info, damaged = self._checkpoints.load()
     with self._foreign_refused(version):
       if info["config_hash"] != config_hash(self._settings):
@@ -143,13 +146,17 @@ class Recorder(Generic[AnySearch]):
       improvements = [
           Improvement(**fields)
           for fields in found_in(self._search.space_of, state["improvements"])]
-      self._meter.restore(state["meter"])
+      if under_way:
+        self._meter.begin_recent()
+      else:
+        self._meter.restore(state["meter"])
     if damaged:
       print(f"warning: passing over what is damaged in '{self._checkpoints.path}' "
             f"({'; '.join(damaged)}); going on from version {version} of {info['saved']}.",
             file=sys.stderr)
-    self._directory.cut(state["sizes"])
+    self._directory.cut(state["sizes"], self._islands_of_groups())
     self._checkpoints.drop_after(version)
+    self._failed = False
     self._new_improvements, self._new_metrics = [], []
     self._last_metrics = -float("inf")
     self.metrics = self._directory.read_metrics()
@@ -221,7 +228,15 @@ class Recorder(Generic[AnySearch]):
       raise WorkerLost(
           f"{lost} That was loss {self._losses} since the last checkpoint; {advice}") from lost
     print(f"warning: {lost} Going back to the last checkpoint.", file=sys.stderr)
-    self.restore()
+    try:
+      self.restore(under_way=True)
+    except WorkerLost as again:
+      raise WorkerLost(f"{again} {advice}") from again
+
+  def _islands_of_groups(self) -> list[int]:
+    """How many islands each group has whose fitnesses can be compared."""
+    groups = self._settings.get("groups", {}).values()
+    return [group["islands"] for group in groups] or [self._search.num_islands]
 
   def _begin_curves(self) -> None:
     if self._curves is not None:
@@ -332,8 +347,11 @@ class Recorder(Generic[AnySearch]):
       self._write_lines()  # a checkpoint counts them
       final = status in ("budget", "stopped")
       if final or len(self._search.hall_of_fame):  # never older than a checkpoint beside it
+        # A budget, a smaller one too, decides what is found, if the search is reproducible; other
+        # ends may come before all is found again.
+        decided = status == "budget" and not getattr(self._search, "asynchronous", False)
         self._directory.save_best(
-            self._search.hall_of_fame, self._search.front, lineages=final, final=final)
+            self._search.hall_of_fame, self._search.front, lineages=final, final=decided)
       self._checkpoints.save(
           {
               "settings": self._settings, "status": status, "meter": self._meter.state(),

@@ -308,6 +308,26 @@ def test_a_process_that_is_lost_again_and_again_ends_even_an_asynchronous_search
     history(search)
 
 
+def test_a_process_that_dies_whenever_it_advances_ends_the_search_whatever_was_saved(capsys):
+  runtime = InlineRuntime(1)
+  search = asynchronous(runtime)
+  search.step()
+  search.state()
+  start = runtime.start_process
+
+  def start_fragile(*arguments):
+    actor = start(*arguments)
+    actor.submit = functools.partial(_killed_by, "advance", actor, actor.submit)
+    return actor
+
+  runtime.start_process = start_fragile
+  runtime.processes[0].kill()
+  with pytest.raises(WorkerLost, match="Process 1 of 2 was lost"):
+    history(search)
+  assert search.losses == 6
+  assert capsys.readouterr().err.count("starts anew from its last state") == 5
+
+
 def test_a_process_that_is_lost_twice_while_a_state_is_taken(monkeypatch):
   runtime = InlineRuntime(1)
   search = asynchronous(runtime)
@@ -332,10 +352,11 @@ def test_a_process_that_is_lost_twice_while_a_state_is_taken(monkeypatch):
 
 
 def _killed_by(deadly, actor, submit, method, *arguments):
-  call = submit(method, *arguments)
   if method == deadly:
+    while actor.queue:  # what was asked before is done
+      actor.queue.popleft().run()
     actor.kill()
-  return call
+  return submit(method, *arguments)
 
 
 def test_reports_between_losses_count_whoever_takes_them():
@@ -348,6 +369,17 @@ def test_reports_between_losses_count_whoever_takes_them():
     runtime.processes[-1].kill()
     search.state()
   assert search.losses == 8
+
+
+def test_devices_of_a_lost_process_have_worked():
+  seconds = iter([5.0, 7.0, 1.0, 2.0])
+  runtime = InlineRuntime(1)
+  search = asynchronous(runtime)
+  process = runtime.processes[0].object
+  for expected in (5.0, 7.0, 8.0, 9.0):
+    report = dataclasses.replace(process._report(), device_seconds=next(seconds))
+    search._take_in(search._members.of(0), report)
+    assert search.device_seconds.tolist() == [expected, 0.0]
 
 
 def test_exchanges_without_a_server_are_missed_and_counted():

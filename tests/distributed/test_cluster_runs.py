@@ -3,6 +3,8 @@
 import contextlib
 import json
 import shutil
+import time
+import types
 
 import pytest
 from support.federation_cases import make
@@ -10,7 +12,7 @@ from support.inline_runtime import InlineRuntime
 from support.search_cases import small_disk
 from test_cluster import cluster, outcome
 
-from azero.runs import recorder, runner
+from azero.runs import metrics, recorder, runner
 from azero.runs.directory import RunDirectory, settings_of
 from azero.search.protocol import WorkerLost
 
@@ -19,8 +21,8 @@ def run(search, path=None, *, resume=False, **options):
   directory = None
   if path is not None:
     directory = (RunDirectory.open if resume else RunDirectory)(path, settings_of(search))
-  return runner.run(
-      search, directory=directory, progress="off", checkpoint_seconds=0, **options)
+  options = {"checkpoint_seconds": 0} | options
+  return runner.run(search, directory=directory, progress="off", **options)
 
 
 def improvements(path):
@@ -77,6 +79,45 @@ def test_losses_without_end_end_the_run_and_nothing_is_lost(local, tmp_path):
   search = cluster()
   run(search, tmp_path / "copy", resume=True)
   assert (outcome(search), improvements(tmp_path / "copy")) == local
+
+
+def test_going_back_that_fails_leaves_what_was_found(tmp_path, monkeypatch):
+  monkeypatch.setattr(recorder, "_REPORT_SECONDS", 0.0)
+  runtime = InlineRuntime()
+  runtime.before_wait = killer(9)
+  search, start = cluster(runtime), runtime.start_process
+
+  def start_dead(*arguments):
+    actor = start(*arguments)
+    actor.kill()
+    return actor
+
+  runtime.start_process = start_dead
+  with pytest.raises(WorkerLost, match=r"as soon as they are started\. --resume="):
+    run(search, tmp_path / "run", checkpoint_seconds=60)
+  assert not len(search.hall_of_fame)
+  found = json.loads((tmp_path / "run" / "hall_of_fame.json").read_text())
+  assert found[0]["fitness"] == max(
+      json.loads(line)["fitness"] for line in improvements(tmp_path / "run"))
+
+
+def test_the_clock_goes_on_when_a_run_goes_back(tmp_path, monkeypatch):
+  seconds = []
+  runtime = InlineRuntime()
+  runtime.before_wait = killer(9)
+  search = cluster(runtime)
+
+  def should_stop(search):
+    seconds.append(search.losses)
+    clock[0] += 10.0
+    return False
+
+  clock = [0.0]
+  monkeypatch.setattr(metrics, "time", types.SimpleNamespace(
+      monotonic=lambda: clock[0], time=time.time))
+  result = run(search, tmp_path / "run", should_stop=should_stop, checkpoint_seconds=60)
+  assert search.losses == 1
+  assert result.seconds == result.metrics[-1]["seconds"] == clock[0] == 10 * len(seconds)
 
 
 def test_an_asynchronous_run_goes_back_for_no_process_that_is_lost_again_and_again(

@@ -204,7 +204,11 @@ def test_what_passes_is_no_damage(path, monkeypatch):
   with monkeypatch.context() as little:
     little.setattr(
         checkpoint_files.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=3))
-    with pytest.raises(CheckpointError, match=r"00000002/arrays' take .* GB, which is more mem"):
+    with pytest.raises(CheckpointError, match=r"00000002/arrays' take .* GB. End what else"):
+      make(path).load()
+  with monkeypatch.context() as spent:
+    spent.setattr(checkpoint_files._Version, "restore", _run_out)
+    with pytest.raises(CheckpointError, match=r"too little memory to read .*00000002'. End what"):
       make(path).load()
   with monkeypatch.context() as busy:
     for module, name in ((manifest, "_describe"), (checkpoint_files, "read")):
@@ -213,6 +217,10 @@ def test_what_passes_is_no_damage(path, monkeypatch):
         make(path).load()
       busy.undo()
   assert make(path).load().version == 2
+
+
+def _run_out(*_, **__):
+  raise MemoryError
 
 
 def _refuse(path):

@@ -87,9 +87,23 @@ def test_improvements_come_with_their_programs(tmp_path):
     ((0, 0.91), {})])
 def test_what_only_the_file_has_is_waited_for_until_something_is_better(tmp_path, found, ahead):
   records = RunDirectory(tmp_path / "run", {})
-  records._ahead = {0: 0.5, 1: 0.9}
+  records._ahead = [{0: 0.5, 1: 0.9}]
   records._note_found(*found)
-  assert records._ahead == ahead
+  assert records._ahead == [ahead]
+
+
+def test_groups_wait_for_their_own(tmp_path):
+  records, best = RunDirectory(tmp_path / "run", {}), {0: 0.5, 1: 0.9, 2: 0.1}
+  sizes = records.sizes()
+  records.write("hall_of_fame.json", json.dumps(
+      [{"island": island, "fitness": fitness} for island, fitness in best.items()]))
+  records.cut(sizes, [2, 1])
+  assert records._ahead == [{0: 0.5, 1: 0.9}, {2: 0.1}]
+  records._note_found(1, 0.95)  # says nothing of tasks of another kind
+  assert records._ahead == [{}, {2: 0.1}]
+  records.write("hall_of_fame.json", json.dumps([{"island": 3, "fitness": 0.5}]))
+  records.cut(sizes, [2, 1])
+  assert records._ahead == [{}, {}]  # a file that this run did not write
 
 
 def test_the_hall_of_fame_is_replaced_when_it_changed(tmp_path):

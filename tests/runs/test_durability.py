@@ -249,6 +249,9 @@ def test_the_best_program_stays_on_the_disk_until_it_is_found_again(tmp_path, mo
   run(late(), path, resume=True, should_stop=should_stop)
   assert True in behind[2:] and behind[-1] is False
   assert (path / "hall_of_fame.json").read_text() == text
+  forget()  # a condition that ends it earlier than the first time does not throw away the best
+  assert run(late(), path, resume=True, should_stop=lambda _: True).status == "stopped"
+  assert (path / "hall_of_fame.json").read_text() == text
   forget()  # a smaller budget ends a run with what it found, as if it had been the first one
   run(late(max_programs=20), path, resume=True)
   run(late(max_programs=20), tmp_path / "short")

@@ -9,7 +9,6 @@ more. So another process waits at a pipe: if that is closed before it was dismis
 
 import atexit
 import contextlib
-import functools
 import subprocess
 import sys
 
@@ -22,9 +21,10 @@ MESSAGE = (
 _speakers: list[subprocess.Popen] = []
 
 
-@functools.cache
 def promise() -> None:
   """Has the last word said if this process ends without one of its own."""
+  if _speakers:
+    return
   # Not to be ended by a Ctrl-C that is meant for the search.
   speaker = subprocess.Popen(
       [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,

@@ -76,7 +76,7 @@ class RayRuntime:
     present = int(self._ray.cluster_resources().get("CPU", 0))
     if cores > present:
       raise ValueError(
-          f"{num_processes} processes with {self.num_devices} device(s) each need {cores} cores, "
+          f"{num_processes} process(es) with {self.num_devices} device(s) each need {cores} cores, "
           f"and Ray has {present}: ask for fewer (--num_workers, --num_devices), or add "
           "machines.")
 

@@ -117,7 +117,7 @@ def progress_of(run: Run) -> Progress | None:
   alt = (
       f"Best fitness over {across}. The best {what}, {order[0]}, rose from "
       f"{best[0]['fitness']:.4f} to {best[-1]['fitness']:.4f} by {best[-1]['programs']:,} "
-      f"programs; {len(curves)} of them are compared.")
+      f"programs; {min(len(curves), _MOST_CURVES + 1)} of {len(curves)} are compared.")
   return Progress(
       "best fitness on the search tasks", across, what, metric, best, others,
       _references(run, metric, [point["height"] for point in best + others]), alt)

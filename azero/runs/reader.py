@@ -232,6 +232,8 @@ def reading(*paths: str | os.PathLike) -> Iterator[None]:
   """
   try:
     yield
+  except ImportError:  # what is missing is a package
+    raise
   except (*_MISFITS, ValueError) as error:
     if isinstance(error, ValueError) and any(str(path) in str(error) for path in paths):
       raise

@@ -55,8 +55,9 @@ def choose(search: GroupedSearch, table: Table, known: Sequence[Known]) -> disco
   if not ranked:
     raise ValueError("No program can be trained on the rows: the error of each is not finite.")
   best = ranked[0]
+  num_known = sum(each.candidate.name != contest.FOUND for each in ranked)
   sentence = (
-      f"Of {len(ranked)} candidates, {len(known)} of them known before, the chosen program is best "
+      f"Of {len(ranked)} candidates, {num_known} of them known before, the chosen program is best "
       f"on rows that it was not trained on (score {best.best.score:.4f} after {best.best.epochs} "
       "epoch(s)).")
   if best.candidate.name == contest.FOUND:

@@ -51,7 +51,8 @@ class RuntimeSettings:
       "local", "Where the islands or workers are: in this process, or in --num_workers "
       "processes by Ray.", choices=RUNTIMES)
   num_workers: int = setting(
-      1, "Processes that share them, with --runtime=ray; --num_devices counts for each.")
+      1, "Processes that share them, with --runtime=ray; --num_devices counts for each, and can be "
+      "no more than the cores of this machine: for larger ones ask for more processes.")
   ray_address: str | None = setting(
       None, "Of a Ray cluster, with --runtime=ray; default a Ray of this machine's own.")
   mode: str = setting(

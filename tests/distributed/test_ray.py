@@ -51,7 +51,7 @@ def test_an_error_of_a_process_is_not_taken_for_a_lost_ray(runtime):
 
 
 def test_more_processes_than_cores_are_refused(runtime):
-  with pytest.raises(ValueError, match=r"1000 processes with 1 device.* and Ray has"):
+  with pytest.raises(ValueError, match=r"1000 process\(es\) with 1 device.* and Ray has"):
     RayRuntime(num_processes=1000, num_devices=1)
 
 

@@ -15,6 +15,9 @@ from azero.runs import reader
 ALWAYS = ["next", "took", "settings"]
 
 
+_SCRIPT = library.script
+
+
 @pytest.fixture(autouse=True)
 def no_library(monkeypatch):
   """To put the library together takes seconds, which only the test of the browser needs."""
@@ -242,11 +245,12 @@ def test_a_notebook_shows_the_page_in_a_frame(tmp_path):
   assert '"' not in shown.split('srcdoc="')[1].split('" sandbox')[0]
 
 
-@pytest.mark.parametrize("package", ["jinja2", "markdown_it"])
+@pytest.mark.parametrize("package", ["jinja2", "markdown_it", "vl_convert"])
 def test_a_missing_package_is_one_sentence(tmp_path, package, monkeypatch):
   find = importlib.util.find_spec
   monkeypatch.setattr(
       importlib.util, "find_spec",
       lambda name, *rest: None if name == package else find(name, *rest))
+  monkeypatch.setattr(library, "script", _SCRIPT)
   with pytest.raises(lazy.MissingPackageError, match=r"pip install 'azero\[report\]'"):
     azero.report.read(run_cases.under_way(tmp_path / "run"))

@@ -1,9 +1,9 @@
 """What tells an op or a mutation of the user's own from another one: a digest of its code.
 
 Names of local variables, comments, documentation and place in the file do not count; the code of
-the functions that it calls by name does, as do the values that it closes over. Of what comes from
-a library (NumPy, JAX, Numba, azero itself) the name counts. Code differs between versions of
-Python.
+the functions that it calls by name does, as do the values that it closes over, of objects their
+fields. Of what comes from a library (NumPy, JAX, Numba, azero itself) the name counts. Code differs
+between versions of Python.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ import dis
 import functools
 import hashlib
 import inspect
+import re
 import types
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from azero.language.ops import Op
 
 _LIBRARIES = ("azero", "builtins", "functools", "jax", "jaxlib", "numba", "numpy")
+_ADDRESS = re.compile(r"\b0x[0-9a-f]+", re.IGNORECASE)
 # These, and whether an attribute is loaded as a method, depend on where a module was imported.
 _HOW_TO_CALL = ("PUSH_NULL", "PRECALL")
 
@@ -45,7 +47,8 @@ class _Sum:
 
   def __init__(self) -> None:
     self._hash = hashlib.sha256()
-    self._seen: dict[int, int] = {}  # functions under way or done, which may call each other
+    # Functions and objects under way or done, which may refer to each other.
+    self._seen: dict[int, int] = {}
 
   def digits(self) -> str:
     return self._hash.hexdigest()[:16]
@@ -75,10 +78,21 @@ class _Sum:
       self._write(f"{array.dtype} {array.shape} {array.tobytes().hex()}")
     elif not _is_library(wrapped := getattr(value, "__wrapped__", None)) and callable(wrapped):
       self._add_all("wrapped", wrapped)  # as by jax.jit
-    elif not _is_library(type(value)) and inspect.isfunction(vars(type(value)).get("__call__")):
-      self._add_all(_name(type(value)), type(value).__call__, vars(value))
     else:
-      self._write(_name(value))
+      self._add_object(value)
+
+  def _add_object(self, value: Any) -> None:
+    """By what it shows of itself but where it lies, and of a user's own by its fields."""
+    if id(value) in self._seen:
+      self._write(f"seen {self._seen[id(value)]}")
+      return
+    self._seen[id(value)] = len(self._seen)
+    shown = repr(value)
+    self._write(f"{_name(value)} {'' if _ADDRESS.search(shown) else shown}")
+    if not _is_library(type(value)):
+      self._add_all("fields", getattr(value, "__dict__", {}))
+      if inspect.isfunction(vars(type(value)).get("__call__")):
+        self.add(type(value).__call__)
 
   def _add_function(self, function: types.FunctionType) -> None:
     if id(function) in self._seen:

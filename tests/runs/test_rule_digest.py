@@ -35,6 +35,9 @@ def _digest(code: str, **row) -> str:
   return rule_digest.of_op(op)
 
 
+_OBJECT = (
+    "class Rate:\n  def __init__(self, k): self.k, self.me = k, self\n"
+    "k = {}\ndef rule(a): return k.k * a")
 _RULE = "def rule(a): return jnp.maximum(a, 0.1 * a)"
 
 
@@ -54,6 +57,8 @@ def test_what_does_not_count(same):
     (_RULE, "def rule(a): return jnp.maximum(0.1 * a, a)"),
     ("k = 2\ndef rule(a): return k * a", "k = 3\ndef rule(a): return k * a"),
     ("k = np.arange(3.)\ndef rule(a): return k * a", "k = np.ones(3)\ndef rule(a): return k * a"),
+    (_OBJECT.format("Rate(0.1)"), _OBJECT.format("Rate(0.2)")),
+    ("k = slice(2)\ndef rule(a): return a[k]", "k = slice(3)\ndef rule(a): return a[k]"),
     ("def f(a): return a + 1\ndef rule(a): return f(a)",
      "def f(a): return a - 1\ndef rule(a): return f(a)"),
     ("def rule(a):\n  f = lambda b: b + 1\n  return f(a)",
@@ -73,6 +78,13 @@ def test_what_does_not_count(same):
 def test_what_counts(one, other):
   assert _digest(one) == _digest(one)
   assert _digest(one) != _digest(other)
+
+
+def test_objects_count_by_their_fields_and_not_by_where_they_lie():
+  keep = []  # so that the second one lies elsewhere
+  for _ in range(2):
+    keep.append(_digest(_OBJECT.format("Rate(0.1)")))
+  assert keep[0] == keep[1]
 
 
 def test_rules_that_call_themselves_end():

@@ -154,8 +154,9 @@ class Recorder(Generic[AnySearch]):
       print(f"warning: passing over what is damaged in '{self._checkpoints.path}' "
             f"({'; '.join(damaged)}); going on from version {version} of {info['saved']}.",
             file=sys.stderr)
-    self._directory.cut(state["sizes"], self._islands_of_groups())
-    self._checkpoints.drop_after(version)
+    with self._writing():
+      self._directory.cut(state["sizes"], self._islands_of_groups())
+      self._checkpoints.drop_after(version)
     self._failed = False
     self._new_improvements, self._new_metrics = [], []
     self._last_metrics = -float("inf")

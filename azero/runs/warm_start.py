@@ -17,6 +17,8 @@ from azero.search.ancestry import TRUNK
 from azero.search.history.lineage import KnownPrograms, Lineage
 from azero.search.origins import code_of
 
+_Found = tuple[Any, Any]  # island and num_programs of an entry, None where none is noted
+
 
 def read_programs(
     path: str | os.PathLike, space: SearchSpace, *, multiclass: bool = False
@@ -60,7 +62,12 @@ def read_entries(directory: str | os.PathLike) -> list[tuple[str, int]]:
     FileNotFoundError: the run has found nothing yet.
     ValueError: a malformed file, or one without programs.
   """
-  directory = paths.expand(directory)
+  return [(text, num_features) for text, num_features, _ in _entries(paths.expand(directory))]
+
+
+def _entries(directory: pathlib.Path) -> list[tuple[str, int, _Found]]:
+  """See `read_entries`; also by what `lineage_files` knows each program."""
+  entries: list[tuple[str, int, _Found]]
   file = directory / HALL_OF_FAME
   outcomes = not file.is_file() and (directory / OUTCOMES).is_file()
   if outcomes:
@@ -73,10 +80,12 @@ def read_entries(directory: str | os.PathLike) -> list[tuple[str, int]]:
     if outcomes:
       rows = sorted(json_lines.read(file), key=lambda row: -row["select_fitness"])
       num_features = int(read_config(directory)["num_features"])
-      entries = [(row["program"], num_features) for row in rows]
+      # The lineages of repeats are in directories of their own.
+      entries = [(row["program"], num_features, (None, None)) for row in rows]
     else:
       entries = [
-          (entry["program"], int(entry["num_features"]))
+          (entry["program"], int(entry["num_features"]),
+           (entry.get("island"), entry.get("num_programs")))
           for entry in files.parse_json(file.read_bytes())]
   except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
     reason = files.shortened(f"{type(error).__name__}: {error}")
@@ -95,32 +104,22 @@ def predicts(programs: Programs, *, multiclass: bool = False) -> np.ndarray:
 
 def _read_run(directory: pathlib.Path, space: SearchSpace, multiclass: bool) -> Programs:
   # An index constant is printed as a position among the F features of its own group.
-  entries = read_entries(directory)
+  entries = _entries(directory)
   programs = Programs.concatenate([
       _parse(
           text, space.with_features(num_features), f"{directory}, program {k + 1}", multiclass
       ).with_features(space.num_features)
-      for k, (text, num_features) in enumerate(entries)])
+      for k, (text, num_features, _) in enumerate(entries)])
   if not predicts(programs, multiclass=multiclass).any():
     raise ValueError(
         f"No program of '{directory}' predicts anything in "
         f"{'tasks of several classes' if multiclass else 'regression or binary tasks'}: give "
         "another run.")
   with reader.reading(directory):
-    pasts = _read_pasts(directory, space, len(programs))
+    lineages = lineage_files.read(directory)
+    steps = [lineages.get(found) for _, _, found in entries]
+    pasts = [None if each is None else _read_lineage(each, space) for each in steps]
   return KnownPrograms.of(programs, pasts)
-
-
-def _read_pasts(
-    directory: pathlib.Path, space: SearchSpace, count: int) -> list[Lineage | None]:
-  """The lineages of the programs that `read_entries` reads, as far as they are known."""
-  file = directory / HALL_OF_FAME
-  if not file.is_file():  # those of repeats are in directories of their own
-    return [None] * count
-  lineages = lineage_files.read(directory)
-  entries = files.parse_json(file.read_bytes())
-  steps = (lineages.get((entry.get("island"), entry.get("num_programs"))) for entry in entries)
-  return [None if each is None else _read_lineage(each, space) for each in steps]
 
 
 def _read_lineage(steps: Sequence[Mapping[str, Any]], space: SearchSpace) -> Lineage | None:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _PICTURE = "comparison.png"
 _EARLIER = "earlier_outcomes.jsonl"
 _BUDGETS = ("max_train_steps", "max_programs")
-_STOPS = ("max_seconds", "target_fitness", "patience")  # which end a repeat, too
 _MAX_CANDIDATES = 50  # of each kind of worker in a repeat, by fitness on T_search
 # Learning rates, relative to those printed, that references are tried with.
 _RATE_FACTORS = np.logspace(-2, 2, 9)
@@ -356,7 +355,7 @@ def _take_over_budgets(config: WorkersSettings, directory: RunDirectory) -> None
         raise ValueError(
             f"Repeats in '{directory.path}' have ended with --{name}={limit}, so that they cannot "
             f"have {directory.config[name]}: continue with at least as much, or start a new run.")
-    for name in _STOPS:
+    for name in (field.name for field in dataclasses.fields(config.stop)):
       if directory.config[name] != saved[name]:
         raise ValueError(
             f"Repeats in '{directory.path}' have ended with --{name}={saved[name]}, so that the "

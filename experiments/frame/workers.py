@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
 import math
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -253,7 +254,7 @@ def start(
   """
   if not config.warm_start:
     return None if default is None else text.parse(default, space)
-  if config.warm_start in zoo.names():
+  if config.warm_start in zoo.names() and not os.path.exists(config.warm_start):
     programs = text.parse(zoo.source(config.warm_start), space)
     fits = zoo.is_multiclass(config.warm_start) == multiclass
   else:

@@ -160,10 +160,11 @@ def discover(
   chosen = (choose or functools.partial(_choose, data=data, config=config))(searched.search)
   program = chosen.program
   final = _judge(config.search, program, data.final)
-  judged = Judged([verdict.compare(1 - final[_FOUND], 1 - final[_CONSTANT]).sentence(
-      f"the {_CONSTANT}", f"mean fitness of {len(data.final)} tasks")], {})
   if judge is not None:
     judged = judge(chosen, searched.directory)
+  else:
+    judged = Judged([verdict.compare(1 - final[_FOUND], 1 - final[_CONSTANT]).sentence(
+        f"the {_CONSTANT}", f"mean fitness of {len(data.final)} tasks")], {})
   findings = study.Findings(
       title=title, program=program, num_classes=data.final.num_classes, data=about,
       scores=final, tasks=data.final,

@@ -62,6 +62,10 @@ class SearchConfig:
       0 (S3; the paper's is 4); None for no limit.
     hurdle: part of the training examples, in (0, 1), after which a program stops if it is
       under the 75th percentile of its island (S3); None for no hurdle.
+    task_sample: how many of the D tasks of its island a program is evaluated on; D has to be a
+      multiple of it. The next ones come with every population_size children of the island, and
+      the first again after the last. A program keeps the fitness that it had on its own, and
+      equal programs count as known only within one sample. None for all tasks.
     combine: "median" or "mean" of the fitness over tasks.
     num_epochs: E, passes over the training examples.
     max_abs_error: an error above it stops a program with fitness 0.
@@ -92,6 +96,7 @@ class SearchConfig:
   cache_size: int = 100_000
   train_budget: float | None = None
   hurdle: float | None = None
+  task_sample: int | None = None
   combine: str = dataclasses.field(default="median", metadata={"choices": COMBINE})
   num_epochs: int = 1
   max_abs_error: float = 100.0
@@ -133,7 +138,7 @@ class SearchConfig:
           f"constant_trials must be at most {MOST_TRIALS}, got {self.constant_trials}.")
     for name in (
         "max_train_steps", "max_programs", "lanes", "cycles_per_step", "structure_limit",
-        "restart_patience"):
+        "restart_patience", "task_sample"):
       value = getattr(self, name)
       if value is not None and value < 1:
         raise ValueError(f"{name} must be at least 1 or None, got {value}.")

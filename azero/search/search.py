@@ -38,10 +38,9 @@ from azero.search.islands import check_islands, islands_state, new_islands, rest
 from azero.search.proposals import breeding
 from azero.search.proposals.breeding import Breeding
 from azero.search.proposals.mutation import mutator, require_searched
-from azero.search.rounds.evaluating import Counts, Stages, check_counts
+from azero.search.rounds.evaluating import Counts, Stages, cache_of, check_counts
 from azero.search.rounds.round import Rules
 from azero.search.scoring.evaluators import MakeEvaluator, check_maker, evaluator_name
-from azero.search.scoring.lru_cache import LruCache
 from azero.search.threads import Improvement, SearchThread, Shared, Watched, together
 from azero.tasks.task import Tasks
 
@@ -112,8 +111,9 @@ class Search(Budgeted):
     children = mutator(config.mutations, config.mutation_probability)
     compile_beside("azero.search.compilation")
     self._stages = Stages(space, sets, config, evaluator, self._round_size if self.evolve else 0)
-    self._cache = LruCache(
-        self.num_islands, config.cache_size if config.canonical_cache else 1)
+    self._cache = cache_of(
+        self._stages.samples, self.num_islands,
+        config.cache_size if config.canonical_cache else 1)
     rules = self._make_rules()
     self.islands = new_islands(space, self.num_islands, rules.population_size)
     self.watch = np.full(self.num_islands, np.inf)
@@ -338,7 +338,9 @@ class Search(Budgeted):
         cached=config.canonical_cache, max_cost=_max_cost(self.space, config.train_budget),
         max_programs=config.max_programs or breeding.UNLIMITED,
         max_train_steps=config.max_train_steps or breeding.UNLIMITED,
-        most_steps=self._stages.most_train_steps)
+        most_steps=self._stages.most_train_steps,
+        samples=len(self._stages.samples) // self.num_islands,
+        sample_every=config.population_size)
 
   @property
   def _round_size(self) -> int:
@@ -353,7 +355,7 @@ class Search(Budgeted):
     """Rounds of an island in a step, by the settings alone."""
     if self.config.cycles_per_step:
       return breeding.UNLIMITED
-    tasks = self.task_sets[0]
+    tasks = self._stages.samples[0]
     examples = len(tasks) * (tasks.num_train * self.config.num_epochs + tasks.num_valid)
     programs = _ROUND_PROGRAMS * self.config.constant_trials if self.evolve else self._round_size
     islands = max(self._islands_in_all, _FEW_ISLANDS)

@@ -15,6 +15,10 @@ from azero.search.methods import AZERO, METHODS
 # The recommended method as it was before it had `add_constant`, as most of docs/results.md has it.
 _BEFORE = {**METHODS[AZERO], "mutations": tuple(
     name for name in METHODS[AZERO]["mutations"] if name != "add_constant")}
+_UPDATES: Mapping[str, Any] = {
+    **_BEFORE, "filters": ("valid", "features", "changed"), "population_size": 100,
+    "restart_patience": 2000, "mutations": (
+        *_BEFORE["mutations"], *4 * ("add_update",), *3 * ("extend_path",))}
 ARMS: Mapping[str, Mapping[str, Any]] = {
     **METHODS,
     "azero_no_constants": _BEFORE,
@@ -33,10 +37,10 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     "azero_parameters": {
         **_BEFORE, "filters": ("valid", "features", "changed"),
         "mutations": (*_BEFORE["mutations"], "add_parameter")},
-    "azero_updates": {
-        **_BEFORE, "filters": ("valid", "features", "changed"), "population_size": 100,
-        "restart_patience": 2000, "mutations": (
-            *_BEFORE["mutations"], *4 * ("add_update",), *3 * ("extend_path",))},
+    "azero_updates": _UPDATES,
+    # Each program on ten of the tasks.
+    "azero_updates_sampled": {**_UPDATES, "task_sample": 10},
+    "azero_sampled": {**METHODS[AZERO], "task_sample": 10},
     # Settings of the paper's.
     "paper_no_fingerprint": {"fingerprint": False},
     "paper_always_mutates": {"mutation_probability": 1.0},

@@ -6,6 +6,7 @@ a program from an evaluator, and its key from `azero.compiler.canonical`.
 
 import collections
 from collections.abc import Container
+import math
 from typing import Any
 
 import numpy as np
@@ -40,15 +41,21 @@ class Scorer:
 
     Args:
       space: of the programs.
-      evaluator: runs programs on all training examples.
+      evaluator: runs programs on all training examples, of every sample of tasks of every island.
       tasks: of the island.
       config: the settings.
       island: number of those tasks among those of the evaluator.
       moves: numbers of children before which the hurdle moves.
     """
-    self._space, self._island, self._multiclass = space, island, tasks.multiclass
-    self._keys = SetAssociativeCache(config.cache_size) if config.canonical_cache else None
-    self._prints = SetAssociativeCache(config.cache_size) if config.fingerprint else None
+    self._space, self._multiclass = space, tasks.multiclass
+    samples = 1 if config.task_sample is None else len(tasks) // config.task_sample
+    self._every = config.population_size
+    self._samples = [island * samples + s for s in range(samples)]
+    places = math.ceil(config.cache_size / samples)
+    # Every sample has caches of its own.
+    self._caches = [(
+        SetAssociativeCache(places) if config.canonical_cache else None,
+        SetAssociativeCache(places) if config.fingerprint else None) for _ in range(samples)]
     self._full = evaluator
     self._short = None if not config.fingerprint else evaluator.part(
         min(EXAMPLES, tasks.num_train), min(EXAMPLES, tasks.num_valid), fingerprint=True)
@@ -57,9 +64,15 @@ class Scorer:
     self._recent: collections.deque = collections.deque(maxlen=config.population_size)
     self._height = -np.inf
     self._moves = moves
-    self._keyed: dict[tuple[int, int], int] = {}
+    self._keyed: dict[tuple[int, int, int], int] = {}
+    self.begin(0)
     self.answers: list[str] = []
     self.asked_first: list[int] = []
+
+  def begin(self, child: int) -> None:
+    """Says which child of its island it is whose programs come next."""
+    sample = child // self._every % len(self._samples)
+    self._sample, (self._keys, self._prints) = self._samples[sample], self._caches[sample]
 
   def __call__(self, program: Program) -> tuple[float, int]:
     """Fitness of a program, and training steps that finding it took."""
@@ -72,14 +85,14 @@ class Scorer:
     known = None if self._keys is None else self._keys.get((first, second))
     if known is not None:
       self.answers.append("key")
-      self.asked_first.append(self._keyed[first, second])
+      self.asked_first.append(self._keyed[first, second, self._sample])
       return known, 0
     answer, fitness, steps = self._evaluate(self._full.plan(batch, analysis))
     self.answers.append(answer)
     self.asked_first.append(child)
     if self._keys is not None:
       self._keys.put((first, second), fitness)
-      self._keyed[first, second] = child
+      self._keyed[first, second, self._sample] = child
     return fitness, steps
 
   def is_known(self, program: Program) -> bool:
@@ -119,4 +132,4 @@ class Scorer:
     return "trained", float(full.fitness[0]), steps + int(full.train_steps[0])
 
   def _run(self, evaluator: Any, plan: Any) -> Any:
-    return evaluator.evaluate_plan(plan, np.array([self._island]), 0)
+    return evaluator.evaluate_plan(plan, np.array([self._sample]), 0)

@@ -5,9 +5,9 @@ search with. It knows nothing of rounds or batches. A program is a list of three
 functions, those are lists of instructions [op, in1, in2, out, [c0, c1, c2]].
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from reference.breeding import Breeder, Program, copied, retried, tournament
@@ -28,6 +28,16 @@ class Member(NamedTuple):
 
   program: Program
   fitness: float
+
+
+class Score(Protocol):
+  """Tells the fitness of a program, and training steps that finding it took."""
+
+  def begin(self, child: int) -> None:
+    """Says which child of its island it is whose programs come next."""
+
+  def __call__(self, program: Program) -> tuple[float, int]:
+    """Fitness and training steps."""
 
 
 class Method(NamedTuple):
@@ -91,14 +101,13 @@ class Textbook:
   """One island of one search."""
 
   def __init__(
-      self, breeder: Breeder, score: Callable[[Program], tuple[float, int]], *, seed: int,
-      island: int,
+      self, breeder: Breeder, score: Score, *, seed: int, island: int,
   ):
     """Prepares an island.
 
     Args:
       breeder: makes children.
-      score: fitness of a program, and training steps that finding it took.
+      score: tells the fitness of a program, and training steps that finding it took.
       seed: of the search.
       island: its number.
     """
@@ -137,6 +146,7 @@ class Textbook:
             [member.fitness for member in self.population], tournament_size, stream)
         parent = n - len(self.population) + winner
         program, mutation = self._child(self.population[winner].program, stream)
+      self.score.begin(n)
       child, cost, tried = self._score(program, stream)
       spent, number = spent + cost, number + tried
       if child.fitness > epoch_best:

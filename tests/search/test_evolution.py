@@ -134,8 +134,12 @@ def method_of(chosen):
 def sequential(search, island, *, moves=(), children=CHILDREN, budget=UNLIMITED):
   """What the textbook does on an island; and how it was scored."""
   space, chosen, template = search.space, search.config, search.template
+  size = chosen.task_sample or len(search.task_sets[0])
+  samples = [
+      each[first : first + size] for each in search.task_sets
+      for first in range(0, len(each), size)]
   evaluator = search._make_evaluator(
-      space, search.task_sets, lanes=chosen.lanes,
+      space, samples, lanes=chosen.lanes,
       **(chosen.evaluator_settings() | {"num_devices": 1}))
   scorer = Scorer(
       space, evaluator, search.task_sets[island], chosen, island=island, moves=moves)
@@ -297,6 +301,27 @@ def test_nothing_depends_on_islands_devices_and_caches(monkeypatch, islands, dev
   assert all(search._stages._full.evaluator.calls)
 
 
+@pytest.mark.parametrize("caches", CACHES)
+def test_children_are_scored_on_the_sample_of_their_turn(monkeypatch, caches):
+  monkeypatch.setattr(evaluating, "WORTH_SHARING", 1)
+  search, recording = evolve(
+      monkeypatch, islands=2, num_devices=2, task_sample=1, population_size=40, tournament_size=5,
+      mutation_probability=0.5, children=400, cache_size=64, constant_trials=2, **CACHES[caches])
+  answers = assert_sequential(search, recording)
+  monkeypatch.undo()
+  # A copy on another sample is a new program: each of two has to know it.
+  whole = run(
+      islands=2, population_size=40, tournament_size=5, mutation_probability=0.5, children=400,
+      cycles_per_step=200, constant_trials=2, **CACHES[caches])
+  assert answers.count("trained") > whole.counts.evaluated or caches == "none"
+  assert search.train_steps.sum() < 0.75 * whole.train_steps.sum()
+
+
+def test_tasks_that_cannot_be_divided_into_samples():
+  with pytest.raises(ValueError, match="task_sample=3 does not divide the 2 tasks of an island"):
+    Evolution(FIXED, tasks(1), config(task_sample=3), evaluator=ToyEvaluator)
+
+
 @pytest.mark.parametrize("caches", ["keys", "prints", "both"])
 def test_small_caches_forget_in_the_order_of_children(monkeypatch, caches):
   # Half of all children are copies, and eight entries far too few.
@@ -416,7 +441,7 @@ def test_the_wave_executor_is_the_textbook_algorithm(monkeypatch, settings):
 
 @pytest.mark.parametrize("settings", [
     {}, {"cycles_per_step": 3}, {"fingerprint": False, "cache_size": 8},
-    {"hurdle": 0.5}, {"hurdle": 0.5, "evaluator": Evaluator}])
+    {"hurdle": 0.5, "task_sample": 1}, {"hurdle": 0.5, "evaluator": Evaluator}])
 def test_an_island_does_the_same_alone_and_among_others(settings):
   together = run(num_devices=2, **settings)
   for island in range(ISLANDS):

@@ -107,7 +107,7 @@ def commit(
     take_back(cache, rnd.kept, rnd.log)
     for q in range(rnd.counts[REQUESTS]):
       if rnd.kept[rnd.child[q]]:
-        fill(cache, rnd.owner[q], rnd.entry[q], q, rnd.value[q])
+        fill(cache, rnd.sample[q], rnd.entry[q], q, rnd.value[q])
   return count
 
 

@@ -152,13 +152,13 @@ class _LookedUp(NamedTuple):
   """Columns of a `Round` that the look-up of fingerprints reads and writes."""
 
   child: np.ndarray
-  owner: np.ndarray
+  sample: np.ndarray
   value: np.ndarray
   outcome: np.ndarray
 
   @classmethod
   def of(cls, rnd: Round) -> "_LookedUp":
-    return cls(rnd.child, rnd.owner, rnd.value, rnd.outcome)
+    return cls(rnd.child, rnd.sample, rnd.value, rnd.outcome)
 
 
 class Prints(NamedTuple):
@@ -189,6 +189,7 @@ class Stages:
 
   Attributes:
     num_devices: devices of the search.
+    samples: what programs are evaluated on, S tasks or samples of tasks for each island.
     most_train_steps: that one program can cause at most, over all stages.
   """
 
@@ -206,10 +207,11 @@ class Stages:
       most_taken_back: children of an island in a round, if any can be taken back.
     """
     self._space, self._trials = space, config.constant_trials
+    self.samples = samples = sampled(task_sets, config.task_sample)
     self._recall = recall.new_recall(len(task_sets), most_taken_back * config.constant_trials)
     full: ProgramEvaluator = evaluator(
-        space, task_sets, lanes=config.lanes, **config.evaluator_settings())
-    tasks = task_sets[0]
+        space, samples, lanes=config.lanes, **config.evaluator_settings())
+    tasks = samples[0]
     self.num_devices = full.num_devices
     self._full = _Stage(FULL, full, tasks.num_train * config.num_epochs, tasks.num_valid)
     stages = [self._full]
@@ -217,7 +219,7 @@ class Stages:
     if config.fingerprint:
       few = [min(FINGERPRINT_EXAMPLES, count) for count in (tasks.num_train, tasks.num_valid)]
       self._short = _Stage(PRINT, full.part(*few, fingerprint=True), *few)
-      self._prints = LruCache(len(task_sets), config.cache_size)
+      self._prints = cache_of(samples, len(task_sets), config.cache_size)
       stages.append(self._short)
     self._hurdles: Hurdles | None = None
     if config.hurdle is not None:
@@ -365,7 +367,7 @@ class Stages:
 
     def run(part: np.ndarray, device: int) -> Evaluation:
       some = plan if len(part) == rnd.counts[REQUESTS] else plan.take(part)
-      return stage.evaluator.evaluate_plan(some, rnd.owner[part], device)
+      return stage.evaluator.evaluate_plan(some, rnd.sample[part], device)
 
     examples = len(rows) * (stage.num_train + stage.num_valid)
     num_parts = min(len(devices), len(rows), 1 + examples // WORTH_SHARING)
@@ -376,6 +378,29 @@ class Stages:
         self._helpers.submit(run, *each) for each in zip(parts[1:], devices[1:])]
     first = run(parts[0], devices[0])
     return _join([first, *(other.result() for other in others)])
+
+
+def sampled(task_sets: Sequence[Tasks], task_sample: int | None) -> list[Tasks]:
+  """The samples of the tasks of each island, island by island; see `Round.sample`.
+
+  Raises:
+    ValueError: they cannot be divided so.
+  """
+  if task_sample is None:
+    return list(task_sets)
+  for tasks in task_sets:
+    if len(tasks) % task_sample:
+      raise ValueError(
+          f"task_sample={task_sample} does not divide the {len(tasks)} tasks of an island: take a "
+          "multiple of it as the number of tasks, or another sample.")
+  return [
+      tasks[first : first + task_sample] for tasks in task_sets
+      for first in range(0, len(tasks), task_sample)]
+
+
+def cache_of(samples: Sequence[Tasks], num_islands: int, size: int) -> LruCache:
+  """A cache for each sample, that have `size` entries for each island together."""
+  return LruCache(len(samples), -(-size * num_islands // len(samples)))
 
 
 def _join(parts: Sequence[Evaluation]) -> Evaluation:
@@ -406,20 +431,20 @@ def _look_up_prints(
   prints, entry, twin = found
   for q in range(len(prints)):
     ahead = min(q + _AHEAD, len(prints) - 1)
-    prefetch_set(cache, asked.owner[ahead], prints[ahead])
-    child, owner = asked.child[q], asked.owner[q]
+    prefetch_set(cache, asked.sample[ahead], prints[ahead])
+    child, sample = asked.child[q], asked.sample[q]
     if not trained[q]:
       twin[q], asked.outcome[q] = _STOPPED, STOPPED_EARLY
       continue
-    place = look_up(cache, owner, prints[q], child, log)
+    place = look_up(cache, sample, prints[q], child, log)
     if place == ABSENT:
       twin[q] = _TRAINED
-      entry[q] = reserve(cache, owner, prints[q], q, child, log)
+      entry[q] = reserve(cache, sample, prints[q], q, child, log)
       continue
     asked.outcome[q] = TWIN
-    ticket = ticket_at(cache, owner, place)
+    ticket = ticket_at(cache, sample, place)
     if ticket == FILLED:
-      twin[q], asked.value[q] = q, value_at(cache, owner, place)
+      twin[q], asked.value[q] = q, value_at(cache, sample, place)
     else:
       twin[q] = ticket
 
@@ -439,4 +464,4 @@ def _fill_prints(
   take_back(cache, kept, log)
   for q in range(len(found.twin)):
     if found.twin[q] == _TRAINED and kept[asked.child[q]]:
-      fill(cache, asked.owner[q], found.entry[q], q, asked.value[q])
+      fill(cache, asked.sample[q], found.entry[q], q, asked.value[q])

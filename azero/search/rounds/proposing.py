@@ -186,7 +186,7 @@ def _ask(islands: Islands, i: int, c: int, means: Means, rnd: Round, trials: int
   constants, up to `trials` in all.
   """
   rules, tools, place = means.rules, means.tools, rnd.place[c]
-  q = rnd.counts[REQUESTS]
+  q, sample = rnd.counts[REQUESTS], _sample_of(i, c, rules, rnd)
   rnd.request[c], rnd.trials[c], rnd.fitness[c] = KNOWN, 0, 0.0
   islands.fitness[i, place] = 0.0
   programs, row = islands.population, i * rules.population_size + place
@@ -197,12 +197,12 @@ def _ask(islands: Islands, i: int, c: int, means: Means, rnd: Round, trials: int
   if not note_structure(islands, i, place, predicted, tools, tools.breeding):
     trials = 1
   if rules.cached:
-    entry = look_up(means.cache, i, key, c, rnd.log)
+    entry = look_up(means.cache, sample, key, c, rnd.log)
     if entry != ABSENT:
       rnd.answer[c] = CANONICAL_HIT
-      ticket = ticket_at(means.cache, i, entry)
+      ticket = ticket_at(means.cache, sample, entry)
       if ticket == FILLED:
-        rnd.fitness[c] = islands.fitness[i, place] = value_at(means.cache, i, entry)
+        rnd.fitness[c] = islands.fitness[i, place] = value_at(means.cache, sample, entry)
       else:
         rnd.request[c] = ticket
         islands.fitness[i, place] = np.nan
@@ -218,15 +218,22 @@ def _ask(islands: Islands, i: int, c: int, means: Means, rnd: Round, trials: int
 
 
 @inlined_kernel
+def _sample_of(i: int, c: int, rules: Rules, rnd: Round) -> int:
+  """The tasks that child c of island i is evaluated on, see `Round.sample`."""
+  return i * rules.samples + max(rnd.nth[c], 0) // rules.sample_every % rules.samples
+
+
+@inlined_kernel
 def _request(i: int, c: int, means: Means, rnd: Round) -> None:
   """Makes the program and the analysis behind the last request one of child c of island i."""
   q = rnd.counts[REQUESTS]
   rnd.counts[REQUESTS] += 1
   rnd.trials[c] += 1
   rnd.child[q], rnd.owner[q], rnd.value[q], rnd.cost[q] = c, i, 0.0, 0
+  rnd.sample[q] = _sample_of(i, c, means.rules, rnd)
   rnd.outcome[q] = EVALUATED
   if means.rules.cached:
-    rnd.entry[q] = reserve(means.cache, i, rnd.analysis.key[q], q, c, rnd.log)
+    rnd.entry[q] = reserve(means.cache, rnd.sample[q], rnd.analysis.key[q], q, c, rnd.log)
 
 
 @inlined_kernel
@@ -250,7 +257,7 @@ def _try_constants(i: int, c: int, means: Means, rnd: Round) -> None:
   analyse_program(rnd.programs, q, tools.tables, rnd.analysis, q, tools.scratch)
   key = rnd.analysis.key[q]
   if means.rules.cached:
-    if look_up(means.cache, i, key, c, rnd.log) != ABSENT:
+    if look_up(means.cache, rnd.sample[first], key, c, rnd.log) != ABSENT:
       return
   elif key[0] == own[0] and key[1] == own[1]:
     return  # it has no constants

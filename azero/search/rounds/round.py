@@ -35,6 +35,8 @@ class Rules(NamedTuple):
     max_programs: budget of an island.
     max_train_steps: budget of an island.
     most_steps: training steps that one program can cause at most.
+    samples: S, into which the tasks of an island are divided.
+    sample_every: children of an island that are evaluated on one of them, before the next one.
   """
 
   seed: np.uint64
@@ -50,6 +52,8 @@ class Rules(NamedTuple):
   max_programs: int
   max_train_steps: int
   most_steps: int
+  samples: int
+  sample_every: int
 
 
 class Displaced(NamedTuple):
@@ -92,6 +96,8 @@ class Round(NamedTuple):
     steps: [C] int64, training steps of the island up to this one; set by `commit`.
     child: [Q] int64, of each request who asked first, and pays.
     owner: [Q] int64, of each request the island.
+    sample: [Q] int64, of each request the tasks to evaluate it on: number S * i + s is sample s of
+      island i.
     entry: [Q] int64, of each request the reserved place in the cache.
     programs: of the requests.
     analysis: of the requests.
@@ -124,6 +130,7 @@ class Round(NamedTuple):
   steps: np.ndarray
   child: np.ndarray
   owner: np.ndarray
+  sample: np.ndarray
   entry: np.ndarray
   programs: ProgramArrays
   analysis: Analysis
@@ -144,7 +151,7 @@ def new_round(space: SearchSpace, num_children: int, trials: int) -> Round:
   size = num_children * trials
   island, place, parent, made_by, request, tried, nth, answer, length, number, steps = np.zeros(
       (11, num_children), np.int64)
-  child, owner, entry, cost, outcome = np.zeros((5, size), np.int64)
+  child, owner, sample, entry, cost, outcome = np.zeros((6, size), np.int64)
   guessed, kept, better = np.zeros((3, num_children), bool)
   displaced = Displaced(
       arrays(Programs.empty(space, num_children)), np.zeros(num_children),
@@ -152,6 +159,6 @@ def new_round(space: SearchSpace, num_children: int, trials: int) -> Round:
   return Round(
       np.zeros(FIRST_ANSWER + EVALUATED + 1, np.int64), island, place, parent, made_by, guessed,
       displaced, kept, request, tried, nth, np.zeros(num_children), answer, length, better,
-      number, steps, child, owner, entry, arrays(Programs.empty(space, size)),
+      number, steps, child, owner, sample, entry, arrays(Programs.empty(space, size)),
       Analysis.empty(size, space.num_slots), np.zeros(size), cost, outcome, np.zeros(size),
       new_results(size), new_log(size))

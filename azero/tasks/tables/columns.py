@@ -1,9 +1,9 @@
 """How one column of a table becomes numbers, by what its cells are.
 
 Numbers keep what they are, true and false are 1 and 0, a date is a number of days, an ordered
-category its place in the order, and text stays text, for which `preparation` makes columns. A
-column that says nothing, such as one with one value or with a text of its own in nearly every row,
-is left out, with a word why.
+category its place in the order, and text stays text, for which `preparation` makes columns, as do
+other categories and codes, which are digits that begin with 0. A column that says nothing, such as
+one with one value or with a text of its own in nearly every row, is left out, with a word why.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_CATEGORIES = 20  # columns for one text column: the commonest values, and one for all others
 MISSING = "(missing)"
+CODES = "leading zeros"  # what is told of columns that are text for them
+DIGITS = "text of digits"  # what is told of columns that are numbers all the same
 _MIXED = 0.8  # a column with more numbers than this, but not all, has a mistake in it
 _FEW = 12  # unless its values are so few that they are categories such as 1, 2, 3, 4, 5+
 _HUGE = 1e100  # squares of larger numbers overflow
@@ -45,6 +47,7 @@ class Column:
     date_format: of dates in text, as pandas has it.
     order: of an ordered category, its values.
     num_missing: cells that were missing.
+    told: what is said of it, where its cells could be taken otherwise: "" if they could not.
   """
 
   role: str
@@ -52,6 +55,7 @@ class Column:
   date_format: str = ""
   order: tuple[str, ...] = ()
   num_missing: int = 0
+  told: str = ""
 
 
 class Cells(NamedTuple):
@@ -131,7 +135,9 @@ def recognise(series: pd.Series) -> Column | None:
   num_missing = int(series.isna().sum())
   if num_missing == len(series):
     return None
-  if isinstance(series.dtype, pd.CategoricalDtype) and series.cat.ordered:
+  if isinstance(series.dtype, pd.CategoricalDtype):
+    if not series.cat.ordered:
+      return Column("text", num_missing=num_missing)
     order = tuple(dict.fromkeys(as_text(value) for value in series.cat.categories))
     return Column("ordered", order=order, num_missing=num_missing)
   if pd.api.types.is_datetime64_any_dtype(series):
@@ -172,12 +178,20 @@ def missing(series: pd.Series) -> np.ndarray:
 def numbers_of(series: pd.Series) -> np.ndarray:
   """A column of numbers, truth values or dates as [N] float64, NaN where it is missing.
 
+  Of a category, and of digits that begin with 0, what counts is what the cells say.
+
   Raises:
     ValueError: it is none; names the row.
   """
+  import pandas as pd
+
+  if isinstance(series.dtype, pd.CategoricalDtype) and not series.cat.ordered:
+    series = series.astype(object)
   column = recognise(series)
   if column is None:
     return np.full(len(series), np.nan)
+  if column.told == CODES and all(map(is_number, cells_of(series.dropna()).texts)):
+    column = Column("number")
   if column.role not in ("number", "truth", "date"):
     raise ValueError(f"Column {series.name!r} holds neither numbers nor dates.")
   return convert(series, column) * column.unit
@@ -268,9 +282,14 @@ def _recognise_texts(series: pd.Series) -> Column | None:
     return Column("truth", num_missing=cells.count(missing_cells))
   marked = [_stands_for_nothing(text) for text in cells.texts]
   unmarked = [text for text, mark in zip(cells.texts, marked) if not mark]
+  if any(map(text_table.is_code, unmarked)):
+    return Column("text", num_missing=cells.count(missing_cells), told=CODES)
   if unmarked and all(text_table.is_number(text, ".") for text in unmarked):
+    digits = all(text.isdigit() for text in unmarked) and any(
+        isinstance(value, str) for value in series)
     return Column(
-        "number", unit_of(text_table.numbers(unmarked, ".")), num_missing=cells.count(marked))
+        "number", unit_of(text_table.numbers(unmarked, ".")), num_missing=cells.count(marked),
+        told=DIGITS if digits else "")
   date_format, dated = _dates_among(unmarked)
   if date_format and all(dated):
     return Column("date", date_format=date_format, num_missing=cells.count(marked))

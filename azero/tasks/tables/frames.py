@@ -353,9 +353,12 @@ def typed(cells: Sequence[str], decimal: str = ".") -> tuple[np.ndarray, str]:
     decimal: "." or ",".
 
   Returns:
-    [N] numbers (int64, or float64 with NaN for missing cells), truth values, or texts with
-    None for missing ones; and the sign that was taken as missing beside the usual, or "".
+    [N] numbers (int64, or float64 with NaN for missing cells), truth values, or texts, codes such
+    as 007 among them, with None for missing ones; and the sign that was taken as missing beside
+    the usual, or "".
   """
+  if any(map(text_table.is_code, cells)):
+    return _untyped(cells), ""
   rare = {cell for cell in set(cells) - text_table.MISSING
           if not text_table.is_number(cell, decimal)}
   mark = ""
@@ -383,7 +386,7 @@ def _untyped(cells: Sequence[str]) -> np.ndarray:
 def as_frame(table: Any, names: Any = None) -> pd.DataFrame:
   """A table as a frame whose columns have different texts as names; arrays get "column 0", ...
 
-  Durations become numbers of days, as dates do.
+  Durations become numbers of days, as dates do, and periods the dates of their starts.
 
   Raises:
     ValueError: it has another shape, or two columns of one name.
@@ -406,6 +409,9 @@ def as_frame(table: Any, names: Any = None) -> pd.DataFrame:
   durations = frame.columns[[dtype.kind == "m" for dtype in frame.dtypes]]
   if len(durations):
     frame = frame.assign(**{name: frame[name] / pd.Timedelta(days=1) for name in durations})
+  periods = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, pd.PeriodDtype)]
+  if periods:
+    frame = frame.assign(**{name: frame[name].dt.to_timestamp() for name in periods})
   return frame
 
 

@@ -211,12 +211,13 @@ class Preparation:
         f", encoded as {len(self.feature_names)} numbers")
     lines.append(("features", f"{num_used}{of}{encoded}: {names_of(self._columns)}"))
     lines.append(("rows", f"{self.num_rows:,}"))
-    for role, words in (("truth", "true and false as 1 and 0"), ("date", "dates as days"),
+    for role, words in (("number", "as numbers; a category would be a column for each value"),
+                        ("truth", "true and false as 1 and 0"), ("date", "dates as days"),
                         ("text", "text, a column for each value"),
                         ("ordered", "ordered categories as their places")):
       named = [
-          name + (f" ({column.date_format})" if "%" in column.date_format else "")
-          for name, column in self._columns.items() if column.role == role]
+          name + (f" ({more})" if more else "") for name, column in self._columns.items()
+          if column.role == role and ((more := _details(column)) or role != "number")]
       if named:
         lines.append(("encoded", f"{names_of(named)}: {words}"))
     filled = {name: column.num_missing for name, column in self._columns.items()
@@ -255,6 +256,11 @@ class Preparation:
 
     return pd.DataFrame({
         name: columns_lib.convert(frame[name], column) for name, column in self._columns.items()})
+
+
+def _details(column: Column) -> str:
+  """What is told of a column beside its role."""
+  return column.date_format if "%" in column.date_format else column.told
 
 
 def _transformer(columns: Mapping[str, Column], scale: bool) -> Any:

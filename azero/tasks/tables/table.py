@@ -184,8 +184,7 @@ def prepare(
            for name in features.columns if name not in given]
   features, series = _known_rows(features, series, settings, said)
   # With test data of other categories they would be no categories any more.
-  ordered = {name: kind for name, kind in features.dtypes.items()
-             if getattr(kind, "ordered", False)}
+  categories = {name: kind for name, kind in features.dtypes.items() if hasattr(kind, "categories")}
   num_test = 0
   if test is not None:
     features, series, num_test = _with_test(features, series, test, settings, said)
@@ -194,7 +193,7 @@ def prepare(
     features, series, num_test = _without(rare, features, series, num_test)
   dropped, warned = _left_out(features, series, settings, is_quantity=kind == "regression")
   num_learn = len(series) - num_test
-  learn, learn_series = features.iloc[:num_learn].astype(ordered), series.iloc[:num_learn]
+  learn, learn_series = features.iloc[:num_learn].astype(categories), series.iloc[:num_learn]
   whole = Preparation.fit(learn, learn_series, kind=settings.kind, dropped=dropped)
   labels = _labels(whole, series)
   require_rows(labels[:num_learn], whole.class_names)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from azero.tasks.tables import columns, frames
+from azero.tasks.tables import columns, frames, text_table
 
 if TYPE_CHECKING:
   import pandas as pd
@@ -146,6 +146,8 @@ def kind_of(target: pd.Series) -> tuple[str, str]:
     return "classification", "true and false"
   values: Any = target.to_numpy()
   if not pd.api.types.is_numeric_dtype(target) or isinstance(target.dtype, pd.CategoricalDtype):
+    if any(isinstance(value, str) and text_table.is_code(value.strip()) for value in values):
+      return "classification", columns.CODES
     numeric = [columns.is_number(value) for value in values]
     if not all(numeric):
       if any(numeric):
@@ -154,7 +156,8 @@ def kind_of(target: pd.Series) -> tuple[str, str]:
             f"{frames.where(target, row)}: the target {values[row]!r} is not a number, but other "
             "targets are. Mend it, or ask for classification to take every distinct text as a "
             "class.")
-      if columns.date_format_of([str(value).strip() for value in values]):
+      if isinstance(target.dtype, pd.PeriodDtype) or columns.date_format_of(
+          [str(value).strip() for value in values]):
         raise ValueError(
             f"The target {values[0]!r} is a date: make it a number of days, or ask for "
             "classification to take every date as a class.")

@@ -20,6 +20,7 @@ _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", SPACES: "spac
 _SAMPLE = 200  # lines that decide
 _SHOWN = 40  # characters of a cell in a message
 _PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$|[+-]?(nan|inf|infinity)$", re.I)
+_CODE = re.compile(r"0\d+$")
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][+-]?\d+)?$")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$")
 _POINT_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+$")  # beside decimal commas
@@ -274,6 +275,11 @@ def is_number(cell: str, decimal: str) -> bool:
     return bool(
         _PLAIN.match(cell) or _DECIMAL_COMMA.match(cell) or _POINT_THOUSANDS.match(cell))
   return bool(_PLAIN.match(cell) or _THOUSANDS.match(cell))
+
+
+def is_code(cell: str) -> bool:
+  """Whether a cell is digits that begin with 0, as zip codes do and numbers do not."""
+  return bool(_CODE.match(cell))
 
 
 def numbers(cells: Sequence[str], decimal: str) -> np.ndarray:

@@ -327,7 +327,7 @@ def test_test_data_have_rows():
 
 
 def test_categories_without_an_order_may_be_others_in_the_test_data():
-  """Groups must be; numbers among them are taken as such."""
+  """Groups must be; numbers are categories like others."""
   frame = frame_with(group=pd.Categorical(np.repeat(list("abcdef"), 10)))
   test = frame.assign(group=pd.Categorical(np.repeat(list("uvwxyz"), 10)))
   table = table_lib.prepare(
@@ -335,8 +335,87 @@ def test_categories_without_an_order_may_be_others_in_the_test_data():
   assert len(table.split.final) == 60
   frame = frame_with(size=pd.Categorical([1, 2, 3, 4, 5] * 12))
   table = table_lib.prepare(frame, test=frame.assign(size=pd.Categorical([7, 9, 11] * 20)))
-  sizes = table.x[table.split.final][:, table.preparation.feature_names.index("size")]
-  np.testing.assert_array_equal(sizes, [7, 9, 11] * 20)
+  names = table.preparation.feature_names
+  assert names == (*NAMES, *(f"size={value}" for value in range(1, 6)))
+  assert (table.x[table.split.final][:, 2:] == 0).all()
+  assert "column 'size': values that were not there before: 11, 7, 9 (test data)" in table.about
+
+
+@pytest.mark.parametrize("values", [["1", "2", "3"], [1, 2, 3], [1.0, 2.0, 3.0]])
+def test_a_category_without_an_order_is_no_number_whatever_its_values_are(values):
+  frame = frame_with(kind_of=pd.Categorical(values * 20))
+  prepared = Preparation.fit(frame.drop(columns="kind"), scale=False)
+  one_hot = np.tile(np.eye(3), (20, 1))
+  assert prepared.feature_names == (*NAMES, "kind_of=1", "kind_of=2", "kind_of=3")
+  for cells in (frame["kind_of"], [1, 2, 3] * 20, ["1", "2", "3"] * 20):
+    rows = frame.assign(kind_of=cells)
+    np.testing.assert_array_equal(prepared.features(rows)[:, 2:], one_hot)
+  times = table_lib.prepare(frame, settings=table_lib.TableSettings(time_column="kind_of"))
+  assert (frame["kind_of"].astype(float)[times.split.final] == 3).all()
+
+
+@pytest.mark.parametrize("odd", ["1234", "?", None, "a1"])
+def test_digits_that_begin_with_0_are_codes(tmp_path, odd):
+  """In frames and in files; one such cell says it of its column."""
+  codes = [odd, *["00123", "1234", "501"] * 19, "501", "501"]
+  known = sorted({str(code) for code in codes if code is not None})
+  expected = [f"zip={value}" for value in (["(missing)", *known] if odd is None else known)]
+  frame = frame_with(zip=codes)
+  frame.to_csv(tmp_path / "data.csv", index=False)
+  tables = [table_lib.prepare(frame), table_lib.prepare_file(
+      tmp_path / "data.csv", settings=table_lib.TableSettings())]
+  for table in tables:
+    assert table.preparation.feature_names == (*NAMES, *expected)
+    assert "zip (leading zeros): text, a column for each value" in table.about
+  new, *_ = frames.read_table(
+      tmp_path / "data.csv", like=tables[1].written, texts=tables[1].preparation.text_columns)
+  np.testing.assert_array_equal(
+      tables[1].preparation.features(new), tables[0].preparation.features(frame))
+
+
+def test_codes_of_many_values_with_a_letter_are_no_mistake():
+  codes = [f"{k:03}" for k in range(20)] * 3
+  codes[7] = "a07"
+  assert columns.recognise(pd.Series(codes)).role == "text"
+
+
+def test_numbers_may_have_a_0_before_their_point_and_new_rows_more(tmp_path):
+  assert columns.recognise(pd.Series(["0", "0.5", "-0.25", "10", "1e05"] * 12)).role == "number"
+  frame_with(mass=range(60)).to_csv(tmp_path / "data.csv", index=False)
+  table = table_lib.prepare_file(tmp_path / "data.csv", settings=table_lib.TableSettings())
+  row = table.preparation.features(frame_with(mass="007").iloc[:1])
+  np.testing.assert_array_equal(row, table.preparation.features(frame_with(mass=7).iloc[:1]))
+
+
+def test_text_of_digits_is_numbers_and_told():
+  told = "code (text of digits): as numbers; a category would be a column for each value"
+  for code, is_told in ((["1", "2", "30"], True), (["1", "?", "30"], True), ([1, 2, 30], False),
+                        (["1.5", "2.5", "3.5"], False), (np.array([1, 2, 30], object), False)):
+    table = table_lib.prepare(frame_with(code=np.tile(code, 20)))
+    assert table.preparation.feature_names == (*NAMES, "code")
+    assert (told in table.about) == is_told
+
+
+def test_targets_that_begin_with_0_are_classes_as_they_are_written(tmp_path):
+  frame = frame_with().assign(kind=["007", "008", "1"] * 20)
+  frame.to_csv(tmp_path / "data.csv", index=False)
+  for table in (table_lib.prepare(frame), table_lib.prepare_file(
+      tmp_path / "data.csv", settings=table_lib.TableSettings())):
+    assert table.class_names == ("007", "008", "1")
+    assert "classification (leading zeros)" in table.about
+
+
+def test_periods_are_the_dates_of_their_starts():
+  months = pd.period_range("1999-12", periods=60, freq="M")
+  frame = frame_with(month=months)
+  prepared = Preparation.fit(frame, scale=False)
+  days = months.to_timestamp().to_numpy("datetime64[D]").astype(float)
+  for new in (frame, frame.assign(month=months.to_timestamp()),
+              frame.assign(month=months.astype(str))):
+    np.testing.assert_array_equal(prepared.features(new)[:, 2], days)
+  assert "encoded   month: dates as days" in prepared.describe()
+  with pytest.raises(ValueError, match="is a date: make it a number of days"):
+    from_frame(frame, "month")
 
 
 def test_an_ordered_category_may_be_called_none():

@@ -2,15 +2,22 @@
 
 import html
 from typing import Any
+import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
+from sklearn.utils.validation import (
+  _check_sample_weight,
+  _check_y,
+  _num_samples,
+  check_is_fitted,
+)
 
 from azero.estimators import targets
 from azero.estimators.model import Model, Target
+from azero.tasks.tables.preparation import Preparation
 
 
 class TrainedEstimator(BaseEstimator):
@@ -71,6 +78,19 @@ class TrainedEstimator(BaseEstimator):
     """Weights of rows, with those of their classes."""
     return weights
 
+  def _targets(self, y: Any) -> np.ndarray:
+    """Targets [N], numbers where they must be, also of text that says them.
+
+    Raises:
+      ValueError: one is missing, or no number; says which.
+    """
+    array = np.asarray(y)
+    if array.ndim == 1:
+      targets.require_known(array)
+      if self._numeric and array.dtype.kind in "OU":
+        y = targets.as_numbers(array)
+    return _check_y(y, y_numeric=self._numeric, estimator=self)
+
   def _weights(self, sample_weight: Any, x: Any) -> np.ndarray:
     """Weights [N] of rows."""
     if sample_weight is None:  # of no rows, too, which are refused for what they are
@@ -91,6 +111,12 @@ class TrainedEstimator(BaseEstimator):
     return shown
 
 
+def warn_of(preparation: Preparation) -> None:
+  """Tells which columns are left out, or may be taken otherwise than they are meant."""
+  for sentence in preparation.doubts():
+    warnings.warn(sentence, UserWarning, stacklevel=4)  # where `fit` is called
+
+
 class ClassifierBase(ClassifierMixin, TrainedEstimator):
   """What predicts classes."""
 
@@ -103,6 +129,11 @@ class ClassifierBase(ClassifierMixin, TrainedEstimator):
   def predict_proba(self, X: Any) -> np.ndarray:
     """Probabilities [N, C] of the classes for rows [N, P]."""
     return self._predict(X)
+
+  def predict_log_proba(self, X: Any) -> np.ndarray:
+    """Logarithms [N, C] of what `predict_proba` gives, of 0 minus infinity."""
+    with np.errstate(divide="ignore"):
+      return np.log(self.predict_proba(X))
 
   def _learn_target(self, y: np.ndarray, weights: np.ndarray) -> Target:
     check_classification_targets(y)

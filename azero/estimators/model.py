@@ -151,16 +151,21 @@ def trains_one_vs_rest(program: Programs, num_classes: int, multiclass: str) -> 
     multiclass: of `MULTICLASS`; "auto": unless Predict writes v2.
 
   Raises:
-    ValueError: an unknown word.
+    ValueError: an unknown word, or "vector" where Predict does not write v2.
   """
   if multiclass not in MULTICLASS:
     raise ValueError(f"multiclass must be one of {', '.join(MULTICLASS)}, got {multiclass!r}.")
-  if num_classes <= 2 or multiclass != "auto":
-    return num_classes > 2 and multiclass == "one_vs_rest"
+  if num_classes <= 2 or multiclass == "one_vs_rest":
+    return num_classes > 2
   slots = program.space.slots(Function.PREDICT)
-  return not any(
+  writes = any(
       out == PREDICTION_VECTOR and op_by_id(int(op)).output is Kind.VECTOR
       for op, out in zip(program.opcode[0, slots], program.out[0, slots]) if op >= 0)
+  if multiclass == "vector" and not writes:
+    raise ValueError(
+        f"multiclass=\"vector\" takes v{PREDICTION_VECTOR} as prediction, but Predict of the "
+        "program never writes it: let it do so, or use multiclass=\"one_vs_rest\".")
+  return not writes
 
 
 Orders = Callable[[], np.ndarray]

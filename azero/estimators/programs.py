@@ -8,15 +8,11 @@ comes twice.
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import (
-  _check_y,
-  check_consistent_length,
-  validate_data,
-)
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 from azero.estimators import model as model_lib
 from azero.estimators import recipe, targets, training
-from azero.estimators.base import ClassifierBase, RegressorBase, TrainedEstimator
+from azero.estimators.base import ClassifierBase, RegressorBase, TrainedEstimator, warn_of
 from azero.estimators.model import Target
 from azero.insight import metrics
 from azero.language.program import format_program
@@ -30,7 +26,8 @@ class ProgramEstimator(TrainedEstimator):
     """Trains the program on all rows, from its Setup on.
 
     Args:
-      X: [N, P] numbers, or a DataFrame, also of text, dates and missing values.
+      X: [N, P] numbers, or a DataFrame, also of text, dates and missing values, or an array with
+        texts, whose columns are taken as those of a DataFrame.
       y: [N] targets.
       sample_weight: [N] of the rows, which are drawn in proportion; None for equal ones.
 
@@ -39,6 +36,9 @@ class ProgramEstimator(TrainedEstimator):
 
     Raises:
       ValueError: bad data or settings, or a program that cannot be trained on them.
+
+    Warns:
+      UserWarning: columns are left out, or may be taken otherwise than they are meant.
     """
     x, y, weights = self._checked(X, y, sample_weight, reset=True, prepare=_varies(X))
     target = self._learn_target(y, weights)
@@ -61,11 +61,15 @@ class ProgramEstimator(TrainedEstimator):
     """[N, P] and [N] of the data and weights [N]."""
     if reset:
       self.preparation_ = Preparation.fit(X, scale=False) if prepare else None
+      if self.preparation_ is not None:
+        warn_of(self.preparation_)
     if self.preparation_ is None:
-      x, y = validate_data(self, X, y, reset=reset, dtype=np.float64, y_numeric=self._numeric)
+      x = validate_data(self, X, reset=reset, dtype=np.float64)
+      y = self._targets(y)
+      check_consistent_length(x, y)
     else:
       validate_data(self, X, reset=reset, skip_check_array=True)
-      y = _check_y(y, y_numeric=self._numeric, estimator=self)
+      y = self._targets(y)
       check_consistent_length(X, y)
       x = self.preparation_.features(X)
     return x, y, self._weights(sample_weight, x)
@@ -115,15 +119,24 @@ def _is_frame(X: Any) -> bool:
   return hasattr(X, "iloc") and X.ndim == 2
 
 
+def _has_texts(X: Any) -> bool:
+  """Whether it is an array, or makes one, with texts in it."""
+  array = X if isinstance(X, np.ndarray) else np.asarray(X) if isinstance(X, list) else None
+  if array is None or array.ndim != 2:
+    return False
+  return array.dtype.kind == "U" or (
+      array.dtype == object and any(isinstance(value, str) for value in array.flat))
+
+
 def _varies(X: Any) -> bool:
   """Whether it is a DataFrame in which something is not the same everywhere, or missing."""
   return _needs_preparation(X) or (_is_frame(X) and bool((X.to_numpy() != X.to_numpy()[:1]).any()))
 
 
 def _needs_preparation(X: Any) -> bool:
-  """Whether it is a DataFrame with more than numbers, or with cells that are missing."""
-  return _is_frame(X) and bool(
-      any(kind.kind not in "biuf" for kind in X.dtypes) or X.isna().to_numpy().any())
+  """Whether it has texts, or is a DataFrame with more than numbers or with missing cells."""
+  return _has_texts(X) or (_is_frame(X) and bool(
+      any(kind.kind not in "biuf" for kind in X.dtypes) or X.isna().to_numpy().any()))
 
 
 class ProgramClassifier(ClassifierBase, ProgramEstimator):
@@ -183,6 +196,8 @@ class ProgramClassifier(ClassifierBase, ProgramEstimator):
       self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
   ) -> "ProgramClassifier":
     """Goes on training, once through these rows. The first decide scales and what columns are.
+
+    So a column that is the same in all of the first rows is left out for good: let them be many.
 
     Args:
       X: [N, P].
@@ -244,6 +259,8 @@ class ProgramRegressor(RegressorBase, ProgramEstimator):
 
   def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ProgramRegressor":
     """Goes on training, once through these rows. The first decide scales and what columns are.
+
+    So a column that is the same in all of the first rows is left out for good: let them be many.
 
     Args:
       X: [N, P].

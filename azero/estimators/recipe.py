@@ -85,5 +85,9 @@ def read_program(program: Program, num_features: int, *, multiclass: bool) -> Pr
     raise TypeError(
         "program must be a name of the zoo, a text, Programs or an entry of a hall of fame, got "
         f"{type(program).__name__}.")
+  if not program.strip():
+    raise ValueError(
+        "program is empty: give a text in the paper's notation, or a name of the zoo: "
+        f"{', '.join(zoo.names())}.")
   source = program if "def " in program else zoo.source(program)
   return text.parse(source, num_features=num_features, multiclass=multiclass)

@@ -12,14 +12,10 @@ import time
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import (
-  _check_y,
-  check_consistent_length,
-  validate_data,
-)
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 from azero.estimators import contest, drawn_tasks, targets, training
-from azero.estimators.base import ClassifierBase, RegressorBase, TrainedEstimator
+from azero.estimators.base import ClassifierBase, RegressorBase, TrainedEstimator, warn_of
 from azero.estimators.contest import Scored
 from azero.estimators.layout import Layout
 from azero.estimators.model import Target
@@ -107,6 +103,9 @@ class SearchEstimator(TrainedEstimator):
     Raises:
       ValueError: bad data or settings, or no program that can be trained on the rows.
       MissingPackageError: pandas is not installed.
+
+    Warns:
+      UserWarning: columns are left out, or may be taken otherwise than they are meant.
     """
     clock = _Clock(self.max_seconds)
     self._check_settings()
@@ -157,7 +156,7 @@ class SearchEstimator(TrainedEstimator):
 
   def _problem(self, X: Any, y: Any, sample_weight: Any, clock: _Clock) -> _Problem:
     table = self._table(X, reset=True)
-    y = _check_y(y, y_numeric=self._numeric, estimator=self)
+    y = self._targets(y)
     check_consistent_length(table, y)
     weights = self._weights(sample_weight, table)
     present = weights > 0
@@ -172,6 +171,7 @@ class SearchEstimator(TrainedEstimator):
     schedule.check(target.num_classes > 0)
     table = table.iloc[present] if hasattr(table, "iloc") else table[present]
     self.preparation_ = Preparation.fit(table, scale=False)
+    warn_of(self.preparation_)
     if self.verbose:
       print(self.preparation_.describe())
     rows = Rows(
@@ -289,7 +289,9 @@ class AutoMLZeroClassifier(ClassifierBase, SearchEstimator):
 
     Args:
       max_seconds: wall time of `fit`, but for training the chosen program on all rows; three
-        quarters are for the search, the rest to compare what it found. None for no limit.
+        quarters are for the search, the rest to compare what it found. The first step of a
+        search ends in any case; where nothing is kept in the cache it compiles, up to a minute,
+        and what it compiled is kept. None for no limit.
       max_programs: evaluated in all; None for no limit.
       scoring: what programs are chosen by: "accuracy" (None), "balanced_accuracy", "auc",
         "log_loss", "f1", a name of scikit-learn's scorers or a function of (estimator, X, y).

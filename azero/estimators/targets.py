@@ -7,6 +7,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from azero.estimators.model import Target
 from azero.insight import metrics
+from azero.tasks.tables import columns
 
 
 def classes_of(y: np.ndarray, weights: np.ndarray) -> Target:
@@ -45,9 +46,38 @@ def require_numbers(y: np.ndarray) -> None:
     ValueError: says which.
   """
   if y.dtype.kind not in "biuf":
+    wrong = next((value for value in y if not columns.is_number(value)), y[0])
     raise ValueError(
-        f"The target {str(y[0])!r} is not a number, as a regressor needs; for classes there are "
+        f"The target {str(wrong)!r} is not a number, as a regressor needs; for classes there are "
         "classifiers.")
+
+
+def as_numbers(y: np.ndarray) -> np.ndarray:
+  """Targets [N] of anything as float64.
+
+  Raises:
+    ValueError: one is no number.
+  """
+  try:
+    return y.astype(np.float64)
+  except (TypeError, ValueError):
+    require_numbers(y)
+    raise
+
+
+def require_known(y: np.ndarray) -> None:
+  """Refuses missing ones among targets [N] of anything.
+
+  Raises:
+    ValueError: says where.
+  """
+  import pandas as pd
+
+  missing = np.flatnonzero(pd.isna(y))
+  if y.dtype == object and len(missing):
+    raise ValueError(
+        f"The target of row {missing[0]} is missing: {y[missing[0]]}, as in {len(missing)} of "
+        f"{len(y)} rows. Fill it in, or leave these rows out.")
 
 
 def class_weights(class_weight: Any, y: np.ndarray, target: Target) -> np.ndarray:

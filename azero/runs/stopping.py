@@ -24,7 +24,8 @@ class StopSettings:
 
   Attributes:
     max_seconds: wall time of a search, that before a continued run was stopped included; it
-      ends with the step under way. None or infinity for no limit.
+      ends with the step under way, of which the first compiles, up to a minute where nothing is
+      kept in the cache. None or infinity for no limit.
     target_fitness: a search ends when an island reaches it on its search tasks; None for never.
     patience: a search ends when every island has evaluated so many programs since its last new
       best; None for never.

@@ -144,6 +144,7 @@ def test_very_large_and_small_numbers_are_as_good_as_others(data, classifier, un
     ({"validation_fraction": None}, "validation_fraction must be a number, got None"),
     ({"max_abs_error": -1}, "max_abs_error must be a positive number, got -1"),
     ({"max_abs_error": "x"}, "max_abs_error must be a positive number, got 'x'"),
+    ({"program": " "}, "program is empty: give a text in the paper's notation, or a name of"),
     ({"num_features": 2.5}, "num_features must be a positive whole number, got 2.5")])
 def test_bad_settings_are_refused(data, settings, message):
   with pytest.raises(ValueError, match=message):
@@ -180,6 +181,78 @@ def test_a_frame_of_text_and_missing_cells_is_encoded_inside(data, classifier):
     model.predict(frame[["size"]])
   begun = clone(model).partial_fit(frame[:60], classifier[1][:60], classes=["no", "yes"])
   assert begun.partial_fit(frame[60:], classifier[1][60:]).score(frame, classifier[1]) >= 0.8
+
+
+def test_columns_that_are_left_out_or_unclear_are_told(data, classifier):
+  frame = pd.DataFrame({
+      "size": data[1], "name": [f"of {k}" for k in range(len(data[0]))], "same": "a",
+      "code": ["1", "2", "3"] * (len(data[0]) // 3)})
+  with pytest.warns(UserWarning) as told:
+    model = azero.ProgramClassifier(num_epochs=2, random_state=0).fit(frame, classifier[1])
+  assert [str(each.message) for each in told] == [
+      "column 'name' is left out: text of its own in nearly every row (120 different); "
+      "column 'same' is left out: always 'a'",
+      "column 'code' is text of digits: it is taken as numbers, as a category it would be a "
+      "feature for each value"]
+  assert {each.filename for each in told} == {__file__}
+  assert model.preparation_.feature_names == ("size", "code")
+
+
+def test_arrays_of_text_are_read_column_by_column_at_fit_and_later(data, classifier):
+  frame = pd.DataFrame({
+      "size": data[1].round(3), "colour": np.array(["red", "blue"])[np.arange(120) % 2]})
+  of_frame = azero.ProgramClassifier(num_epochs=2, random_state=0).fit(frame, classifier[1])
+  expected = of_frame.predict_proba(frame)
+  for cells in (frame.to_numpy(), frame.astype(str).to_numpy("U"), frame.to_numpy().tolist()):
+    model = clone(of_frame).fit(cells, classifier[1])
+    for rows in (cells, frame.to_numpy()):
+      np.testing.assert_array_equal(model.predict_proba(rows), expected)
+  begun = clone(of_frame).partial_fit(cells[:60], classifier[1][:60], classes=["no", "yes"])
+  assert begun.partial_fit(cells[60:], classifier[1][60:]).predict(cells).shape == (120,)
+
+
+def test_no_rows_are_refused_in_a_word(data, classifier):
+  frame = pd.DataFrame(data[0], columns=list("abcd"))
+  model = clone(classifier[0]).fit(frame, classifier[1])
+  with pytest.raises(ValueError, match="The table has no rows: at least one is needed"):
+    model.predict(frame.head(0))
+
+
+def test_logarithms_of_probabilities(data, classifier):
+  expected = classifier[0].predict_proba(data[0])
+  np.testing.assert_array_equal(np.exp(classifier[0].predict_log_proba(data[0])) > 0, expected > 0)
+  np.testing.assert_allclose(np.exp(classifier[0].predict_log_proba(data[0])), expected)
+
+
+def test_a_program_without_a_vector_cannot_predict_one(data):
+  labels = np.arange(120) % 3
+  with pytest.raises(ValueError, match="takes v2 as prediction, but Predict of the program never"):
+    azero.ProgramClassifier(multiclass="vector").fit(data[0], labels)
+  program = "def Setup():\ndef Predict():\n  v2 = maximum(v0, v0)\ndef Learn():\n"
+  model = azero.ProgramClassifier(program, multiclass="vector", num_epochs=1, random_state=0)
+  assert len(set(model.fit(data[0], labels).predict(data[0]))) > 1
+
+
+@pytest.mark.parametrize("kind", ["U", object])
+def test_a_regressor_takes_texts_of_numbers(data, kind):
+  x, value = data
+  model = azero.ProgramRegressor(num_epochs=2, random_state=0).fit(x, value)
+  texts = value.astype(str).astype(kind)
+  of_texts = clone(model).fit(x, texts)
+  np.testing.assert_array_equal(of_texts.predict(x), model.predict(x))
+  np.testing.assert_array_equal(
+      of_texts.partial_fit(x, texts).predict(x), model.partial_fit(x, value).predict(x))
+  texts[7] = "many"
+  with pytest.raises(ValueError, match="The target 'many' is not a number"):
+    model.fit(x, texts)
+
+
+@pytest.mark.parametrize("estimator", [azero.ProgramClassifier(), azero.ProgramRegressor()])
+@pytest.mark.parametrize("known", [1, "1"])
+def test_a_target_that_is_missing_is_named(data, estimator, known):
+  for missing in (None, np.nan, pd.NA):
+    with pytest.raises(ValueError, match=r"The target of row 1 is missing: .*, as in 60 of 120"):
+      estimator.fit(data[0], np.array([known, missing] * 60, object))
 
 
 @pytest.mark.parametrize(("x", "y", "message"), [

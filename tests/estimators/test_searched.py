@@ -127,6 +127,15 @@ def test_columns_of_an_array_may_come_as_a_frame(data, classifier):
       classifier.predict_proba(frame), classifier.predict_proba(data[0]))
 
 
+def test_columns_that_are_left_out_are_told(data, labels):
+  frame = pd.DataFrame(data[0][:, :2], columns=["a", "b"]).assign(
+      name=[f"of {k}" for k in range(120)])
+  words = r"^column 'name' is left out: text of its own in nearly every row \(120 different\)$"
+  with pytest.warns(UserWarning, match=words) as told:
+    model = azero.AutoMLZeroClassifier(**_SHORT).fit(frame, labels)
+  assert model.preparation_.feature_names == ("a", "b") and told[0].filename == __file__
+
+
 def test_one_class_cannot_be_learned(data):
   with pytest.raises(ValueError, match=r"Every row is of one class, .*yes"):
     azero.AutoMLZeroClassifier(**_SHORT).fit(data[0], ["yes"] * 120)

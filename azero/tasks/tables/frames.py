@@ -42,6 +42,7 @@ _MOST_GROWN = 20  # times its own size, that Parquet may take above that
 # Missing in a column whose other cells are numbers, where they do not stand for text.
 MARKS = {"?", "-", "--", ".", "*", "missing", "Missing", "unknown", "Unknown"}
 SHOWN = 8  # columns, values or classes of a line
+_CLOSE = 0.7  # from 0 to 1, what a name must be to be meant
 _MOST_NAMES = 20  # of columns, where one that is meant is looked for
 
 
@@ -161,8 +162,9 @@ def find_column(frame: pd.DataFrame, column: str | int | None, *, what: str = "t
   except (TypeError, ValueError):
     index = len(names)  # out of range, as any unknown name
   if not -len(names) <= index < len(names):
-    close = difflib.get_close_matches(str(column), names, 1)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
+    lower = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(str(column).lower(), lower, 1, _CLOSE)
+    hint = f"Did you mean {lower[close[0]]!r}? " if close else ""
     shown = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
     raise ValueError(
         f"There is no {what} column {column!r}. {hint}The columns are: {shown}; give a name or an "

@@ -140,9 +140,12 @@ class Preparation:
       [N, F] float64, finite.
 
     Raises:
-      ValueError: a column is missing or holds what it did not hold before; says which.
+      ValueError: a column is missing or holds what it did not hold before; says which. Or there are
+        no rows.
     """
     frame = self._aligned(frame)
+    if not len(frame):
+      raise ValueError("The table has no rows: at least one is needed.")
     plain = self._plain(frame)
     # Of texts that were not seen before: they are "(other)" if there is such a column, and none of
     # the known ones if there is not; of two known ones, the first.
@@ -198,6 +201,15 @@ class Preparation:
     """Of a quantity, in its own unit: what an error of 1 of the encoded target is."""
     learnt = self._require_target()
     return learnt.deviation * learnt.unit
+
+  def doubts(self) -> tuple[str, ...]:
+    """What was assumed of columns that may be meant otherwise, a sentence each."""
+    out = listed((f"column {name!r} is left out", why) for name, why in self.dropped.items())
+    digits = listed(
+        (f"column {name!r} is {column.told}", "it is taken as numbers, as a category it would be a "
+         "feature for each value")
+        for name, column in self._columns.items() if column.role == "number" and column.told)
+    return tuple(filter(None, (out, digits)))
 
   def describe(self) -> str:
     """What was assumed, in one short block."""

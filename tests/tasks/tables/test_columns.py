@@ -464,3 +464,11 @@ def test_a_time_column_without_any_time():
   with pytest.raises(ValueError, match="row 0, column 'when': the cell is empty"):
     table_lib.prepare(
         frame_with(when=np.nan), settings=table_lib.TableSettings(time_column="when"))
+
+
+@pytest.mark.parametrize(("name", "hint"), [
+    ("SPECIES", "Did you mean 'species'"), ("specie", "Did you mean 'species'"), ("density", "")])
+def test_a_column_is_suggested_only_where_it_is_like_the_one_asked_for(name, hint):
+  frame = pd.DataFrame(columns=["acidity", "species"])
+  with pytest.raises(ValueError, match=f"There is no target column {name!r}. {hint or 'The'}"):
+    frames.find_column(frame, name)

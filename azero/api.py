@@ -12,15 +12,17 @@ from azero.executors import devices
 from azero.executors.evaluator import Evaluation, Evaluator
 from azero.language import text
 from azero.language.program import Programs, SearchSpace
-from azero.runs import runner
+from azero.runs import reader, runner
 from azero.runs.directory import RunDirectory, settings_of
 from azero.runs.display.progress import Progress
+from azero.runs.reader import Run
 from azero.runs.stopping import StopSettings
 from azero.search import methods
 from azero.search.config import SearchConfig
 from azero.search.evolution import Evolution
 from azero.search.random_search import RandomSearch
 from azero.search.search import Search
+from azero.search.threads import Improvement
 from azero.tasks.tables.custom_data import CustomData
 from azero.tasks.task import Tasks
 
@@ -137,20 +139,56 @@ def random_search(
 
 
 def plot(
-    result: runner.RunResult, *, title: str = "", references: Mapping[str, float] | None = None
+    result: runner.RunResult | Run, *, title: str = "",
+    references: Mapping[str, float] | None = None,
 ) -> "Figure":
   """Progress of a run as a picture; see `progress_plot.plot_progress`.
 
+  Args:
+    result: what a search returned, or a run directory as `read_run` reads it.
+    title: of the picture.
+    references: horizontal lines by name, e.g. the fitness of baselines.
+
   Raises:
-    ValueError: nothing was evaluated, or matplotlib is not installed.
+    ValueError: nothing was evaluated; or of a directory that it has several searches, or
+      does not say what its tasks are.
+    MissingPackageError: matplotlib is not installed.
   """
   lazy.require("matplotlib", extra="plots", purpose="Pictures")
   from azero.insight.plots import progress_plot  # takes a second
 
+  if isinstance(result, Run):
+    improvements, settings = _progress_of(result)
+    return progress_plot.plot_progress(
+        improvements, title=title, references=references, **settings)
   tasks = result.search.task_sets[0]
   return progress_plot.plot_progress(
       result.improvements, metric=tasks.metric, title=title, references=references,
       multiclass=tasks.multiclass, num_programs=int(result.search.num_programs.max()))
+
+
+def _progress_of(run: Run) -> tuple[list[Improvement], dict[str, Any]]:
+  """Every new best of the islands of a run directory, and what else a picture of them takes.
+
+  Raises:
+    ValueError: it has several searches, does not say what its tasks are, or is damaged.
+  """
+  if run.parts:
+    raise ValueError(
+        f"The run '{run.path}' has several searches: plot one of them, such as "
+        "next(run.searches()), or make a page of all by `python -m experiments.runs report`.")
+  with reader.reading(run.path):
+    if "metric" not in run.tasks:
+      raise ValueError(f"The run '{run.path}' does not say what its tasks are.")
+    multiclass = int(run.tasks.get("num_classes") or 0) > 2
+    improvements = [
+        Improvement(
+            row["island"], row["fitness"], row["train_steps"], row["num_programs"], text.parse(
+                row["program"], num_features=row["num_features"], multiclass=multiclass))
+        for row in run.improvements()]
+    return improvements, {
+        "metric": run.tasks["metric"], "multiclass": multiclass,
+        "num_programs": max(run.workers().get("programs", ()), default=None)}
 
 
 def _stop(

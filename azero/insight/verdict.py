@@ -12,7 +12,7 @@ import numpy as np
 import scipy  # its parts are loaded when they are first used
 
 LEVEL = 0.02  # of the two-sided test: with no difference one in a hundred is called better
-CONFIDENCE = 0.95  # of intervals
+CONFIDENCE = 0.95  # of intervals of single scores; those of verdicts are at their own level
 ROUNDING = 1e-6  # of a mean error in float32: a gain below it is none
 _RESAMPLES = 2000
 _AT_ONCE = 10_000_000  # values that are drawn at once
@@ -28,7 +28,7 @@ class Verdict:
   Attributes:
     word: "better", "same" or "worse".
     gain: by how much the mean error of the program is smaller.
-    low: lower end of its 95 % interval, by a paired bootstrap.
+    low: lower end of its interval at the level of the test, by a paired bootstrap.
     high: upper end.
   """
 
@@ -46,8 +46,8 @@ class Verdict:
     """
     return (
         f"It {_WORDS[self.word]} {name} by a paired test at {100 * LEVEL:g} %: "
-        f"{self.gain:+.4f} in the {what} (bootstrap, 95 % from {self.low:+.4f} to "
-        f"{self.high:+.4f}).")
+        f"{self.gain:+.4f} in the {what} (bootstrap, {100 * (1 - LEVEL):g} % from "
+        f"{self.low:+.4f} to {self.high:+.4f}).")
 
 
 def compare(program: np.ndarray, baseline: np.ndarray) -> Verdict:
@@ -67,20 +67,20 @@ def compare(program: np.ndarray, baseline: np.ndarray) -> Verdict:
         f"{baseline.shape}.")
   gains = baseline - program
   gain = float(gains.mean())
-  low, high = mean_interval(gains)
+  low, high = mean_interval(gains, 1 - LEVEL)
   word = "same"
   if abs(gain) > ROUNDING and _p_value(gains[gains != 0]) < LEVEL:
     word = "better" if gain > 0 else "worse"
   return Verdict(word, gain, low, high)
 
 
-def mean_interval(values: np.ndarray) -> tuple[float, float]:
-  """The 95 % interval of the mean of values [N], by a bootstrap."""
+def mean_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
+  """The interval of the mean of values [N] at a confidence, by a bootstrap."""
   if len(values) == 1:
     return float(values[0]), float(values[0])
   low, high = scipy.stats.bootstrap(
       (values,), np.mean, n_resamples=_RESAMPLES, batch=max(1, _AT_ONCE // len(values)),
-      confidence_level=CONFIDENCE, method="percentile", rng=0).confidence_interval
+      confidence_level=confidence, method="percentile", rng=0).confidence_interval
   return float(low), float(high)
 
 

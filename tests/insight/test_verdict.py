@@ -29,11 +29,11 @@ def test_the_gain_and_its_interval():
   found = verdict.compare(np.zeros(400), gains)
   assert found.gain == pytest.approx(gains.mean()) and found.word == "better"
   error = gains.std() / 20
-  assert found.low == pytest.approx(gains.mean() - 1.96 * error, abs=0.2 * error)
-  assert found.high == pytest.approx(gains.mean() + 1.96 * error, abs=0.2 * error)
+  assert found.low == pytest.approx(gains.mean() - 2.33 * error, abs=0.2 * error)
+  assert found.high == pytest.approx(gains.mean() + 2.33 * error, abs=0.2 * error)
   assert found.sentence("a coin", "mean error of 400 rows").startswith(
       f"It is better than a coin by a paired test at 2 %: {gains.mean():+.4f} in the mean "
-      "error of 400 rows (bootstrap, 95 % from +")
+      "error of 400 rows (bootstrap, 98 % from +")
 
 
 def test_equal_ones_are_seldom_told_apart():

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from support import kernel_calls
+from support import kernel_calls, run_cases
 from support.search_cases import FIXED, assert_same_state, config, interrupt_at, tasks
 from support.toy_evaluator import ToyEvaluator
 
@@ -195,7 +195,11 @@ def test_from_python_in_one_call(tmp_path):
   evolve(tmp_path / "run", max_programs=20)
   result = evolve(tmp_path / "run", resume=True)
   assert_same_run(result, tmp_path / "run", expected, tmp_path / "whole")
-  azero.plot(result)
+  shown, read = azero.plot(result), azero.plot(azero.read_run(tmp_path / "run"))
+  for line, again in zip(shown.axes[0].lines, read.axes[0].lines, strict=True):
+    np.testing.assert_array_equal(line.get_xydata(), again.get_xydata())
+  assert [each.get_text() for each in shown.axes[0].texts] == [
+      each.get_text() for each in read.axes[0].texts]
   with pytest.raises(ValueError, match="resume=True needs the directory"):
     evolve(None, resume=True)
   with pytest.raises(FileNotFoundError, match=r"no run directory '.*nowhere'"):
@@ -203,6 +207,17 @@ def test_from_python_in_one_call(tmp_path):
   with pytest.raises(ValueError, match="checkpoint_seconds must not be negative, got -1"):
     evolve(tmp_path / "new", checkpoint_seconds=-1)
   assert not (tmp_path / "new").exists()
+
+
+def test_what_cannot_be_plotted_of_a_directory_says_why(tmp_path):
+  path = run_cases.under_way(tmp_path / "several" / "one")
+  (tmp_path / "several" / "config.json").write_text("{}")
+  with pytest.raises(ValueError, match=r"several' has several searches: plot one of them, such as"):
+    azero.plot(azero.read_run(tmp_path / "several"))
+  for name in ("config.json", "run.json"):
+    (path / name).write_text("{}")
+  with pytest.raises(ValueError, match="one' does not say what its tasks are"):
+    azero.plot(azero.read_run(path))
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from typing import Any
 import numba
 from numba import types
 from numba.core import cgutils
-from numba.core.errors import NumbaError
+from numba.core.errors import NumbaError, UnsupportedBytecodeError
 from numba.extending import intrinsic
 import numpy as np
 
@@ -64,21 +64,27 @@ def address_of_own(name: str, function: Callable[..., None]) -> int:
   """The same of a mutation of the user's own.
 
   Raises:
-    ValueError: it is no function, or Numba cannot compile it.
+    ValueError: it is no function, takes other arguments, or Numba cannot compile it.
   """
   python = getattr(function, "py_func", function)
   if not inspect.isfunction(python):
     raise ValueError(f"Mutation '{name}' must be a plain Python function, got {function!r}.")
-  try:
-    inspect.signature(python).bind(*_SIGNATURE.args)
-  except TypeError:
+  place = f"({python.__code__.co_filename}, line {python.__code__.co_firstlineno})"
+  arguments = inspect.signature(python).parameters.values()
+  if len(arguments) != len(_SIGNATURE.args) or any(
+      each.kind is not each.POSITIONAL_OR_KEYWORD for each in arguments):
     raise ValueError(
-        f"Mutation '{name}' must take five arguments: programs, i, function, space, "
-        "stream.") from None
+        f"Mutation '{name}' must take five arguments: programs, i, function, space, stream; it "
+        f"is def {python.__name__}{inspect.signature(python)} {place}.")
   if DISABLE_JIT:
     return _keep(function)
   try:
     return _keep(numba.njit(_SIGNATURE, nogil=True)(python))
+  except UnsupportedBytecodeError as error:
+    raise ValueError(
+        f"Mutation '{name}': Numba cannot compile it {place}: {error}. Import what it needs "
+        "outside of it, and use what Numba knows of Python: numbers, arrays, conditions, "
+        "loops.") from error
   except NumbaError as error:
     raise ValueError(f"Mutation '{name}': Numba cannot compile it: {error}") from error
 

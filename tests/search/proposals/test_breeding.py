@@ -181,6 +181,28 @@ def test_what_is_no_mutation_is_refused(name, function):
     mutation.register_mutation(name, function)
 
 
+@pytest.mark.parametrize("function", [
+    lambda *arguments: None, lambda programs, i, function, space, stream, *more: None,
+    lambda programs, i, function, space, stream, **more: None,
+    lambda programs, i, function, space, stream, part=0: None,
+    lambda programs, i, function, space, *, stream: None])
+def test_arguments_beside_the_five_are_refused_with_their_place(function):
+  with pytest.raises(ValueError, match=r"must take five arguments: .*it is def .*_breeding.py, l"):
+    mutation.register_mutation("other", function)
+
+
+@pytest.mark.skipif(DISABLE_JIT, reason="nothing is compiled")
+def test_what_numba_does_not_know_is_named_with_its_place():
+  def importing(programs, i, function, space, stream):
+    import math
+    programs.constants[i, 0, 0] = math.pi
+
+  with pytest.raises(ValueError, match=(
+      r"'importing': Numba cannot compile it \(.*_breeding.py, line \d+\): .*IMPORT_NAME.* "
+      "Import what it needs outside")):
+    mutation.register_mutation("importing", importing)
+
+
 def test_names_of_own_mutations():
   with pytest.raises(ValueError, match="Mutation 'alter' is built in"):
     mutation.register_mutation("alter", _reverse)

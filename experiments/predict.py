@@ -35,7 +35,7 @@ class Config:
   data: str | None = setting(
       None, "A table with the columns that the model learnt from, in any order; or a .npz file of "
       "x [N, P].", path=True)
-  output: str = setting("predictions.csv", "The file to write.", path=True)
+  output: str = setting("predictions.csv", "The file to write, a new one.", path=True)
 
 
 def run(config: Config) -> np.ndarray:
@@ -46,6 +46,7 @@ def run(config: Config) -> np.ndarray:
 
   Raises:
     FileNotFoundError: there is no such run or data.
+    FileExistsError: the output is there already.
     ValueError: the data have other columns than the model needs; says which.
   """
   for name in ("run", "data"):
@@ -81,7 +82,7 @@ def run(config: Config) -> np.ndarray:
 
 
 def _require_other(output: pathlib.Path, config: Config) -> None:
-  """Refuses to write over the table that is read, or over a file of the run."""
+  """Refuses to write over anything, and says so of the table that is read and of the run."""
   if not output.exists():
     return
   data = pathlib.Path(str(config.data))
@@ -90,6 +91,7 @@ def _require_other(output: pathlib.Path, config: Config) -> None:
   own = pathlib.Path(str(config.run)).resolve() in output.resolve().parents
   if own and output.suffix.lower() != ".csv":  # which only predictions are
     raise ValueError(f"--output: '{output}' is a file of the run; name another one.")
+  raise FileExistsError(f"--output: '{output}' is there already; give another name.")
 
 
 def _load(directory: pathlib.Path) -> row_judging.TableModel:

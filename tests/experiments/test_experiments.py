@@ -379,6 +379,11 @@ def _predicts_new_rows(run, tmp_path):
     with pytest.raises(ValueError, match=f"--output: .* is {what}; name another"):
       predict.run(dataclasses.replace(config, output=str(output)))
   assert new.read_text() == table and (run / "model.pkl").read_bytes() == model
+  before = (tmp_path / "new" / "out.csv").read_text()
+  with pytest.raises(FileExistsError, match=r"--output: .*out.csv' is there already; give another"):
+    predict.run(config)
+  assert (tmp_path / "new" / "out.csv").read_text() == before
+  config = dataclasses.replace(config, output=str(tmp_path / "another.csv"))
   new.write_text("a;c\n1;2\n")
   with pytest.raises(ValueError, match=r"new.csv: 1 of the columns .* are not there: b"):
     predict.run(config)

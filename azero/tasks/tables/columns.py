@@ -30,6 +30,8 @@ _MIXED = 0.8  # a column with more numbers than this, but not all, has a mistake
 _FEW = 12  # unless its values are so few that they are categories such as 1, 2, 3, 4, 5+
 _HUGE = 1e100  # squares of larger numbers overflow
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?$")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?$")  # which no other format can be taken for
+_ZONE = re.compile(r"[T ]\d.*(Z|[+-]\d{2}:?\d{2})$")  # at the end of a time
 _DATE_FORMATS = (
     "ISO8601", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y")
 _TIMES = ("", " %H:%M", " %H:%M:%S")
@@ -48,6 +50,7 @@ class Column:
     order: of an ordered category, its values.
     num_missing: cells that were missing.
     told: what is said of it, where its cells could be taken otherwise: "" if they could not.
+    aware: of dates, whether they have a time zone; None if some have, or none is known.
   """
 
   role: str
@@ -56,6 +59,7 @@ class Column:
   order: tuple[str, ...] = ()
   num_missing: int = 0
   told: str = ""
+  aware: bool | None = None
 
 
 class Cells(NamedTuple):
@@ -141,7 +145,7 @@ def recognise(series: pd.Series) -> Column | None:
     order = tuple(dict.fromkeys(as_text(value) for value in series.cat.categories))
     return Column("ordered", order=order, num_missing=num_missing)
   if pd.api.types.is_datetime64_any_dtype(series):
-    return Column("date", num_missing=num_missing)
+    return Column("date", num_missing=num_missing, aware=_has_zone(series.dtype))
   if pd.api.types.is_bool_dtype(series):
     return Column("truth", num_missing=num_missing)
   if pd.api.types.is_numeric_dtype(series):
@@ -212,9 +216,12 @@ def convert(series: pd.Series, column: Column) -> np.ndarray:
     place, values = pd.factorize(series)
     return np.array([*map(as_text, values), None], object)[place]
   if column.role == "date":
-    if pd.api.types.is_datetime64_any_dtype(series):
-      return _days(series)
-    return _parsed_dates(series, column.date_format)
+    if not pd.api.types.is_datetime64_any_dtype(series):
+      return _parsed_dates(series, column)
+    there = series.notna().to_numpy(bool)
+    if there.any() and column.aware not in (None, _has_zone(series.dtype)):
+      raise _wrong_zone(series, int(there.argmax()), column)
+    return _days(series)
   return _numbers(series, column.role) / column.unit
 
 
@@ -292,7 +299,10 @@ def _recognise_texts(series: pd.Series) -> Column | None:
         told=DIGITS if digits else "")
   date_format, dated = _dates_among(unmarked)
   if date_format and all(dated):
-    return Column("date", date_format=date_format, num_missing=cells.count(marked))
+    zones = {bool(_ZONE.search(text)) for text in unmarked}
+    return Column(
+        "date", date_format=date_format, num_missing=cells.count(marked),
+        aware=zones.pop() if len(zones) == 1 else None)
   if len(known) > _FEW:
     numeric = {text for text in unmarked if text_table.is_number(text, ".")}
     _require_alike(series, cells, set(unmarked), numeric, "number")
@@ -321,21 +331,47 @@ def _require_alike(
       "column.")
 
 
-def _parsed_dates(series: pd.Series, date_format: str) -> np.ndarray:
+def _parsed_dates(series: pd.Series, column: Column) -> np.ndarray:
+  """[N] float64 days of texts in the format of the column, or in that of ISO 8601."""
   import pandas as pd
 
   cells = cells_of(series)
   there = [not _stands_for_nothing(text) for text in cells.texts]
-  texts = pd.Series(
-      [text if is_there else None for text, is_there in zip(cells.texts, there)], dtype=object)
-  dates = pd.to_datetime(texts, format=date_format or "ISO8601", errors="coerce", utc=True)
+
+  def parsed(date_format: str, chosen: Sequence[bool]) -> pd.Series:
+    texts = [text if is_chosen else None for text, is_chosen in zip(cells.texts, chosen)]
+    return pd.to_datetime(
+        pd.Series(texts, dtype=object), format=date_format, errors="coerce", utc=True)
+
+  dates = parsed(column.date_format or "ISO8601", there)
+  dates = dates.fillna(parsed("ISO8601", [bool(_ISO.match(text)) for text in cells.texts]))
   bad = [is_there and gone for is_there, gone in zip(there, dates.isna())]
   if any(bad):
     row = cells.first(bad)
     raise ValueError(
         f"{frames.where(series, row)}, column {series.name!r}: the cell {cells.each()[row]!r} is "
-        "not a date, as the others are.")
+        f"not a date, as the others are ({column.date_format or 'ISO8601'}).")
+  other = [is_there and column.aware not in (None, bool(_ZONE.search(text)))
+           for is_there, text in zip(there, cells.texts)]
+  if any(other):
+    raise _wrong_zone(series, cells.first(other), column)
   return _days(dates)[cells.place]
+
+
+def _has_zone(dtype: Any) -> bool:
+  """Whether dates of this type have a time zone."""
+  return getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None) is not None
+
+
+def _wrong_zone(series: pd.Series, row: int, column: Column) -> ValueError:
+  """Says that a date has a time zone where those that were learnt from had none, or none."""
+  has, had, mend = (
+      ("no", "one", ".dt.tz_localize(ZONE)") if column.aware else
+      ("a", "none", ".dt.tz_localize(None)"))
+  return ValueError(
+      f"{frames.where(series, row)}, column {series.name!r}: the date "
+      f"{as_text(series.iloc[row])!r} has {has} time zone, but those that were learnt from had "
+      f"{had}: convert the column, in pandas by {mend}.")
 
 
 def _days(dates: pd.Series) -> np.ndarray:

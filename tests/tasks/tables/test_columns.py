@@ -472,3 +472,34 @@ def test_a_column_is_suggested_only_where_it_is_like_the_one_asked_for(name, hin
   frame = pd.DataFrame(columns=["acidity", "species"])
   with pytest.raises(ValueError, match=f"There is no target column {name!r}. {hint or 'The'}"):
     frames.find_column(frame, name)
+
+
+def test_new_dates_may_be_written_as_iso_8601_has_them():
+  days = pd.date_range("2024-01-01", periods=60)
+  learnt = frame_with(day=days.strftime("%d/%m/%Y"))
+  prepared = Preparation.fit(learnt, scale=False)
+  expected = prepared.features(learnt)
+  assert "day (%d/%m/%Y)" in prepared.describe()
+  for form in ("%Y-%m-%d", "%Y-%m-%dT00:00:00", "%d/%m/%Y"):
+    new = learnt.assign(day=[*days[:30].strftime(form), *days[30:].strftime("%d/%m/%Y")])
+    np.testing.assert_array_equal(prepared.features(new), expected)
+  with pytest.raises(ValueError, match=r"'05.03.2024' is not a date, as the others are \(%d/%m/%Y"):
+    prepared.features(learnt.assign(day="05.03.2024"))
+
+
+def test_dates_with_a_time_zone_are_not_taken_for_those_without_one():
+  days = pd.Series(pd.date_range("2024-01-01", periods=60, freq="h"))
+  zoned = days.dt.tz_localize("America/New_York")
+  of_kind = {False: (days, days.astype(str)), True: (zoned, zoned.astype(str), zoned.dt.tz_convert(
+      "UTC").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))}
+  for kind, columns_of_kind in of_kind.items():
+    for learnt in columns_of_kind:
+      prepared = Preparation.fit(frame_with(day=learnt), scale=False)
+      expected = prepared.features(frame_with(day=learnt))
+      for same in columns_of_kind:
+        np.testing.assert_array_equal(prepared.features(frame_with(day=same)), expected)
+      for other in of_kind[not kind]:
+        words = "no time zone, .* had one" if kind else "a time zone, .* had none"
+        with pytest.raises(ValueError, match=rf"row 0, column 'day': the date '2.* has {words}"):
+          prepared.features(frame_with(day=other))
+      assert prepared.features(frame_with(day=pd.NaT)).shape == (60, 4)

@@ -194,7 +194,7 @@ def numbers_of(series: pd.Series) -> np.ndarray:
   column = recognise(series)
   if column is None:
     return np.full(len(series), np.nan)
-  if column.told == CODES and all(map(is_number, cells_of(series.dropna()).texts)):
+  if column.told == CODES and all(is_number(text) for text in cells_of(series).texts if text):
     column = Column("number")
   if column.role not in ("number", "truth", "date"):
     raise ValueError(f"Column {series.name!r} holds neither numbers nor dates.")

@@ -503,3 +503,10 @@ def test_dates_with_a_time_zone_are_not_taken_for_those_without_one():
         with pytest.raises(ValueError, match=rf"row 0, column 'day': the date '2.* has {words}"):
           prepared.features(frame_with(day=other))
       assert prepared.features(frame_with(day=pd.NaT)).shape == (60, 4)
+
+
+def test_times_that_begin_with_0_are_in_order():
+  times = [f"{k:04}" for k in np.random.default_rng(0).permutation(60) * 25]
+  frame = frame_with(when=times)
+  table = table_lib.prepare(frame, settings=table_lib.TableSettings(time_column="when"))
+  assert min(map(int, frame["when"].iloc[table.split.final])) == 1200

@@ -38,7 +38,7 @@ from azero.search.islands import check_islands, islands_state, new_islands, rest
 from azero.search.proposals import breeding
 from azero.search.proposals.breeding import Breeding
 from azero.search.proposals.mutation import mutator, require_searched
-from azero.search.rounds.evaluating import Counts, Stages, cache_of, check_counts
+from azero.search.rounds.evaluating import Counts, Stages, check_counts
 from azero.search.rounds.round import Rules
 from azero.search.scoring.evaluators import MakeEvaluator, check_maker, evaluator_name
 from azero.search.threads import Improvement, SearchThread, Shared, Watched, together
@@ -111,9 +111,7 @@ class Search(Budgeted):
     children = mutator(config.mutations, config.mutation_probability)
     compile_beside("azero.search.compilation")
     self._stages = Stages(space, sets, config, evaluator, self._round_size if self.evolve else 0)
-    self._cache = cache_of(
-        self._stages.samples, self.num_islands,
-        config.cache_size if config.canonical_cache else 1)
+    self._cache = self._stages.new_cache(config.cache_size if config.canonical_cache else 1)
     rules = self._make_rules()
     self.islands = new_islands(space, self.num_islands, rules.population_size)
     self.watch = np.full(self.num_islands, np.inf)
@@ -339,8 +337,7 @@ class Search(Budgeted):
         max_programs=config.max_programs or breeding.UNLIMITED,
         max_train_steps=config.max_train_steps or breeding.UNLIMITED,
         most_steps=self._stages.most_train_steps,
-        samples=len(self._stages.samples) // self.num_islands,
-        sample_every=config.population_size)
+        samples=len(self._stages.samples) // self.num_islands, sample_every=config.population_size)
 
   @property
   def _round_size(self) -> int:

@@ -207,6 +207,7 @@ class Stages:
       most_taken_back: children of an island in a round, if any can be taken back.
     """
     self._space, self._trials = space, config.constant_trials
+    self._num_islands = len(task_sets)
     self.samples = samples = sampled(task_sets, config.task_sample)
     self._recall = recall.new_recall(len(task_sets), most_taken_back * config.constant_trials)
     full: ProgramEvaluator = evaluator(
@@ -219,7 +220,7 @@ class Stages:
     if config.fingerprint:
       few = [min(FINGERPRINT_EXAMPLES, count) for count in (tasks.num_train, tasks.num_valid)]
       self._short = _Stage(PRINT, full.part(*few, fingerprint=True), *few)
-      self._prints = cache_of(samples, len(task_sets), config.cache_size)
+      self._prints = self.new_cache(config.cache_size)
       stages.append(self._short)
     self._hurdles: Hurdles | None = None
     if config.hurdle is not None:
@@ -230,6 +231,10 @@ class Stages:
     self.most_train_steps = sum(stage.num_train for stage in stages) * len(tasks)
     # For devices that share the requests of a round.
     self._helpers = concurrent.futures.ThreadPoolExecutor(self.num_devices, "azero-share")
+
+  def new_cache(self, size: int) -> LruCache:
+    """A cache for each sample, those of an island with `size` entries together."""
+    return LruCache(len(self.samples), -(-size * self._num_islands // len(self.samples)))
 
   def prepare(self) -> None:
     """Evaluates an empty program, so that what the first round needs is compiled meanwhile."""
@@ -396,11 +401,6 @@ def sampled(task_sets: Sequence[Tasks], task_sample: int | None) -> list[Tasks]:
   return [
       tasks[first : first + task_sample] for tasks in task_sets
       for first in range(0, len(tasks), task_sample)]
-
-
-def cache_of(samples: Sequence[Tasks], num_islands: int, size: int) -> LruCache:
-  """A cache for each sample, that have `size` entries for each island together."""
-  return LruCache(len(samples), -(-size * num_islands // len(samples)))
 
 
 def _join(parts: Sequence[Evaluation]) -> Evaluation:

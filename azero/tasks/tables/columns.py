@@ -289,7 +289,7 @@ def _recognise_texts(series: pd.Series) -> Column | None:
     return Column("truth", num_missing=cells.count(missing_cells))
   marked = [_stands_for_nothing(text) for text in cells.texts]
   unmarked = [text for text, mark in zip(cells.texts, marked) if not mark]
-  if any(map(text_table.is_code, unmarked)):
+  if text_table.are_codes(unmarked):
     return Column("text", num_missing=cells.count(missing_cells), told=CODES)
   if unmarked and all(text_table.is_number(text, ".") for text in unmarked):
     digits = all(text.isdigit() for text in unmarked) and any(

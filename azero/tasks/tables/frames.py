@@ -359,7 +359,7 @@ def typed(cells: Sequence[str], decimal: str = ".") -> tuple[np.ndarray, str]:
     as 007 among them, with None for missing ones; and the sign that was taken as missing beside
     the usual, or "".
   """
-  if any(map(text_table.is_code, cells)):
+  if text_table.are_codes(cells):
     return _untyped(cells), ""
   rare = {cell for cell in set(cells) - text_table.MISSING
           if not text_table.is_number(cell, decimal)}

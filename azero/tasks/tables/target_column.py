@@ -146,7 +146,7 @@ def kind_of(target: pd.Series) -> tuple[str, str]:
     return "classification", "true and false"
   values: Any = target.to_numpy()
   if not pd.api.types.is_numeric_dtype(target) or isinstance(target.dtype, pd.CategoricalDtype):
-    if any(isinstance(value, str) and text_table.is_code(value.strip()) for value in values):
+    if text_table.are_codes(value.strip() for value in values if isinstance(value, str)):
       return "classification", columns.CODES
     numeric = [columns.is_number(value) for value in values]
     if not all(numeric):

@@ -5,7 +5,7 @@ names in the first line or none, with decimal commas. Each is recognised by the 
 given instead, and is told in a note wherever it is not the usual.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 import csv
 import dataclasses
 import io
@@ -21,6 +21,7 @@ _SAMPLE = 200  # lines that decide
 _SHOWN = 40  # characters of a cell in a message
 _PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$|[+-]?(nan|inf|infinity)$", re.I)
 _CODE = re.compile(r"0\d+$")
+_MANY_CODES = 10  # one in so many begins with 0
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][+-]?\d+)?$")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$")
 _POINT_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+$")  # beside decimal commas
@@ -277,9 +278,16 @@ def is_number(cell: str, decimal: str) -> bool:
   return bool(_PLAIN.match(cell) or _THOUSANDS.match(cell))
 
 
-def is_code(cell: str) -> bool:
-  """Whether a cell is digits that begin with 0, as zip codes do and numbers do not."""
-  return bool(_CODE.match(cell))
+def are_codes(cells: Iterable[str]) -> bool:
+  """Whether the cells of a column are digits that stand for something, as zip codes do.
+
+  Some begin with 0, as numbers do not, and all are of one length or many begin so: a single 05 may
+  be a number that was written carelessly.
+  """
+  numeric = [cell for cell in cells if _PLAIN.match(cell) and cell.lower() not in MISSING]
+  num_codes = sum(bool(_CODE.match(cell)) for cell in numeric)
+  return num_codes > 0 and all(map(str.isdigit, numeric)) and (
+      len(set(map(len, numeric))) == 1 or _MANY_CODES * num_codes > len(numeric))
 
 
 def numbers(cells: Sequence[str], decimal: str) -> np.ndarray:

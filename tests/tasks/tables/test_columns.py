@@ -356,7 +356,7 @@ def test_a_category_without_an_order_is_no_number_whatever_its_values_are(values
 
 @pytest.mark.parametrize("odd", ["1234", "?", None, "a1"])
 def test_digits_that_begin_with_0_are_codes(tmp_path, odd):
-  """In frames and in files; one such cell says it of its column."""
+  """In frames and in files."""
   codes = [odd, *["00123", "1234", "501"] * 19, "501", "501"]
   known = sorted({str(code) for code in codes if code is not None})
   expected = [f"zip={value}" for value in (["(missing)", *known] if odd is None else known)]
@@ -371,6 +371,17 @@ def test_digits_that_begin_with_0_are_codes(tmp_path, odd):
       tmp_path / "data.csv", like=tables[1].written, texts=tables[1].preparation.text_columns)
   np.testing.assert_array_equal(
       tables[1].preparation.features(new), tables[0].preparation.features(frame))
+
+
+def test_a_single_number_with_a_0_in_front_is_a_number(tmp_path):
+  frame = frame_with(mass=["05", *map(str, range(1, 60))])
+  frame.to_csv(tmp_path / "data.csv", index=False)
+  for table in (table_lib.prepare(frame), table_lib.prepare_file(
+      tmp_path / "data.csv", settings=table_lib.TableSettings())):
+    np.testing.assert_array_equal(
+        table.preparation.features(frame_with(mass=["5"] + ["05"] * 59))[:, -1],
+        table.preparation.features(frame)[0, -1])
+  assert columns.recognise(pd.Series(["05", "1.5", "12"] * 5)).role == "number"
 
 
 def test_codes_of_many_values_with_a_letter_are_no_mistake():

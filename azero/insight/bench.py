@@ -20,6 +20,7 @@ from azero.language.program import Programs
 from azero.tasks.task import Tasks
 
 _SPARE = 4  # addresses and instructions beyond those of the first programs
+_ROUNDING = 1e-6  # of a fitness in float32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +34,16 @@ class Measured:
 
   per_task: np.ndarray
   fingerprint: np.ndarray
+
+  @property
+  def same(self) -> np.ndarray:
+    """[N - 1] bool, whether each variant but the first predicts what the first does.
+
+    A hash holds 16 bits of what a prediction is normalised to, in which all small logits are
+    one half: so fitnesses have to be equal, too.
+    """
+    differences = np.abs(self.per_task[1:] - self.per_task[0]).max((1, 2))
+    return (self.fingerprint[1:] == self.fingerprint[0]).all(1) & (differences <= _ROUNDING)
 
   def fitness(self, row: int) -> float:
     """Fitness of a variant, the mean over tasks and seeds."""

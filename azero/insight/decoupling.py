@@ -206,8 +206,7 @@ def _scaled(code: Code, powers: dict[Spot, int]) -> Code:
 
 def _same(codes: Sequence[Code], bench: Bench) -> np.ndarray:
   """Whether each code but the first predicts what the first does: [N - 1] bool."""
-  measured = bench.measure(codes)
-  return (measured.fingerprint[1:] == measured.fingerprint[0]).all(1)
+  return bench.measure(codes).same
 
 
 def _merged(

@@ -162,7 +162,8 @@ class _Work:
     """Leaves out what no prediction depends on."""
     dead = int(self._original.lengths.sum()) - self._first.num_instructions
     if dead:
-      self._note(f"{dead} instructions without effect left out", KEY)
+      what = "one instruction" if dead == 1 else f"{dead} instructions"
+      self._note(f"{what} without effect left out", KEY)
 
   def search(self) -> None:
     """Takes the step that leaves the smallest program, as long as there is one."""
@@ -208,10 +209,9 @@ class _Work:
     if not candidates:
       return False
     measured = self._bench.measure([self._first.code] + [each.code for _, each in candidates])
-    same = (measured.fingerprint == measured.fingerprint[0]).all(1)[1:]
     losses = [measured.loss(k) for k in range(1, len(candidates) + 1)]
     for proof, allowed in (
-        (PREDICTIONS, same),
+        (PREDICTIONS, measured.same),
         (TOLERANCE, np.array([loss.high <= self._tolerance for loss in losses]))):
       if proof == TOLERANCE and not self._tolerance:
         continue

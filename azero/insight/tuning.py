@@ -30,6 +30,7 @@ from azero.language.text import format_program
 from azero.tasks.task import Tasks
 
 SPREAD = 1000.0  # S7: factors from 1/1000 to 1000
+_OF_A_BENCH = ("num_epochs", "max_abs_error", "dtype", "num_devices")  # what trials take from it
 
 
 class Tunable(Protocol):
@@ -132,13 +133,15 @@ def tune(
     combine: "mean" or "median" over tasks.
     reduction: how early trials are given up, as for `random_search`; 1 trains all in full.
     progress: called after every bracket.
-    **settings: of `DirectEvaluator`: num_epochs, max_abs_error, dtype, num_devices.
+    **settings: of `DirectEvaluator`: num_epochs, max_abs_error, dtype, num_devices; default
+      those of the `Bench`.
 
   Raises:
     ValueError: a program that does not fit the tasks, or a bad setting.
   """
   if isinstance(tasks, Bench):
-    tasks = tasks.tasks
+    own = {name: tasks.settings[name] for name in _OF_A_BENCH if name in tasks.settings}
+    tasks, settings = tasks.tasks, own | settings
   program = read_program(program, tasks.num_features, multiclass=tasks.multiclass)
   tuning = random_search(
       DirectEvaluator(program, tasks, **settings), num_trials=num_trials, seed=seed,

@@ -4,7 +4,7 @@ The thread that gives a device work waits for it, and notes how long that took: 
 the launch of the work included, compiling not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 import contextlib
 import threading
 import time
@@ -35,10 +35,16 @@ class Activity:
     with self._lock:
       return dict(self._busy)
 
-  def seconds(self) -> float:
-    """Busy seconds so far, the mean of the devices that have worked."""
-    busy = self.of_devices()
-    return sum(busy.values()) / max(len(busy), 1)
+  def seconds(self, since: Mapping[int, float] | None = None) -> float:
+    """Busy seconds, the mean of the devices that have worked.
+
+    Args:
+      since: what `of_devices` gave when the time began that counts; None for the very beginning.
+    """
+    before = since or {}
+    busy = {name: now - before.get(name, 0.0) for name, now in self.of_devices().items()}
+    worked = [seconds for seconds in busy.values() if seconds > 0]
+    return sum(worked) / max(len(worked), 1)
 
 
 DEVICES = Activity()  # of this process, whose evaluators share its devices

@@ -131,9 +131,9 @@ class Meter:
     self._search, self._max_seconds = search, max_seconds
     self._start = time.monotonic()
     self._before = dataclasses.replace(search.counts)
-    self._busy_before = _busy(search)
+    self._busy_before, self._busy_earlier = _busy(search), 0.0
     self._marks: collections.deque[dict[str, Any]] = collections.deque()
-    self._add_mark(0.0, 0.0)
+    self._add_mark(0.0)
 
   def seconds(self) -> float:
     """Wall time of the run, without the time between a stop and its continuation."""
@@ -147,34 +147,33 @@ class Meter:
     """
     seconds = self.seconds()
     row = metrics_of(self._search, seconds, self._before)
-    busy = _busy(self._search) - self._busy_before
     mark = self._mark(seconds)
     since = seconds - mark["seconds"]
     recent = _rates("recent_", row, mark, since)
     return row | recent | _processes(self._search) | {
         "time": round(time.time(), 3),
-        "device_idle_share": _idle(busy, seconds),
-        "recent_device_idle_share": _idle(busy - mark["busy"], since),
+        "device_idle_share": _idle(self._busy_seconds(), seconds),
+        "recent_device_idle_share": _idle(_busy_since(self._search, mark["busy"]), since),
         "memory_bytes": own_memory(),
         "seconds_left": self._seconds_left(seconds, recent)}
 
   def report(self) -> dict[str, Any]:
     """`measure`, and a mark for what will be recent."""
     row = self.measure()
-    self._add_mark(row["seconds"], _busy(self._search) - self._busy_before)
+    self._add_mark(row["seconds"])
     return row
 
   def state(self) -> dict[str, Any]:
     """What another one needs to go on with the same run."""
     return {
         "seconds": self.seconds(), "counts_before": dataclasses.asdict(self._before),
-        "busy": _busy(self._search) - self._busy_before}
+        "busy": self._busy_seconds()}
 
   def restore(self, state: Mapping[str, Any]) -> None:
     """Goes on with the run of another one, whose state the search has taken over."""
     self._start = time.monotonic() - state["seconds"]
     self._before = Counts(**state["counts_before"])
-    self._busy_before = _busy(self._search) - state["busy"]
+    self._busy_before, self._busy_earlier = _busy(self._search), state["busy"]
     self.begin_recent()
 
   def _seconds_left(self, seconds: float, rates: Mapping[str, float]) -> float | None:
@@ -188,17 +187,21 @@ class Meter:
 
   def mark(self) -> None:
     """Notes where the search is, without a report, for what is recent later."""
-    self._add_mark(self.seconds(), _busy(self._search) - self._busy_before)
+    self._add_mark(self.seconds())
 
   def begin_recent(self) -> None:
     """What was before counts no more for what is recent, such as when a search has gone back."""
     self._marks.clear()
     self.mark()
 
-  def _add_mark(self, seconds: float, busy: float) -> None:
+  def _busy_seconds(self) -> float:
+    """In which devices had work, over all of the run."""
+    return self._busy_earlier + _busy_since(self._search, self._busy_before)
+
+  def _add_mark(self, seconds: float) -> None:
     counts = self._search.counts
     self._marks.append({
-        "seconds": seconds, "busy": busy, "programs": counts.programs,
+        "seconds": seconds, "busy": _busy(self._search), "programs": counts.programs,
         "train_steps": counts.train_steps})
 
   def _mark(self, seconds: float) -> Mapping[str, Any]:
@@ -218,11 +221,18 @@ def _processes(search: Searching) -> dict[str, Any]:
       "missed_migrations": getattr(search, "missed_migrations", 0)}
 
 
-def _busy(search: Searching) -> float:
-  """Seconds in which devices had work, mean over the processes that evaluate."""
+def _busy(search: Searching) -> Mapping[int, float]:
+  """Seconds in which each device, or those of each process that evaluates, had work so far."""
   if hasattr(search, "device_seconds"):
-    return float(np.mean(search.device_seconds))
-  return DEVICES.seconds()
+    return dict(enumerate(search.device_seconds.tolist()))
+  return DEVICES.of_devices()
+
+
+def _busy_since(search: Searching, before: Mapping[int, float]) -> float:
+  """Seconds in which devices had work since `_busy` was this, the mean over them."""
+  if hasattr(search, "device_seconds"):
+    return float(np.mean(search.device_seconds - np.array(list(before.values()))))
+  return DEVICES.seconds(before)
 
 
 def _idle(busy: float, seconds: float) -> float:

@@ -218,7 +218,8 @@ class Search(Budgeted):
   def work(self, target: int, busy: np.ndarray | None = None) -> list[Callable[[], None]]:
     """What brings all islands to the end of a step, a piece for each thread, before `help`.
 
-    In the first step one more compiles what devices run, while others compile the rounds.
+    In the first step one more compiles what devices run, while others compile the rounds. Somebody
+    else's evaluator is not asked for that: it may want one call at a time on a device.
 
     Args:
       target: children of an island at most, those so far included.
@@ -229,7 +230,7 @@ class Search(Budgeted):
     self._share_out(np.zeros(self.num_threads) if busy is None else busy[: self.num_threads])
     pieces: list[Callable[[], None]] = [
         functools.partial(thread.run, target) for thread in self._threads]
-    return pieces if self.cycle else [*pieces, self._stages.prepare]
+    return pieces if self.cycle or self.own_evaluator else [*pieces, self._stages.prepare]
 
   def help(self, target: int) -> list[Callable[[], None]]:
     """What threads do that are done before others, in the same step."""

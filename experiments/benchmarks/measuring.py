@@ -170,10 +170,10 @@ def measure_search(search: Search, *, warm_up: float, seconds: float) -> SearchR
 
 def measure_start(search: Search, seconds: float) -> SearchRate:
   """How fast a search is from where it is."""
-  before, busy = dataclasses.asdict(search.counts), DEVICES.seconds()
+  before, busy = dataclasses.asdict(search.counts), DEVICES.of_devices()
   elapsed = _step_for(search, seconds)
   counts = {name: value - before[name] for name, value in dataclasses.asdict(search.counts).items()}
-  idle = 1.0 - (DEVICES.seconds() - busy) / elapsed if elapsed else 0.0
+  idle = 1.0 - DEVICES.seconds(busy) / elapsed if elapsed else 0.0
   return SearchRate(
       elapsed, counts["programs"], counts["train_steps"], counts, min(max(idle, 0.0), 1.0))
 

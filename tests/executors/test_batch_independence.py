@@ -332,6 +332,33 @@ def test_threads_with_a_device_each(executor):
         np.testing.assert_array_equal(first.fingerprint, short.fingerprint)
 
 
+def test_a_bit_does_not_depend_on_how_few_lanes_there_are():
+  programs = random_programs.random_programs(SMALL, 60, seed=9)
+  wanted, *others = (
+      Evaluator(SMALL, SETS, num_devices=1, lanes=lanes).evaluate(programs)
+      for lanes in (FEW_LANES, 1, 8))
+  for other in others:
+    assert_same(other, wanted)
+
+
+def test_after_an_interrupt_an_evaluator_goes_on():
+  programs = random_programs.random_programs(SMALL, 40, seed=8)
+  evaluator = Evaluator(SMALL, SETS, num_epochs=2, num_devices=1, lanes=FEW_LANES)
+  wanted = evaluator.evaluate(programs)
+  own = evaluator._executor._devices[0]
+  execute = own.execute
+
+  def interrupted(*arguments):
+    execute(*arguments)
+    raise KeyboardInterrupt
+
+  own.execute = interrupted
+  with pytest.raises(KeyboardInterrupt):
+    evaluator.evaluate(programs)
+  own.execute = execute
+  assert_same(evaluator.evaluate(programs), wanted)
+
+
 @pytest.mark.parametrize("executor", ["waves", "interpreter"])
 @pytest.mark.parametrize("trace", [False, True])
 def test_no_programs_have_no_results(executor, trace):

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import time
 import types
@@ -8,6 +9,7 @@ from support import federation_cases
 from support.search_cases import FIXED, config, tasks
 from support.toy_evaluator import ToyEvaluator
 
+from azero.executors.activity import Activity
 from azero.executors.evaluator import Evaluator
 from azero.memory import own_memory
 from azero.runs import metrics
@@ -176,6 +178,32 @@ def test_a_continued_meter_leaves_out_the_time_between(monkeypatch):
   assert row["seconds"] == 20.0 and row["programs_per_second"] == 12.5
   assert row["recent_programs_per_second"] == 20.0
   assert row["device_idle_share"] == 0.25 and row["recent_device_idle_share"] == 0.0
+
+
+def test_a_device_that_begins_later_makes_nobody_idle(monkeypatch):
+  clock, activity = Clock(monkeypatch), Activity(lambda: clock.now)
+  monkeypatch.setattr(metrics, "DEVICES", activity)
+
+  def work(seconds, *devices):
+    with contextlib.ExitStack() as stack:
+      for device in devices:
+        stack.enter_context(activity.busy(device))
+      clock.now += seconds
+
+  work(100, 0)
+  search = stub()
+  del search.device_seconds
+  meter = Meter(search)
+  work(30, 0, 1)
+  clock.now += 10
+  row = meter.measure()
+  assert row["device_idle_share"] == row["recent_device_idle_share"] == 0.25
+  state = meter.state()
+  work(1000, 1)
+  meter = Meter(search)
+  meter.restore(state)
+  work(40, 0, 1)
+  assert meter.measure()["device_idle_share"] == 0.125
 
 
 @pytest.mark.parametrize(("left", "seconds"), [

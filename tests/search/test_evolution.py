@@ -317,6 +317,24 @@ def test_children_are_scored_on_the_sample_of_their_turn(monkeypatch, caches):
   assert search.train_steps.sum() < 0.75 * whole.train_steps.sum()
 
 
+def test_only_azeros_own_evaluator_compiles_beside_the_rounds(monkeypatch):
+  prepared = []
+  monkeypatch.setattr(evaluating.Stages, "prepare", lambda stages: prepared.append(stages))
+  for evaluator in (ToyEvaluator, Evaluator):
+    for _ in range(2):
+      search = Evolution(FIXED, tasks(2), config(), evaluator=evaluator)
+      search.step()
+      search.step()
+  assert len(prepared) == 2
+
+
+def test_samples_of_shared_tasks_are_shared():
+  shared = tasks(1)
+  samples = evaluating.sampled(shared * 3, 1)
+  assert [id(each) for each in samples] == [id(each) for each in samples[:2]] * 3
+  np.testing.assert_array_equal(samples[1].train_x, shared[0].train_x[1:])
+
+
 def test_tasks_that_cannot_be_divided_into_samples():
   with pytest.raises(ValueError, match="task_sample=3 does not divide the 2 tasks of an island"):
     Evolution(FIXED, tasks(1), config(task_sample=3), evaluator=ToyEvaluator)

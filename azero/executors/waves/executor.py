@@ -89,7 +89,7 @@ class WaveExecutor:
         _Device(
             device, (jax.device_put(examples, device),
                      jax.device_put((settings.seed32, bound), device)),
-            jax.device_put(loop.new_memory(self._layout, self._dtype), device), threading.Lock())
+            self._new_memory(device), threading.Lock())
         for device in settings.devices]
     self._set_extent()
 
@@ -143,15 +143,22 @@ class WaveExecutor:
     own = self._devices[index]
     with own.lock:
       execute = own.execute or self._compile(call, index)
-      with DEVICES.busy(index):
-        own.memory, results = execute(
-            own.memory, (call.integers, call.constants), *own.inputs, self._extents[index])
-        trace = None if results.trace is None else np.asarray(results.trace)
-        done = call.programs, loop.Results(
-            np.asarray(results.fitness), np.asarray(results.train_steps),
-            np.asarray(results.fingerprint), trace)
+      try:
+        with DEVICES.busy(index):
+          own.memory, results = execute(
+              own.memory, (call.integers, call.constants), *own.inputs, self._extents[index])
+          trace = None if results.trace is None else np.asarray(results.trace)
+          done = call.programs, loop.Results(
+              np.asarray(results.fitness), np.asarray(results.train_steps),
+              np.asarray(results.fingerprint), trace)
+      except BaseException:  # such as Ctrl-C: the memory that was lent does not come back
+        own.memory = self._new_memory(own.device)
+        raise
     self._scheduler.recycle(call)  # not before the device has read it
     return done
+
+  def _new_memory(self, device: Any) -> loop.Memory:
+    return jax.device_put(loop.new_memory(self._layout, self._dtype), device)
 
   def _compile(self, call: Call, index: int) -> Callable[..., Any]:
     """Compiles for all devices; returns the executable of one."""

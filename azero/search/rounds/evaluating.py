@@ -393,14 +393,16 @@ def sampled(task_sets: Sequence[Tasks], task_sample: int | None) -> list[Tasks]:
   """
   if task_sample is None:
     return list(task_sets)
+  cut: dict[int, list[Tasks]] = {}  # those that islands share are shared in parts, too
   for tasks in task_sets:
     if len(tasks) % task_sample:
       raise ValueError(
           f"task_sample={task_sample} does not divide the {len(tasks)} tasks of an island: take a "
           "multiple of it as the number of tasks, or another sample.")
-  return [
-      tasks[first : first + task_sample] for tasks in task_sets
-      for first in range(0, len(tasks), task_sample)]
+    if id(tasks) not in cut:
+      cut[id(tasks)] = [
+          tasks[first : first + task_sample] for first in range(0, len(tasks), task_sample)]
+  return [sample for tasks in task_sets for sample in cut[id(tasks)]]
 
 
 def _join(parts: Sequence[Evaluation]) -> Evaluation:

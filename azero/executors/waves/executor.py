@@ -22,7 +22,7 @@ from azero.executors.interpreter import evaluation
 from azero.executors.outcomes import Measure, Outcomes, take_in
 from azero.executors.settings import Settings
 from azero.executors.waves import loop
-from azero.executors.waves.layout import Layout, make_layout
+from azero.executors.waves.layout import PROGRAM_TILE, Layout, make_layout
 from azero.executors.waves.schedule import Scheduler
 from azero.executors.waves.ssa import StraightLine
 from azero.executors.waves.tables import Call
@@ -31,6 +31,7 @@ from azero.tasks.task import Tasks
 
 # Instructions times examples that are worth a call: a few milliseconds.
 _PART_WORK = 400_000
+_FEWEST_PROGRAMS = 2 * PROGRAM_TILE  # of a single tile XLA makes other code, whose last bits differ
 _TRACED_PROGRAMS = 64  # of a chunk; a trace is large
 # Arrays of examples have a power of two of rows, at least so many numbers and rows, so that
 # tasks of other sizes need no other executable.
@@ -67,9 +68,10 @@ class WaveExecutor:
     tasks = sets[0]
     self._num_tasks = len(tasks)
     self._stored = tasks.num_train, tasks.num_train + tasks.num_valid
+    lanes = settings.lanes and max(settings.lanes, _FEWEST_PROGRAMS)
     self._layout = make_layout(
         settings.space, len(tasks), tasks.num_classes, self._dtype.itemsize,
-        num_programs=settings.lanes or (_TRACED_PROGRAMS if settings.trace else None),
+        num_programs=lanes or (_TRACED_PROGRAMS if settings.trace else None),
         **({"max_chunks": 1} if settings.trace else {}))
     self._scheduler = Scheduler(self._layout, self._dtype)
     self._counts = settings.num_epochs, tasks.num_train, tasks.num_valid

@@ -230,8 +230,7 @@ def make_layout(
   widths = (
       -(-num_tasks // _REGISTER) * _REGISTER,
       num_tasks * space.num_features, num_tasks * space.num_features**2)
-  # Of a single tile XLA makes other code, whose last bits differ.
-  programs = max(num_programs or _MAX_PROGRAMS, 2 * PROGRAM_TILE)
+  programs = num_programs or _MAX_PROGRAMS
   programs = -(-programs // PROGRAM_TILE) * PROGRAM_TILE
   classes = tuple(_make_classes(space, widths, _CHUNK_BYTES // item_bytes))
   multiclass = num_classes > 2

@@ -27,7 +27,7 @@ from azero.search.protocol import Searching, WorkerLost
 from azero.search.state import Stateful, check_found, found_in, found_state
 from azero.search.threads import Improvement
 
-SCHEMA = 6  # of what a checkpoint holds; to be raised when a state changes its meaning
+SCHEMA = 7  # of what a checkpoint holds; to be raised when a state changes its meaning
 # Of the time, at most, that a search waits for checkpoints. Writing them, in the background,
 # takes up to three times as much of one core.
 WAITING_SHARE = 1 / 150

@@ -28,9 +28,9 @@ def compile_kernels() -> None:
   islands = new_islands(space, 1, 1)
   rules = Rules(
       seed=draws.seed_word(0), first_island=0, population_size=1, tournament_size=1, round_size=1,
-      step_rounds=1, fixed_guesses=0, evolve=True, cached=True,
+      step_rounds=1, hurdles=False, evolve=True, cached=True,
       max_cost=np.inf, max_programs=breeding.UNLIMITED, max_train_steps=breeding.UNLIMITED,
-      most_steps=1, samples=1, sample_every=1)
+      most_steps=1, samples=1, generation=1)
   wanted = Wanted(np.zeros((space.num_slots + 2, 2)), np.full(1, np.inf))
   rnd = new_round(space, 1, 1)
   rnd.counts[CHILDREN] = 1

@@ -61,7 +61,8 @@ class SearchConfig:
     train_budget: a program that costs more than so many plain neural networks has fitness
       0 (S3; the paper's is 4); None for no limit.
     hurdle: part of the training examples, in (0, 1), after which a program stops if it is
-      under the 75th percentile of its island (S3); None for no hurdle.
+      under the 75th percentile of its island (S3), which is taken after every population_size
+      children; None for no hurdle.
     task_sample: how many of the D tasks of its island a program is evaluated on; D has to be a
       multiple of it. The next ones come with every population_size children of the island, and
       the first again after the last. A program keeps the fitness that it had on its own, and

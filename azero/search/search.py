@@ -53,8 +53,6 @@ _STEP_NUMBERS = 4_000_000_000
 _ROUND_PROGRAMS = 10
 _FEW_ISLANDS = 16
 _MOST_ROUNDS = 150
-# Parents guessed in a round with a hurdle, where the history depends on where rounds end.
-_GUESSES_AT_A_HURDLE = 32
 _FAIR = 1.1  # load of the busiest thread over the mean, with which islands stay where they are
 
 
@@ -332,21 +330,21 @@ class Search(Budgeted):
     return Rules(
         seed=seed_word(config.seed), first_island=self.first_island, population_size=size,
         tournament_size=config.tournament_size, round_size=self._round_size,
-        step_rounds=self._step_rounds,
-        fixed_guesses=0 if config.hurdle is None else _GUESSES_AT_A_HURDLE, evolve=self.evolve,
+        step_rounds=self._step_rounds, hurdles=config.hurdle is not None, evolve=self.evolve,
         cached=config.canonical_cache, max_cost=_max_cost(self.space, config.train_budget),
         max_programs=config.max_programs or breeding.UNLIMITED,
         max_train_steps=config.max_train_steps or breeding.UNLIMITED,
         most_steps=self._stages.most_train_steps,
-        samples=len(self._stages.samples) // self.num_islands, sample_every=config.population_size)
+        samples=len(self._stages.samples) // self.num_islands, generation=config.population_size)
 
   @property
   def _round_size(self) -> int:
     """Children of an island in a round at most."""
     if self.evolve:
       return min(self.config.population_size, _ROUND_CHILDREN)
-    # Nothing else ends a round, and of many random programs few go to a device.
-    return max(_ROUND_CHILDREN, _RANDOM_PROGRAMS // max(self.num_islands, 1))
+    # Only a hurdle that moves ends a round sooner, and of many random programs few go to a device.
+    size = max(_ROUND_CHILDREN, _RANDOM_PROGRAMS // max(self.num_islands, 1))
+    return size if self.config.hurdle is None else min(size, self.config.population_size)
 
   @property
   def _step_rounds(self) -> int:

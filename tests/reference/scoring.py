@@ -5,7 +5,6 @@ a program from an evaluator, and its key from `azero.compiler.canonical`.
 """
 
 import collections
-from collections.abc import Container
 import math
 from typing import Any
 
@@ -35,7 +34,7 @@ class Scorer:
 
   def __init__(
       self, space: SearchSpace, evaluator: ProgramEvaluator, tasks: Tasks, config: SearchConfig, *,
-      island: int = 0, moves: Container[int] = (),
+      island: int = 0,
   ):
     """Prepares empty caches.
 
@@ -45,7 +44,6 @@ class Scorer:
       tasks: of the island.
       config: the settings.
       island: number of those tasks among those of the evaluator.
-      moves: numbers of children before which the hurdle moves.
     """
     self._space, self._multiclass = space, tasks.multiclass
     samples = 1 if config.task_sample is None else len(tasks) // config.task_sample
@@ -63,7 +61,6 @@ class Scorer:
         max(1, round(config.hurdle * tasks.num_train)), tasks.num_valid)
     self._recent: collections.deque = collections.deque(maxlen=config.population_size)
     self._height = -np.inf
-    self._moves = moves
     self._keyed: dict[tuple[int, int, int], int] = {}
     self.begin(0)
     self.answers: list[str] = []
@@ -71,14 +68,14 @@ class Scorer:
 
   def begin(self, child: int) -> None:
     """Says which child of its island it is whose programs come next."""
+    if child % self._every == 0 and self._recent:  # one hurdle for every generation
+      self._height = float(np.percentile(np.unique(self._recent), PERCENTILE))
     sample = child // self._every % len(self._samples)
     self._sample, (self._keys, self._prints) = self._samples[sample], self._caches[sample]
 
   def __call__(self, program: Program) -> tuple[float, int]:
     """Fitness of a program, and training steps that finding it took."""
     child = len(self.answers)
-    if child in self._moves and self._recent:
-      self._height = float(np.percentile(np.unique(self._recent), PERCENTILE))
     batch = to_programs(self._space, program)
     analysis = canonical.analyse(batch, multiclass=self._multiclass)
     first, second = analysis.key[0].tolist()

@@ -71,7 +71,7 @@ def assert_same_run(result, path, expected, expected_path):
 
 CASES = {
     "evolution": (Evolution, {}),
-    "evolution, one child": (Evolution, {"cycles_per_step": 1, "hurdle": None}),
+    "evolution, one child": (Evolution, {"cycles_per_step": 1}),
     "evolution, whole rounds": (Evolution, {"cycles_per_step": 9}),
     "random search": (RandomSearch, {"cycles_per_step": 3}),
 }
@@ -131,7 +131,7 @@ def test_a_larger_budget_goes_on_where_a_smaller_one_ended(tmp_path):
 
 
 def test_islands_behind_the_others_go_on_in_steps_with_a_larger_budget():
-  budgets = {"max_programs": None, "hurdle": None, "cache_size": 64}
+  budgets = {"max_programs": None, "cache_size": 64}
   small, large = (make(max_train_steps=steps, **budgets) for steps in (1500, 6000))
   while not small.finished:
     small.step()

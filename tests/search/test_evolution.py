@@ -67,8 +67,7 @@ class Recording:
     def proposed(islands, own, *others):
       for island in own.tolist():
         self.begins[island].add(int(islands.made[island]))
-        self.guesses[island][int(islands.made[island])] = (
-            others[-2].rules.fixed_guesses or int(islands.guesses[island]))
+        self.guesses[island][int(islands.made[island])] = int(islands.guesses[island])
       return propose(islands, own, *others)
 
     def committed(islands, means, rnd, *others):
@@ -131,7 +130,7 @@ def method_of(chosen):
       chosen.restart_patience or math.inf, chosen.leaps)
 
 
-def sequential(search, island, *, moves=(), children=CHILDREN, budget=UNLIMITED):
+def sequential(search, island, *, children=CHILDREN, budget=UNLIMITED):
   """What the textbook does on an island; and how it was scored."""
   space, chosen, template = search.space, search.config, search.template
   size = chosen.task_sample or len(search.task_sets[0])
@@ -141,8 +140,7 @@ def sequential(search, island, *, moves=(), children=CHILDREN, budget=UNLIMITED)
   evaluator = search._make_evaluator(
       space, samples, lanes=chosen.lanes,
       **(chosen.evaluator_settings() | {"num_devices": 1}))
-  scorer = Scorer(
-      space, evaluator, search.task_sets[island], chosen, island=island, moves=moves)
+  scorer = Scorer(space, evaluator, search.task_sets[island], chosen, island=island)
   given = [[[], [], []]] if template is None else [
       from_programs(template, k) for k in range(len(template))]
   book = Textbook(
@@ -154,13 +152,12 @@ def sequential(search, island, *, moves=(), children=CHILDREN, budget=UNLIMITED)
   return history, scorer
 
 
-def assert_sequential(search, recording, *, hurdle=False, **bounds):
+def assert_sequential(search, recording, **bounds):
   """Checks all islands against the textbook, child by child; returns how children were answered.
   """
   answers = []
   for island in range(search.num_islands):
-    moves = recording.begins[island] if hurdle else ()
-    expected, scorer = sequential(search, island, moves=moves, **bounds)
+    expected, scorer = sequential(search, island, **bounds)
     assert recording.children[island] == expected.children
     assert recording.steps[island] == expected.train_steps
     assert recording.numbers[island] == expected.numbers
@@ -288,14 +285,17 @@ def test_other_methods_are_sequential_too(monkeypatch, case):
   assert (search.islands.restarts > 0).all() == ("restart_patience" in settings)
 
 
+@pytest.mark.parametrize("hurdle", [None, 0.5])
 @pytest.mark.parametrize("caches", CACHES)
 @pytest.mark.parametrize(("islands", "devices"), [(1, 1), (1, 2), (2, 2), (3, 1), (3, 2)])
-def test_nothing_depends_on_islands_devices_and_caches(monkeypatch, islands, devices, caches):
+def test_nothing_depends_on_islands_devices_and_caches(
+    monkeypatch, islands, devices, caches, hurdle):
   monkeypatch.setattr(evaluating, "WORTH_SHARING", 1)
   search, recording = evolve(
       monkeypatch, islands=islands, num_devices=devices, population_size=40, tournament_size=5,
-      children=200, **CACHES[caches])
+      children=200, hurdle=hurdle, **CACHES[caches])
   answers = assert_sequential(search, recording, children=200)
+  assert (answers.count("hurdle") > 5) == (hurdle is not None)
   assert (answers.count("key") > 0) == (caches in ("keys", "both"))
   assert (answers.count("print") > 0) == (caches in ("prints", "both"))
   assert all(search._stages._full.evaluator.calls)
@@ -380,15 +380,53 @@ def test_an_island_stops_before_the_child_for_which_its_budget_is_spent(
 
 @pytest.mark.parametrize("case", ["fixed length, random", "variable length, empty"])
 @pytest.mark.parametrize("caches", ["none", "both"])
-def test_only_the_hurdle_knows_of_rounds(monkeypatch, case, caches):
+def test_a_hurdle_moves_with_every_generation(monkeypatch, case, caches):
   space, text, settings = SPACES[case]
   search, recording = evolve(
       monkeypatch, space, text, hurdle=0.5, num_devices=2, **settings, **CACHES[caches])
-  answers = assert_sequential(search, recording, hurdle=True)
+  answers = assert_sequential(search, recording)
   assert answers.count("hurdle") > 20 and answers.count("trained") > 20
+  for island in range(ISLANDS):  # rounds end there, and elsewhere
+    assert set(range(0, CHILDREN, 12)) < recording.begins[island]
+    assert len(recording.begins[island]) < CHILDREN / 2
   alone, _ = evolve(
       monkeypatch, space, text, hurdle=0.5, num_devices=1, **settings, **CACHES[caches])
   assert_same_state(alone.state(), search.state())
+
+
+@pytest.mark.parametrize("cycles", [1, 7, 12, 200, None])
+@pytest.mark.parametrize("settings", [
+    {}, {"population_size": 50, "constant_trials": 3}, {"task_sample": 1, "cache_size": 16}])
+def test_a_hurdle_does_not_depend_on_where_steps_end(monkeypatch, cycles, settings):
+  monkeypatch.setattr(search_module, "_STEP_NUMBERS", 500_000)
+  search, recording = evolve(
+      monkeypatch, islands=2, children=200, hurdle=0.5, cycles_per_step=cycles, max_programs=240,
+      **settings)
+  answers = assert_sequential(search, recording, budget=Budget(programs=240), children=(
+      max(search.islands.made) if cycles is None else search.cycle))
+  assert answers.count("hurdle") > 20
+
+
+@pytest.mark.parametrize(("smaller", "budget"), [
+    ({"max_programs": 150}, Budget(programs=350)),  # in the middle of a generation
+    ({"max_programs": 156}, Budget(programs=350)),  # at its end
+    ({"max_programs": 1}, Budget(programs=350)),
+    ({"max_train_steps": 1500}, Budget(train_steps=5000)),
+    ({"max_train_steps": 1501}, Budget(train_steps=5001)),
+])
+@pytest.mark.parametrize("caches", ["none", "both"])
+def test_with_a_larger_budget_a_search_goes_on_as_if_it_had_had_it(
+    monkeypatch, smaller, budget, caches):
+  ended, recording = evolve(monkeypatch, hurdle=0.5, **smaller, **CACHES[caches])
+  assert ended.finished and max(map(len, recording.children)) < CHILDREN
+  larger = budget.programs if "max_programs" in smaller else budget.train_steps
+  search = Evolution(
+      FIXED, tasks(ISLANDS), dataclasses.replace(ended.config, **{next(iter(smaller)): larger}),
+      evaluator=ToyEvaluator)
+  search.restore(pickle.loads(pickle.dumps(ended.state())))
+  while not search.finished:
+    search.step()
+  assert_sequential(search, recording, budget=budget, children=10_000)
 
 
 @pytest.mark.parametrize(("size", "contestants"), [(12, 4), (100, 10), (400, 2)])
@@ -452,8 +490,7 @@ def drawn(child, size, contestants, seed):
         "insert_or_remove", "randomize_function", "alter")}])
 def test_the_wave_executor_is_the_textbook_algorithm(monkeypatch, settings):
   search, recording = evolve(monkeypatch, evaluator=Evaluator, children=252, **settings)
-  answers = assert_sequential(
-      search, recording, children=search.cycle, hurdle="hurdle" in settings)
+  answers = assert_sequential(search, recording, children=search.cycle)
   assert answers.count("key") > 50
 
 
@@ -484,9 +521,11 @@ def test_many_islands_take_turns_in_rounds_without_room_for_all():
     assert state(few, island) == state(search, island)
 
 
+@pytest.mark.parametrize("hurdle", [None, 0.5])
 @pytest.mark.parametrize("cycles", [1, 5, 60])
-def test_where_steps_end_changes_nothing(cycles):
-  search, other = (run(children=180, cycles_per_step=each) for each in (180, cycles))
+def test_where_steps_end_changes_nothing(cycles, hurdle):
+  search, other = (
+      run(children=180, cycles_per_step=each, hurdle=hurdle) for each in (180, cycles))
   for island in range(ISLANDS):
     assert state(search, island) == state(other, island)
   assert search.counts == other.counts

@@ -3,11 +3,14 @@ import dataclasses
 import numpy as np
 import pytest
 from reference.draws import Stream
+from reference.scoring import Scorer
+from reference.textbook import from_programs
 from support.search_cases import FIXED, config, easy_tasks, tasks
 from support.toy_evaluator import ToyEvaluator
 
 from azero.executors.evaluator import Evaluator
 from azero.language.program import Component
+from azero.search import search as search_module
 from azero.search.config import SearchConfig
 from azero.search.proposals import mutation
 from azero.search.random_search import RandomSearch
@@ -35,6 +38,30 @@ def test_programs_are_those_of_the_islands_stream():
   fitness = evaluator.evaluate(programs).fitness
   assert search.best_fitness[0] == fitness.max()
   assert search.best_programs == programs[int(fitness.argmax())]
+
+
+@pytest.mark.parametrize("size", [12, 100, 300])  # a round has up to 8192 programs of all islands
+@pytest.mark.parametrize(("islands", "cycles"), [(1, None), (1, 31), (2, None), (40, None)])
+def test_a_hurdle_does_not_depend_on_the_number_of_islands(monkeypatch, size, islands, cycles):
+  monkeypatch.setattr(search_module, "_STEP_NUMBERS", 5_000_000)
+  settings = config(
+      hurdle=0.5, population_size=size, max_programs=700, cycles_per_step=cycles)
+  sets = tasks(1) * islands
+  search = RandomSearch(FIXED, sets, settings, evaluator=ToyEvaluator)
+  while not search.finished:
+    search.step()
+  scorer = Scorer(FIXED, ToyEvaluator(
+      FIXED, sets, lanes=settings.lanes, **settings.evaluator_settings()), sets[0], settings)
+  programs = mutation.random_programs(FIXED, 700, seed=settings.seed)
+  scored = []
+  for n in range(700):
+    scorer.begin(n)
+    scored.append(scorer(from_programs(programs, n)))
+  assert scorer.answers.count("hurdle") > 50 < scorer.answers.count("trained")
+  assert search.best_fitness[0] == max(fitness for fitness, _ in scored)
+  assert search.train_steps[0] == sum(steps for _, steps in scored)
+  if islands == 1:
+    assert search.counts.hurdle_stopped == scorer.answers.count("hurdle")
 
 
 def test_search_and_tasks_of_one_seed_share_no_generator():

@@ -14,8 +14,8 @@ draws does not change by that. So the history is that of one child at a time.
 
 All that depends on order is settled in the order of the children: a cache entry is reserved when
 its child asks for it and filled when the score comes, budgets are looked at before a child is
-made, improvements and what the hall of fame is offered follow at the commit. Only the hurdle of a
-round is the one that stood when it began.
+made, improvements and what the hall of fame is offered follow at the commit. A hurdle moves between
+two generations, so with hurdles a round ends with a generation at the latest.
 
 How many parents are guessed an island learns from its own rounds. So where they end, and after
 which of them it has done its part of a step, follows from its history and not from the threads:

@@ -207,7 +207,7 @@ class Stages:
       most_taken_back: children of an island in a round, if any can be taken back.
     """
     self._space, self._trials = space, config.constant_trials
-    self._num_islands = len(task_sets)
+    self._num_islands, self._generation = len(task_sets), config.population_size
     self.samples = samples = sampled(task_sets, config.task_sample)
     self._recall = recall.new_recall(len(task_sets), most_taken_back * config.constant_trials)
     full: ProgramEvaluator = evaluator(
@@ -283,7 +283,8 @@ class Stages:
     if self._hurdles is not None:
       came = np.isfinite(rnd.at_hurdle[: rnd.counts[REQUESTS]])
       came = np.flatnonzero(came & rnd.kept[rnd.child[: len(came)]])
-      self._hurdles.update(rnd.owner[came], rnd.at_hurdle[came])
+      self._hurdles.record(rnd.owner[came], rnd.at_hurdle[came])
+      self._hurdles.move(rnd.at_end_of(self._generation))
 
   def count(self, rnd: Round, counts: Counts) -> None:
     """Tells how the children of a round that were kept were answered."""
@@ -329,7 +330,7 @@ class Stages:
       self._run(self._start, plan, rows, rnd, devices)
       fitness = results.fitness[rows, START]
       rnd.value[rows] = rnd.at_hurdle[rows] = fitness
-      # All requests of a round meet the hurdle that stood before it.
+      # No round goes on beyond the child after which the hurdle moves.
       passed = (fitness >= self._hurdles.heights[rnd.owner[rows]]) & results.trained[rows, START]
       rnd.outcome[rows[~passed]] = HURDLE_STOPPED
       rows = rows[passed]

@@ -89,9 +89,9 @@ def propose(
     for place in range(0, means.rules.population_size, _NUMBERS):
       prefetch(islands.fitness, (i, place))
     first, waiting = islands.made[i], rnd.counts[REQUESTS]
-    last = min(target, first + means.rules.round_size)
+    last = _last(first, target, means.rules)
     islands.rounds[i] += 1
-    most = means.rules.fixed_guesses or int(islands.guesses[i])
+    most = int(islands.guesses[i])
     under_way = guesses = 0  # programs of this round, and how many of them are children of a guess
     while islands.made[i] < last and _may_go_on(islands, i, under_way, waiting, means, rnd):
       n = islands.made[i]
@@ -139,6 +139,15 @@ def receive(
     copy_program(
         programs, k, islands.population, i * means.rules.population_size + places[k])
     _ask(islands, i, c, means, rnd, 1)
+
+
+@inlined_kernel
+def _last(first: int, target: int, rules: Rules) -> int:
+  """Children of an island with which a round that begins with child `first` ends at the latest."""
+  last = min(target, first + rules.round_size)
+  if rules.hurdles:  # it moves, and what comes next has to wait for where to
+    last = min(last, (first // rules.generation + 1) * rules.generation)
+  return last
 
 
 @inlined_kernel
@@ -220,7 +229,7 @@ def _ask(islands: Islands, i: int, c: int, means: Means, rnd: Round, trials: int
 @inlined_kernel
 def _sample_of(i: int, c: int, rules: Rules, rnd: Round) -> int:
   """The tasks that child c of island i is evaluated on, see `Round.sample`."""
-  return i * rules.samples + max(rnd.nth[c], 0) // rules.sample_every % rules.samples
+  return i * rules.samples + max(rnd.nth[c], 0) // rules.generation % rules.samples
 
 
 @inlined_kernel

@@ -7,6 +7,7 @@ import numpy as np
 from azero.compiler.arrays import ProgramArrays, arrays
 from azero.compiler.canonical import Analysis
 from azero.language.program import Programs, SearchSpace
+from azero.search.origins import ARRIVED
 from azero.search.scoring.lru_cache import Log, new_log
 from azero.search.scoring.recall import Asked, Results, new_results
 
@@ -28,7 +29,7 @@ class Rules(NamedTuple):
     tournament_size: T.
     round_size: children of an island in a round at most; not above P.
     step_rounds: of an island in a step at most.
-    fixed_guesses: parents that a round guesses at most; 0 for as many as has been learnt.
+    hurdles: whether there are any; then a round ends with a generation at the latest.
     evolve: whether children beyond the initial population have parents.
     cached: whether equal canonical keys are answered by the cache.
     max_cost: of a program, in the cost of its live instructions.
@@ -36,7 +37,8 @@ class Rules(NamedTuple):
     max_train_steps: budget of an island.
     most_steps: training steps that one program can cause at most.
     samples: S, into which the tasks of an island are divided.
-    sample_every: children of an island that are evaluated on one of them, before the next one.
+    generation: children of an island, counted from the first, that are evaluated on one of them,
+      before the next one, and that meet one hurdle.
   """
 
   seed: np.uint64
@@ -45,7 +47,7 @@ class Rules(NamedTuple):
   tournament_size: int
   round_size: int
   step_rounds: int
-  fixed_guesses: int
+  hurdles: bool
   evolve: bool
   cached: bool
   max_cost: float
@@ -53,7 +55,7 @@ class Rules(NamedTuple):
   max_train_steps: int
   most_steps: int
   samples: int
-  sample_every: int
+  generation: int
 
 
 class Displaced(NamedTuple):
@@ -144,6 +146,12 @@ class Round(NamedTuple):
   def asked(self) -> Asked:
     """Who asked for what."""
     return Asked(self.child, self.owner, self.request, self.nth, self.kept, self.analysis.key)
+
+  def at_end_of(self, generation: int) -> np.ndarray:
+    """[n] int64, islands with a child that was kept and ends so many; immigrants do not count."""
+    some = slice(self.counts[CHILDREN])
+    ends = (self.nth[some] + 1) % generation == 0
+    return self.island[some][ends & self.kept[some] & (self.made_by[some] != ARRIVED)]
 
 
 def new_round(space: SearchSpace, num_children: int, trials: int) -> Round:

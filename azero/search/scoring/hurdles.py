@@ -8,7 +8,8 @@ keeps the fitness that it has there.
 
 In regularised evolution the population is the last P programs. So the hurdle of an island
 follows from the fitnesses that the last P of its programs which came to it had there; what
-the equivalence caches answer does not come to it.
+the equivalence caches answer does not come to it. It moves with every generation, after each P
+children of the island: these all meet one hurdle, whatever they were made and evaluated with.
 """
 
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ class HurdleArrays(NamedTuple):
   """The hurdles of I islands as kernels take them.
 
   Attributes:
-    heights: [I] float64, what a program must reach; -inf before the first fitness.
+    heights: [I] float64, what a program must reach; -inf before the first move.
     recent: [I, W] float64, a ring of the last fitnesses; inf where there is none yet.
     ordered: [I, W] float64, the same in ascending order.
     total: [I] int64, how many fitnesses there have been.
@@ -58,17 +59,21 @@ class Hurdles:
 
   @property
   def heights(self) -> np.ndarray:
-    """[I] float64, what a program must reach; -inf before the first fitness."""
+    """[I] float64, what a program must reach; -inf before the first move."""
     return self.arrays.heights
 
-  def update(self, islands: np.ndarray, fitness: np.ndarray) -> None:
-    """Takes in the fitnesses of N programs, in the order of each island, and moves hurdles.
+  def record(self, islands: np.ndarray, fitness: np.ndarray) -> None:
+    """Takes in the fitnesses of N programs; the hurdles stay where they are until `move`.
 
     Args:
-      islands: [N] int64, whose.
+      islands: [N] int64, whose, in the order of each island.
       fitness: [N] float64, after the first part of the training.
     """
-    _update_all(self.arrays, np.asarray(islands, np.int64), np.asarray(fitness, np.float64))
+    _record_all(self.arrays, np.asarray(islands, np.int64), np.asarray(fitness, np.float64))
+
+  def move(self, islands: np.ndarray) -> None:
+    """Puts the hurdles of N islands, [N] int64, where they belong after what was recorded."""
+    _move_all(self.arrays, np.asarray(islands, np.int64))
 
   def state(self) -> dict[str, Any]:
     """All that decides the hurdles to come, for `restore`."""
@@ -97,17 +102,21 @@ class Hurdles:
 
 
 @kernel
-def _update_all(hurdles: HurdleArrays, islands: np.ndarray, fitness: np.ndarray) -> None:
+def _record_all(hurdles: HurdleArrays, islands: np.ndarray, fitness: np.ndarray) -> None:
   for k in range(len(islands)):
-    record(hurdles, islands[k], fitness[k])
+    _record(hurdles, islands[k], fitness[k])
+
+
+@kernel
+def _move_all(hurdles: HurdleArrays, islands: np.ndarray) -> None:
   for k in range(len(islands)):
-    if k + 1 == len(islands) or islands[k + 1] != islands[k]:  # a round goes island by island
-      move(hurdles, islands[k])
+    i = islands[k]
+    if hurdles.total[i]:
+      hurdles.heights[i] = unique_percentile(hurdles.ordered[i], PERCENTILE)
 
 
 @inner_kernel
-def record(hurdles: HurdleArrays, island: int, fitness: float) -> None:
-  """Takes in one fitness; the hurdle stays where it is until `move`."""
+def _record(hurdles: HurdleArrays, island: int, fitness: float) -> None:
   recent, ordered = hurdles.recent[island], hurdles.ordered[island]
   place = hurdles.total[island] % len(recent)
   # The oldest goes and the new one comes: what lies between them moves by one.
@@ -123,12 +132,6 @@ def record(hurdles: HurdleArrays, island: int, fitness: float) -> None:
   ordered[at] = fitness
   recent[place] = fitness
   hurdles.total[island] += 1
-
-
-@inner_kernel
-def move(hurdles: HurdleArrays, island: int) -> None:
-  """Puts the hurdle where it belongs after what was recorded."""
-  hurdles.heights[island] = unique_percentile(hurdles.ordered[island], PERCENTILE)
 
 
 @inner_kernel

@@ -204,6 +204,19 @@ def test_islands_have_their_own_tasks_and_caches(plain):
   assert steps == [SHORT + FULL]
 
 
+def test_immigrants_are_recorded_and_move_no_hurdle(plain):
+  evaluator = cached(hurdle=0.5, fingerprint=False)
+  programs = mutation.random_programs(VARIABLE, 40, seed=0)
+  expected = plain.evaluate(programs, np.ones(40, int)).fitness
+  fitness, _ = evaluator.evaluate(programs, np.ones(40, int))
+  hurdles, came = evaluator.search._stages._hurdles, evaluator.counts.evaluated
+  came += evaluator.counts.hurdle_stopped
+  assert hurdles.arrays.total.tolist() == [0, came, 0] and 20 < came <= 40
+  assert hurdles.heights.tolist() == [-np.inf] * ISLANDS
+  # Without a hurdle all that did not stop was trained.
+  np.testing.assert_array_equal(fitness, expected)
+
+
 def test_random_programs_get_the_fitness_of_a_plain_evaluation(plain):
   rng = np.random.default_rng(0)
   programs = mutation.random_programs(VARIABLE, 300, seed=0)

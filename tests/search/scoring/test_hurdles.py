@@ -11,7 +11,8 @@ def one_after_another(hurdles, fitness, island=0):
   """Heights after each of these fitnesses of an island."""
   heights = []
   for value in fitness:
-    hurdles.update(np.array([island]), np.array([value]))
+    hurdles.record(np.array([island]), np.array([value]))
+    hurdles.move(np.array([island]))
     heights.append(float(hurdles.heights[island]))
   return heights
 
@@ -23,6 +24,23 @@ def test_the_hurdle_is_the_75th_percentile_of_unique_fitnesses():
   # {.5}; {.25 .5}; the same; {.25 .5 1}; {.25 .5 .75 1}
   assert heights == [0.5, 0.4375, 0.4375, 0.75, 0.8125]
   assert hurdles.heights[1] == -np.inf
+
+
+def test_a_hurdle_moves_when_it_is_told_to():
+  hurdles = Hurdles(2, 3)
+  hurdles.move(np.array([0, 1]))  # nothing came to it yet
+  assert hurdles.heights.tolist() == [-np.inf, -np.inf]
+  hurdles.record(np.array([0, 0, 1]), np.array([0.5, 0.25, 1.0]))
+  assert hurdles.heights.tolist() == [-np.inf, -np.inf]
+  other = Hurdles(2, 3)
+  other.restore(hurdles.state())
+  for each in hurdles, other:
+    each.move(np.array([0]))
+    assert each.heights.tolist() == [0.4375, -np.inf]
+    each.record(np.array([0, 1]), np.array([0.75, 0.0]))
+    assert each.heights.tolist() == [0.4375, -np.inf]
+    each.move(np.array([1]))
+    assert each.heights.tolist() == [0.4375, 0.75]
 
 
 def test_the_hurdle_rolls_on_with_the_last_fitnesses():
@@ -37,7 +55,8 @@ def test_a_batch_does_what_its_programs_do_one_after_another():
   whole, single = Hurdles(ISLANDS, 7), Hurdles(ISLANDS, 7)
   for size in (1, 5, 40, 3, 0, 16):  # 40: more than a window at once
     islands, fitness = rng.integers(0, ISLANDS, size), rng.integers(0, 8, size) / 8
-    whole.update(islands, fitness)
+    whole.record(islands, fitness)
+    whole.move(np.unique(islands))
     for island, value in zip(islands, fitness):
       one_after_another(single, [value], int(island))
     np.testing.assert_array_equal(whole.heights, single.heights)

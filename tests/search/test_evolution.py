@@ -400,10 +400,10 @@ def test_a_hurdle_moves_with_every_generation(monkeypatch, case, caches):
 def test_a_hurdle_does_not_depend_on_where_steps_end(monkeypatch, cycles, settings):
   monkeypatch.setattr(search_module, "_STEP_NUMBERS", 500_000)
   search, recording = evolve(
-      monkeypatch, islands=2, children=200, hurdle=0.5, cycles_per_step=cycles, max_programs=240,
+      monkeypatch, islands=2, children=1000, hurdle=0.5, cycles_per_step=cycles, max_programs=240,
       **settings)
-  answers = assert_sequential(search, recording, budget=Budget(programs=240), children=(
-      max(search.islands.made) if cycles is None else search.cycle))
+  assert search.finished
+  answers = assert_sequential(search, recording, budget=Budget(programs=240))
   assert answers.count("hurdle") > 20
 
 

@@ -1,8 +1,8 @@
 """Rules of ops of the user's own as source text, for files that stand alone.
 
 The text is found through `inspect`. What a rule may use beside its arguments: jax.numpy, `math`
-and global numbers; in a JAX file the rest of JAX, too. A rule in NumPy is tried out beside the
-rule itself before it is written.
+and numbers, global ones or defaults of arguments; in a JAX file the rest of JAX, too. What is
+written is tried out beside the rule itself first.
 """
 
 import ast
@@ -55,8 +55,7 @@ def own_rule(op: Op, library: str) -> OwnRule:
   assert op.rule is not None
   try:
     rule = _of_library(op.rule, library) or _of_source(op, op.rule, library)
-    if library == "np":
-      _try(op, rule)
+    _try(op, rule, library)
   except _Refused as reason:
     target = "NumPy" if library == "np" else "JAX"
     raise ValueError(
@@ -85,7 +84,9 @@ def _of_source(op: Op, rule: Callable[..., Any], library: str) -> OwnRule:
   if rule.__closure__:
     raise _Refused(
         f"its rule uses {', '.join(rule.__code__.co_freevars)} of the function around it")
-  function = _Globals(rule, library).visit(_definition(rule))
+  function = _definition(rule)
+  _fix_arguments(function.args, rule)
+  function = _Globals(rule, library).visit(function)
   name = f"{op.name}_rule"
   if isinstance(function, ast.Lambda):
     arguments, body = ast.unparse(function.args), f"  return {ast.unparse(function.body)}"
@@ -119,8 +120,44 @@ def _definition(rule: types.FunctionType) -> ast.Lambda | ast.FunctionDef:
   raise _Refused("the source of its rule cannot be found")
 
 
+def _fix_arguments(arguments: ast.arguments, rule: types.FunctionType) -> None:
+  """Leaves out type hints, and puts in the values that the defaults of arguments have."""
+  every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+  for argument in every:
+    argument.annotation = None
+  names = [argument.arg for argument in every[: len(every) - len(arguments.kwonlyargs)]]
+  values = rule.__defaults__ or ()
+  arguments.defaults = [
+      _default(name, value) for name, value in zip(names[len(names) - len(values) :], values)]
+  of_keywords = rule.__kwdefaults__ or {}
+  arguments.kw_defaults = [
+      _default(each.arg, of_keywords[each.arg]) if each.arg in of_keywords else None
+      for each in arguments.kwonlyargs]
+
+
+def _default(name: str, value: Any) -> ast.expr:
+  node = _number(value)
+  if node is None:
+    raise _Refused(f"the default of its argument {name} is no number")
+  return node
+
+
+def _number(value: Any) -> ast.expr | None:
+  """A number as source text has it; None for anything else."""
+  if isinstance(value, bool):
+    return ast.Constant(value)
+  if not isinstance(value, int | float):
+    return None
+  plain = int(value) if isinstance(value, int) else float(value)  # not np.float64
+  if plain != plain:
+    return ast.parse("float('nan')", mode="eval").body
+  if math.copysign(1, plain) < 0:  # so that a power of it is put in parentheses
+    return ast.UnaryOp(ast.USub(), ast.Constant(-plain))
+  return ast.Constant(plain)
+
+
 class _Globals(ast.NodeTransformer):
-  """Puts the names of the file in place of the globals of a rule."""
+  """Puts the names of the file in place of the globals of a rule, and leaves out type hints."""
 
   def __init__(self, rule: types.FunctionType, library: str):
     code = rule.__code__
@@ -128,6 +165,16 @@ class _Globals(ast.NodeTransformer):
     self._local = set(code.co_varnames)
     if any(isinstance(constant, types.CodeType) for constant in code.co_consts):
       raise _Refused("its rule defines functions inside")
+
+  def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+    node.returns = None
+    return self.generic_visit(node)
+
+  def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+    if node.value is None:
+      return ast.Pass()
+    assign = ast.Assign([node.target], node.value)
+    return self.generic_visit(ast.copy_location(assign, node))
 
   def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
     path, base = [node.attr], node.value
@@ -160,14 +207,14 @@ class _Globals(ast.NodeTransformer):
     if node.id in self._local or (
         node.id not in self._globals and hasattr(builtins, node.id)):
       return node
-    value = self._globals.get(node.id)
-    if isinstance(value, bool | int | float):
-      return ast.Constant(value)
-    raise _Refused(f"its rule uses the global {node.id}")
+    number = _number(self._globals.get(node.id))
+    if number is None:
+      raise _Refused(f"its rule uses the global {node.id}")
+    return number
 
 
-def _try(op: Op, rule: OwnRule) -> None:
-  """Runs the rule as NumPy beside the rule itself, on numbers at F = 3.
+def _try(op: Op, rule: OwnRule, library: str) -> None:
+  """Runs the rule as it is written beside the rule itself, on numbers at F = 3.
 
   Raises:
     _Refused: it fails, or gives something else.
@@ -176,7 +223,9 @@ def _try(op: Op, rule: OwnRule) -> None:
   rng = np.random.default_rng(0)
   shape = op.output.shape(3)
   shapes = [shape] * op.updates_output + [kind.shape(3) for kind in op.inputs]
-  names: dict[str, Any] = {"np": np, "math": math}
+  is_numpy = library == "np"
+  target = "NumPy" if is_numpy else "JAX"
+  names: dict[str, Any] = {"math": math, **({"np": np} if is_numpy else {"jax": jax, "jnp": jnp})}
   for _ in range(3):
     arguments: list[Any] = [rng.standard_normal(each).astype(np.float32) for each in shapes]
     arguments += [
@@ -187,9 +236,10 @@ def _try(op: Op, rule: OwnRule) -> None:
     try:
       exec(rule.source, names)
       with np.errstate(all="ignore"):
-        got = np.broadcast_to(np.asarray(eval(rule.call, names)(*arguments), np.float32), shape)
+        given = arguments if is_numpy else map(jnp.asarray, arguments)
+        got = np.broadcast_to(np.asarray(eval(rule.call, names)(*given), np.float32), shape)
     except Exception as error:
-      raise _Refused(f"as NumPy its rule fails ({error})") from error
+      raise _Refused(f"as {target} its rule fails ({error})") from error
     wanted = np.broadcast_to(op.rule(*map(jnp.asarray, arguments)), shape)
     if not np.allclose(got, wanted, rtol=1e-4, atol=1e-5, equal_nan=True):
-      raise _Refused("as NumPy its rule gives other numbers")
+      raise _Refused(f"as {target} its rule gives other numbers")

@@ -13,12 +13,26 @@ from azero.export import array_files
 from azero.language import ops
 
 _SCALE = 1.7
+_NEGATIVE = -1.5
+_ROOT = np.sqrt(2.0)  # no float of Python's own
+_NAN = float("nan")
 
 
 def _softplus(a):
   """A rule with a docstring, statements and a global number."""
   shifted = jnp.abs(a) * _SCALE
   return jnp.log(1 + jnp.exp(-shifted)) + math.pi
+
+
+def _scaled_by(number):
+  return lambda a, scale=number, *, negative=-number: a * scale + negative**2
+
+
+def _with_hints(a: jax.Array, scale: float = 3.0) -> jax.Array:
+  half: jax.Array = a / 2
+  other: float
+  other = scale
+  return half * other
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +55,9 @@ def _rows():
 
 
 @pytest.mark.parametrize("rule", [
-    jnp.tanh, _softplus, lambda a: jnp.maximum(a, 0.5) * 2, lambda a: jax.numpy.sign(a)])
+    jnp.tanh, _softplus, lambda a: jnp.maximum(a, 0.5) * 2, lambda a: jax.numpy.sign(a),
+    _scaled_by(2.0), _scaled_by(np.float64(3.0)), lambda a: a * _NEGATIVE**2,
+    lambda a: a * _ROOT, lambda a: jnp.where(a > 9, _NAN, a), _with_hints])
 def test_a_rule_of_jax_numpy_is_written_as_numpy_and_jax(rule):
   azero.register_op("own_rule_test", "v", "v", rule)
   program, x = _program("own_rule_test"), _rows()
@@ -82,6 +98,7 @@ def _with_at(a):
     (_with_at, "as NumPy its rule fails", True),
     (_closure(), "uses inner of the function around it", False),
     (lambda a: _softplus(a), "uses the global _softplus", False),
+    (lambda a, function=jnp.tanh: function(a), "the default of its argument function", False),
 ])
 def test_what_cannot_be_written_is_refused_in_one_sentence(rule, reason, in_jax):
   azero.register_op("own_rule_test", "v", "v", rule)

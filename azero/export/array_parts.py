@@ -286,6 +286,8 @@ def execution_key(key, phase, count):
 
 def fold(key, number):
   """A new key from a key and a number."""
+  if isinstance(number, int):  # one that 31 bits may not hold
+    number = $np.uint32(number & 0xFFFFFFFF)
   word = $np.asarray(number).astype($np.uint32) * $np.uint32(0x9E3779B9)
   first = mix(key[0] ^ mix(word + $np.uint32(1)))
   return first, mix((key[1] + first) ^ word)

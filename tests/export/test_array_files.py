@@ -192,6 +192,22 @@ def test_jax_functions_can_be_jitted_and_vmapped(name):
   assert (steps == tasks.num_train).any()
 
 
+def test_seeds_of_32_bits_draw_the_same_in_numpy_and_jax():
+  program = azero.parse(
+      "def Setup():\n  v1 = gaussian(0, 1)\ndef Predict():\n  s1 = dot(v1, v0)\ndef Learn():",
+      num_features=4)
+  x, y = np.ones((2, 4)), np.zeros(2)
+  module = array_files.load(export.numpy_source(program))
+  functions = export.jax_functions(program)
+  drawn = set()
+  for seeds in ((3_000_000_000, 4_000_000_000), (3_000_000_000, 0), (2**32 - 1, 2**31)):
+    own = module.fit(x, y, seed=seeds[0], task_seed=seeds[1])
+    memory, _ = functions.fit(x, y, seed=seeds[0], task_seed=seeds[1])
+    np.testing.assert_allclose(memory["v1"], own["v1"], rtol=1e-5)
+    drawn.add(float(own["v1"][0]))
+  assert len(drawn) == 3
+
+
 def test_several_epochs_are_those_of_the_evaluator():
   program = azero.zoo.load("linear_regressor", 4)
   tasks = azero.linear_regression(1, seed=1, num_train=30, num_valid=5)

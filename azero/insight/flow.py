@@ -241,7 +241,7 @@ class Flow:
   ) -> jnp.ndarray:
     instruction = self.instructions[number]
     op = instruction.op
-    assert op.rule is not None and op.output is not None
+    assert op.output is not None
     kinds = [*op.inputs, op.output]
     arguments = []
     for kind, source in zip(kinds, instruction.operands):
@@ -256,4 +256,4 @@ class Flow:
     if op.noise is not None:
       draw = noise.standard_normal if op.noise is Noise.NORMAL else noise.random
       arguments.append(jnp.asarray(draw(shape)))
-    return jnp.broadcast_to(op.rule(*arguments), shape)
+    return jnp.broadcast_to(op.compute(*arguments), shape)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import dataclasses
 import enum
 import functools
+import itertools
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, cast
 
@@ -120,6 +121,15 @@ class Op:
   work: tuple[float, int] = (1.0, 0)
   zero: Zero = Zero.UNKNOWN
   registrations: int = 0
+
+  def compute(self, *arguments: "jax.Array") -> "jax.Array":
+    """The rule on these arguments, deviations without their sign."""
+    assert self.rule is not None
+    first = self.updates_output + len(self.inputs)
+    meanings = (None,) * first + self.constants
+    return self.rule(*(
+        abs(argument) if meaning is Constant.STD else argument
+        for argument, meaning in itertools.zip_longest(arguments, meanings)))
 
   def cost(self, num_features: int) -> float:
     """Cost of one execution, in scalar additions, at F = `num_features`."""

@@ -54,7 +54,7 @@ def _uniform(low: jax.Array, high: jax.Array, noise: jax.Array) -> jax.Array:
 
 
 def _gaussian(mean: jax.Array, std: jax.Array, noise: jax.Array) -> jax.Array:
-  return mean + jnp.abs(std) * noise
+  return mean + std * noise
 
 
 RULES: dict[str, Callable[..., jax.Array]] = {

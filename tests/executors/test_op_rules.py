@@ -81,7 +81,7 @@ def _compiled(num_features: int, dtype: str):
   @jax.jit
   @jax.vmap
   def run(arguments):
-    return [op.rule(*own) for op, own in zip(ops, arguments)]
+    return [op.compute(*own) for op, own in zip(ops, arguments)]
 
   return ops, run
 

@@ -95,8 +95,7 @@ def _row(
     if op.noise is not None:
       own_key = noise.fold(key, jnp.asarray(instruction.position))
       arguments.append(noise.draw(own_key, op.noise, cells.shape[1:], cells.dtype))
-    assert op.rule is not None
-    return jnp.broadcast_to(op.rule(*arguments).astype(cells.dtype), cells.shape[1:])
+    return jnp.broadcast_to(op.compute(*arguments).astype(cells.dtype), cells.shape[1:])
 
   if len(ops) == 1:
     return branch(ops[0])

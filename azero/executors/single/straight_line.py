@@ -186,8 +186,7 @@ def execute(
         for meaning, place in zip(op.constants, line.constants)]
     if op.noise is not None:
       arguments.append(noise.draw(noise.fold(key, line.position), op.noise, shape, dtype))
-    assert op.rule is not None
-    value = rules.get(op.name, op.rule)(*arguments)
+    value = rules.get(op.name, op.compute)(*arguments)
     memory[line.output] = jnp.broadcast_to(value.astype(dtype), shape)
   return memory
 

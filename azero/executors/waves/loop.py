@@ -374,7 +374,7 @@ def _compute(
     draws: _Draws, layout: Layout,
 ) -> jax.Array:
   """Rows of an op on the lanes of a wave: [C, ...]."""
-  assert op.rule is not None and op.output is not None
+  assert op.output is not None
   output = op.output.shape(layout.space.num_features)
   if _is_matrix_vector(op) and output[0] <= _MAX_UNROLLED:
     return _matrix_vector(w, memory, table, wave_class, layout)
@@ -382,7 +382,7 @@ def _compute(
   read = [rows.read(memory[kind], table.arguments[w, k]) for k, kind in enumerate(kinds)]
   dtype = memory[Kind.SCALAR].dtype
   if op.elementwise:
-    return op.rule(*read).astype(dtype)
+    return op.compute(*read).astype(dtype)
   # Scalars alone are computed in whole registers, padding included.
   narrow = wave_class.widest is Kind.SCALAR
   num_tasks = layout.widths[Kind.SCALAR] if narrow else layout.num_tasks
@@ -420,8 +420,7 @@ def _compute(
 
 def _stored_rule(op: Op, kinds: tuple[Kind, ...], output: tuple[int, ...]) -> Rule:
   """The rule of an op on matrices as they are stored: transposed."""
-  plain = op.rule
-  assert plain is not None
+  plain = op.compute
   if op.id < NUM_PAPER_OPS and op.name == "vector_outer_product":
     return lambda a, b: plain(b, a)
 

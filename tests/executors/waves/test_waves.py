@@ -10,7 +10,10 @@ from support import executors, random_programs
 from support.random_programs import ALL_OPS, full_space, fusing_space, random_tasks
 
 import azero
+from azero import export
+from azero.executors.single.direct import DirectEvaluator
 from azero.executors.waves.ssa import OPCODE
+from azero.export import array_files
 from azero.language import text
 from azero.language.program import Component, Programs, SearchSpace
 
@@ -86,6 +89,25 @@ def test_ops_of_your_own(monkeypatch):
   for raw in (False, True):
     found = executors.compare(pair, programs, 0, None, raw=raw)
     assert [*found.different, *found.traced_different] == []
+
+
+def test_the_sign_of_a_deviation_of_an_op_of_your_own_does_not_count():
+  azero.register_op(
+      "waves_shift", "s", "v", lambda old, a, c, std: old + a * c + std,
+      constants=["value", "std"], updates_output=True)
+  x, train_y, valid_y = np.ones((1, 1, 4)), np.full((1, 1), -5.5), np.full((1, 1), -11.0)
+  tasks = azero.make_tasks(x, train_y, x, valid_y, "rms")
+  for std in (-0.5, 0.5):
+    program = azero.parse(
+        f"def Setup():\n  s2 = 2.0\ndef Predict():\n  v1 = waves_shift(s2, -3, {std})\n"
+        "  s1 = mean(v1)\ndef Learn():", num_features=4)
+    for executor in ("waves", "interpreter"):
+      assert azero.evaluate(program, tasks, executor=executor).fitness == 1
+    direct = DirectEvaluator(program, tasks)
+    assert direct.evaluate(direct.constants[None]).per_task == 1
+    module = array_files.load(export.numpy_source(program))
+    module.fit(x[0], train_y[0])
+    assert module.predict(x[0]) == -11
 
 
 def test_a_replaced_op_is_compiled_anew():

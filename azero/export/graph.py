@@ -198,10 +198,14 @@ class _Builder:
     return self._put(node)
 
   def _is_kept(self, address: Address) -> bool:
-    """Whether Predict, the evaluation or Learn writes it."""
-    return address == self._algorithm.prediction or any(
+    """Whether Predict, the evaluation or Learn changes it."""
+    return self._is_normalised(address) or any(
         self._algorithm.last_writer(address, function)
         for function in (Function.PREDICT, Function.LEARN))
+
+  def _is_normalised(self, address: Address) -> bool:
+    """Whether the evaluation puts another value there: sigmoid or softmax of what it finds."""
+    return address == self._algorithm.prediction and self._algorithm.num_classes > 0
 
   def _kept(self) -> Iterator[tuple[Function, Address, str]]:
     """What is left for the next example: by whom, where, and the node that it comes from."""
@@ -214,6 +218,10 @@ class _Builder:
         if writer is not None and writer.is_live:
           is_prediction = writer is self._predicting and self._algorithm.num_classes
           yield function, address, "prediction" if is_prediction else _key(writer)
+      if self._is_normalised(address) and not any(
+          self._algorithm.last_writer(address, function)
+          for function in (Function.PREDICT, Function.LEARN)):
+        yield Function.PREDICT, address, "prediction"
 
   def _add_after(self, function: Function, address: Address, source: str) -> None:
     short = name(address)

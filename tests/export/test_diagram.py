@@ -102,6 +102,22 @@ def test_figure_6_shows_what_it_keeps():
   assert (by_label["prediction: s1 = sigmoid(s1)"], by_label["s4 = s0 - s1"]) in edges
 
 
+@pytest.mark.parametrize(("code", "num_classes", "role", "after"), [
+    ("def Setup():\n  s1 = 0.5\ndef Predict():\ndef Learn():", 0, Role.FIXED, []),
+    ("def Setup():\ndef Predict():\ndef Learn():", 0, Role.ZERO, []),
+    ("def Setup():\n  s1 = 0.5\ndef Predict():\ndef Learn():", 2, Role.BEFORE, ["predict"]),
+    ("def Setup():\ndef Predict():\ndef Learn():\n  s1 = s0 + s1", 0, Role.BEFORE, ["learn"]),
+    ("def Setup():\ndef Predict():\ndef Learn():\n  s1 = s0 + s1", 2, Role.BEFORE, ["learn"]),
+])
+def test_a_prediction_that_predict_does_not_write(code, num_classes, role, after):
+  graph = graph_lib.graph(azero.parse(code, num_features=4), num_classes)
+  [edge] = [each for each in graph.edges if each.target == "prediction"]
+  assert next(node.role for node in graph.nodes if node.key == edge.source) is role
+  assert [node.key for node in graph.nodes if node.role is Role.AFTER] == [
+      f"after_{function}_s1" for function in after]
+  lay_out(graph)
+
+
 def test_dead_instructions_are_left_out_unless_asked_for():
   program = azero.zoo.load("s1a", 4)
   assert "s6 = cos(s4)" not in export.diagram(azero.zoo.load("figure_6", 4))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from azero import lazy
+from azero.executors.choices import check_training
 from azero.executors.single.straight_line import FEATURES, Address
 from azero.export import algorithm as algorithm_lib
 from azero.export import array_files
@@ -28,6 +29,7 @@ _DIRECT = {
     "sum": "Add", "diff": "Sub", "product": "Mul", "division": "Div", "abs": "Abs",
     "sin": "Sin", "cos": "Cos", "tan": "Tan", "arcsin": "Asin", "arccos": "Acos",
     "arctan": "Atan", "exp": "Exp", "log": "Log"}
+_SINGLE = ("tan", "arcsin", "arccos", "arctan")  # ONNX Runtime has these in float32 alone
 
 
 def onnx_model(
@@ -46,7 +48,8 @@ def onnx_model(
     seed: of random ops.
     task_seed: a second seed of them.
     max_abs_error: a larger error ends training.
-    dtype: "float32" or "float64".
+    dtype: "float32" or "float64", in which the tangent and the inverse functions are computed
+      in float32.
 
   Returns:
     A model with the input "features", [N, F], and the output "scores": [N] predictions or
@@ -58,6 +61,7 @@ def onnx_model(
     ArithmeticError: training failed.
   """
   lazy.require("onnx", extra="onnx", purpose="ONNX models")
+  check_training(num_epochs, max_abs_error, dtype)
   algorithm = algorithm_lib.analyse(program, num_classes)
   for line in algorithm.of(Function.PREDICT):
     _check(line)
@@ -173,6 +177,9 @@ class _Writer:
     if function == "heaviside":
       compare = "GreaterOrEqual" if kind == "scalar" else "Greater"
       return self._add("Cast", self._add(compare, *inputs, self._constant(0)), to=self._type)
+    if function in _SINGLE and self._dtype == np.float64:
+      single = self._add("Cast", *inputs, to=self._onnx.TensorProto.FLOAT)
+      return self._add("Cast", self._add(_DIRECT[function], single), to=self._type)
     return self._add(_DIRECT[function], *inputs)
 
   def _set(self, line: Line) -> str:

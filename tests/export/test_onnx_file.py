@@ -12,11 +12,11 @@ from azero.language.program import Function
 onnx = pytest.importorskip("onnx")
 
 
-def _scores(model, x):
+def _scores(model, x, dtype=np.float32):
   from onnx.reference import ReferenceEvaluator
 
   with np.errstate(all="ignore"):
-    [scores] = ReferenceEvaluator(model).run(None, {"features": x.astype(np.float32)})
+    [scores] = ReferenceEvaluator(model).run(None, {"features": x.astype(dtype)})
   return scores
 
 
@@ -77,6 +77,30 @@ def test_nan_and_infinity_flow(op):
     wanted = {"minimum(s2, s3)": np.minimum(log, 1), "maximum(s3, s2)": np.maximum(1, log),
               "s2 / s2": log / log, "abs(s2)": np.abs(log)}[op]
   np.testing.assert_allclose(_scores(model, x), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("function", ["sin", "tan", "arcsin", "arccos", "arctan"])
+def test_functions_that_runtimes_have_in_single_precision_alone(function):
+  program = azero.parse(
+      f"def Setup():\ndef Predict():\n  s2 = mean(v0)\n  s1 = {function}(s2)\ndef Learn():",
+      num_features=2)
+  x = np.array([[0.1, 0.4], [-0.3, -0.6]])
+  model = export.onnx_model(program, x[:0], np.zeros(0), dtype="float64")
+  in_single = function != "sin"
+  body = next(each.g for each in model.graph.node[0].attribute if each.name == "body")
+  assert [node.op_type for node in body.node].count("Cast") == 2 * in_single
+  scores = _scores(model, x, np.float64)
+  assert scores.dtype == np.float64
+  np.testing.assert_allclose(
+      scores, getattr(np, function)(x.mean(axis=1)), rtol=1e-6 if in_single else 1e-12)
+
+
+@pytest.mark.parametrize(("number", "message"), [
+    (1.5, "num_epochs must be a whole number, got 1.5"),
+    (-1, "num_epochs must be at least 1, got -1")])
+def test_a_wrong_number_of_epochs_is_refused(number, message):
+  with pytest.raises(ValueError, match=message):
+    export.onnx_model(azero.zoo.load("plain_nn", 2), np.ones((1, 2)), [1.0], num_epochs=number)
 
 
 def test_random_numbers_in_predict_are_refused():

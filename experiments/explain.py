@@ -44,16 +44,18 @@ class Config:
   """Settings of an explanation."""
 
   program: str | None = setting(
-      None, "A text file, or the name of a program of the zoo.", path=True)
+      None, "A text file, a JSON file of experiments.export, or the name of a program of the zoo.",
+      path=True)
   run: str | None = setting(None, "In place of it a run directory: its best program.", path=True)
   tasks: str | None = setting(
       None, f"An .npz file of tasks, or one of {', '.join(explain_tasks.NAMES)}; best such as the "
       "program was not searched on.", path=True)
   num_tasks: int = setting(10, "D, of tasks by name.")
   num_features: int | None = setting(
-      None, "F; default that of the tasks or the run, else 16 for digits and 4.")
+      None, "F; default that of the tasks, the run or the JSON file, else 16 for digits and 4.")
   num_classes: int | None = setting(
-      None, "Of the program's tasks, where --tasks is none; default that of the run, else 0.")
+      None, "Of the program's tasks, where --tasks is none; default that of the run or the JSON "
+      "file, else 0.")
   tolerance: float = setting(
       0.0, "Fitness that simplification may lose, by the upper bound of its interval.")
   num_seeds: int = setting(3, "Evaluations with other random numbers.")
@@ -102,7 +104,7 @@ def run(config: Config) -> Explained:
   check_num_classes(num_classes)
   num_features = config.num_features if given is None else given.num_features
   if num_features is None and not config.run:
-    num_features = 16 if config.tasks in explain_tasks.DIGITS else 4
+    num_features = explain_tasks.num_features_of(config, name)
   candidate = candidates.named(name, num_features=num_features, multiclass=num_classes > 2)
   directory = pathlib.Path(config.output_dir or config.run or f"explain-{candidate.name}")
   files.require_directory(directory, "--output_dir: ")

@@ -81,16 +81,18 @@ def fit(features, labels, *, num_epochs=1, seed=0, task_seed=0, max_abs_error=10
     The memory after training, which `predict` uses unless it is given another.
 
   Raises:
-    ValueError: malformed features or labels.
+    ValueError: malformed features, labels or num_epochs.
     Stopped: a prediction was NaN, or its error above max_abs_error.
   """
   global _trained
   features = _check_features(features)
   labels = _check_labels(labels, len(features))
+  if num_epochs % 1 or num_epochs < 1:
+    raise ValueError(f"num_epochs must be a whole number from 1, got {num_epochs}")
   rng = np.random.default_rng([task_seed, len(features)])
   steps = 0
 $make_key  memory = setup(zero_memory()$setup_key)
-  for epoch in range(num_epochs):
+  for epoch in range(int(num_epochs)):
     for row in rng.permutation(len(features)) if epoch else range(len(features)):
       memory = {**memory, "v0": features[row], "$label": np.zeros_like(memory["$label"])}
       memory = predict_example(memory$train_key)

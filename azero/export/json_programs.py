@@ -15,7 +15,6 @@ writes them; an index constant stays the fraction that it is stored as. This is 
 
 from collections.abc import Mapping
 import json
-import operator
 from typing import Any
 
 from azero import files
@@ -48,8 +47,8 @@ def json_text(programs: Programs, num_classes: int | None = None) -> str:
   programs.validate()
   space, classes = programs.space, {}
   if num_classes is not None:
-    classes = {"num_classes": operator.index(num_classes)}
-    check_num_classes(classes["num_classes"])
+    check_num_classes(num_classes)
+    classes = {"num_classes": int(num_classes)}
   head = {"format": FORMAT, "version": VERSION, **classes, "space": {
       **{size: getattr(space, size) for size in _SIZES},
       **{_FUNCTIONS[function]: _write_component(component)

@@ -162,8 +162,8 @@ class _Work:
     """Leaves out what no prediction depends on."""
     dead = int(self._original.lengths.sum()) - self._first.num_instructions
     if dead:
-      what = "one instruction" if dead == 1 else f"{dead} instructions"
-      self._note(f"{what} without effect left out", KEY)
+      noun = "instruction" if dead == 1 else "instructions"
+      self._note(f"{dead} {noun} without effect left out", KEY)
 
   def search(self) -> None:
     """Takes the step that leaves the smallest program, as long as there is one."""

@@ -31,8 +31,8 @@ def register_op(
   """Adds an op of your own to the table; it can then be searched, parsed and printed.
 
   Registering a name of your own again replaces the row and keeps its id, so that a notebook
-  cell can be run twice; the kinds of its operands must stay. A refused op leaves the table
-  as it was.
+  cell can be run twice; the kinds of its operands and the meanings of its constants must stay.
+  A refused op leaves the table as it was.
 
   Args:
     name: unique, a Python identifier, e.g. "vector_relu".
@@ -84,10 +84,8 @@ def _put_checked(op: Op, old: Op | None) -> None:
   """Puts a row into the table, where its spellings can be read; takes it back if it is wrong."""
   op_table.put(op)
   try:
-    if old is not None and (old.inputs, old.output) != (op.inputs, op.output):
-      raise ValueError(
-          f"Op '{op.name}' is registered with other kinds of operands; programs that use it "
-          "would change their meaning. Choose another name.")
+    if old is not None:
+      _check_same_operands(op, old)
     _check_rule(op)
     grammar.check_spellings(op)
   except ValueError:
@@ -96,6 +94,17 @@ def _put_checked(op: Op, old: Op | None) -> None:
     else:
       op_table.take_out(op)
     raise
+
+
+def _check_same_operands(op: Op, old: Op) -> None:
+  other = [
+      what for what, is_other in (
+          ("kinds of operands", (old.inputs, old.output) != (op.inputs, op.output)),
+          ("constants", old.constants != op.constants)) if is_other]
+  if other:
+    raise ValueError(
+        f"Op '{op.name}' is registered with other {' and '.join(other)}; programs that use it "
+        "would change their meaning. Choose another name.")
 
 
 def _member(name: str, kind: type[E], value: E | str) -> E:

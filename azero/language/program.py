@@ -436,6 +436,7 @@ def check_num_classes(num_classes: int) -> None:
   Raises:
     ValueError: says what is one.
   """
+  require_whole(num_classes=num_classes)
   if num_classes < 0 or num_classes == 1:
     raise ValueError(
         "num_classes must be 0 for a real-valued label, 2 for two classes, or more; got "

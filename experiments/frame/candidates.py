@@ -7,7 +7,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from azero import files
+from azero import export, files
 from azero.language import text, zoo
 from azero.language.program import Programs
 from azero.runs import reader
@@ -54,11 +54,11 @@ def load_candidates(names: Sequence[str]) -> list[Candidate]:
 
 def named(
     name: str, *, num_features: int | None = None, multiclass: bool = False) -> Candidate:
-  """A program by its text file, the run directory that found it, or a name of the zoo.
+  """A program by its text or JSON file, the run directory that found it, or a name of the zoo.
 
   Args:
     name: one of these.
-    num_features: F; default that of the run, else 4.
+    num_features: F; default that of the run or the JSON file, else 4.
     multiclass: whether its tasks have more than two classes.
 
   Raises:
@@ -77,6 +77,12 @@ def named(
         f"--program: there is no file or directory '{name}', and the zoo has only "
         f"{', '.join(zoo.names())}.")
   source = files.read_text(path, setting="--program: ")
+  if path.suffix == ".json":
+    program = export.from_json(source)
+    if len(program) != 1:
+      raise ValueError(f"--program: '{name}' must hold one program, it has {len(program)}.")
+    return Candidate(
+        path.stem, program if num_features is None else program.with_features(num_features))
   return Candidate(
       path.stem, text.parse(source, num_features=num_features, multiclass=multiclass))
 

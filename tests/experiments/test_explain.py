@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from azero.export import numpy_source
+from azero.export import json_text, numpy_source
 from azero.language import zoo
+from azero.language.program import Programs
 from experiments import explain, export, predict
 from experiments.explain import Config
 from experiments.frame import settings
@@ -84,6 +85,17 @@ def test_a_json_file_keeps_the_number_of_classes(tmp_path):
       program="s2c", format="json", num_classes=5, num_features=6, output=str(written)))
   export.run(export.Config(program=str(written), output=str(output)))
   assert output.read_text() == numpy_source(zoo.load("s2c", 6), 5)
+
+
+def test_a_json_file_is_explained(tmp_path):
+  path = tmp_path / "program.json"
+  path.write_text(json_text(zoo.load("s2c", 6), 5))
+  explained = explain.run(_config(tmp_path, program=str(path))).explanation
+  assert explained.program.space.num_features == 6
+  assert "learning rate from the mean of weights" in [each.name for each in explained.mechanisms]
+  path.write_text(json_text(Programs.concatenate([zoo.load("s2c", 6)] * 2), 5))
+  with pytest.raises(ValueError, match=r"--program: '.*json' must hold one program, it has 2"):
+    explain.run(_config(tmp_path, program=str(path)))
 
 
 def test_what_cannot_be_written_is_refused_before_work(tmp_path, monkeypatch):

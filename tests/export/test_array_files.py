@@ -227,6 +227,9 @@ def test_bad_input_to_a_file_is_one_clear_error():
     module.predict(x)
   with pytest.raises(ValueError, match=r"must have shape \[rows, 4\], got \[3, 3\]"):
     module.fit(x[:, :3], y)
+  for number in (-1, 0, 1.5):
+    with pytest.raises(ValueError, match=f"num_epochs must be a whole number from 1, got {number}"):
+      module.fit(x, y, num_epochs=number)
   with pytest.raises(ValueError, match="features must be finite"):
     module.fit(x * np.nan, y)
   with pytest.raises(ValueError, match="must be 3 finite numbers"):

@@ -36,6 +36,8 @@ def test_a_text_may_say_how_many_classes_there_are():
     text = export.json_text(program, number)
     assert export.num_classes_in(text) == number and export.from_json(text) == program
   assert export.num_classes_in(export.json_text(program, np.int64(5))) == 5
+  with pytest.raises(ValueError, match=r"num_classes must be a whole number, got 2\.0"):
+    export.json_text(program, 2.0)
   for number in (1, -1):
     with pytest.raises(ValueError, match=f"num_classes must be 0 for .*; got {number}"):
       export.json_text(program, number)

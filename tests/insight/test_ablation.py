@@ -181,6 +181,13 @@ def test_without_tasks_simplification_keeps_the_key_or_the_order(name):
   assert again.program == simpler.program and not again.steps
 
 
+def test_instructions_without_effect_are_counted():
+  for count, noun in ((1, "1 instruction"), (2, "2 instructions")):
+    dead = "  s5 = s6 + s6\n" * count
+    program = azero.parse(f"def Setup():\ndef Predict():\n{dead}  s1 = mean(v0)\ndef Learn():")
+    assert [step.what for step in simplify(program).steps] == [f"{noun} without effect left out"]
+
+
 def test_reordering_changes_no_prediction(bench):
   for name in _PROGRAMS:
     program = zoo.load(name)

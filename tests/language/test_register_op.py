@@ -132,4 +132,9 @@ def test_registering_again_replaces_the_rule_but_not_the_kinds():
   assert second.id == first.id and ops.op_by_id(first.id).rule is jnp.cos
   with pytest.raises(ValueError, match="other kinds of operands"):
     azero.register_op("test_again", "s", "s", jnp.cos)
+  with pytest.raises(ValueError, match="with other constants; programs"):
+    azero.register_op("test_again", "v", "v", lambda a, c: a * c, constants=["value"])
   assert ops.op_by_id(first.id) == second
+  azero.register_op("test_placed", "v", "v", lambda a, c: a * c, constants=["value"])
+  with pytest.raises(ValueError, match="with other constants; programs"):
+    azero.register_op("test_placed", "v", "v", lambda a, i: a * i, constants=["index"])

@@ -413,16 +413,12 @@ def _momentum(graft: _Graft) -> None:
 
 
 def _forgetting(graft: _Graft) -> None:
-  terms = graft.donor
-  number = next(
-      n for weight in terms.weights.values()
-      for n, _ in mechanisms.shrinking(terms, weight, _WATCHED))
-  is_difference = terms.op(number) not in SCALES
-  if is_difference:
-    [scaled] = terms.operands(number)[1].writers
-    number = scaled
-  value = float(terms.flow.observe(number, 0, 2)[-1])
-  kept = 1 - value if is_difference else value
+  _, found = mechanisms.forgetting_weights(graft.donor, _WATCHED)[0]
+  if not found.is_constant:
+    raise ValueError(
+        f"The donor's weights shrink by a part that changes, so that its {FORGETTING} cannot be "
+        "moved.")
+  kept = float(found.kept[0])
   for weight in graft.taught():
     kind = graft.line(weight.update).op.output
     assert kind is not None
@@ -463,6 +459,11 @@ def _mean_rate(graft: _Graft) -> None:
       if donor.place(each.reader) in graft.mechanism.places
       for number in sorted(donor.flow.walk([each.source], donor.is_scalar))
       if motifs.averaged_weights(donor, number))
+  made_of = donor.flow.walk([factor.source], lambda number: number != mean)
+  if factor.source.is_data or any(
+      source.is_data for number in made_of - {mean} for source in donor.operands(number)):
+    raise ValueError(
+        f"The donor's rate is made of data, too, so that its {MEAN_RATE} cannot be moved.")
   # Of several layers the last one, as in the paper's program (figure S2c).
   weights = [
       writer for number in sorted(target.forward) for source in target.operands(number)
@@ -470,8 +471,7 @@ def _mean_rate(graft: _Graft) -> None:
       and writer is not None and not target.is_scalar(writer)]
   if not weights:
     raise ValueError("The recipient has no weights, beside a bias, to take the mean of.")
-  name = _copied(
-      graft, donor.flow.walk([factor.source], lambda number: number != mean), left_out=mean)
+  name = _copied(graft, made_of, left_out=mean)
   updated = graft.line(weights[-1])
   assert updated.op.output is not None
   graft.ends[donor.at(mean).function].append(_line(

@@ -10,13 +10,12 @@ What is not seen: a mechanism spelled by ops that are not its own, for instance 
 of a sum of squares, or an average that is taken within one example.
 """
 
-from collections.abc import Callable, Iterator
-
-import numpy as np
+from collections.abc import Callable
 
 from azero.insight import motifs
 from azero.insight.flow import Source
 from azero.insight.motifs import MOTIFS
+from azero.insight.shrinking import Shrinking, shrinking
 from azero.insight.surgery import Copy, Drop, Edit, Hold, Read, Typical
 from azero.insight.terms import (
   ADDITIVE,
@@ -357,59 +356,26 @@ def velocity(terms: Terms, number: int) -> frozenset[int]:
 
 def _forgetting(terms: Terms, num_examples: int) -> Mechanism | None:
   """Weights that shrink before the increment is added."""
-  edits: list[Edit] = []
-  numbers: set[int] = set()
-  sums = {n for number in terms.weights for n in velocity(terms, number)}
-  for weight in terms.weights.values():
-    if weight.update in sums:  # what momentum forgets are gradients
-      continue
-    for number, edit in shrinking(terms, weight, num_examples):
-      if number not in numbers:
-        edits.append(edit)
-      numbers |= {number, weight.update}
-  if not edits:
+  edits: dict[int, Edit] = {}
+  found = forgetting_weights(terms, num_examples)
+  if not found:
     return None
+  for _, each in found:
+    edits = each.edits | edits
+  numbers = {weight.update for weight, _ in found} | edits.keys()
+  part = "a constant part" if all(each.is_constant for _, each in found) else "a part"
   return terms.mechanism(
       FORGETTING, numbers,
-      f"The weights shrink by a constant part in every step: {terms.texts(sorted(numbers))}.",
-      "the weights do not shrink", edits)
+      f"The weights shrink by {part} in every step: {terms.texts(sorted(numbers))}.",
+      "the weights do not shrink", list(edits.values()))
 
 
-def shrinking(
-    terms: Terms, weight: Weight, num_examples: int) -> Iterator[tuple[int, Edit]]:
-  """What makes an old value smaller on its way to the new one, and how that is undone."""
-
-  def leads_back(source: Source) -> bool:
-    return weight.update in terms.kept(source)
-
-  chain = terms.chain(weight)
-  taken: set[int] = set()
-  for number in sorted(chain):
-    sources = terms.operands(number)
-    if terms.op(number).endswith("_diff") and all(map(leads_back, sources)):
-      scaled = sources[1].writer(training=True)
-      if scaled is not None and scaled in chain and terms.op(scaled) in SCALES and _part(
-          terms, scaled, leads_back, num_examples):
-        taken |= {number, scaled}
-        yield number, Read(terms.at(number), 1, 0.0)
-  for number in sorted(chain - taken):
-    if terms.op(number) in SCALES and _part(terms, number, leads_back, num_examples):
-      back = [leads_back(source) for source in terms.operands(number)].index(True)
-      yield number, Copy(terms.at(number), back)
-
-
-def _part(
-    terms: Terms, number: int, leads_back: Callable[[Source], bool], num_examples: int) -> bool:
-  """Whether a product scales by a number below one that depends on no data."""
-  flow = terms.flow
-  sources = terms.operands(number)
-  operand = [leads_back(source) for source in sources].index(False)
-  source = sources[operand]
-  if flow.instructions[number].op.inputs[operand] is not Kind.SCALAR or flow.depends_on(
-      [source], lambda each: each.is_data) or any(map(terms.is_noise, flow.closure([source]))):
-    return False
-  scale = np.abs(flow.observe(number, operand, num_examples))[1:]
-  return bool(np.isfinite(scale).all() and 0 < scale.max() < 1)
+def forgetting_weights(terms: Terms, num_examples: int) -> list[tuple[Weight, Shrinking]]:
+  """The weights that shrink, beside running sums: what momentum forgets are gradients."""
+  sums = {n for number in terms.weights for n in velocity(terms, number)}
+  return [
+      (weight, found) for number, weight in terms.weights.items() if number not in sums
+      and (found := shrinking(terms, weight, num_examples)) is not None]
 
 
 _FINDERS: tuple[Callable[[Terms], Mechanism | None], ...] = (

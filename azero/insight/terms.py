@@ -31,7 +31,7 @@ MULTIPLICATIVE = DIVISIONS | frozenset(f"{kind}_product" for kind in _KINDS) | {
 # Products that may be weight decay: of a vector or matrix and something that scales it.
 SCALES = frozenset({
     "scalar_vector_product", "scalar_matrix_product", "vector_product", "matrix_product"})
-_BY_SCALARS = frozenset({"scalar_vector_product", "scalar_matrix_product"})
+BY_SCALARS = frozenset({"scalar_vector_product", "scalar_matrix_product"})
 # What is linear in each operand, if the others are held.
 LINEAR = ADDITIVE | (MULTIPLICATIVE - DIVISIONS) | {"vector_mean", "matrix_mean", "matrix_row_mean"}
 RECTIFIERS = frozenset(f"{kind}_{name}" for kind in _KINDS for name in ("min", "max"))
@@ -285,7 +285,7 @@ class Terms:
     if len(source.writers) != 1 or not source.same_pass:
       return None
     [number] = source.writers
-    if self.op(number) not in _BY_SCALARS | {"scalar_product"}:
+    if self.op(number) not in BY_SCALARS | {"scalar_product"}:
       return None
     pair = self.operands(number)
     return next((other for constant, other in (pair, pair[::-1])
@@ -305,11 +305,11 @@ class Terms:
     """What a value is, but for sums and scalar factors; weights, met, are not passed."""
 
     def passes(number: int) -> bool:
-      return self.op(number) in ADDITIVE | _BY_SCALARS | {"matrix_transpose"} and (
+      return self.op(number) in ADDITIVE | BY_SCALARS | {"matrix_transpose"} and (
           number not in self.weights and number not in self.errors)
 
     def scaled(number: int) -> tuple[Source, ...]:
-      return self.operands(number)[self.op(number) in _BY_SCALARS :]
+      return self.operands(number)[self.op(number) in BY_SCALARS :]
 
     return self.flow.walk([source], passes, operands=scaled, training=training)
 

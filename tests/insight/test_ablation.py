@@ -366,6 +366,31 @@ def test_what_cannot_be_knocked_in_is_refused(bench):
     knock_in(AVERAGING, figure_6, fixed, bench)
 
 
+def test_a_rate_that_is_made_of_data_is_not_moved(bench):
+  donor = _MEAN_RATE.replace("s2 = mean(v1)", "s6 = mean(v1)\n  s7 = norm(v0)\n  s2 = s6 + s7")
+  with pytest.raises(ValueError, match="donor's rate is made of data, too"):
+    knock_in(MEAN_RATE, donor, zoo.load("plain_nn"), bench)
+
+
+_SHRINKING = _LINEAR.replace("s2 = 0.01", "s2 = 0.01\n  s5 = {decay}\n  s6 = 0.999").replace(
+    "  v1 = v1 + v2", "  {changed}v3 = s5 * v1\n  v1 = v1 {sign} v3\n  v1 = v1 + v2")
+
+
+@pytest.mark.parametrize("decay, sign", [(-0.125, "+"), (0.125, "-")])
+def test_forgetting_is_knocked_in_as_it_acts(bench, decay, sign):
+  donor = _SHRINKING.format(decay=decay, sign=sign, changed="")
+  assert "= 0.875\n" in str(knock_in(FORGETTING, donor, _LINEAR, bench).program)
+
+
+def test_weights_that_grow_or_shrink_by_changing_parts_are_not_knocked_in(bench):
+  for decay, sign in ((0.001, "+"), (-0.001, "-")):
+    with pytest.raises(ValueError, match="donor has no forgetting"):
+      knock_in(FORGETTING, _SHRINKING.format(decay=decay, sign=sign, changed=""), _LINEAR, bench)
+  changing = _SHRINKING.format(decay=0.1, sign="-", changed="s5 = s5 * s6\n  ")
+  with pytest.raises(ValueError, match="shrink by a part that changes"):
+    knock_in(FORGETTING, changing, _LINEAR, bench)
+
+
 _COUPLED = """
 def Setup():
   s5 = 0.25

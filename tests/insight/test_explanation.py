@@ -21,6 +21,8 @@ from azero.insight.mechanisms import (
   find_mechanisms,
 )
 from azero.insight.motifs import MEAN_RATE, NOISY_RELU, RATE_DECAY
+from azero.insight.shrinking import kept_part
+from azero.insight.terms import Terms
 from azero.language import text, zoo
 from azero.language.own_ops import register_op
 from azero.language.program import Function, Programs
@@ -170,6 +172,13 @@ _PLAIN = "v3 = v0 + v9"
     (_PLAIN, "v1 = s3 * v1", 0.9, [FORGETTING]),
     (_PLAIN, "v4 = s3 * v1\n  v1 = v1 - v4", 0.1, [FORGETTING]),
     (_PLAIN, "v1 = s3 * v1", 1.1, []),  # they grow
+    # A sum, and signs that cancel; the same signs make weights grow, or turn them round.
+    (_PLAIN, "v4 = s3 * v1\n  v1 = v1 + v4", -0.1, [FORGETTING]),
+    (_PLAIN, "v4 = s3 * v1\n  v1 = v9 - v4", -0.9, [FORGETTING]),
+    (_PLAIN, "v4 = s3 * v1\n  v1 = v1 + v4", 0.1, []),
+    (_PLAIN, "v4 = s3 * v1\n  v1 = v1 - v4", -0.1, []),
+    (_PLAIN, "v1 = s3 * v1", -0.9, []),
+    (_PLAIN, "v4 = s3 * v1\n  v1 = v4 + v4", 0.5, []),
     (_PLAIN, "v2 = s3 * v2", 0.9, []),  # the increment shrinks
     (_PLAIN, "v4 = s3 * v4\n  v4 = v4 + v2\n  v2 = v4 + v9", 0.9, [MOMENTUM]),
     (_PLAIN, "v4 = v4 + v1", 0.9, [])])  # a sum that predicts nothing
@@ -193,6 +202,31 @@ def test_the_linear_model_of_several_classes_is_trained_by_its_error():
   assert explained.summary == (
       "A linear model of the features, trained by steps that are products of its error.")
   assert explained.lines[4].words == "Error: the label plus v3."
+
+
+@pytest.mark.parametrize("decay, learn, part", [
+    (0.875, "v1 = s3 * v1", 0.875), (-0.125, "v4 = s3 * v1\n  v1 = v1 + v4", 0.875),
+    (0.125, "v4 = s3 * v1\n  v1 = v1 - v4", 0.875),
+    (-0.875, "v4 = s3 * v1\n  v1 = v9 - v4", 0.875),
+    (0.375, "v4 = s3 * v1\n  v1 = v4 + v4", 0.75)])
+def test_without_forgetting_the_weights_stay_as_they_were(decay, learn, part):
+  program = text.parse(_LINEAR.format(predict=_PLAIN, learn=learn, decay=decay), num_features=4)
+  [mechanism] = [each for each in find_mechanisms(program) if each.name == FORGETTING]
+  assert "shrink by a constant part" in mechanism.why
+  code = surgery.apply(surgery.take_apart(program), mechanism.edits)
+  changed = rewritten.program(code, 4, multiclass=False)
+  assert _names(changed) == [GRADIENT_STEPS]
+  for each, kept in ((program, part), (changed, 1.0)):
+    terms = Terms(each)
+    [weight] = terms.weights.values()
+    assert kept_part(terms, weight, 3).tolist() == [kept, kept]
+
+
+def test_a_part_that_changes_is_not_called_constant():
+  source = _LINEAR.format(predict=_PLAIN, learn="s3 = s3 * s7\n  v1 = s3 * v1", decay=0.9)
+  program = text.parse(source.replace("s2 = 0.01", "s2 = 0.01\n  s7 = 0.99"), num_features=4)
+  [mechanism] = [each for each in find_mechanisms(program) if each.name == FORGETTING]
+  assert "shrink by a part in every step" in mechanism.why
 
 
 def test_averages_predict_once_training_is_over_only():

@@ -130,6 +130,10 @@ def explain(
   check_num_classes(num_classes)
   multiclass = num_classes > 2
   program = bench.read_program(program, num_features, multiclass=multiclass)
+  if multiclass and num_classes > program.space.num_features:
+    raise ValueError(
+        f"{num_classes} classes need at least {num_classes} features, the program is for "
+        f"{program.space.num_features}.")
   terms = Terms(program, multiclass=multiclass)
   found = mechanisms.mechanisms_of(terms, num_examples)
   roles = Roles(terms, found, num_examples)
@@ -168,12 +172,14 @@ def _model(terms: Terms, names: Sequence[str]) -> str:
   if HIDDEN_LAYER in names:
     return "A neural network with a rectified hidden layer"
   if not terms.has_features(predicted):
+    if not terms.has_weights(predicted) and _remembers_features(terms):
+      return "A function of the examples before"
     return "A prediction that does not look at the features"
   if not terms.has_weights(predicted):
-    if _remembers(terms):
+    if _remembers(terms) or _remembers_features(terms):
       return "A function of the features and of the examples before"
     return "A fixed function of the features"
-  if terms.has_features(predicted, linear=True):
+  if terms.is_linear(predicted):
     return "A linear model of the features"
   return "A model of the features"
 
@@ -183,12 +189,25 @@ def _training(terms: Terms, names: Sequence[str]) -> str:
     return "trained by steps that are products of its error"
   if terms.weights:
     return "trained by updates without the error"
-  return "without weights that it adds up" if _remembers(terms) else "not trained"
+  if _remembers(terms):
+    return "without weights that it adds up"
+  return "not trained by labels" if _remembers_features(terms) else "not trained"
 
 
 def _remembers(terms: Terms) -> bool:
   """Whether the prediction depends on labels, which it can only have of examples before."""
   return terms.flow.depends_on([terms.flow.predicted], lambda source: source.label)
+
+
+def _remembers_features(terms: Terms) -> bool:
+  """Whether the prediction depends on features of examples before."""
+  flow = terms.flow
+  read = [flow.predicted] + [
+      source for n in flow.closure([flow.predicted]) for source in terms.operands(n)]
+  before = [
+      n for source in read if not source.same_pass for n in source.writers if terms.in_loop(n)]
+  return flow.depends_on(
+      [source for n in before for source in terms.operands(n)], lambda source: source.features)
 
 
 def _listed(names: Sequence[str]) -> str:

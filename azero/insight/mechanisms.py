@@ -82,15 +82,24 @@ def _gradient_steps(terms: Terms) -> Mechanism | None:
   edits: list[Edit] = [
       Read(terms.at(weight.update), k, 0.0) for weight in taught for k in weight.increments]
   texts = terms.texts([weight.update for weight in taught])
+  whose = "its error" if all(_follows_now(terms, weight) for weight in taught) else (
+      "an error, perhaps of the example before")
   return terms.mechanism(
       GRADIENT_STEPS, {weight.update for weight in taught} | terms.errors,
-      f"Every training example adds to the weights ({texts}) a product of its error.",
+      f"Every training example adds to the weights ({texts}) a product of {whose}.",
       "nothing is added to the weights", edits)
 
 
 def is_taught(terms: Terms, weight: Weight) -> bool:
   """Whether products of the error are added to a weight."""
   return terms.has_error(terms.increments(weight))
+
+
+def _follows_now(terms: Terms, weight: Weight) -> bool:
+  """Whether the error of the same example is in what is added to a weight."""
+  return bool(terms.errors & terms.flow.walk(
+      terms.increments(weight), lambda n: n not in terms.weights,
+      along=lambda source: source.same_pass))
 
 
 def _noisy_input(terms: Terms) -> Mechanism | None:
@@ -153,8 +162,7 @@ def _bilinear(terms: Terms) -> Mechanism | None:
     if instruction.op.name not in LINEAR - ADDITIVE or len(sources) != 2:
       continue
     weighted = [terms.has_weights(source) for source in sources]
-    if not any(weighted) or not all(
-        terms.has_features(source, linear=True) for source in sources):
+    if not any(weighted) or not all(map(terms.is_linear, sources)):
       continue
     plain = 1 if all(weighted) else weighted.index(False)
     writer = sources[plain].writer(training=True)
@@ -189,10 +197,11 @@ def _hidden_layer(terms: Terms) -> Mechanism | None:
   for number in sorted(terms.forward):
     if terms.op(number) not in RECTIFIERS:
       continue
+    first, second = terms.operands(number)
     weighted = [
-        k for k, source in enumerate(terms.operands(number))
+        k for k, source in enumerate((first, second))
         if terms.has_features(source) and terms.has_weights(source)]
-    if not weighted:
+    if not weighted or first == second or not _is_weighed(terms, number):
       continue
     units.add(number)
     edits.append(Copy(terms.at(number), weighted[0]))
@@ -210,16 +219,33 @@ def _hidden_layer(terms: Terms) -> Mechanism | None:
       "the layer is linear", edits)
 
 
+def _is_weighed(terms: Terms, number: int) -> bool:
+  """Whether weights multiply, on the way to the prediction, what is made of a value."""
+
+  def is_made(source: Source) -> bool:
+    return number in terms.flow.walk([source], lambda n: True, along=lambda each: each.same_pass)
+
+  for reader in terms.forward:
+    sources = terms.operands(reader)
+    if terms.op(reader) in MULTIPLICATIVE and len(sources) == 2 and any(
+        is_made(source) and terms.has_weights(other) and not is_made(other)
+        for source, other in (sources, sources[::-1])):
+      return True
+  return False
+
+
 def _backpropagation(terms: Terms) -> Mechanism | None:
-  """Increments made by a product with other weights."""
+  """Increments made by a product with other weights, those that predictions read."""
+  used = used_weights(terms)
   numbers: set[int] = set()
   edits: list[Edit] = []
   for weight in terms.weights.values():
     for number in sorted(terms.made_by_products(weight)):
       for k, source in enumerate(terms.operands(number)):
-        met = terms.flow.walk([source], terms.hands_on) & terms.weights.keys() - {weight.update}
+        met = terms.flow.walk([source], terms.hands_on) & used - {weight.update}
         op = terms.flow.instructions[number].op
-        if not met or len(op.inputs) < 2 or op.inputs[k] is Kind.SCALAR or not is_taught(
+        divides = terms.op(number) in DIVISIONS and k == len(op.inputs) - 1
+        if not met or divides or len(op.inputs) < 2 or op.inputs[k] is Kind.SCALAR or not is_taught(
             terms, weight):
           continue
         if number not in numbers:
@@ -297,9 +323,13 @@ def _averaging(terms: Terms) -> Mechanism | None:
         continue
       assert source.predict is not None
       lasting = terms.scaled_sources(source, training=False)
+      scaled = any(
+          terms.op(n) in SCALES for number in outer for n in terms.chain(terms.weights[number]))
+      does = "adds the weights of every training step to what it scales before" if scaled else (
+          "adds up the weights of all training steps")
       return terms.mechanism(
           AVERAGING, {reader, source.predict, *outer} | (lasting & terms.weights.keys()),
-          f"{terms.texts(list(outer))} adds up the weights of all training steps. In training "
+          f"{terms.texts(list(outer))} {does}. In training "
           f"{terms.flow.instructions[reader].text} reads the latest ones; once training is over, "
           "the sum.",
           "the latest weights predict", [Drop(terms.at(source.predict))])

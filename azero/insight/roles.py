@@ -70,7 +70,8 @@ class Roles:
     terms: of the program.
     mechanisms: found in it.
     rates: the factors that are learning rates.
-    schedules: of those that change by the number of examples alone, their sizes, [N].
+    schedules: of those that change by the number of examples alone, their sizes, [N], with
+      signs if these change.
   """
 
   def __init__(self, terms: Terms, found: Sequence[Mechanism], num_examples: int):
@@ -109,7 +110,8 @@ class Roles:
       self.rates.setdefault(writer, factor)
       watched = motifs.watch_schedule(self.terms, factor, num_examples)
       if watched is not None:
-        self.schedules[writer] = np.abs(watched)
+        changes_sign = watched.min() < 0 < watched.max()
+        self.schedules[writer] = watched if changes_sign else np.abs(watched)
 
   def _is_averaged(self, number: int) -> bool:
     return number in self._averages

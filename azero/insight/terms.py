@@ -36,6 +36,7 @@ BY_SCALARS = frozenset({"scalar_vector_product", "scalar_matrix_product"})
 LINEAR = ADDITIVE | (MULTIPLICATIVE - DIVISIONS) | {"vector_mean", "matrix_mean", "matrix_row_mean"}
 RECTIFIERS = frozenset(f"{kind}_{name}" for kind in _KINDS for name in ("min", "max"))
 STEPS = frozenset(f"{kind}_heaviside" for kind in _KINDS)
+_DRAWS = frozenset(f"{kind}_{name}" for kind in _KINDS for name in ("uniform", "gaussian"))
 MEANS = frozenset({"vector_mean", "matrix_mean"})
 NORMS = frozenset({"vector_norm", "matrix_norm"})
 # What treats every element on its own, beside the scalar and elementwise ops.
@@ -281,7 +282,7 @@ class Terms:
     return frozenset(found)
 
   def _negated(self, source: Source) -> Source | None:
-    """What a value is a negative constant times of, in the same example; None if it is not."""
+    """What a value is about minus one times of, in the same example; None if it is not."""
     if len(source.writers) != 1 or not source.same_pass:
       return None
     [number] = source.writers
@@ -289,13 +290,15 @@ class Terms:
       return None
     pair = self.operands(number)
     return next((other for constant, other in (pair, pair[::-1])
-                 if self._is_negative_constant(constant)), None)
+                 if self._is_minus_one(constant)), None)
 
-  def _is_negative_constant(self, source: Source) -> bool:
+  def _is_minus_one(self, source: Source) -> bool:
+    """Whether a value is a constant of about -1, to a factor of two: constants mutate."""
     if len(source.writers) != 1 or source.is_data:
       return False
     [number] = source.writers
-    return self.op(number) == "scalar_constant" and self.flow.instructions[number].constants[0] < 0
+    return self.op(number) == "scalar_constant" and bool(
+        -2 <= self.flow.instructions[number].constants[0] <= -0.5)
 
   def has_error(self, sources: Iterable[Source]) -> bool:
     """Whether something is made of the error, other than by way of weights."""
@@ -313,13 +316,28 @@ class Terms:
 
     return self.flow.walk([source], passes, operands=scaled, training=training)
 
-  def has_features(self, source: Source, *, linear: bool = False) -> bool:
-    """Whether a value depends on the features of its own example, if asked by linear ops alone."""
-    reached = self.flow.walk(
-        [source], lambda n: not linear or self.op(n) in LINEAR, along=lambda each: each.same_pass)
+  def has_features(self, source: Source) -> bool:
+    """Whether a value depends on the features of its own example."""
+    reached = self.flow.walk([source], lambda n: True, along=lambda each: each.same_pass)
     return source.features or any(
-        each.features for n in reached if not linear or self.op(n) in LINEAR
-        for each in self.operands(n))
+        each.features for n in reached for each in self.operands(n))
+
+  def is_linear(self, source: Source) -> bool:
+    """Whether a value depends on the features of its own example, and only by linear ops.
+
+    What it is linear in, too, are weights, noise and what is kept of examples before.
+    """
+    if not self.has_features(source):
+      return False
+    reached = self.flow.walk([source], lambda n: True, along=lambda each: each.same_pass)
+    for number in reached:
+      featured = [self.has_features(each) for each in self.operands(number)]
+      # Two operands that depend on the features make a square, unless they are added.
+      if any(featured) and self.op(number) not in LINEAR:
+        return False
+      if len(featured) > 1 and all(featured) and self.op(number) not in ADDITIVE:
+        return False
+    return True
 
   def has_weights(self, source: Source) -> bool:
     """Whether a value depends on a weight."""
@@ -351,6 +369,8 @@ class Terms:
     instruction = self.flow.instructions[number]
     if instruction.op.noise is None or not self.in_loop(number):
       return False
+    if instruction.op.name not in _DRAWS:
+      return True  # of an op of the user's own, which may have no constants
     first, second = instruction.constants[:2]
     return bool(second != 0 if instruction.op.name.endswith("_gaussian") else first != second)
 

@@ -161,9 +161,10 @@ def _tail(roles: Roles, number: int) -> str:
   if number in roles.schedules:
     rate = roles.schedules[number]
     if np.isfinite(rate).all() and len(rate) > 1:
+      signs = " and changes its sign" if rate.min() < 0 < rate.max() else ""
       return (
           f"; it goes from {rate[0]:.3g} at the second example to {rate[-1]:.3g} at example "
-          f"{len(rate) + 1}")
+          f"{len(rate) + 1}{signs}")
   for source in terms.operands(number):
     if number in terms.forward and mechanisms.averaged(terms, source):
       lasting = source.writer(training=False)

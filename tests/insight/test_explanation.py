@@ -282,6 +282,8 @@ def test_bad_input_is_refused():
     explain(zoo.load("plain_nn")[[0, 0]])
   with pytest.raises(ValueError, match="must be Programs or its text, got int"):
     explain(3)
+  with pytest.raises(ValueError, match="10 classes need at least 10 features, the program is"):
+    explain("def Predict():\n  v2 = v0 + v0\n", num_features=4, num_classes=10)
   with pytest.raises(ValueError, match="for F = 4, the tasks have 8"):
     explain(zoo.load("plain_nn"), num_features=8)
 
@@ -304,6 +306,105 @@ def test_what_remembers_the_example_before_is_no_fixed_function():
       "A function of the features and of the examples before, without weights that it adds up.")
   fixed = explain("def Setup():\ndef Predict():\n  s1 = norm(v0)\ndef Learn():\n", num_features=4)
   assert fixed.summary == "A fixed function of the features, not trained."
+
+
+_STEP = "s3 = s0 - s1\n  s4 = s3 * s2\n  v3 = s4 * v0\n  v1 = v1 + v3"
+
+
+def _explained(predict, learn=_STEP, setup="s6 = 5", **settings):
+  return explain(
+      f"def Setup():\n  s2 = 0.01\n  {setup}\ndef Predict():\n  {predict}\n"
+      f"def Learn():\n  {learn}\n", num_features=4, **settings)
+
+
+@pytest.mark.parametrize("predict, model", [
+    ("s1 = dot(v1, v0)", "A linear model"),
+    ("v2 = v0 + v0\n  s1 = dot(v1, v2)", "A linear model"),
+    ("v2 = v0 * v0\n  s1 = dot(v1, v2)", "A model"),
+    ("s1 = dot(v1, v0)\n  s5 = norm(v0)\n  s1 = s1 + s5", "A model"),
+    ("s5 = dot(v0, v0)\n  v2 = s5 * v1\n  s1 = dot(v2, v0)", "A model"),
+    ("s5 = dot(v1, v0)\n  s1 = maximum(s5, s5)", "A model"),
+    ("s5 = dot(v1, v0)\n  s1 = minimum(s5, s6)", "A model")])
+def test_a_model_is_linear_if_all_ways_are_and_a_layer_has_weights_behind(predict, model):
+  explained = _explained(predict)
+  assert explained.summary.startswith(f"{model} of the features, trained")
+  assert [each.name for each in explained.mechanisms] == [GRADIENT_STEPS]
+
+
+def test_a_product_of_squares_is_no_bilinear_model():
+  explained = _explained(
+      "v2 = v0 * v0\n  v3 = dot(m0, v2)\n  s1 = dot(v3, v2)",
+      "s3 = s0 - s1\n  v4 = s3 * v2\n  m1 = outer(v4, v2)\n  m0 = m0 + m1")
+  assert [each.name for each in explained.mechanisms] == [GRADIENT_STEPS]
+
+
+@pytest.mark.parametrize("predict, learn, summary", [
+    ("s1 = dot(v1, v0)", "v1 = v1 + v0",
+     "A function of the features and of the examples before, not trained by labels."),
+    ("s3 = norm(v0)\n  s1 = s1 + s3", "",
+     "A function of the features and of the examples before, not trained by labels."),
+    ("s1 = norm(v1)", "v1 = v0 + v2", "A function of the examples before, not trained by labels."),
+    ("s3 = norm(v0)\n  s1 = s2 + s3", "s2 = s2 + s6",
+     "A fixed function of the features, not trained.")])
+def test_what_remembers_features_is_no_fixed_function(predict, learn, summary):
+  assert _explained(predict, learn).summary == summary
+
+
+def test_gradients_divided_by_their_squares_are_not_sent_back():
+  adagrad = ("s3 = s0 - s1\n  v3 = s3 * v0\n  v4 = v3 * v3\n  v5 = v5 + v4\n  "
+             "v6 = v3 {by} v5\n  v6 = s2 * v6\n  v1 = v1 + v6")
+  for by in "/*":
+    explained = _explained("s1 = dot(v1, v0)", adagrad.format(by=by))
+    assert BACKPROPAGATION not in [each.name for each in explained.mechanisms]
+  divided = _explained("s1 = dot(v1, v0)", _STEP.replace("v1 = v1", "v3 = v3 / v5\n  v1 = v1")
+                       + "\n  v5 = v5 + v3", setup="v5 = gaussian(1, 0)")
+  assert BACKPROPAGATION not in [each.name for each in divided.mechanisms]
+  read = _explained("s1 = dot(v1, v0)\n  s7 = dot(v5, v0)\n  s1 = s1 + s7", adagrad.format(by="/"))
+  assert BACKPROPAGATION not in [each.name for each in read.mechanisms]
+
+
+def test_noise_of_an_op_of_ones_own_is_noise():
+  register_op("coin", "", "s", lambda noise: noise, noise="uniform")
+  explained = _explained(
+      "s1 = dot(v1, v0)",
+      "s7 = coin()\n  s5 = s5 + s7\n  s6 = 1 / s5\n  s3 = s0 - s1\n  s4 = s3 * s6\n"
+      "  v3 = s4 * v0\n  v1 = v1 + v3", setup="s5 = 0.5")
+  assert [each.name for each in explained.mechanisms] == [GRADIENT_STEPS]
+  [drawn] = [line.role for line in explained.lines if "coin" in line.text]
+  assert drawn == "noise"
+
+
+def test_a_label_plus_little_of_the_prediction_is_no_error():
+  learn = "s5 = s6 * s1\n  s3 = s0 + s5\n  s4 = s3 * s2\n  v3 = s4 * v0\n  v1 = v1 + v3"
+  for constant, names in ((-0.001, []), (-100, []), (-0.9, [GRADIENT_STEPS])):
+    explained = _explained("s1 = dot(v1, v0)", learn, setup=f"s6 = {constant}")
+    assert [each.name for each in explained.mechanisms] == names
+
+
+def test_the_error_of_the_example_before_is_said_to_be():
+  learn = "s4 = s3 * s2\n  v3 = s4 * v0\n  v1 = v1 + v3\n  s3 = s0 - s1"
+  [steps] = _explained("s1 = dot(v1, v0)", learn).mechanisms
+  assert steps.why.endswith("a product of an error, perhaps of the example before.")
+  [steps] = _explained("s1 = dot(v1, v0)").mechanisms
+  assert steps.why.endswith("a product of its error.")
+
+
+def test_a_rate_that_alternates_keeps_its_signs():
+  explained = _explained("s1 = dot(v1, v0)", f"s2 = s2 * s6\n  {_STEP}", setup="s6 = -1")
+  [words] = [line.words for line in explained.lines if line.text == "s2 = s2 * s6"]
+  assert words.endswith(
+      "it goes from 0.01 at the second example to 0.01 at example 800 and changes its sign.")
+
+
+def test_a_sum_that_decays_adds_up_no_weights_of_all_steps():
+  learn = ("s3 = s0 - s1\n  s4 = s3 * s2\n  v2 = s4 * v0\n  v1 = v1 + v2\n  {decay}"
+           "v4 = v4 + v1\n  v3 = v1 + v9")
+  for decay, does in (("", "adds up the weights of all training steps."),
+                      ("v4 = s6 * v4\n  ", "of every training step to what it scales before.")):
+    explained = _explained(
+        "s1 = dot(v0, v3)\n  v3 = v4 + v9", learn.format(decay=decay), setup="s6 = 0.9")
+    [why] = [each.why for each in explained.mechanisms if each.name == AVERAGING]
+    assert does in why
 
 
 @pytest.mark.parametrize("factor, decays", [(0.99, True), (-0.99, False)])

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Config:
   """Settings of this experiment."""
 
-  search: SearchConfig = nested(linear_demo.SEARCH)
+  search: SearchConfig = nested(linear_demo.SEARCH, fixed=("canonical_cache", "fingerprint"))
   islands: int = setting(linear_demo.ISLANDS, "Islands of the demo search.")
   entries: tuple[int, ...] = setting(
       (10, 1000, 10_000, 100_000),

@@ -74,10 +74,11 @@ def run(config: Config) -> discovery.Result:
       f"Tasks: {config.kind} of handwritten digits (1797 images, 8 x 8), projected to "
       f"{config.num_features} features, {data.final.num_train} training and "
       f"{data.final.num_valid} validation examples.")
+  start = config.search.initial if config.warm_start is None else "given"
   space = spaces.baseline if config.space == "restricted" else spaces.minimal_input
   return discovery.discover(
       config, space(config.num_features), data, name="digits",
-      title=f"Digits, {config.kind}: from {config.search.initial} programs", about=about)
+      title=f"Digits, {config.kind}: from {start} programs", about=about)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def run(config: Config) -> Result:
   selection = island_discoveries.Selection(
       evaluator.Evaluator(
           group.space, linear_demo.unseen(config.search.seed, _SELECT, config.num_features),
-          **config.search.evaluator_settings()),
+          **(config.search.evaluator_settings() | {"combine": "mean"})),
       enough=config.select_fitness, every=config.select_every, stop_at_first=config.stop_at_first)
   # In lockstep, since the selection ends islands.
   searched = study.search(

@@ -106,14 +106,16 @@ def _kind(config: Config, name: str, datasets: tuple[str, ...]) -> Kind:
 
 
 def _compare(config: Config, arms: Sequence[Arm], result: Trials) -> Comparison:
+  searched = " and ".join(dict.fromkeys(
+      name for arm in arms for kind in arm.kinds for name in kind.datasets))
   return Comparison(
       title="S10: baselines at three scales of compute",
       summary=[
-          f"Search on {config.dataset}, F = {config.num_features}, {config.num_train:,} training "
+          f"Search on {searched}, F = {config.num_features}, {config.num_train:,} training "
           f"examples, {config.budget()} for each process (the paper: "
           "CIFAR-10, 8,000 examples, 100,000,000,000 steps). The best program of each repeat is "
-          f"chosen on {config.num_select} tasks of T_select and judged on as many others. The "
-          f"paper's references reach {_PAPER_REFERENCES}."],
+          f"chosen on {config.num_select} tasks of {config.dataset} and judged on as many others. "
+          f"The paper's references reach {_PAPER_REFERENCES}."],
       tables=report.tables(arms, result, config.budget()),
       settings=report.settings(arms, result, config.budget()),
       label="accuracy of the best program on unseen tasks",

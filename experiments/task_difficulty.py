@@ -64,7 +64,8 @@ class Config:
       SearchConfig(
           population_size=1000, mutations=("alter", "randomize_function"), initial="random",
           fingerprint=False, cache_size=10_000),
-      fixed=("max_train_steps", "max_programs"))
+      # What an acceptable program is, is known by its fitness over all tasks.
+      fixed=("max_train_steps", "max_programs", "task_sample"))
   task_types: tuple[str, ...] = setting(
       tuple(TASK_TYPES), "Which to run.", choices=tuple(TASK_TYPES))
   successes: int = setting(100, "Successes after which a method has enough of a task type.")
@@ -137,6 +138,11 @@ def _check(config: Config) -> None:
   for name in ("reference_rate", "tolerance"):
     if not 0 < getattr(config, name) < math.inf:
       raise ValueError(f"--{name} must be positive and finite, got {getattr(config, name)}.")
+  inserting = {"insert", "insert_or_remove"} & set(config.search.mutations)
+  if config.search.initial == "empty" and not inserting:
+    raise ValueError(
+        f"--initial=empty: the mutations {', '.join(config.search.mutations)} leave empty programs "
+        "empty; start from random ones, or add insert_or_remove to --mutations.")
   rounds.check_budgets(config)
   mutation.mutator(config.search.mutations, config.search.mutation_probability)
   config.run.check()

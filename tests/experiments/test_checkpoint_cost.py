@@ -9,7 +9,7 @@ from azero.runs.checkpoints import Checkpoints
 from experiments import checkpoint_cost
 from experiments.benchmarks import checkpoint_saves
 from experiments.frame import linear_demo
-from experiments.frame.settings import build
+from experiments.frame.settings import build, leaves
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,10 @@ def test_a_line_for_each_state(tmp_path, capsys):
   lines = capsys.readouterr().out.splitlines()
   assert [cost.entries for cost in costs] == [10, 500] and list(tmp_path.iterdir()) == []
   assert [line.split(" | ")[0] for line in lines[-2:]] == ["| 10", "| 500"]
+
+
+def test_both_caches_are_measured():
+  assert {"canonical_cache", "fingerprint"}.isdisjoint(leaves(checkpoint_cost.Config))
 
 
 @pytest.mark.parametrize(("settings", "message"), [

@@ -274,6 +274,9 @@ def test_digits_start_from_what_an_earlier_run_found(tmp_path):
   second = digits.run(build(digits.Config, **later, warm_start=str(tmp_path / "run")))
   best, before = (result.run.search.hall_of_fame.best for result in (second, first))
   assert best.fitness >= before.fitness > 0 and best.num_programs == 1
+  for name, start in (("run", "empty"), ("later", "given")):
+    title = (tmp_path / name / "report.md").read_text().splitlines()[0]
+    assert f"from {start} programs" in title
   nothing = settings | {"run_name": "nothing", "warm_start": str(tmp_path / "nowhere")}
   with pytest.raises(FileNotFoundError, match="no program file and no run directory"):
     digits.run(build(digits.Config, **nothing))

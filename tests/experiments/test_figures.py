@@ -16,7 +16,7 @@ from experiments.details import (
 )
 from experiments.details import task_difficulty_density as density
 from experiments.frame import study
-from experiments.frame.settings import build, preset
+from experiments.frame.settings import build, leaves, preset
 
 _PROGRAMS = 60_000  # of random search, in one round
 
@@ -114,6 +114,14 @@ def _start(search, *, should_stop, **settings):
   assert not should_stop(search)
   assert not should_stop(search)
   raise _StartedError
+
+
+def test_what_evolution_cannot_start_from_is_told_before_random_search(tmp_path):
+  with pytest.raises(ValueError, match=r"--initial=empty: the mutations alter, randomize_function"):
+    task_difficulty.run(build(
+        task_difficulty.Config, initial="empty", output_dir=str(tmp_path), run_name="run"))
+  assert not (tmp_path / "run").exists()
+  assert "task_sample" not in leaves(task_difficulty.Config)
 
 
 def test_the_paper_preset_of_task_difficulty_shows_an_estimate(tmp_path, monkeypatch, capsys):

@@ -76,6 +76,7 @@ def test_smoke_presets_write_what_they_promise(
   directory = tmp_path / "run"
   report = (directory / "report.md").read_text()
   assert published in report and "Every repeat ended." in report
+  assert name != "search_baselines" or "Search on mnist and fashion_mnist, F" in report
   assert (directory / "comparison.png").read_bytes()[:4] == b"\x89PNG"
   rows = [json.loads(line) for line in (directory / "outcomes.jsonl").read_text().splitlines()]
   for row, outcome in zip(rows, result.outcomes, strict=True):

@@ -74,7 +74,7 @@ def test_a_run_is_explained_by_its_best_program(tmp_path):
   # What a run says of its tasks is known.
   (run / "hall_of_fame.json").write_text(json.dumps(
       [{"program": str(zoo.load("s2c", 8)), "num_features": 8}]))
-  (run / "findings.json").write_text(json.dumps({"num_classes": 10}))
+  (run / "findings.json").write_text(json.dumps({"num_classes": 8}))
   explained = explain.run(settings.build(Config, run=str(run))).explanation
   assert "learning rate from the mean of weights" in explained.summary
 

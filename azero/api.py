@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import difflib
+import inspect
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,10 @@ from azero.tasks.task import Tasks
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
 
+# Settings that say what programs are started from and kept, which random search does not.
+_OF_EVOLUTION = (
+    "initial", "filters", "structure_limit", "leaps", "constant_trials", "restart_patience")
+
 
 def evaluate(programs: Programs | str | Sequence[str], tasks: Tasks, **settings) -> Evaluation:
   """Trains and validates programs on tasks.
@@ -49,6 +54,10 @@ def evaluate(programs: Programs | str | Sequence[str], tasks: Tasks, **settings)
   if isinstance(tasks, CustomData):
     raise ValueError(
         "CustomData has three parts to evaluate on: give its search, select or final tasks.")
+  if not isinstance(tasks, Tasks):
+    raise ValueError(f"tasks must be Tasks, one batch of them, got {tasks!r:.60}.")
+  _require_known(settings, [
+      name for name in inspect.signature(Evaluator).parameters if name not in ("space", "tasks")])
   if not isinstance(programs, Programs):
     texts = [programs] if isinstance(programs, str) else list(programs)
     programs = text.parse_many(
@@ -100,6 +109,7 @@ def evolve(
     FileExistsError: the directory holds something already.
     FileNotFoundError: there is no run to continue.
   """
+  _require_space(space)
   sets = _task_sets(tasks)
   chosen = {**methods.method(method), **settings}
   programs = _programs(template, space, sets)
@@ -127,9 +137,18 @@ def random_search(
     patience: int | None = None, checkpoint_seconds: float = 60.0, tensorboard: bool = False,
     **settings,
 ) -> runner.RunResult:
-  """Random search: arguments, result and errors as for `evolve`."""
+  """Random search: arguments, result and errors as for `evolve`.
+
+  There is no method, and what only evolution has is refused where it would change what is found.
+  """
+  _require_space(space)
   sets = _task_sets(tasks)
   config, programs = _config(settings), _programs(template, space, sets)
+  for name in _OF_EVOLUTION:
+    if getattr(config, name) not in (getattr(SearchConfig(), name), "random"):
+      raise ValueError(
+          f"Random search has no {name}: each program is random in all instructions. Leave it out, "
+          "or use evolve.")
   devices.set_up()
   search = RandomSearch(space, sets, config, template=programs)
   return _run(
@@ -200,13 +219,22 @@ def _stop(
 
 def _config(settings: Mapping[str, Any]) -> SearchConfig:
   """Settings by their names, of which none may be unknown."""
-  known = [field.name for field in dataclasses.fields(SearchConfig)]
+  _require_known(settings, [field.name for field in dataclasses.fields(SearchConfig)])
+  return SearchConfig(**settings)
+
+
+def _require_known(settings: Mapping[str, Any], known: Sequence[str]) -> None:
   for name in settings:
     if name not in known:
       close = difflib.get_close_matches(name, known, 1)
       hint = f"; did you mean {close[0]}?" if close else f": settings are {', '.join(known)}."
       raise ValueError(f"Unknown setting {name!r}{hint}")
-  return SearchConfig(**settings)
+
+
+def _require_space(space: SearchSpace) -> None:
+  if not isinstance(space, SearchSpace):
+    raise ValueError(
+        f"space must be a SearchSpace, such as azero.spaces.demo(), got {space!r:.60}.")
 
 
 def _task_sets(tasks: Tasks | Sequence[Tasks] | CustomData) -> list[Tasks]:
@@ -227,8 +255,11 @@ def _programs(
   """A template as programs of the space."""
   if template is None or isinstance(template, Programs):
     return template
-  texts = [template] if isinstance(template, str) else list(template)
-  return text.parse_many(texts, space, multiclass=sets[0].multiclass)
+  texts = [template] if isinstance(template, str) else template
+  if not isinstance(texts, Sequence) or not all(isinstance(each, str) for each in texts):
+    raise ValueError(
+        f"template must be Programs, a text or several of them, got {template!r:.60}.")
+  return text.parse_many(list(texts), space, multiclass=sets[0].multiclass)
 
 
 def _run(

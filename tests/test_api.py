@@ -92,6 +92,44 @@ def test_a_run_that_is_refused_leaves_no_directory(given, message, tmp_path):
   assert list(tmp_path.iterdir()) == []
 
 
+_TASKS = azero.linear_regression(num_tasks=2, seed=0, num_train=10, num_valid=5)
+_MEAN = "def Setup():\ndef Predict():\n  s1 = mean(v0)\ndef Learn():"
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"sed": 1}, "Unknown setting 'sed'; did you mean seed?"),
+    ({"lanes": 2.5}, "lanes must be a whole number, got 2.5"),
+    ({"num_devices": "1"}, "num_devices must be a whole number, got '1'"),
+    ({"num_devices": 1.5}, "num_devices must be a whole number, got 1.5"),
+    ({"max_abs_error": "x"}, "max_abs_error must be positive, got 'x'"),
+    ({"executor": ["waves"]}, r"executor must be one of .*, got \['waves'\]"),
+    ({"combine": ["mean"]}, r"combine must be one of .*, got \['mean'\]"),
+    ({"tasks": [_TASKS, _TASKS]}, "tasks must be Tasks, one batch of them")])
+def test_what_nothing_is_evaluated_with(settings, message):
+  with pytest.raises(ValueError, match=message):
+    azero.evaluate(_MEAN, **({"tasks": _TASKS} | settings))
+
+
+@pytest.mark.parametrize("search", [azero.evolve, azero.random_search])
+def test_what_nothing_is_searched_with(search):
+  space = azero.spaces.demo()
+  with pytest.raises(ValueError, match=r"space must be a SearchSpace, .* got 'demo'"):
+    search("demo", _TASKS, max_programs=1)
+  for template in (3, [3]):
+    with pytest.raises(ValueError, match="template must be Programs, a text or several"):
+      search(space, _TASKS, max_programs=1, template=template)
+  with pytest.raises(ValueError, match=r"method \['paper'\]; use one of paper, azero"):
+    azero.evolve(space, _TASKS, max_programs=1, method=["paper"])
+
+
+@pytest.mark.parametrize("setting", [
+    {"filters": ("valid",)}, {"constant_trials": 2}, {"structure_limit": 4}, {"initial": "grown"}])
+def test_random_search_refuses_what_it_has_not(setting):
+  [name] = setting
+  with pytest.raises(ValueError, match=f"Random search has no {name}: each program is random"):
+    azero.random_search(azero.spaces.demo(), _TASKS, max_programs=1, **setting)
+
+
 def test_a_data_set_is_not_evaluated_as_a_whole():
   with pytest.raises(ValueError, match="give its search, select or final tasks"):
     azero.evaluate(_TEXT, _data())

@@ -1,5 +1,7 @@
 """What settings of an evaluation may be; needs no JAX."""
 
+import numbers
+
 from azero.language.whole_numbers import require_whole
 
 COMBINE = ("median", "mean")
@@ -27,5 +29,5 @@ def check_training(num_epochs: int, max_abs_error: float, dtype: str) -> None:
   require_whole(num_epochs=num_epochs)
   if num_epochs < 1:
     raise ValueError(f"num_epochs must be at least 1, got {num_epochs}.")
-  if not max_abs_error > 0:
-    raise ValueError(f"max_abs_error must be positive, got {max_abs_error}.")
+  if not isinstance(max_abs_error, numbers.Real) or not max_abs_error > 0:
+    raise ValueError(f"max_abs_error must be positive, got {max_abs_error!r}.")

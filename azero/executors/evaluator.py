@@ -108,7 +108,8 @@ class Evaluator:
     _check_settings(combine, executor)
     check_training(num_epochs, max_abs_error, dtype)
     _check_tasks(space, sets)
-    require_whole(seed=seed)
+    given = {"lanes": lanes, "num_devices": num_devices}
+    require_whole(seed=seed, **{name: each for name, each in given.items() if each is not None})
     if seed < 0:
       raise ValueError(f"seed must not be negative, got {seed}.")
     if lanes is not None and lanes < 1:
@@ -270,9 +271,9 @@ def _check_range(sets: list[Tasks], dtype: np.dtype) -> None:
 
 
 def _check_settings(combine: str, executor: str) -> None:
-  if combine not in COMBINE:
+  if not isinstance(combine, str) or combine not in COMBINE:
     raise ValueError(f"combine must be one of {', '.join(COMBINE)}, got {combine!r}.")
-  if executor not in EXECUTORS:
+  if not isinstance(executor, str) or executor not in EXECUTORS:
     raise ValueError(f"executor must be one of {', '.join(EXECUTORS)}, got {executor!r}.")
 
 

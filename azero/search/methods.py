@@ -28,6 +28,6 @@ def method(name: str) -> Mapping[str, Any]:
   Raises:
     ValueError: there is no such method.
   """
-  if name not in METHODS:
+  if not isinstance(name, str) or name not in METHODS:
     raise ValueError(f"Unknown method {name!r}; use one of {', '.join(METHODS)}.")
   return METHODS[name]

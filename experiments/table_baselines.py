@@ -60,6 +60,8 @@ def run(config: Config) -> list[dict[str, Any]]:
     ValueError: a bad setting.
     FileExistsError: the run directory exists.
   """
+  if config.max_seconds is None and config.max_programs is None:
+    raise ValueError("A search would never end: set --max_seconds or --max_programs.")
   if config.folds < 2:
     raise ValueError(f"--folds must be at least 2, got {config.folds}.")
   for dataset in config.datasets:

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 import dataclasses
 import functools
 import itertools
-import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -137,8 +136,8 @@ def run_all(
     print(f"{cell}: {len(left)} seeds (cell {number} of {len(todo)})", flush=True)
     try:
       rows = _run(cell, left, config)
-    except KeyboardInterrupt:  # while it compiles, or for the second time
-      return int(signal.SIGINT)
+    except KeyboardInterrupt as interrupt:  # while it compiles, or for the second time
+      return int(interruption.signum_of(interrupt))
     if isinstance(rows, int):
       return rows
     lines.append_to(directory, rows)

@@ -237,8 +237,8 @@ def _random(task: _Round) -> dict[str, Any] | signal.Signals:
           task.space, task.task_sets, task.acceptance, task.count, seed=task.config.seed,
           template=task.template, dtype=task.config.dtype, lanes=task.config.lanes, keep=_SHOWN,
           on_batch=show)
-  except KeyboardInterrupt:
-    return signal.SIGINT
+  except KeyboardInterrupt as interrupt:
+    return interruption.signum_of(interrupt)
   return {
       "programs": found.programs, "acceptable": found.acceptable, "experiments": 0,
       "evaluated": found.evaluated, "train_steps": found.train_steps,

@@ -7,7 +7,6 @@ dataclass that they are of. None of this needs JAX, which is loaded when the exp
 from collections.abc import Callable, Sequence
 import inspect
 import logging
-import signal
 import sys
 import textwrap
 import typing
@@ -132,8 +131,10 @@ def main(config_class: type[Any], run: Callable[[Any], Any]) -> None:
       _run(config, run)
     except (ValueError, OSError) as error:
       _fail(str(error))
-    except KeyboardInterrupt:
-      interruption.leave(signal.SIGINT)  # without waiting for XLA's threads, which may compile
+    except KeyboardInterrupt as interrupt:
+      # Without waiting for XLA's threads, which may compile.
+      # Without waiting for XLA's threads, which may compile.
+      interruption.leave(interruption.signum_of(interrupt))
     sys.exit(interruption.exit_status())
 
   app.run(entry, flags_parser=_parse_flags)

@@ -21,9 +21,26 @@ _leaving = threading.Lock()
 _armed: list[bool] = []  # whether the process is that of a command
 
 
+class Terminated(KeyboardInterrupt):
+  """SIGTERM, where no search that is under way takes it."""
+
+
 def arm() -> None:
-  """From now on `second_leaves` has an effect: the process is there for one command."""
+  """From now on the process is there for one command: `second_leaves` has an effect.
+
+  Outside of searches SIGTERM is an interrupt as Ctrl-C is.
+  """
   _armed.append(True)
+  signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(signum: int, frame: typing.Any) -> typing.NoReturn:
+  raise Terminated
+
+
+def signum_of(interrupt: KeyboardInterrupt) -> signal.Signals:
+  """The signal that has come as this interrupt."""
+  return signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
 
 
 def note(signum: int) -> None:

@@ -196,6 +196,26 @@ def test_a_second_signal_ends_a_command_at_once(flags, status, out, err):
   assert time.monotonic() - start < 60
 
 
+_OUTSIDE = """
+import signal, sys
+from experiments.frame import interruption
+interruption.arm()
+interruption.note_directory("runs/mine")
+try:
+  signal.raise_signal(getattr(signal, sys.argv[1]))
+except KeyboardInterrupt as interrupt:
+  interruption.leave(interruption.signum_of(interrupt))
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_outside_of_searches_a_signal_says_how_to_go_on(name, status):
+  done = subprocess.run(
+      [sys.executable, "-c", _OUTSIDE, name], cwd=_ROOT, text=True, capture_output=True)
+  assert done.returncode == status
+  assert "--resume=runs/mine continues from its last checkpoint" in done.stderr
+
+
 def test_control_c_saves_everything_and_reports(tmp_path):
   process = subprocess.Popen(
       [sys.executable, "-m", "experiments.linear_regression", f"--output_dir={tmp_path}",
